@@ -1,0 +1,134 @@
+"""What a history holds, found out by reading every row with the real query: ``check``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from .enrichment.corrections import Correction
+from .enrichment.works import Work
+from .guids import guid_kind
+from .job import alarms_of
+from .mapper import watched_at
+from .models import Conflict, Play, Rejected
+from .pipeline import Observer, Reading, read, records_of
+from .report import Items, Plays, account, count_items
+from .selection import Selection, moment
+from .sources.base import Source
+
+__all__ = ["Census", "Checked", "WorkIds", "take"]
+
+
+class WorkIds(Struct, frozen=True):
+    """Films or shows, by whether and how their external ids are known."""
+
+    total: int
+    known: int
+    could_get: int
+    """Without ids, but with a rating key: Plex may still know them."""
+    never: int
+    """Without ids and without a rating key."""
+
+
+class Census(Struct, frozen=True):
+    """The one object of ``check --json``. Plays and items are those of an import for all users."""
+
+    schema: int
+    source: str
+    first: str | None
+    """When the oldest play stopped, UTC."""
+    last: str | None
+    media_types: Mapping[str, int]
+    guid_kinds: Mapping[str, int]
+    users: Mapping[str, int]
+    libraries: Mapping[str, int]
+    plays: Plays
+    items: Items
+    films: WorkIds
+    shows: WorkIds
+    conflicts: Sequence[Conflict]
+    warnings: Sequence[str]
+
+
+class Checked(Struct, frozen=True):
+    """A census, and what it was made from."""
+
+    census: Census
+    rejected: Sequence[Rejected]
+    works: Sequence[Work]
+    alarms: Sequence[str]
+
+
+class _Tally:
+    """Counts what can be seen of a play without judging it."""
+
+    def __init__(self) -> None:
+        self.media_types: Counter[str] = Counter()
+        self.guid_kinds: Counter[str] = Counter()
+        self.first = 0
+        self.last = 0
+
+    def __call__(self, plays: Sequence[Play]) -> None:
+        for play in plays:
+            self.media_types["live" if play.live else play.media_type or "unknown"] += 1
+            if play.media_type in ("movie", "episode"):
+                self.guid_kinds[guid_kind(play.guid)] += 1
+            when = moment(play)
+            if when:
+                self.first = min(self.first or when, when)
+                self.last = max(self.last, when)
+
+
+def take(
+    source: Source,
+    selection: Selection,
+    corrections: Sequence[Correction] = (),
+    observer: Observer | None = None,
+) -> Checked:
+    """Read everything, write nothing, tell what is there.
+
+    Raises:
+        TautulliImportError: the source cannot be read.
+    """
+    tally = _Tally()
+    reading = read(
+        source,
+        selection,
+        corrections=corrections,
+        keep_rejected=True,
+        observer=observer,
+        sighted=tally,
+    )
+    records = records_of(reading, every_viewing=False)
+    alarms = alarms_of(reading)
+    census = Census(
+        schema=1,
+        source=source.name,
+        first=watched_at(tally.first) if tally.first else None,
+        last=watched_at(tally.last) if tally.last else None,
+        media_types=dict(tally.media_types.most_common()),
+        guid_kinds=dict(tally.guid_kinds.most_common()),
+        users={user.name: user.plays for user in source.users() if user.plays},
+        libraries={library.name: library.plays for library in source.libraries() if library.plays},
+        plays=account(reading, [records]),
+        items=count_items(records, new=len(records)),
+        films=_ids_of(reading, "movie"),
+        shows=_ids_of(reading, "show"),
+        conflicts=reading.identified.conflicts,
+        warnings=[*source.notices, *alarms],
+    )
+    return Checked(census, reading.rejected, _imported(reading), alarms)
+
+
+def _imported(reading: Reading) -> Sequence[Work]:
+    """The works of which something would be imported."""
+    return list({id(survivor.work): survivor.work for survivor in reading.survivors}.values())
+
+
+def _ids_of(reading: Reading, kind: str) -> WorkIds:
+    works = [work for work in _imported(reading) if work.kind == kind]
+    without = [work for work in works if not work.ids]
+    could = sum(1 for work in without if work.rating_keys)
+    return WorkIds(len(works), len(works) - len(without), could, len(without) - could)

@@ -1,0 +1,71 @@
+"""From exceptions to exit codes: the only place that ends the program."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import typer
+
+from ..errors import TautulliImportError
+
+__all__ = ["guarded"]
+
+
+class _Signalled(BaseException):
+    """SIGTERM or SIGHUP, as an exception, so that temporary files are taken away."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def _raise(number: int, _frame: FrameType | None) -> None:
+    raise _Signalled(number)
+
+
+@contextmanager
+def guarded(*, debug: bool = False, color: bool = True) -> Iterator[None]:
+    """Turn what goes wrong inside into a sentence on standard error and an exit code."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _raise)
+    try:
+        yield
+        sys.stdout.flush()
+    except TautulliImportError as error:
+        from ..console import Screen
+
+        Screen(color=color).error(error)
+        if debug:
+            raise
+        raise typer.Exit(error.exit_code) from None
+    except BrokenPipeError:
+        # The reader has all it wanted ("| head -1"). What Python would still flush at exit
+        # must not fail a second time.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(0) from None
+    except KeyboardInterrupt:
+        _say_stopped()
+        raise typer.Exit(128 + signal.SIGINT) from None
+    except _Signalled as stopped:
+        _say_stopped()
+        raise typer.Exit(128 + stopped.number) from None
+    except (typer.Exit, typer.Abort):
+        raise
+    except Exception as error:
+        if debug:
+            raise
+        sys.stderr.write(
+            f"Error: something unexpected happened ({type(error).__name__}: {error}).\n"
+            "  This is a bug in tautulli-import: please report it with the output of --debug.\n"
+        )
+        raise typer.Exit(1) from None
+
+
+def _say_stopped() -> None:
+    sys.stderr.write("Stopped; what was not finished is as it was before. Run it again.\n")

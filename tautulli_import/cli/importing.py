@@ -1,0 +1,120 @@
+"""What ``db`` does, step by step: settings, source, job, output, exit code."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from ..console import Screen
+from ..errors import ConfigurationError, RowsRejectedError
+from ..job import Job, Outcome, Target, run
+from ..report import Report, Summary
+from ..settings import Settings
+from ..sinks.base import open_sink
+from ..sinks.files import write_whole
+from ..sinks.jsonl import lines
+from . import prepare
+
+__all__ = ["import_databases"]
+
+
+def import_databases(flags: Mapping[str, object], *, as_json: bool) -> None:
+    """Carry out ``tautulli-import db``.
+
+    Raises:
+        TautulliImportError: anything that a person has to know; see ``errors``.
+    """
+    settings = prepare.settings_from(flags).settings
+    now = int(time.time())
+    screen = Screen(quiet=settings.quiet, verbose=settings.verbose, color=settings.color)
+    targets = prepare.targets(settings)
+    _check_stdout(settings, targets, as_json=as_json)
+    prepare.check_report_path(settings.report)
+    corrections = prepare.corrections(settings)
+    source = prepare.open_databases(settings)
+    try:
+        job = Job(
+            command="db",
+            targets=targets,
+            selection=prepare.selection(settings, source, now=now),
+            corrections=corrections,
+            dry_run=settings.dry_run,
+            rewatches=settings.rewatches,
+            each_user=settings.each_user,
+            merge_with=settings.merge_with,
+            detailed=settings.report is not None,
+        )
+        prepare.announce(source, settings, screen)
+        for rule in source.rules():
+            screen.detail(
+                f"Watched means {rule.movie_percent} % of a film and {rule.tv_percent} % of an "
+                f"episode, marker mode {rule.marker} ({rule.origin})."
+            )
+        with screen.progress() as bar:
+            outcome = run(source, job, stdout=sys.stdout.buffer, now=now, observer=bar)
+    finally:
+        source.close()
+    _show(outcome, settings, screen, as_json=as_json)
+    rejected = sum(outcome.report.plays.rejected.values())
+    if settings.strict and rejected:
+        raise RowsRejectedError(
+            f"{rejected} rows were rejected.",
+            hint="Everything else was imported. --report FILE lists them with their reasons.",
+        )
+
+
+def _show(outcome: Outcome, settings: Settings, screen: Screen, *, as_json: bool) -> None:
+    report = outcome.report
+    if settings.dry_run:
+        as_table = settings.format == "table" or (settings.format is None and sys.stdout.isatty())
+        # The first sink's view is shown; the others' would be the same plays once more.
+        for delivery in outcome.deliveries:
+            if delivery.sink != outcome.deliveries[0].sink:
+                continue
+            if as_table:
+                screen.dry_run(delivery)
+            else:
+                sys.stdout.buffer.writelines(lines(delivery.records))
+        sys.stdout.flush()
+    if settings.report is not None:
+        write_whole(settings.report, [msgspec.json.encode(report) + b"\n"])
+    if as_json:
+        sys.stdout.buffer.write(msgspec.json.encode(_summary(report)) + b"\n")
+    for alarm in outcome.alarms:
+        screen.warn(alarm)
+    nothing = not settings.dry_run and not any(output.written for output in report.outputs)
+    streamed = any(output.target == "standard output" for output in report.outputs)
+    if nothing and not streamed and not report.rejected_rows:
+        places = ", ".join(dict.fromkeys(output.target for output in report.outputs))
+        screen.note(f"Nothing new: {report.plays.read:,} plays read, {places} is up to date.")
+        return
+    if not as_json:
+        screen.summary(report)
+    if settings.dry_run:
+        screen.changes(report)
+    else:
+        screen.outputs(report, outcome.deliveries)
+
+
+def _summary(report: Report) -> Summary:
+    values = {name: getattr(report, name) for name in Summary.__struct_fields__}
+    return Summary(**values)
+
+
+def _check_stdout(settings: Settings, targets: Sequence[Target], *, as_json: bool) -> None:
+    """Standard output carries records, or the summary, or nothing; never two of them."""
+    if not as_json:
+        return
+    taken = settings.dry_run or any(
+        target.out == Path("-") or (target.out is None and open_sink(target.name).to_stdout)
+        for target in targets
+    )
+    if taken:
+        raise ConfigurationError(
+            "--json and the items cannot both go to standard output.",
+            hint="Use --report FILE for the summary, or --out FILE for the items.",
+        )

@@ -1,0 +1,212 @@
+"""``check``, ``users`` and ``libraries``: looking at a Tautulli without importing anything."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from . import options
+from .guard import guarded
+
+if TYPE_CHECKING:
+    from ..census import Census
+    from ..console import Screen
+
+__all__ = ["check", "libraries", "users"]
+
+_MissingIds = Annotated[
+    Path | None,
+    typer.Option(
+        "--missing-ids",
+        metavar="FILE",
+        help="Write the films and shows without external ids to a CSV, to fill in for --ids.",
+        rich_help_panel="Ids",
+    ),
+]
+
+
+def users(
+    *,
+    database: options.Sources = None,
+    json: options.Json = False,
+    debug: options.Debug = False,
+    color: options.Color = None,
+) -> None:
+    """Whose plays are in the history, and how many."""
+    with guarded(debug=debug, color=color is not False):
+        from .. import console
+        from . import prepare
+
+        settings = prepare.settings_from({"database": database, "color": color}).settings
+        source = prepare.open_databases(settings)
+        try:
+            found = source.users()
+        finally:
+            source.close()
+        if json:
+            _print_json(found)
+        else:
+            console.Screen(color=settings.color).users(found)
+
+
+def libraries(
+    *,
+    database: options.Sources = None,
+    json: options.Json = False,
+    debug: options.Debug = False,
+    color: options.Color = None,
+) -> None:
+    """Which libraries the plays come from, and how many plays each has."""
+    with guarded(debug=debug, color=color is not False):
+        from .. import console
+        from . import prepare
+
+        settings = prepare.settings_from({"database": database, "color": color}).settings
+        source = prepare.open_databases(settings)
+        try:
+            found = source.libraries()
+        finally:
+            source.close()
+        if json:
+            _print_json(found)
+        else:
+            console.Screen(color=settings.color).libraries(found)
+
+
+def check(
+    *,
+    database: options.Sources = None,
+    user: options.User = None,
+    library: options.Library = None,
+    media_type: options.MediaType = None,
+    since: options.Since = None,
+    until: options.Until = None,
+    min_percent: options.MinPercent = None,
+    include_partial: options.IncludePartial = None,
+    ids: options.Ids = None,
+    missing_ids: _MissingIds = None,
+    batch_size: options.BatchSize = None,
+    strict: options.Strict = None,
+    config_ini: options.ConfigIni = None,
+    json: options.Json = False,
+    quiet: options.Quiet = None,
+    verbose: options.Verbose = None,
+    debug: options.Debug = False,
+    color: options.Color = None,
+) -> None:
+    """Read every row as an import would, write nothing, and tell what is there.
+
+    Totals, dates, users, media types, kinds of GUID, how many films and shows have
+    external ids, and what would be left out or rejected and why.
+    """
+    flags: dict[str, object] = {
+        name: value
+        for name, value in locals().items()
+        if name not in ("json", "debug", "missing_ids", "flags")
+    }
+    with guarded(debug=debug, color=color is not False):
+        _check(flags, as_json=json, missing_ids=missing_ids)
+
+
+def _check(flags: Mapping[str, object], *, as_json: bool, missing_ids: Path | None) -> None:
+    from ..census import take
+    from ..console import Screen
+    from ..errors import RowsRejectedError
+    from . import prepare
+
+    settings = prepare.settings_from(flags).settings
+    screen = Screen(quiet=settings.quiet, verbose=settings.verbose, color=settings.color)
+    corrections = prepare.corrections(settings)
+    source = prepare.open_databases(settings)
+    try:
+        chosen = prepare.selection(settings, source, now=int(time.time()))
+        with screen.progress() as bar:
+            checked = take(source, chosen, corrections, bar)
+        notices = source.notices
+        rules = source.rules()
+    finally:
+        source.close()
+    for notice in notices:
+        screen.note(notice)
+    for alarm in checked.alarms:
+        screen.warn(alarm)
+    if as_json:
+        _print_json(checked.census)
+    else:
+        _print_census(checked.census, screen, [rule.origin for rule in rules])
+    if settings.verbose:
+        for row in checked.rejected:
+            screen.note(f"row {row.id}: {row.reason.sentence} {row.detail}")
+    if missing_ids is not None:
+        _write_missing(missing_ids, checked.works, screen)
+    rejected = sum(checked.census.plays.rejected.values())
+    if settings.strict and rejected:
+        raise RowsRejectedError(
+            f"{rejected} rows would be rejected.", hint="--verbose lists them with their reasons."
+        )
+
+
+def _print_census(census: Census, screen: Screen, rules: list[str]) -> None:
+    plays, items = census.plays, census.items
+    screen.pairs(
+        [
+            ("Plays", f"{plays.read:,}"),
+            ("From", census.first or "-"),
+            ("To", census.last or "-"),
+            ("Thresholds", ", ".join(rules)),
+            ("Users", _counts(census.users)),
+            ("Libraries", _counts(census.libraries)),
+            ("Media types", _counts(census.media_types)),
+            ("GUIDs", _counts(census.guid_kinds)),
+        ]
+    )
+    for name, ids in (("Films", census.films), ("Shows", census.shows)):
+        rest = [f"{ids.known:,} with external ids"]
+        if ids.could_get:
+            rest.append(f"{ids.could_get:,} without that Plex may still know")
+        if ids.never:
+            rest.append(f"{ids.never:,} without and without a rating key")
+        screen.pairs([(name, f"{ids.total:,}: {', '.join(rest)}")])
+    sources = {name: count for name, count in items.ids_from.items() if count}
+    screen.pairs(
+        [
+            ("Items", f"{items.movies + items.episodes:,} would be imported"),
+            ("Ids from", _counts(sources | {"none": items.without_external_id})),
+            ("Merged", f"{plays.merged:,} plays of the same items"),
+            ("Left out", _counts(plays.filtered)),
+            ("Rejected", _counts(plays.rejected)),
+        ]
+    )
+    for conflict in census.conflicts[:10]:
+        told = f"{conflict.namespace} {conflict.kept}, not {conflict.dropped}"
+        screen.pairs([("Contradiction", f"{conflict.title}: {told}")])
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items() if count) or "none"
+
+
+def _write_missing(path: Path, works: object, screen: Screen) -> None:
+    import io
+
+    from ..enrichment.corrections import write_missing
+    from ..sinks.files import write_whole
+
+    text = io.StringIO()
+    count = write_missing(works, text)  # type: ignore[arg-type]
+    if path == Path("-"):
+        sys.stdout.write(text.getvalue())
+        return
+    write_whole(path, [text.getvalue().encode()])
+    screen.note(f"Wrote {count:,} films and shows without external ids to {path}.")
+
+
+def _print_json(value: object) -> None:
+    import msgspec
+
+    sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")

@@ -1,0 +1,178 @@
+"""From settings to a job: names looked up, dates read, files opened."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ..console import Screen
+from ..enrichment.corrections import Correction, parse
+from ..errors import ConfigurationError, NotFoundError, SinkError
+from ..job import Target
+from ..selection import Selection, parse_moment
+from ..settings import Loaded, Settings, load
+from ..sources.base import Source
+from ..sources.choose import choose_libraries, choose_users
+from ..sources.database import DatabaseSource
+
+__all__ = [
+    "announce",
+    "corrections",
+    "open_databases",
+    "selection",
+    "settings_from",
+    "targets",
+]
+
+
+def settings_from(flags: Mapping[str, object]) -> Loaded:
+    """The settings in force; an empty list of a repeatable option counts as not given."""
+    return load({name: value for name, value in flags.items() if value not in (None, [])})
+
+
+def open_databases(settings: Settings) -> DatabaseSource:
+    """The databases that were named.
+
+    Raises:
+        TautulliImportError: none was, or one cannot be used.
+    """
+    paths = settings.database
+    if not paths:
+        raise ConfigurationError(
+            "No database was named.",
+            hint="Name Tautulli's tautulli.db, or set IMPORT_DB_PATH.",
+        )
+    if Path("-") in paths and settings.ids == Path("-"):
+        raise ConfigurationError(
+            "Both the database and --ids are to come from standard input.",
+            hint="Name a file for one of them.",
+        )
+    return DatabaseSource(
+        paths,
+        config_ini=settings.config_ini,
+        page=settings.batch_size,
+        stdin=sys.stdin.buffer if Path("-") in paths else None,
+    )
+
+
+def selection(settings: Settings, source: Source, *, now: int) -> Selection:
+    """What was asked for, names looked up in the source.
+
+    Raises:
+        TautulliImportError: a name fits nobody or several, or a date is none.
+    """
+    since = parse_moment(settings.since, now=now) if settings.since else None
+    until = parse_moment(settings.until, now=now, end=True) if settings.until else None
+    if since is not None and until is not None and since >= until:
+        raise ConfigurationError(
+            "--since is not before --until, so nothing could be imported.",
+            hint="Swap the two.",
+        )
+    return Selection(
+        media_types=frozenset(settings.media_type),
+        users=choose_users(source.users(), settings.user) if settings.user else None,
+        sections=choose_libraries(source.libraries(), settings.library)
+        if settings.library
+        else None,
+        since=since,
+        until=until,
+        min_percent=settings.min_percent,
+        include_partial=settings.include_partial,
+        watched_at=settings.watched_at,
+    )
+
+
+def targets(settings: Settings) -> Sequence[Target]:
+    """The sinks and where each writes.
+
+    Raises:
+        ConfigurationError: none was named, or ``--out`` fits none of them.
+    """
+    names = settings.to or (["tracker"] if settings.dry_run else [])
+    if not names:
+        raise ConfigurationError(
+            "Where should the history go?",
+            hint="Add --to tracker, --to editor or --to jsonl, or look first with --dry-run.",
+        )
+    places: dict[str, Path] = {}
+    for place in settings.out:
+        name, equals, path = place.partition("=")
+        if equals and name in names:
+            places[name] = Path(path)
+        elif len(names) == 1:
+            places[names[0]] = Path(place)
+        else:
+            raise ConfigurationError(
+                f"Which of the sinks is to write to {place}?",
+                hint=f"With several sinks: --out {names[0]}={place}",
+            )
+    to_stdout = [name for name in names if places.get(name) == Path("-")]
+    if len(to_stdout) > 1:
+        raise ConfigurationError(
+            f"{' and '.join(to_stdout)} cannot share standard output.",
+            hint="Give one of them a file with --out.",
+        )
+    return [Target(name, places.get(name)) for name in names]
+
+
+def corrections(settings: Settings) -> Sequence[Correction]:
+    """What ``--ids`` says.
+
+    Raises:
+        NotFoundError: there is no such file.
+        ConfigurationError: it cannot be read, or a line of it is wrong.
+    """
+    path = settings.ids
+    if path is None:
+        return ()
+    try:
+        raw = sys.stdin.buffer.read() if path == Path("-") else path.read_bytes()
+        return parse(raw.decode("utf-8"), "standard input" if path == Path("-") else str(path))
+    except FileNotFoundError:
+        raise NotFoundError(
+            f"There is no file {path}.",
+            hint="'tautulli-import check DATABASE --missing-ids FILE' writes one to fill in.",
+        ) from None
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise ConfigurationError(
+            f"{path}, line {line}: this is not UTF-8.", hint="Save the file as CSV, UTF-8."
+        ) from None
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be read: {error.strerror}.", hint="Mend its permissions."
+        ) from None
+
+
+def announce(source: Source, settings: Settings, screen: Screen) -> None:
+    """Say how the source is read, and whose plays are about to become one history."""
+    for notice in source.notices:
+        screen.note(notice)
+    if settings.user or settings.each_user:
+        return
+    people = [user for user in source.users() if user.plays]
+    if len(people) > 1:
+        named = ", ".join(f"{user.name} ({user.plays:,})" for user in people[:6])
+        more = f" and {len(people) - 6} more" if len(people) > 6 else ""
+        screen.note(
+            f"Merging the plays of {len(people)} users into one history: {named}{more}. "
+            "Choose with --user, or keep them apart with --each-user."
+        )
+
+
+def check_report_path(path: Path | None) -> None:
+    """Find out before the run, not after it, that the report has nowhere to go.
+
+    Raises:
+        SinkError: its directory is missing or may not be written.
+    """
+    if path is None:
+        return
+    parent = path.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise SinkError(
+            f"{path} could not be written: {parent} is no directory that may be written.",
+            hint="Name another file with --report.",
+        )

@@ -1,0 +1,294 @@
+"""What a person sees. The only module that knows rich.
+
+Titles are data and may hold anything: no markup is read from them, and whatever a terminal
+would obey (escapes, bells, carriage returns, reversed text) is shown as a question mark.
+"""
+
+from __future__ import annotations
+
+import sys
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Final, TextIO
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from .errors import TautulliImportError
+from .models import Episode, Movie, Reason, Record
+from .pipeline import Delivery
+from .report import Output, Report
+from .sources.base import Library, User
+
+__all__ = ["Screen", "harmless"]
+
+_SHOWN: Final = 20
+_BAR: Final = 30
+# Bidirectional overrides and isolates reorder the rest of the line.
+_REORDERS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
+
+
+def harmless(text: str) -> str:
+    """The text with everything replaced that a terminal would obey."""
+    return "".join(
+        "\ufffd" if unicodedata.category(c) in ("Cc", "Cs") or c in _REORDERS else c for c in text
+    )
+
+
+class Screen:
+    """Standard error for a person, and tables on standard output when that is a terminal."""
+
+    def __init__(
+        self,
+        *,
+        quiet: bool = False,
+        verbose: bool = False,
+        color: bool = True,
+        err: TextIO | None = None,
+        out: TextIO | None = None,
+    ) -> None:
+        self.quiet = quiet
+        self.verbose = verbose
+        self._err = _console(err or sys.stderr, color=color)
+        self._out = _console(out or sys.stdout, color=color)
+
+    def note(self, text: str) -> None:
+        """Something worth knowing; silent with ``--quiet``."""
+        if not self.quiet:
+            self._err.print(Text(harmless(text)))
+
+    def detail(self, text: str) -> None:
+        """Something for ``--verbose``."""
+        if self.verbose and not self.quiet:
+            self._err.print(Text(harmless(text), style="dim"))
+
+    def warn(self, text: str) -> None:
+        """Something a person should look at, ``--quiet`` or not."""
+        self._err.print(Text("Warning: ", style="yellow bold") + Text(harmless(text), style=""))
+
+    def error(self, error: TautulliImportError) -> None:
+        """What went wrong and what to do next."""
+        self._err.print(Text("Error: ", style="red bold") + Text(harmless(str(error)), style=""))
+        if error.hint:
+            self._err.print(Text("  " + harmless(error.hint)))
+
+    @contextmanager
+    def progress(self) -> Iterator[Bar | None]:
+        """A progress bar on a terminal; nothing elsewhere, nothing with ``--quiet``."""
+        if self.quiet or not self._err.is_terminal:
+            yield None
+            return
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=self._err, transient=True) as progress:
+            yield Bar(progress)
+
+    def users(self, users: Sequence[User]) -> None:
+        """A table of users on standard output."""
+        table = _table("Id", "Username", "Friendly name", "Plays", "")
+        for user in users:
+            state = "no longer known to Tautulli" if user.deleted else ""
+            _row(table, user.user_id, user.username, user.friendly_name, f"{user.plays:,}", state)
+        self._out.print(table)
+
+    def libraries(self, libraries: Sequence[Library]) -> None:
+        """A table of libraries on standard output."""
+        table = _table("Id", "Name", "Type", "Plays", "")
+        for library in libraries:
+            state = "deleted" if library.deleted else ""
+            count = f"{library.plays:,}"
+            _row(table, library.section_id, library.name, library.section_type, count, state)
+        self._out.print(table)
+
+    def pairs(self, rows: Iterable[tuple[str, ...]], *headings: str) -> None:
+        """A plain table on standard output."""
+        table = _table(*headings) if headings else Table(box=None, show_header=False)
+        for row in rows:
+            _row(table, *row)
+        self._out.print(table)
+
+    def dry_run(self, delivery: Delivery) -> None:
+        """What an import would write: per year, and the newest items."""
+        records = delivery.records
+        owner = f" of {delivery.user}" if delivery.user else ""
+        self._out.print(Text(f"{len(records):,} items{owner}", style="bold"))
+        if not records:
+            return
+        self._out.print(_per_year(records))
+        newest = list(reversed(records[-_SHOWN:]))
+        table = _table("Watched (UTC)", "Title", "", "Year", "Key")
+        for record in newest:
+            title, numbers = _names(record)
+            when = record.item.watched_at.replace("T", " ").removesuffix("Z")[:16]
+            _row(table, when, title, numbers, record.item.year or "", record.key)
+        self._out.print(table)
+        if len(records) > len(newest):
+            self._out.print(
+                Text(f"… and {len(records) - len(newest):,} older ones: --format jsonl lists all.")
+            )
+
+    def changes(self, report: Report) -> None:
+        """What a dry run would change in each target."""
+        for output in report.outputs:
+            owner = f", {output.user}" if output.user else ""
+            self.note(f"Would change in {output.sink}{owner} ({output.target}): {_changes(output)}")
+
+    def summary(self, report: Report) -> None:
+        """The numbers of a run, and what to do next."""
+        plays = report.plays
+        done = "would be imported" if report.dry_run else "imported"
+        self.note(
+            f"{plays.read:,} plays read: {plays.emitted:,} {done}, {plays.merged:,} merged "
+            f"into newer ones, {sum(plays.filtered.values()):,} left out, "
+            f"{sum(plays.rejected.values()):,} rejected."
+        )
+        for name, count in plays.filtered.items():
+            self.note(f"  left out  {count:>9,}  {Reason(name).sentence}{_how_to_have(name)}")
+        for name, count in plays.rejected.items():
+            self.note(f"  rejected  {count:>9,}  {Reason(name).sentence}")
+        if plays.rejected and not report.rejected_rows:
+            self.note("  --report FILE lists every rejected row.")
+        items = report.items
+        self.note(f"{items.movies:,} films and {items.episodes:,} episodes.")
+        if items.without_external_id:
+            self.note(
+                f"  {items.without_external_id:,} of them have no external id and were kept "
+                "under their Plex number; --ids FILE gives them one."
+            )
+        for name, count in items.ids_from.items():
+            if count:
+                self.detail(f"  ids from {name}: {count:,}")
+        self.detail(f"  {report.elapsed_seconds} s, {report.plays_per_second:,} plays/s")
+
+    def outputs(self, report: Report, deliveries: Sequence[Delivery]) -> None:
+        """What was written where, and the next steps in CrossWatch."""
+        for output in report.outputs:
+            owner = f" ({output.user})" if output.user else ""
+            if output.written:
+                self.note(f"{output.sink}{owner}: {_changes(output)}")
+                for path in output.written:
+                    self.note(f"  wrote {path}")
+            elif output.target != "standard output":
+                self.note(f"{output.sink}{owner}: nothing new in {output.target}.")
+        steps = dict.fromkeys(
+            step for d in deliveries if d.receipt.written for step in d.receipt.next_steps
+        )
+        if steps:
+            self.note("Next:")
+        for step in steps:
+            self.note(f"  {step}")
+
+
+def _console(file: TextIO, *, color: bool) -> Console:
+    """A console that takes text as it is; outside a terminal nothing is cut to a width."""
+    return Console(
+        file=file,
+        no_color=None if color else True,
+        width=None if file.isatty() else 1000,
+        soft_wrap=file is not sys.stdout,
+        markup=False,
+        highlight=False,
+        emoji=False,
+    )
+
+
+class Bar:
+    """A progress bar as an observer of a run: rows, rate and time left."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task: TaskID | None = None
+
+    def reading(self, total: int) -> None:
+        """Reading begins."""
+        self._task = self._progress.add_task("Reading plays", total=total, rate="")
+
+    def advanced(self, rows: int) -> None:
+        """More rows were read."""
+        if self._task is None:
+            return
+        self._progress.advance(self._task, rows)
+        speed = self._progress.tasks[0].speed
+        if speed:
+            self._progress.update(self._task, rate=f"{speed:,.0f} plays/s")
+
+    def writing(self, items: int) -> None:
+        """Everything is read."""
+        if self._task is not None:
+            self._progress.update(self._task, description=f"Writing {items:,} items")
+
+
+def _per_year(records: Sequence[Record]) -> Table:
+    movies: Counter[str] = Counter()
+    episodes: Counter[str] = Counter()
+    for record in records:
+        kind = movies if isinstance(record.item, Movie) else episodes
+        kind[record.item.watched_at[:4]] += 1
+    most = max((movies + episodes).values())
+    table = _table("Year", "Films", "Episodes", "")
+    for year in sorted((movies + episodes).keys()):
+        films, shows = movies[year], episodes[year]
+        table.add_row(
+            Text(year),
+            Text(f"{films:,}", justify="right"),
+            Text(f"{shows:,}", justify="right"),
+            Text("█" * _length(films, most), style="cyan")
+            + Text("█" * _length(shows, most), style="magenta"),
+        )
+    return table
+
+
+def _length(count: int, most: int) -> int:
+    return max(1, round(count / most * _BAR)) if count else 0
+
+
+def _names(record: Record) -> tuple[str, str]:
+    item = record.item
+    if isinstance(item, Episode):
+        return f"{item.series_title}: {item.title}", f"S{item.season:02d}E{item.episode:02d}"
+    return item.title, ""
+
+
+def _changes(output: Output) -> str:
+    return (
+        f"{output.new:,} new, {output.updated:,} updated, {output.unchanged:,} unchanged; "
+        f"{output.total:,} in all."
+    )
+
+
+def _how_to_have(reason: str) -> str:
+    ways: Mapping[str, str] = {
+        Reason.PARTIAL.value: " (--include-partial, or --min-percent N)",
+        Reason.LIVE.value: " (--media-type live)",
+    }
+    return ways.get(reason, "")
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        numeric = heading in ("Plays", "Films", "Episodes", "Rows")
+        table.add_column(
+            heading, justify="right" if numeric else "left", overflow="ellipsis", no_wrap=True
+        )
+    return table
+
+
+def _row(table: Table, *cells: object) -> None:
+    table.add_row(*(Text(harmless(str(cell))) for cell in cells))

@@ -1,0 +1,161 @@
+"""Newest wins: first cheaply, per play; then exactly, per canonical key.
+
+A million plays are mostly the same few tens of thousands of films and episodes, so a play
+costs one look into a dictionary here. What tells two plays of one thing apart is kept as a
+``Sighting``; external ids are looked for once per sighting's work, and items are built
+only for the plays that survive.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+from .models import Play, Reason, Record
+from .selection import Judge, WatchedAt, moment
+
+__all__ = ["NOBODY", "History", "Partition", "Sighting", "newest_per_key", "owner"]
+
+Partition: TypeAlias = tuple[int | None, int | None]
+"""Plays that may be merged: user (with ``--each-user``) and viewing (with every viewing)."""
+
+NOBODY = -1
+"""Whose the plays are that name no user."""
+
+_ALL: Partition = (None, None)
+
+
+class Sighting:
+    """All plays of one film or episode under exactly the same GUID, keys and titles.
+
+    Strictly a tally: ``newest`` is the newest play of anybody, watched or not, because any
+    play tells what the thing is; ``survivors`` are the plays that will be imported;
+    ``unsure`` are all accepted plays of an episode whose show has no rating key, each of
+    which has to be accounted for if nothing else tells the show either.
+    """
+
+    __slots__ = ("newest", "survivors", "unsure", "when")
+
+    def __init__(self, play: Play) -> None:
+        self.newest = play
+        self.when = play.stopped or play.started or 0
+        self.survivors: dict[Partition, Play] | None = None
+        self.unsure: list[Play] | None = None
+
+
+class History:
+    """Takes plays in any order; keeps what is needed of them, and counts all of them."""
+
+    def __init__(
+        self,
+        *,
+        every_viewing: bool = False,
+        each_user: bool = False,
+        watched_at: WatchedAt = "stopped",
+    ) -> None:
+        self._partitioned = every_viewing or each_user
+        self._every_viewing = every_viewing
+        self._each_user = each_user
+        self._watched_at: WatchedAt = watched_at
+        self._sightings: dict[tuple[object, ...], Sighting] = {}
+        self.verdicts: Counter[Reason] = Counter()
+        self.accepted: Counter[int | None] = Counter()
+        """Plays that go on, by user where users are kept apart, else under ``None``."""
+
+    @property
+    def sightings(self) -> Iterable[Sighting]:
+        """Everything that was ever played and could be a film or an episode."""
+        return self._sightings.values()
+
+    def take(self, plays: Sequence[Play], judge: Judge) -> list[tuple[Play, Reason]]:
+        """Tally these plays; gives back those that ``judge`` rejected, for the report."""
+        sightings = self._sightings
+        verdicts = self.verdicts
+        partitioned = self._partitioned
+        rejected: list[tuple[Play, Reason]] = []
+        accepted = 0
+        for play in plays:
+            reason = judge(play)
+            if reason is Reason.MEDIA_TYPE and play.media_type not in ("movie", "episode"):
+                verdicts[reason] += 1
+                continue
+            if play.media_type == "movie":
+                key: tuple[object, ...] = (play.guid, play.rating_key, play.title, play.year)
+            else:
+                key = (
+                    play.guid,
+                    play.rating_key,
+                    play.season,
+                    play.episode,
+                    play.grandparent_rating_key,
+                    play.grandparent_title,
+                )
+            sighting = sightings.get(key)
+            if sighting is None:
+                sightings[key] = sighting = Sighting(play)
+            else:
+                when = play.stopped or play.started or 0
+                if (when, play.id) >= (sighting.when, sighting.newest.id):
+                    sighting.newest = play
+                    sighting.when = when
+            if reason is not None:
+                verdicts[reason] += 1
+                if reason.rejects:
+                    rejected.append((play, reason))
+                continue
+            accepted += 1
+            if not play.grandparent_rating_key and play.media_type == "episode":
+                if sighting.unsure is None:
+                    sighting.unsure = []
+                sighting.unsure.append(play)
+            partition = self._partition(play) if partitioned else _ALL
+            survivors = sighting.survivors
+            if survivors is None:
+                sighting.survivors = {partition: play}
+                continue
+            other = survivors.get(partition)
+            if other is None or self._newer(play, other):
+                survivors[partition] = play
+        if not self._each_user:
+            self.accepted[None] += accepted
+        return rejected
+
+    def _partition(self, play: Play) -> Partition:
+        user = None
+        if self._each_user:
+            user = owner(play)
+            self.accepted[user] += 1
+        if not self._every_viewing:
+            return user, None
+        # A group belongs to one user and one rating key; which *title* it is (rating keys
+        # get reused: Tautulli issues 2767, 2768) is settled later, by the canonical key.
+        return user, play.id if play.reference_id is None else play.reference_id
+
+    def _newer(self, play: Play, other: Play) -> bool:
+        when = moment(play, self._watched_at)
+        before = moment(other, self._watched_at)
+        return (when, play.id) > (before, other.id)
+
+
+def owner(play: Play) -> int:
+    """Whose play it is, where users are kept apart."""
+    return NOBODY if play.user_id is None else play.user_id
+
+
+def newest_per_key(records: Iterable[Record]) -> list[Record]:
+    """One record per key: the newest, by ``watched_at`` and then by row id.
+
+    In ascending ``watched_at`` order (ties by row id, then key), which is the order that
+    CrossWatch wants: a sync without rewatches keeps the last entry it meets of a title.
+    """
+    newest: dict[str, Record] = {}
+    for record in records:
+        other = newest.get(record.key)
+        if other is None or (record.epoch, record.play_id) > (other.epoch, other.play_id):
+            newest[record.key] = record
+    return sorted(newest.values(), key=_in_order)
+
+
+def _in_order(record: Record) -> tuple[int, int, str]:
+    return record.epoch, record.play_id, record.key

@@ -1,0 +1,1 @@
+"""Finding external ids: from the plays, from what Tautulli kept, from a person's corrections."""

@@ -1,0 +1,132 @@
+"""Whether two works of one title are one work: the last and most careful link of the chain.
+
+Two shows called "The Office" stand in the same library. A library that was set up anew has
+all its titles under new rating keys and new GUIDs. The history has to tell one from the
+other by what its plays say, or not at all.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TypeVar
+
+from ..guids import plex_guid
+from .works import Work, folded
+
+__all__ = ["is_one", "may_be_one"]
+
+_Value = TypeVar("_Value", str, int)
+# "Pilot", "Episode 3", "Folge 12", "S01E03": half of all shows have an episode of that title.
+_SAYS_NOTHING = re.compile(r"pilot|\w*\W*\d+|s\d+e\d+")
+
+
+def is_one(one: Work, other: Work) -> bool:
+    """Whether two works of one title are the same: nothing against it, and something for it."""
+    if not may_be_one(one, other):
+        return False
+    return one.kind == "movie" or _share_an_episode(one, other) or _follow_each_other(one, other)
+
+
+def may_be_one(one: Work, other: Work) -> bool:
+    """Whether nothing tells two works of one title (and, of films, one year) apart.
+
+    Different ``plex://`` GUIDs do: of the films, or of an episode with the same numbers. So
+    do the years of an episode with the same numbers, the titles of most of them, and years
+    that a season cannot span.
+    """
+    if one.kind == "movie":
+        mine, theirs = _plex_guids(one), _plex_guids(other)
+        return not mine or not theirs or bool(mine & theirs)
+    alike = 0
+    for mine_in, theirs_in in _in_both(one, other):
+        if _differ(mine_in.guids, theirs_in.guids) or _differ(mine_in.years, theirs_in.years):
+            return False
+        alike += 1 if mine_in.titles & theirs_in.titles else -1
+    if alike < 0:
+        return False
+    spans = _years(other)
+    return all(
+        season not in spans or (first <= spans[season][1] + 1 and spans[season][0] <= last + 1)
+        for season, (first, last) in _years(one).items()
+    )
+
+
+def _share_an_episode(one: Work, other: Work) -> bool:
+    """Whether both have an episode of the same numbers, year and telling title."""
+    return any(
+        mine.years & theirs.years
+        and any(not _SAYS_NOTHING.fullmatch(title) for title in mine.titles & theirs.titles)
+        for mine, theirs in _in_both(one, other)
+    )
+
+
+def _follow_each_other(one: Work, other: Work) -> bool:
+    """Whether one show's plays begin where the other's end, as after a new library.
+
+    Two shows of one name that stand in the library together are played by turns. And the
+    years have to fit: a show's own year stands nowhere in the history, its episodes' do. Some
+    season both have, or of which one has the next, must lie where it lies in the other.
+    """
+    before, after = sorted((one, other), key=lambda work: work.newest.when)
+    if before.newest.when >= after.sightings[-1].when:
+        return False
+    mine, theirs = _years(before), _years(after)
+    if mine.keys() & theirs.keys():
+        return True  # may_be_one has compared them
+    return any(
+        season + 1 in later and 0 <= later[season + 1][0] - last <= 2
+        for earlier, later in ((mine, theirs), (theirs, mine))
+        for season, (_, last) in earlier.items()
+    )
+
+
+def _years(work: Work) -> dict[int, tuple[int, int]]:
+    """First and last year of each season that was played; specials can be of any year."""
+    years: dict[int, tuple[int, int]] = {}
+    for play in work.plays:
+        if play.season and play.year:
+            first, last = years.get(play.season, (play.year, play.year))
+            years[play.season] = (min(first, play.year), max(last, play.year))
+    return years
+
+
+def _plex_guids(work: Work) -> set[str]:
+    return {guid.lower() for play in work.plays if (guid := plex_guid(play.guid))}
+
+
+def _in_both(one: Work, other: Work) -> list[tuple[_Numbered, _Numbered]]:
+    """The episodes that both shows have by number."""
+    episodes = _episodes(other)
+    return [
+        (mine, episodes[numbers]) for numbers, mine in _episodes(one).items() if numbers in episodes
+    ]
+
+
+def _differ(mine: set[_Value], theirs: set[_Value]) -> bool:
+    return bool(mine) and bool(theirs) and not mine & theirs
+
+
+class _Numbered:
+    """What the plays of one episode say about it."""
+
+    __slots__ = ("guids", "titles", "years")
+
+    def __init__(self) -> None:
+        self.guids: set[str] = set()
+        self.titles: set[str] = set()
+        self.years: set[int] = set()
+
+
+def _episodes(work: Work) -> dict[tuple[int, int], _Numbered]:
+    episodes: dict[tuple[int, int], _Numbered] = {}
+    for play in work.plays:
+        if play.season is None or play.episode is None:
+            continue
+        episode = episodes.setdefault((play.season, play.episode), _Numbered())
+        if guid := plex_guid(play.guid):
+            episode.guids.add(guid.lower())
+        if title := folded(play.title):
+            episode.titles.add(title)
+        if play.year:
+            episode.years.add(play.year)
+    return episodes

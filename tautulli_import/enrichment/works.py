@@ -1,0 +1,223 @@
+"""Which sightings are one and the same film or show: a *work*.
+
+A rating key alone does not tell: a rebuilt server hands the same numbers out again. A title
+alone does not either. So two sightings are one work only when
+
+* they share a rating key (an episode's show: the show's) *and* a title, the years of a film
+  being at most one apart, for agents disagree by one; or, of one film renamed, when rating
+  key, year and running time to the millisecond are the same;
+* or they carry the same ``plex://`` GUID, which Plex gives out once for the whole world;
+* or, of one show renamed, when they share an episode: rating key, numbers and title.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+from itertools import pairwise
+from typing import Generic, TypeVar
+
+from ..dedup import Sighting
+from ..guids import plex_guid, show_ids
+from ..models import Ids, Kind, Origin, Play
+
+__all__ = ["Known", "Work", "films", "folded", "shows"]
+
+_Node = TypeVar("_Node", bound=Hashable)
+
+
+class Known:
+    """One external id of a work, and how it is known."""
+
+    __slots__ = ("origin", "play_id", "value", "when")
+
+    def __init__(self, value: str, origin: Origin, when: int, play_id: int) -> None:
+        self.value = value
+        self.origin = origin
+        self.when = when
+        """When the newest play behind it took place; 0 where no play is."""
+        self.play_id = play_id
+
+
+class Work:
+    """A film or a show: everything the history says about it. Filled in by the chain."""
+
+    __slots__ = ("_ids", "ids", "kind", "newest", "rating_keys", "sightings", "title")
+
+    def __init__(self, kind: Kind, sightings: Sequence[Sighting]) -> None:
+        self.kind = kind
+        self.sightings = sorted(sightings, key=lambda s: (s.when, s.newest.id), reverse=True)
+        """Newest first."""
+        self.newest = self.sightings[0]
+        self.rating_keys = list(dict.fromkeys(filter(None, map(self._rating_key, self.plays))))
+        """Newest first."""
+        self.title = next(filter(None, map(self._title, self.plays)), "")
+        self.ids: dict[str, Known] = {}
+        self._ids: Ids | None = None
+
+    @property
+    def plays(self) -> Iterable[Play]:
+        """The newest play of each sighting, newest first."""
+        return (sighting.newest for sighting in self.sightings)
+
+    @property
+    def year(self) -> int | None:
+        """The year of a film (``None`` of a show: Tautulli's history has an episode's only)."""
+        if self.kind == "show":
+            return None
+        return next((play.year for play in self.plays if play.year), None)
+
+    def plex_guid(self) -> str | None:
+        """A film's newest ``plex://`` GUID; a show's stands nowhere in the history."""
+        if self.kind == "show":
+            return None
+        return next(filter(None, (plex_guid(play.guid) for play in self.plays)), None)
+
+    def ids_with_plex(self) -> Ids:
+        """All ids, for the item: what the chain found, the newest rating key, the GUID.
+
+        To be asked for only when the chain is through: the answer is kept.
+        """
+        if self._ids is None:
+            self._ids = Ids(
+                **{namespace: known.value for namespace, known in self.ids.items()},
+                plex=str(self.rating_keys[0]) if self.rating_keys else None,
+                guid=self.plex_guid(),
+            )
+        return self._ids
+
+    def _rating_key(self, play: Play) -> int | None:
+        return play.rating_key if self.kind == "movie" else play.grandparent_rating_key
+
+    def _title(self, play: Play) -> str | None:
+        return play.title if self.kind == "movie" else play.grandparent_title
+
+
+def folded(title: str | None) -> str:
+    """A title for comparison: case and spacing do not matter, everything else does."""
+    return " ".join(title.split()).casefold() if title else ""
+
+
+def films(sightings: Iterable[Sighting]) -> list[Work]:
+    """The films among these sightings."""
+    groups: _Groups[int] = _Groups()
+    numbered = list(enumerate(sightings))
+    by_guid: dict[Hashable, int] = {}
+    by_title: defaultdict[Hashable, list[int]] = defaultdict(list)
+    by_length: dict[Hashable, int] = {}
+    for number, sighting in numbered:
+        play = sighting.newest
+        groups.add(number)
+        if guid := plex_guid(play.guid):
+            groups.join(number, by_guid.setdefault(guid.lower(), number))
+        if not play.rating_key:
+            continue
+        title = folded(play.title)
+        if title:
+            by_title[play.rating_key, title].append(number)
+        if play.year and play.duration:
+            same = (play.rating_key, play.year, play.duration)
+            groups.join(number, by_length.setdefault(same, number))
+    for numbers in by_title.values():
+        _join_by_year(numbers, numbered, groups)
+    return [Work("movie", [numbered[n][1] for n in members]) for members in groups.all()]
+
+
+def _join_by_year(
+    numbers: list[int], numbered: Sequence[tuple[int, Sighting]], groups: _Groups[int]
+) -> None:
+    """Join what has the same key and title, where the years are at most one apart.
+
+    A sighting without a year goes with the newest one that has a year.
+    """
+    dated = sorted(
+        (n for n in numbers if numbered[n][1].newest.year),
+        key=lambda n: numbered[n][1].newest.year or 0,
+    )
+    for one, other in pairwise(dated):
+        if (numbered[other][1].newest.year or 0) - (numbered[one][1].newest.year or 0) <= 1:
+            groups.join(one, other)
+    undated = [n for n in numbers if not numbered[n][1].newest.year]
+    anchor = max(dated, key=lambda n: numbered[n][1].when, default=None)
+    for n in undated:
+        groups.join(n, undated[0] if anchor is None else anchor)
+
+
+def shows(sightings: Iterable[Sighting]) -> list[Work]:
+    """The shows that the episodes among these sightings belong to.
+
+    An episode that names no show at all, neither by key nor title nor GUID, is left out.
+    """
+    members: defaultdict[Hashable, list[Sighting]] = defaultdict(list)
+    titles_of_key: defaultdict[int, set[str]] = defaultdict(set)
+    nameless: list[Sighting] = []
+    for sighting in sightings:
+        play = sighting.newest
+        title = folded(play.grandparent_title)
+        key = play.grandparent_rating_key or 0
+        if title:
+            members[key, title].append(sighting)
+            titles_of_key[key].add(title)
+        else:
+            nameless.append(sighting)
+    for sighting in nameless:
+        node = _node_of_nameless(sighting.newest, titles_of_key)
+        if node is not None:
+            members[node].append(sighting)
+    groups: _Groups[Hashable] = _Groups()
+    by_guid: dict[str, Hashable] = {}
+    by_episode: dict[Hashable, Hashable] = {}
+    for node, inside in members.items():
+        groups.add(node)
+        for sighting in inside:
+            play = sighting.newest
+            if guid := plex_guid(play.guid):
+                groups.join(node, by_guid.setdefault(guid.lower(), node))
+            if play.grandparent_rating_key and play.rating_key and play.title:
+                same = (
+                    play.grandparent_rating_key,
+                    play.rating_key,
+                    play.season,
+                    play.episode,
+                    folded(play.title),
+                )
+                groups.join(node, by_episode.setdefault(same, node))
+    return [
+        Work("show", [sighting for node in nodes for sighting in members[node]])
+        for nodes in groups.all()
+    ]
+
+
+def _node_of_nameless(play: Play, titles_of_key: dict[int, set[str]]) -> Hashable | None:
+    """Where an episode without its show's title belongs: by the show's key, else by its GUID."""
+    if key := play.grandparent_rating_key:
+        titles = titles_of_key.get(key, set())
+        return (key, next(iter(titles))) if len(titles) == 1 else (key, "")
+    ids = show_ids(play.guid)
+    return ("guid", tuple(ids.items())) if ids else None
+
+
+class _Groups(Generic[_Node]):
+    """Disjoint sets: what belongs together, directly or through others."""
+
+    def __init__(self) -> None:
+        self._parent: dict[_Node, _Node] = {}
+
+    def add(self, node: _Node) -> None:
+        self._parent.setdefault(node, node)
+
+    def join(self, one: _Node, other: _Node) -> None:
+        self._parent[self._root(one)] = self._root(other)
+
+    def all(self) -> Iterable[list[_Node]]:
+        sets: defaultdict[_Node, list[_Node]] = defaultdict(list)
+        for node in self._parent:
+            sets[self._root(node)].append(node)
+        return sets.values()
+
+    def _root(self, node: _Node) -> _Node:
+        parent = self._parent
+        while (above := parent[node]) != node:
+            parent[node] = parent[above]
+            node = parent[node]
+        return node

@@ -1,0 +1,119 @@
+"""What a GUID that Plex or one of its agents wrote into Tautulli says about ids.
+
+Total: any text, and ``None``, gives an answer; nothing here raises. The forms were
+collected from real histories (Tautulli 2.17.2, Plex agents of 2014-2026).
+
+The one rule that matters most: an id counts only at the level it was given for. The
+number in a legacy episode GUID is the *series'* id. An ``imdb://`` entry on an episode
+would be the episode's *own* id, so it says nothing about the show.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+__all__ = ["clean_id", "guid_kind", "movie_ids", "plex_guid", "show_ids"]
+
+_PARTS: Final = re.compile(r"\s*([a-z0-9.+_-]+)://([^?#]*)", re.IGNORECASE)
+_AGENT: Final = "com.plexapp.agents."
+_IMDB: Final = re.compile(r"tt\d+", re.IGNORECASE)
+_DIGITS: Final = re.compile(r"\d+")
+# hama://tvdb-79349, tvdb2- … tvdb6-: the digit names an ordering, it is no part of the id.
+_HAMA: Final = re.compile(r"(tvdb|anidb|tmdb|imdb)[1-9]?-([a-z]*\d+)", re.IGNORECASE)
+_PLEX: Final = re.compile(r"plex://[a-z]+/[0-9a-z]+", re.IGNORECASE)
+_NOTHING: Final = frozenset({"", "0", "none", "null", "nan", "undefined", "unknown"})
+
+
+def clean_id(namespace: str, value: str) -> str | None:
+    """The id as CrossWatch keeps it (``id_map`` of v0.11.3), or ``None`` if it is none."""
+    text = value.strip()
+    if text.lower() in _NOTHING:
+        return None
+    if namespace == "guid":
+        return text if _PLEX.match(text) else None
+    if namespace == "imdb":
+        found = _IMDB.search(text)
+        return found.group().lower() if found else None
+    digits = "".join(_DIGITS.findall(text))
+    return digits if digits.strip("0") else None
+
+
+def plex_guid(guid: str | None) -> str | None:
+    """The ``plex://…`` GUID as written, without its query; ``None`` for any other."""
+    found = _PLEX.match(guid.strip()) if guid else None
+    return found.group() if found else None
+
+
+def movie_ids(guid: str | None) -> dict[str, str]:
+    """External ids of the film whose play carries this GUID."""
+    agent, path = _split(guid)
+    if "/" in path:  # id/season/episode: an episode's GUID, whatever the row claims to be
+        return {}
+    match agent:
+        case "agents.imdb" | "imdb":
+            return _id("imdb", path)
+        case "agents.themoviedb" | "tmdb":
+            return _id("tmdb", path)
+        case "tvdb":
+            return _id("tvdb", path)
+        case "agents.xbmcnfo":
+            return _id("imdb" if _IMDB.match(path) else "tmdb", path)
+        case "agents.hama":
+            # A tvdb id in there is a series' id: it does not name the film.
+            ids = _hama(path)
+            ids.pop("tvdb", None)
+            return ids
+        case _:
+            return {}
+
+
+def show_ids(guid: str | None) -> dict[str, str]:
+    """External ids of the *show* whose episode's play carries this GUID."""
+    agent, path = _split(guid)
+    series, _, rest = path.partition("/")
+    match agent:
+        case "agents.thetvdb" | "agents.thetvdbdvdorder":
+            return _id("tvdb", series)
+        case "agents.xbmcnfotv":
+            return _id("imdb" if _IMDB.match(series) else "tvdb", series)
+        case "agents.hama":
+            return _hama(series)
+        case "agents.themoviedb" if rest:  # without season/episode it may be anything
+            return _id("tmdb", series)
+        case "agents.imdb" if rest:
+            return _id("imdb", series)
+        case _:
+            return {}
+
+
+def guid_kind(guid: str | None) -> str:
+    """A short name for the sort of GUID: ``plex``, ``thetvdb``, ``hama``, ``empty`` and so on."""
+    if not guid or not guid.strip():
+        return "empty"
+    agent, _ = _split(guid)
+    return agent.removeprefix("agents.").removeprefix("tv.plex.") or "other"
+
+
+def _split(guid: str | None) -> tuple[str, str]:
+    """Scheme (lower case, ``com.plexapp.`` taken off) and what it names, without its query."""
+    found = _PARTS.match(guid) if guid else None
+    if found is None:
+        return "", ""
+    scheme = found.group(1).lower()
+    if scheme.startswith(_AGENT):
+        scheme = "agents." + scheme[len(_AGENT) :]
+    return scheme, found.group(2).strip().rstrip("/")
+
+
+def _id(namespace: str, text: str) -> dict[str, str]:
+    pattern = _IMDB if namespace == "imdb" else _DIGITS
+    if not pattern.fullmatch(text):
+        return {}
+    cleaned = clean_id(namespace, text)
+    return {namespace: cleaned} if cleaned else {}
+
+
+def _hama(path: str) -> dict[str, str]:
+    found = _HAMA.match(path.partition("/")[0])
+    return _id(found.group(1).lower(), found.group(2)) if found else {}

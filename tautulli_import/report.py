@@ -1,0 +1,179 @@
+"""The run's numbers, and the proof that they add up. Their JSON shape is a contract."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+from .errors import AccountingError
+from .models import Conflict, Movie, Origin, Reason, Record, Rejected
+from .pipeline import Reading
+
+__all__ = [
+    "IdsOf",
+    "Items",
+    "Output",
+    "Plays",
+    "Report",
+    "Requests",
+    "Status",
+    "Summary",
+    "WithoutId",
+    "account",
+    "count_items",
+    "without_external_id",
+]
+
+Status: TypeAlias = Literal["completed", "failed", "cancelled"]
+
+
+class Plays(Struct, frozen=True):
+    """What became of every row: ``read = filtered + rejected + merged + emitted``."""
+
+    read: int
+    filtered: Mapping[str, int]
+    rejected: Mapping[str, int]
+    merged: int
+    emitted: int
+
+
+class Items(Struct, frozen=True):
+    """What was made of the plays that went on."""
+
+    movies: int
+    episodes: int
+    new: int
+    updated: int
+    unchanged: int
+    without_external_id: int
+    ids_from: Mapping[str, int]
+    """By where the id came from that made the key; with ``without_external_id``, all items."""
+
+
+class Output(Struct, frozen=True):
+    """What one sink made of it."""
+
+    sink: str
+    target: str
+    user: str | None
+    merged: int
+    emitted: int
+    new: int
+    updated: int
+    unchanged: int
+    total: int
+    """How many entries the target holds afterwards, foreign ones included."""
+    written: Sequence[str]
+    """The files that were written; none when nothing changed."""
+
+
+class Requests(Struct, frozen=True):
+    """How often Tautulli was asked over HTTP."""
+
+    history: int = 0
+    metadata: int = 0
+
+
+class Summary(Struct, frozen=True):
+    """The one object of ``--json``. ``plays`` and ``items`` are those of the first sink."""
+
+    schema: int
+    command: str
+    status: Status
+    dry_run: bool
+    sinks: Sequence[str]
+    plays: Plays
+    items: Items
+    requests: Requests
+    elapsed_seconds: float
+    plays_per_second: int
+    outputs: Sequence[Output]
+    source: str
+    warnings: Sequence[str]
+
+
+class WithoutId(Struct, frozen=True):
+    """An item that was kept under an id of this Plex server only."""
+
+    key: str
+    title: str
+    series_title: str | None
+    play: int
+
+
+class IdsOf(Struct, frozen=True):
+    """Where each external id of one item came from."""
+
+    key: str
+    ids: Mapping[str, Origin]
+
+
+class Report(Summary, frozen=True):
+    """The one object of ``--report``: the summary, and every row and item behind it."""
+
+    rejected_rows: Sequence[Rejected]
+    without_external_id: Sequence[WithoutId]
+    ids: Sequence[IdsOf]
+    conflicts: Sequence[Conflict]
+
+
+def account(reading: Reading, outputs: Sequence[Sequence[Record]]) -> Plays:
+    """What became of every row that was read, given what one sink (per user) is to get.
+
+    Raises:
+        AccountingError: a row was lost or counted twice.
+    """
+    accepted = sum(reading.accepted.values())
+    emitted = sum(map(len, outputs))
+    ordered = [(r, reading.verdicts[r]) for r in Reason if reading.verdicts.get(r)]
+    filtered = {reason.value: count for reason, count in ordered if not reason.rejects}
+    rejected = {reason.value: count for reason, count in ordered if reason.rejects}
+    plays = Plays(reading.read, filtered, rejected, accepted - emitted, emitted)
+    told = sum(filtered.values()) + sum(rejected.values()) + accepted
+    if told != reading.read or plays.merged < 0 or bool(accepted) != bool(emitted):
+        raise AccountingError(
+            f"The numbers do not add up: {reading.read} plays were read, {told} are accounted "
+            f"for, {accepted} of them became {emitted} items.",
+            hint="This is a bug in tautulli-import; nothing was written. Please report it.",
+        )
+    return plays
+
+
+def count_items(
+    records: Sequence[Record], *, new: int = 0, updated: int = 0, unchanged: int = 0
+) -> Items:
+    """What is in these records."""
+    origins = [_origin_of_key(record) for record in records]
+    movies = sum(1 for record in records if isinstance(record.item, Movie))
+    counts = Counter(origins)
+    return Items(
+        movies=movies,
+        episodes=len(records) - movies,
+        new=new,
+        updated=updated,
+        unchanged=unchanged,
+        without_external_id=counts[None],
+        ids_from={origin.value: counts[origin] for origin in Origin},
+    )
+
+
+def without_external_id(records: Sequence[Record]) -> Sequence[WithoutId]:
+    """The items that are kept under an id of this Plex server only."""
+    return [
+        WithoutId(
+            record.key,
+            record.item.title,
+            None if isinstance(record.item, Movie) else record.item.series_title,
+            record.play_id,
+        )
+        for record in records
+        if _origin_of_key(record) is None
+    ]
+
+
+def _origin_of_key(record: Record) -> Origin | None:
+    """Where the external id came from that made the key; ``None`` where none did."""
+    return dict(record.origins).get(record.key.partition(":")[0])

@@ -1,0 +1,132 @@
+"""Which plays are wanted, and which of those can become an item.
+
+``Selection.judge`` gives every play exactly one verdict: a ``Reason``, or ``None`` for
+"goes on". What was not asked for is filtered before anything is held against it, so a
+rejected row is always one that somebody wanted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+from .errors import ConfigurationError
+from .models import Play, Reason
+from .watched import WatchedRule, percent_complete
+
+__all__ = ["Judge", "MediaType", "Selection", "WatchedAt", "moment", "parse_moment"]
+
+MediaType: TypeAlias = Literal["movie", "episode", "live"]
+WatchedAt: TypeAlias = Literal["stopped", "started"]
+Judge: TypeAlias = Callable[[Play], Reason | None]
+
+_DAY = 86_400
+_LAST_MOMENT = 253_402_300_799
+"""9999-12-31T23:59:59Z: later than this is no time, but milliseconds taken for seconds."""
+
+
+def moment(play: Play, watched_at: WatchedAt = "stopped") -> int:
+    """When the play counts as watched: epoch seconds, UTC; 0 when no time makes sense.
+
+    The time it stopped, else the time it started. (CrossWatch took the start until its
+    issue 1063.) A stop before the start is a broken clock: the start is believed.
+    """
+    started = play.started or 0
+    stopped = play.stopped or 0
+    when = started if stopped < started or (watched_at == "started" and started > 0) else stopped
+    return when if 0 < when <= _LAST_MOMENT else 0
+
+
+class Selection(Struct, frozen=True):
+    """What was asked for. Times are epoch seconds, UTC; ``None`` means everything."""
+
+    media_types: frozenset[MediaType] = frozenset({"movie", "episode"})
+    users: frozenset[int] | None = None
+    sections: frozenset[int] | None = None
+    since: int | None = None
+    until: int | None = None
+    """The first second that no longer counts."""
+    min_percent: int | None = None
+    include_partial: bool = False
+    watched_at: WatchedAt = "stopped"
+
+    def judge(self, rule: WatchedRule) -> Judge:
+        """A verdict on a play under Tautulli's thresholds ``rule``; a closure, for speed."""
+        types, users, sections = self.media_types, self.users, self.sections
+        since, until, watched_at = self.since, self.until, self.watched_at
+        dated = since is not None or until is not None
+        every, least = self.include_partial, self.min_percent
+        is_watched = rule.is_watched
+
+        def verdict(play: Play) -> Reason | None:
+            media_type = play.media_type
+            if media_type not in ("movie", "episode"):
+                return Reason.MEDIA_TYPE
+            if play.live:
+                if "live" not in types:
+                    return Reason.LIVE
+            elif media_type not in types:
+                return Reason.MEDIA_TYPE
+            if users is not None and play.user_id not in users:
+                return Reason.USER
+            if sections is not None and play.section_id not in sections:
+                return Reason.LIBRARY
+            if dated:
+                when = moment(play, watched_at)
+                if when and (
+                    (since is not None and when < since) or (until is not None and when >= until)
+                ):
+                    return Reason.DATE
+            if every:
+                pass
+            elif least is not None:
+                percent = percent_complete(play)
+                if percent is None or percent < least:
+                    return Reason.PARTIAL
+            elif not is_watched(play):
+                return Reason.PARTIAL
+            return _unusable(play)
+
+        return verdict
+
+
+def _unusable(play: Play) -> Reason | None:
+    """Why a wanted play cannot become an item; ``None`` when it can."""
+    if play.media_type == "episode":
+        if play.episode is None:
+            return Reason.NO_EPISODE_NUMBER
+        if play.season is None:
+            return Reason.NO_SEASON_NUMBER
+    elif not (play.rating_key or play.title or play.guid):
+        return Reason.NO_TITLE
+    # The cheap form of ``moment() == 0``: nearly every play has a sane stop.
+    stopped, started = play.stopped or 0, play.started or 0
+    if not (0 < started <= stopped <= _LAST_MOMENT) and not moment(play):
+        return Reason.NO_TIME
+    return None
+
+
+def parse_moment(text: str, *, now: int, end: bool = False) -> int:
+    """``--since`` and ``--until`` as epoch seconds: ``2024-03-01``, a full time, or ``30d``.
+
+    A day is a day in UTC, as ``watched_at`` is. With ``end`` the day counts to its last
+    second, so that ``--until 2024-12-31`` means the whole of 2024.
+
+    Raises:
+        ConfigurationError: it is none of the three forms.
+    """
+    text = text.strip()
+    if text[:-1].isdecimal() and text[-1:] in ("d", "D"):
+        return now - int(text[:-1]) * _DAY
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigurationError(
+            f"{text!r} is no date.",
+            hint="Write it as 2024-03-01, as 2024-03-01T20:15:00Z, or as 30d for 30 days ago.",
+        ) from None
+    seconds = int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp())
+    return seconds + _DAY if end and len(text) <= len("2024-03-01") else seconds

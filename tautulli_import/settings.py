@@ -1,0 +1,172 @@
+"""Settings: flag > environment > ``.env`` > ``config.toml`` > default, and who said what.
+
+``TAUTULLI_IMPORT_<NAME>`` names every setting in the environment; the second seed's
+``IMPORT_DB_PATH``, ``IMPORT_BATCH_SIZE`` and ``IMPORT_DRY_RUN`` are understood below them.
+Import this module late: pydantic-settings takes longer to load than ``--help`` to answer.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from msgspec import Struct
+from platformdirs import user_config_path
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from .errors import ConfigurationError
+
+__all__ = ["Loaded", "Settings", "config_path", "load"]
+
+_PREFIX: Final = "TAUTULLI_IMPORT_"
+_SEED: Final = {
+    "IMPORT_DB_PATH": "database",
+    "IMPORT_BATCH_SIZE": "batch_size",
+    "IMPORT_DRY_RUN": "dry_run",
+}
+
+
+def config_path() -> Path:
+    """Where ``config.toml`` is looked for."""
+    return user_config_path("tautulli-import", appauthor=False) / "config.toml"
+
+
+def _listed(value: object) -> object:
+    """``alice,bob`` of the environment, as a list."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _distinct(values: list[str]) -> list[str]:
+    return list(dict.fromkeys(values))
+
+
+_Names = Annotated[list[str], NoDecode, BeforeValidator(_listed), AfterValidator(_distinct)]
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, with its default."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, env_ignore_empty=True, extra="ignore", validate_default=True
+    )
+
+    database: Annotated[list[Path], NoDecode, BeforeValidator(_listed)] = []
+    config_ini: Path | None = None
+    to: _Names = []
+    out: _Names = []
+    dry_run: bool = False
+    format: Literal["jsonl", "table"] | None = None
+    user: _Names = []
+    each_user: bool = False
+    library: _Names = []
+    media_type: Annotated[
+        list[Literal["movie", "episode", "live"]], NoDecode, BeforeValidator(_listed)
+    ] = ["movie", "episode"]
+    since: str | None = None
+    until: str | None = None
+    min_percent: Annotated[int, Field(ge=0, le=100)] | None = None
+    include_partial: bool = False
+    rewatches: bool = False
+    watched_at: Literal["stopped", "started"] = "stopped"
+    ids: Path | None = None
+    merge_with: Path | None = None
+    batch_size: Annotated[int, Field(ge=1, le=10_000)] = 10_000
+    strict: bool = False
+    report: Path | None = None
+    quiet: bool = False
+    verbose: bool = False
+    color: bool = True
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """``load`` names the sources itself, to know which of them said what."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+
+class Loaded(Struct, frozen=True):
+    """The settings in force, and where each value comes from."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+
+
+def load(flags: Mapping[str, object], *, env_file: Path | None = None) -> Loaded:
+    """Settings out of the flags that were given and everything below them.
+
+    Raises:
+        ConfigurationError: a value is wrong; the message says which, and where it stands.
+    """
+    path = config_path()
+    env_file = env_file or Path(".env")
+    layers: dict[str, Mapping[str, Any]] = {
+        "default": {},
+        str(path): _toml(path),
+        str(env_file): DotEnvSettingsSource(Settings, env_file=env_file)(),
+        "environment (IMPORT_*)": {
+            name: os.environ[variable]
+            for variable, name in _SEED.items()
+            if os.environ.get(variable)
+        },
+        "environment": EnvSettingsSource(Settings)(),
+        "option": {name: value for name, value in flags.items() if value is not None},
+    }
+    values: dict[str, Any] = {}
+    origins = dict.fromkeys(Settings.model_fields, "default")
+    for origin, layer in layers.items():
+        for name, value in layer.items():
+            if name in Settings.model_fields:
+                values[name] = value
+                origins[name] = origin
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        raise _sentence(error, origins) from None
+    return Loaded(settings, origins)
+
+
+def _toml(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        values = TomlConfigSettingsSource(Settings, toml_file=path).toml_data
+    except (ValueError, OSError) as error:
+        raise ConfigurationError(f"{path} cannot be used: {error}.", hint="Mend it.") from None
+    unknown = sorted(values.keys() - Settings.model_fields.keys())
+    if unknown:
+        raise ConfigurationError(
+            f"{path}: there is no setting {unknown[0]!r}.",
+            hint="'tautulli-import config show' lists all there are.",
+        )
+    return values
+
+
+def _sentence(error: ValidationError, origins: Mapping[str, str]) -> ConfigurationError:
+    first = error.errors(include_url=False)[0]
+    name = str(first["loc"][0])
+    origin = origins.get(name, "")
+    where = f"--{name.replace('_', '-')}" if origin == "option" else f"{name} ({origin})"
+    return ConfigurationError(
+        f"{where}: {first['input']!r} will not do: {first['msg'].lower()}.",
+        hint="'tautulli-import config show' tells where each value comes from.",
+    )

@@ -1,0 +1,118 @@
+"""What a sink is, and how it is found.
+
+A sink takes records, and ``commit`` returns only when what it took is durable. A snapshot
+sink is given the whole de-duplicated set, in ascending ``watched_at`` order, before its one
+``commit``. A dry run calls ``preview`` in place of ``commit``: the same numbers, no writing.
+
+A sink of your own is a subclass of ``Sink`` and one line in your ``pyproject.toml``::
+
+    [project.entry-points."tautulli_import.sinks"]
+    mysink = "my_package:MySink"
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import BinaryIO, ClassVar
+
+from msgspec import Struct
+
+from ..errors import ConfigurationError
+from ..models import Record
+
+__all__ = ["Receipt", "Sink", "SinkOptions", "names", "open_sink"]
+
+GROUP = "tautulli_import.sinks"
+
+
+class SinkOptions(Struct, frozen=True):
+    """Everything a sink is told."""
+
+    out: Path | None
+    """Where to write; ``None`` for the sink's own default, ``-`` for standard output."""
+    stdout: BinaryIO
+    now: int
+    """The time of the run, epoch seconds, UTC."""
+    every_viewing: bool = False
+    """``--rewatches``: one record per viewing, under event keys."""
+    merge_with: Path | None = None
+    """``--merge-with``: an exported file to build on in place of what is at ``out``."""
+    user: str | None = None
+    """Whose output this is, where ``--each-user`` writes one for each."""
+
+
+class Receipt(Struct, frozen=True):
+    """What a commit did, or in a dry run would do."""
+
+    target: str
+    new: int
+    updated: int = 0
+    unchanged: int = 0
+    total: int = 0
+    written: Sequence[str] = ()
+    next_steps: Sequence[str] = ()
+    """What a person does now, one sentence each."""
+
+
+class Sink(ABC):
+    """A place for items. Subclass it, and see the module's text for how it is found."""
+
+    to_stdout: ClassVar[bool] = False
+    """Whether it writes to standard output when no ``--out`` is given."""
+    lines: ClassVar[bool] = False
+    """Whether several users' outputs may follow each other on standard output."""
+    every_viewing: ClassVar[bool] = False
+    """Whether it wants a record for every viewing, ``--rewatches`` or not."""
+
+    def __init__(self, options: SinkOptions) -> None:
+        self.options = options
+
+    @abstractmethod
+    def write(self, records: Sequence[Record]) -> None:
+        """Take records. Nothing has to be durable yet."""
+
+    @abstractmethod
+    def commit(self) -> Receipt:
+        """Make everything taken durable, and only then return.
+
+        Raises:
+            SinkError: it could not be written; what was there before is still there.
+        """
+
+    @abstractmethod
+    def preview(self) -> Receipt:
+        """The receipt that ``commit`` would return; writes nothing."""
+
+
+def names() -> Sequence[str]:
+    """The sinks that are installed, by name."""
+    return sorted(entry.name for entry in entry_points(group=GROUP))
+
+
+def open_sink(name: str) -> type[Sink]:
+    """The class of the sink called ``name``.
+
+    Raises:
+        ConfigurationError: no such sink is installed, or it cannot be imported.
+    """
+    found: dict[str, EntryPoint] = {entry.name: entry for entry in entry_points(group=GROUP)}
+    if name not in found:
+        raise ConfigurationError(
+            f"There is no sink called {name!r}.", hint=f"Installed are: {', '.join(sorted(found))}."
+        )
+    try:
+        loaded = found[name].load()
+    except ImportError as error:
+        raise ConfigurationError(
+            f"The sink {name!r} cannot be loaded: {error}.",
+            hint="Install what it needs, or uninstall the package that brings it.",
+        ) from error
+    if not (isinstance(loaded, type) and issubclass(loaded, Sink)):
+        raise ConfigurationError(
+            f"The sink {name!r} ({found[name].value}) is not a tautulli_import Sink.",
+            hint="It has to be a subclass of tautulli_import.sinks.base.Sink.",
+        )
+    return loaded

@@ -1,0 +1,132 @@
+"""``--to editor``: a CrossWatch Editor dataset, every viewing a row of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from ..errors import ConfigurationError, SinkError
+from ..models import Record
+from .base import Receipt, Sink
+from .crosswatch_json import IMPORT_FILE, event_entries_of
+from .files import read_bytes, write_whole
+
+__all__ = ["EditorSink"]
+
+_DEFAULT: Final = Path("tautulli-editor-history.json")
+_SUFFIX: Final = "-history.json"
+_HEAD: Final = {
+    "kind": "history",
+    "source": "state",
+    "provider": "CROSSWATCH",
+    "provider_instance": "default",
+}
+
+
+class EditorSink(Sink):
+    """One file that the Editor, the tracker's upload and the import wizard all take."""
+
+    every_viewing = True
+    _records: Sequence[Record] = ()
+
+    @property
+    def path(self) -> Path:
+        """The dataset; its name ends in ``-history.json``, else CrossWatch refuses it."""
+        out = self.options.out or _DEFAULT
+        if out == Path("-"):
+            return out
+        if not out.name.endswith(_SUFFIX) and out.name != "history.json":
+            raise ConfigurationError(
+                f"CrossWatch would not take an Editor dataset called {out.name}.",
+                hint=f"Give it a name that ends in {_SUFFIX}: --out {out.stem}{_SUFFIX}",
+            )
+        if not self.options.user:
+            return out
+        stem = out.name.removesuffix("history.json")
+        return out.with_name(f"{stem or ''}{self.options.user}{_SUFFIX}")
+
+    def write(self, records: Sequence[Record]) -> None:
+        """Take records."""
+        self._records = [*self._records, *records]
+
+    def preview(self) -> Receipt:
+        """What would change in the dataset that is there."""
+        path = self.path
+        before = {} if path == Path("-") else _rows_of(path)
+        after = self._rows()
+        new = sum(1 for key in after if key not in before)
+        unchanged = sum(1 for key, row in after.items() if before.get(key) == row)
+        upload = f"In CrossWatch: {IMPORT_FILE}, and choose {path}."
+        clean = "Then open the Editor, choose CrossWatch and History, and clean up there."
+        add = (
+            "The upload replaces the tracker's history; to add to it instead, import the file "
+            "with the import wizard (from v0.11.0), or build it with --merge-with."
+        )
+        return Receipt(
+            "standard output" if path == Path("-") else str(path),
+            new=new,
+            updated=len(after) - new - unchanged,
+            unchanged=unchanged,
+            total=len(after),
+            next_steps=(upload, clean, add) if unchanged < len(after) else (),
+        )
+
+    def commit(self) -> Receipt:
+        """Write the dataset, if it is another than the one that is there.
+
+        Raises:
+            SinkError: another file stands there, or it cannot be written.
+        """
+        path = self.path
+        receipt = self.preview()
+        if path == Path("-"):
+            self.options.stdout.writelines(self._encoded())
+            self.options.stdout.flush()
+            return receipt
+        same = receipt.unchanged == receipt.total == len(_rows_of(path))
+        if same and path.exists():
+            return receipt
+        write_whole(path, self._encoded())
+        return msgspec.structs.replace(receipt, written=[str(path)])
+
+    def _rows(self) -> Mapping[str, Mapping[str, Any]]:
+        """Every row by key, in ascending ``watched_at`` order; ours win over ``--merge-with``."""
+        base = self.options.merge_with
+        rows = {key: {"key": key, **value} for key, value in event_entries_of(base).items()}
+        for record in self._records:
+            rows[record.key] = {
+                "key": record.key,
+                **msgspec.to_builtins(record.item),
+                "provider_event_id": f"tautulli-{record.play_id}",
+            }
+        if not base:
+            return rows
+        return dict(sorted(rows.items(), key=lambda pair: str(pair[1].get("watched_at") or "")))
+
+    def _encoded(self) -> Iterator[bytes]:
+        head = msgspec.json.encode({**_HEAD, "ts": self.options.now, "blocks": []})
+        yield head[:-1] + b',"items":['
+        separator = b"\n"
+        for row in self._rows().values():
+            yield separator + msgspec.json.encode(row)
+            separator = b",\n"
+        yield b"\n]}\n"
+
+
+def _rows_of(path: Path) -> Mapping[str, Mapping[str, Any]]:
+    """The rows of the dataset at ``path`` by key; none where there is no file."""
+    content = read_bytes(path)
+    if content is None:
+        return {}
+    try:
+        dataset = msgspec.json.decode(content)
+        # A tracker's own history.json has no "kind", and would be lost here.
+        return {row["key"]: row for row in dataset["items"] if dataset["kind"] == "history"}
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
+        raise SinkError(
+            f"{path} is not an Editor dataset, and would be lost.",
+            hint="Move it aside, or name another file with --out.",
+        ) from None

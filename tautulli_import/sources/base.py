@@ -1,0 +1,101 @@
+"""What a source is: batches of plays, and the little that is known about them beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NewType, Protocol
+
+from msgspec import Struct
+
+from ..models import Kind, Play, Rejected
+from ..watched import WatchedRule
+
+__all__ = ["Batch", "Cursor", "Library", "Lookup", "Source", "User"]
+
+Cursor = NewType("Cursor", str)
+"""How far a source has been read. Opaque to everybody but the source that made it."""
+
+
+class Batch(Struct, frozen=True):
+    """Some plays, in the source's order, and where to go on after them."""
+
+    plays: Sequence[Play]
+    cursor: Cursor
+    rule: WatchedRule
+    rejected: Sequence[Rejected] = ()
+    """Rows that were read and could not even become a ``Play``."""
+    duplicates: int = 0
+    """Rows that are the same play as one already read from another database."""
+
+
+class User(Struct, frozen=True):
+    """Somebody whose plays are in the history, known by any of three names."""
+
+    user_id: int
+    username: str
+    friendly_name: str
+    plays: int
+    deleted: bool = False
+
+    @property
+    def name(self) -> str:
+        """What Tautulli shows: the friendly name, else the username, else the number."""
+        return self.friendly_name or self.username or str(self.user_id)
+
+
+class Library(Struct, frozen=True):
+    """A section of the Plex server, as far as Tautulli still knows it."""
+
+    section_id: int
+    name: str
+    section_type: str
+    plays: int
+    deleted: bool = False
+
+
+class Lookup(Struct, frozen=True):
+    """One answer that Tautulli itself once got from TheMovieDB or TVmaze and kept."""
+
+    kind: Kind
+    rating_key: int
+    title: str
+    """As the other site has it; empty when it was not kept."""
+    year: int | None
+    """A film's year of release, when it was kept."""
+    ids: tuple[tuple[str, str], ...]
+
+
+class Source(Protocol):
+    """One Tautulli, or several overlapping backups of it."""
+
+    @property
+    def name(self) -> str:
+        """What to call it in a message: a path, a URL without secrets."""
+
+    @property
+    def notices(self) -> Sequence[str]:
+        """What a person should know about how it is read, one sentence each, said once."""
+
+    def total(self) -> int:
+        """How many rows the source says it has now, for a progress bar."""
+
+    def batches(self, after: Cursor | None) -> Iterator[Batch]:
+        """Every row after ``after`` (all when ``None``), each exactly once.
+
+        Raises:
+            SourceUnreachableError: it cannot be read any more.
+            SourceDamagedError: it is damaged or is not what it claims to be.
+            BusyError: another program holds it too long.
+        """
+
+    def users(self) -> Sequence[User]:
+        """Everybody with a play in the history, and everybody Tautulli knows, most plays first."""
+
+    def libraries(self) -> Sequence[Library]:
+        """Every library with a play in the history or known to Tautulli, most plays first."""
+
+    def lookups(self) -> Sequence[Lookup]:
+        """What Tautulli's own lookup tables know; empty where there are none."""
+
+    def close(self) -> None:
+        """Let go of files, locks and private copies."""

@@ -1,0 +1,91 @@
+"""Which user or library a person means by a name. A guess would mix people's histories."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from typing import TypeVar
+
+from ..errors import ConfigurationError, NotFoundError
+from .base import Library, User
+
+__all__ = ["choose_libraries", "choose_users"]
+
+_One = TypeVar("_One", User, Library)
+
+
+def choose_users(users: Sequence[User], wanted: Sequence[str]) -> frozenset[int] | None:
+    """The ids behind ids, usernames and friendly names; ``None`` when nobody was named.
+
+    Raises:
+        NotFoundError: there is no such user.
+        ConfigurationError: a name fits several; the candidates are named.
+    """
+    if not wanted:
+        return None
+    return frozenset(
+        _choose(
+            "user",
+            name,
+            users,
+            lambda user: (str(user.user_id), user.username, user.friendly_name),
+            lambda user: f"{user.name} (id {user.user_id}, {user.plays} plays)",
+        ).user_id
+        for name in wanted
+    )
+
+
+def choose_libraries(libraries: Sequence[Library], wanted: Sequence[str]) -> frozenset[int] | None:
+    """The section ids behind section ids and library names; ``None`` when none was named.
+
+    Raises:
+        NotFoundError: there is no such library.
+        ConfigurationError: a name fits several; the candidates are named.
+    """
+    if not wanted:
+        return None
+    return frozenset(
+        _choose(
+            "library",
+            name,
+            libraries,
+            lambda library: (str(library.section_id), library.name),
+            lambda library: (
+                f"{library.name} (id {library.section_id}, {library.plays} plays"
+                f"{', deleted' if library.deleted else ''})"
+            ),
+        ).section_id
+        for name in wanted
+    )
+
+
+def _choose(
+    what: str,
+    wanted: str,
+    known: Sequence[_One],
+    names: Callable[[_One], Sequence[str]],
+    describe: Callable[[_One], str],
+) -> _One:
+    """The one that ``wanted`` names: to the letter, else without regard to case."""
+    fitting = [one for one in known if wanted in names(one)] or [
+        one
+        for one in known
+        if wanted.strip().casefold() in [name.casefold() for name in names(one) if name]
+    ]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        raise ConfigurationError(
+            f"There are {len(fitting)} that are called {wanted!r}: "
+            f"{'; '.join(map(describe, fitting))}.",
+            hint=f"Name the one you mean by its id: --{what} {names(fitting[0])[0]}",
+        )
+    every = {name: one for one in known for name in names(one) if name}
+    close = get_close_matches(wanted, every, n=1)
+    near = [every[name] for name in close]
+    rest = [one for one in known if one.plays][:8]
+    hint = f"Did you mean {describe(near[0])}?" if near else ""
+    raise NotFoundError(
+        f"There is no {what} called {wanted!r}.",
+        hint=hint or f"There are: {'; '.join(map(describe, rest)) or 'none'}.",
+    )

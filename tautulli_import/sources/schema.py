@@ -1,0 +1,147 @@
+"""Which columns a Tautulli database has, and the one query that reads its plays.
+
+Ten years of databases are out there: a PlexPy of 2015 has no ``reference_id``, no
+``live``, no credits markers and no libraries. What is absent is read as NULL and said
+once; nothing here guesses.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from msgspec import Struct
+
+from ..errors import SourceDamagedError
+
+__all__ = ["Schema", "look_at"]
+
+_HISTORY: Final = "session_history"
+_METADATA: Final = "session_history_metadata"
+_MEDIA_INFO: Final = "session_history_media_info"
+
+# Field of Play -> the places that may hold it, best first. The metadata's rating keys come
+# first because they are the ones that Tautulli's API shows (datafactory of 2.17.2).
+_PLACES: Final[dict[str, tuple[str, ...]]] = {
+    "id": ("h.id",),
+    "reference_id": ("h.reference_id",),
+    "started": ("h.started",),
+    "stopped": ("h.stopped",),
+    "user_id": ("h.user_id",),
+    "user": ("h.user",),
+    "section_id": ("h.section_id", "m.section_id", "m.library_id"),
+    "media_type": ("h.media_type", "m.media_type"),
+    "live": ("m.live",),
+    "rating_key": ("m.rating_key", "h.rating_key"),
+    "grandparent_rating_key": ("m.grandparent_rating_key", "h.grandparent_rating_key"),
+    "title": ("m.title",),
+    "grandparent_title": ("m.grandparent_title",),
+    "season": ("m.parent_media_index",),
+    "episode": ("m.media_index",),
+    "year": ("m.year",),
+    "guid": ("m.guid",),
+    "view_offset": ("h.view_offset",),
+    "duration": ("m.duration",),
+    "credits_first": ("m.marker_credits_first",),
+    "credits_final": ("m.marker_credits_final",),
+}
+# Tautulli writes '' into these INTEGER columns as a matter of course (a film's season).
+_ROUTINELY_EMPTY: Final = frozenset(
+    {"grandparent_rating_key", "season", "episode", "year", "duration"}
+)
+_ESSENTIAL: Final = ("id", "started", "media_type", "title")
+# What a person loses when a column is not there; the rest is not worth a word.
+_MISSED: Final = {
+    "reference_id": "resumed viewings cannot be told from rewatches",
+    "section_id": "plays cannot be chosen by library",
+    "live": "live TV cannot be told from films and episodes",
+    "guid": "no external ids can be read from the plays themselves",
+    "view_offset": "how far a play got is not known",
+    "duration": "how far a play got is not known",
+}
+
+
+class Schema(Struct, frozen=True):
+    """What one database has."""
+
+    query: str
+    """Rows in the order of ``Play``'s fields, then what is absent: 1 metadata, 2 media info.
+
+    Parameters: the id after which to begin, the last id, how many.
+    """
+    missing: tuple[str, ...]
+    """Sentences about columns that are not there."""
+    tables: frozenset[str]
+    has_sections: bool
+
+
+def look_at(connection: sqlite3.Connection, shown: str) -> Schema:
+    """The schema of the database behind ``connection``, called ``shown`` in messages.
+
+    Raises:
+        SourceDamagedError: it is not Tautulli's, or lacks what every Tautulli has had.
+        sqlite3.Error: it cannot be read.
+    """
+    names = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
+    tables = frozenset(str(name) for (name,) in names)
+    absent = [table for table in (_HISTORY, _METADATA) if table not in tables]
+    if absent:
+        raise SourceDamagedError(_not_tautulli(shown, tables, absent), hint=_LOOK)
+    columns = {
+        f"{alias}.{name}"
+        for alias, table in (("h", _HISTORY), ("m", _METADATA))
+        for name in columns_of(connection, table)
+    }
+    chosen = {
+        field: [place for place in places if place in columns] for field, places in _PLACES.items()
+    }
+    for field in _ESSENTIAL:
+        if not chosen[field]:
+            raise SourceDamagedError(
+                f"{shown} has no column for {field}: it is not a history that "
+                "Tautulli or PlexPy wrote.",
+                hint=_LOOK,
+            )
+    missing = tuple(
+        f"{shown} is from a time before Tautulli kept {field}: {loss}."
+        for field, loss in _MISSED.items()
+        if not chosen[field]
+    )
+    has_info = _MEDIA_INFO in tables
+    selected = ", ".join(_expression(field, places) for field, places in chosen.items())
+    join = f"LEFT JOIN {_MEDIA_INFO} i ON i.id = h.id " if has_info else ""
+    absence = "(m.id IS NULL) + 2 * (i.id IS NULL)" if has_info else "m.id IS NULL"
+    # percent and watched are the API's to give: NULL here.
+    query = (
+        f"SELECT {selected}, NULL, NULL, {absence} FROM {_HISTORY} h "  # noqa: S608 - names from the lists above
+        f"LEFT JOIN {_METADATA} m ON m.id = h.id {join}"
+        "WHERE h.id > ? AND h.id <= ? ORDER BY h.id LIMIT ?"
+    )
+    return Schema(query, missing, tables, bool(chosen["section_id"]))
+
+
+def columns_of(connection: sqlite3.Connection, table: str) -> frozenset[str]:
+    """The columns that a table has; none where it does not exist."""
+    rows = connection.execute("SELECT name FROM pragma_table_info(?)", (table,))
+    return frozenset(str(name) for (name,) in rows)
+
+
+def _expression(field: str, places: list[str]) -> str:
+    if not places:
+        return "NULL"
+    value = places[0] if len(places) == 1 else f"coalesce({', '.join(places)})"
+    return f"nullif({value}, '')" if field in _ROUTINELY_EMPTY else value
+
+
+_LOOK: Final = (
+    "Tautulli's database is tautulli.db in its data directory (/config in the container)."
+)
+
+
+def _not_tautulli(shown: str, tables: frozenset[str], absent: list[str]) -> str:
+    if not tables:
+        return f"{shown} is a SQLite database without a single table."
+    if _HISTORY in tables:
+        return f"{shown} looks like Tautulli's database but has no table {absent[0]}."
+    some = ", ".join(sorted(tables)[:4])
+    return f"{shown} is another program's SQLite database (it has the tables {some} …)."
