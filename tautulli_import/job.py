@@ -16,7 +16,7 @@ from msgspec import Struct
 from .dedup import NOBODY
 from .enrichment.corrections import Correction
 from .errors import ConfigurationError
-from .models import Reason, Record
+from .models import Record
 from .pipeline import Delivery, Observer, Reading, deliver, read, records_of
 from .report import (
     IdsOf,
@@ -255,6 +255,4 @@ def alarms_of(reading: Reading) -> Sequence[str]:
     if unused := reading.identified.unused:
         lines = ", ".join(str(correction.line) for correction in unused[:10])
         warnings.append(f"Corrections that fit nothing in the history: line {lines}.")
-    if unreadable := reading.verdicts.get(Reason.UNREADABLE):
-        warnings.append(f"{unreadable} rows could not be read: the database is damaged.")
     return warnings

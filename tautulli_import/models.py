@@ -140,6 +140,9 @@ class Record(Struct, frozen=True, gc=False):
 class Reason(StrEnum):
     """Why a play goes no further. The closed list behind every summary and report."""
 
+    # Enum's own hash is written in Python, and every second play of a history is counted.
+    __hash__ = str.__hash__
+
     # Filtered: the row is fine, the selection does not ask for it.
     MEDIA_TYPE = "media_type"
     LIVE = "live"

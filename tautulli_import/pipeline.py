@@ -188,13 +188,13 @@ def _survivors(
     homeless: list[Play] = []
     for work in identified.works:
         for sighting in work.sightings:
-            if sighting.survivors is None:
+            if sighting.best is None and sighting.survivors is None:
                 continue
             base = _base_key(work, sighting.newest)
             if base is None:
                 homeless.extend(sighting.unsure or ())
                 continue
-            for partition, play in sighting.survivors.items():
+            for partition, play in sighting.going_on():
                 epoch = moment(play, selection.watched_at)
                 survivors.append(Survivor(play, work, partition, base, epoch))
     known = {id(sighting) for work in identified.works for sighting in work.sightings}

@@ -34,9 +34,13 @@ def moment(play: Play, watched_at: WatchedAt = "stopped") -> int:
     The time it stopped, else the time it started. (CrossWatch took the start until its
     issue 1063.) A stop before the start is a broken clock: the start is believed.
     """
-    started = play.started or 0
-    stopped = play.stopped or 0
-    when = started if stopped < started or (watched_at == "started" and started > 0) else stopped
+    started, stopped = play.started, play.stopped
+    if not started or started < 0:
+        when = stopped or 0
+    elif not stopped or stopped < started or watched_at == "started":
+        when = started
+    else:
+        when = stopped
     return when if 0 < when <= _LAST_MOMENT else 0
 
 
@@ -102,11 +106,10 @@ def _unusable(play: Play) -> Reason | None:
             return Reason.NO_SEASON_NUMBER
     elif not (play.rating_key or play.title or play.guid):
         return Reason.NO_TITLE
-    # The cheap form of ``moment() == 0``: nearly every play has a sane stop.
-    stopped, started = play.stopped or 0, play.started or 0
-    if not (0 < started <= stopped <= _LAST_MOMENT) and not moment(play):
-        return Reason.NO_TIME
-    return None
+    started, stopped = play.started, play.stopped
+    if started and stopped and 0 < started <= stopped <= _LAST_MOMENT:
+        return None  # nearly every play; a call saved a million times
+    return None if moment(play) else Reason.NO_TIME
 
 
 def parse_moment(text: str, *, now: int, end: bool = False) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from ..console import Screen
-from ..errors import ConfigurationError, RowsRejectedError
+from ..errors import ConfigurationError
 from ..job import Job, Outcome, Target, run
 from ..report import Report, Summary
 from ..settings import Settings
@@ -59,12 +59,7 @@ def import_databases(flags: Mapping[str, object], *, as_json: bool) -> None:
     finally:
         source.close()
     _show(outcome, settings, screen, as_json=as_json)
-    rejected = sum(outcome.report.plays.rejected.values())
-    if settings.strict and rejected:
-        raise RowsRejectedError(
-            f"{rejected} rows were rejected.",
-            hint="Everything else was imported. --report FILE lists them with their reasons.",
-        )
+    prepare.judge_rejected(outcome.report.plays.rejected, source, settings)
 
 
 def _show(outcome: Outcome, settings: Settings, screen: Screen, *, as_json: bool) -> None:

@@ -116,7 +116,6 @@ def check(
 def _check(flags: Mapping[str, object], *, as_json: bool, missing_ids: Path | None) -> None:
     from ..census import take
     from ..console import Screen
-    from ..errors import RowsRejectedError
     from . import prepare
 
     settings = prepare.settings_from(flags).settings
@@ -144,11 +143,7 @@ def _check(flags: Mapping[str, object], *, as_json: bool, missing_ids: Path | No
             screen.note(f"row {row.id}: {row.reason.sentence} {row.detail}")
     if missing_ids is not None:
         _write_missing(missing_ids, checked.works, screen)
-    rejected = sum(checked.census.plays.rejected.values())
-    if settings.strict and rejected:
-        raise RowsRejectedError(
-            f"{rejected} rows would be rejected.", hint="--verbose lists them with their reasons."
-        )
+    prepare.judge_rejected(checked.census.plays.rejected, source, settings)
 
 
 def _print_census(census: Census, screen: Screen, rules: list[str]) -> None:

@@ -9,8 +9,15 @@ from pathlib import Path
 
 from ..console import Screen
 from ..enrichment.corrections import Correction, parse
-from ..errors import ConfigurationError, NotFoundError, SinkError
+from ..errors import (
+    ConfigurationError,
+    NotFoundError,
+    RowsRejectedError,
+    SinkError,
+    SourceDamagedError,
+)
 from ..job import Target
+from ..models import Reason
 from ..selection import Selection, parse_moment
 from ..settings import Loaded, Settings, load
 from ..sources.base import Source
@@ -19,7 +26,9 @@ from ..sources.database import DatabaseSource
 
 __all__ = [
     "announce",
+    "check_report_path",
     "corrections",
+    "judge_rejected",
     "open_databases",
     "selection",
     "settings_from",
@@ -159,6 +168,26 @@ def announce(source: Source, settings: Settings, screen: Screen) -> None:
         screen.note(
             f"Merging the plays of {len(people)} users into one history: {named}{more}. "
             "Choose with --user, or keep them apart with --each-user."
+        )
+
+
+def judge_rejected(rejected: Mapping[str, int], source: Source, settings: Settings) -> None:
+    """After everything is done: whether what was rejected makes the run a failure.
+
+    Raises:
+        SourceDamagedError: rows could not be read at all.
+        RowsRejectedError: there are rejected rows, and ``--strict`` was given.
+    """
+    if unreadable := rejected.get(Reason.UNREADABLE.value):
+        raise SourceDamagedError(
+            f"{source.name} is damaged: {unreadable} rows could not be read.",
+            hint="Everything else was read. Name a backup as well, and what it has is taken from "
+            "there; or repair a copy: sqlite3 copy.db .recover | sqlite3 repaired.db",
+        )
+    if settings.strict and (count := sum(rejected.values())):
+        raise RowsRejectedError(
+            f"{count} rows were rejected.",
+            hint="Everything else was read. db --report FILE and check --verbose list them.",
         )
 
 

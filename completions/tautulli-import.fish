@@ -1,0 +1,1 @@
+complete --command tautulli-import --no-files --arguments "(env _TAUTULLI_IMPORT_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) tautulli-import)" --condition "env _TAUTULLI_IMPORT_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) tautulli-import"

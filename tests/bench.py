@@ -1,0 +1,126 @@
+"""``make bench``: how fast and how big, as ratios within one run.
+
+The history is made by ``tests.history`` and kept in ``.cache``. Times are the best of a few
+rounds taken by turns, because the machines that this runs on are shared and noisy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.history import generate
+
+CACHE = Path(".cache")
+
+# 23 columns of every row: what any importer has to read, with nothing done to it.
+JOIN = """
+    SELECT h.id, h.reference_id, h.started, h.stopped, h.user_id, h.user, h.section_id,
+           h.media_type, h.view_offset, m.rating_key, m.grandparent_rating_key, m.title,
+           m.parent_title, m.grandparent_title, m.parent_media_index, m.media_index, m.year,
+           m.originally_available_at, m.duration, m.guid, m.live, m.marker_credits_first,
+           m.marker_credits_final
+    FROM session_history h
+    JOIN session_history_metadata m ON m.id = h.id
+    JOIN session_history_media_info i ON i.id = h.id
+    ORDER BY h.id
+"""
+
+
+def bare_read(database: Path) -> int:
+    """Read the join with the standard library, row by row; how many rows."""
+    connection = sqlite3.connect(f"file:{database}?mode=ro&immutable=1", uri=True)
+    try:
+        return sum(1 for _ in connection.execute(JOIN))
+    finally:
+        connection.close()
+
+
+def import_once(database: Path) -> None:
+    """The whole import in this process, as ``db --to tracker`` does it."""
+    from tautulli_import.job import Job, Target, run
+    from tautulli_import.selection import Selection
+    from tautulli_import.sources.database import DatabaseSource
+
+    with tempfile.TemporaryDirectory() as folder, Path("/dev/null").open("wb") as stdout:
+        source = DatabaseSource([database])
+        try:
+            job = Job("db", [Target("tracker", Path(folder) / "T")], Selection())
+            run(source, job, stdout=stdout, now=int(time.time()))
+        finally:
+            source.close()
+
+
+def seconds(work: Callable[[Path], object], database: Path) -> float:
+    """How long it takes once."""
+    began = time.perf_counter()
+    work(database)
+    return time.perf_counter() - began
+
+
+def peak_megabytes(database: Path, what: str) -> float:
+    """The peak resident memory of a fresh process that does ``what`` once."""
+    command = [sys.executable, "-m", "tests.bench", "--only", what, "--database", str(database)]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True)
+    return float(json.loads(answer.stdout)["peak_kilobytes"]) / 1024
+
+
+def start_up(*arguments: str) -> float:
+    """Seconds to run a command of the program, best of seven."""
+    return min(
+        seconds(lambda _: subprocess.run(arguments, check=True, capture_output=True), Path())
+        for _ in range(7)
+    )
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--plays", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", choices=["import", "bare"])
+    parser.add_argument("--database", type=Path)
+    given = parser.parse_args()
+    if given.only:
+        (import_once if given.only == "import" else bare_read)(given.database)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        print(json.dumps({"peak_kilobytes": peak}))
+        return
+
+    CACHE.mkdir(exist_ok=True)
+    database = CACHE / f"history-{given.plays}.db"
+    if not database.exists():
+        print(f"Making a history of {given.plays:,} plays (about {given.plays // 20_000} s) …")
+        unfinished = database.with_suffix(".partial")
+        unfinished.unlink(missing_ok=True)
+        generate(unfinished, plays=given.plays, truth=False)
+        shutil.move(unfinished, database)
+    bare_read(database)  # into the page cache
+    reads, imports = [], []
+    for _ in range(given.rounds):
+        reads.append(seconds(bare_read, database))
+        imports.append(seconds(import_once, database))
+    read, whole = min(reads), min(imports)
+    print(f"{given.plays:,} plays")
+    print(f"bare read of the join     {read:8.2f} s   {given.plays / read:12,.0f} plays/s")
+    print(f"db --to tracker           {whole:8.2f} s   {given.plays / whole:12,.0f} plays/s")
+    print(f"ratio                     {whole / read:8.2f} x   (wanted: at most 1.6)")
+    print(f"peak memory of the import {peak_megabytes(database, 'import'):8.0f} MB  (at most 300)")
+    program = [sys.executable, "-m", "tautulli_import"]
+    nothing = start_up(sys.executable, "-c", "pass")
+    for name, most in (("--version", 50), ("--help", 150)):
+        over = (start_up(*program, name) - nothing) * 1000
+        print(f"start-up, {name:<14} {over:9.0f} ms over bare Python (at most {most})")
+
+
+if __name__ == "__main__":
+    main()

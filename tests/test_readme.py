@@ -1,0 +1,143 @@
+"""The README's commands, options, tables and code are true."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tautulli_import.cli.app import app
+from tautulli_import.errors import TautulliImportError
+from tests.history import generate
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line.partition("#")[0].strip()
+    for line in re.findall(r"^    (tautulli-import .*)$", README, re.MULTILINE)
+]
+PROGRAM = [sys.executable, "-m", "tautulli_import"]
+
+
+def help_of(*command: str) -> str:
+    answer = subprocess.run(
+        [*PROGRAM, *command, "--help"],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={"COLUMNS": "200", "PATH": "", "NO_COLOR": "1", "TERM": "dumb"},
+    )
+    return answer.stdout
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with everything that the README's commands name."""
+    folder = tmp_path_factory.mktemp("readme")
+    generate(folder / "tautulli.db", plays=600, seed=7)
+    (folder / "backups").mkdir()
+    generate(folder / "backups" / "a.db", plays=300, seed=7)
+    shutil.copy(folder / "backups" / "a.db", folder / "backups" / "b.db")
+    (folder / "exported").mkdir()
+    (folder / "exported" / "history.json").write_text('{"ts":1,"items":{}}')
+    return folder
+
+
+def test_the_readme_shows_commands() -> None:
+    assert len(COMMANDS) > 10
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_of_the_readme_works(command: str, place: Path) -> None:
+    users = subprocess.run(
+        [*PROGRAM, "users", "tautulli.db"], check=True, capture_output=True, text=True, cwd=place
+    ).stdout.splitlines()
+    somebody = re.split(r"\s{2,}", users[1])[1]
+    before_pipe = command.partition("|")[0]
+    if "jq -r 'select" in command:
+        before_pipe = command[: command.index(" | jq")]
+    words = [
+        {"alice": somebody, "Movies": "1", "TV Shows": "2"}.get(word, word)
+        for word in shlex.split(before_pipe)[1:]
+    ]
+    words = [
+        word.replace("/path/to/crosswatch/config", "config")
+        .replace("/srv/crosswatch", "srv")
+        .replace("/config/tautulli.db", "tautulli.db")
+        for word in words
+    ]
+    words = [
+        str(path.relative_to(place))
+        for word in words
+        for path in (sorted(place.glob(word)) if "*" in word else [place / word])
+    ]
+    answer = subprocess.run(
+        [*PROGRAM, *words], check=False, capture_output=True, text=True, cwd=place
+    )
+    assert answer.returncode == 0, answer.stderr
+
+
+@pytest.mark.parametrize("command", ["db", "check", "users", "libraries"])
+def test_every_option_is_documented(command: str) -> None:
+    documented = set(re.findall(r"--[a-z][a-z-]*", README))
+    offered = {
+        option
+        for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", help_of(command))
+        if not option.startswith("--no-") or option == "--no-color"
+    } - {"--color"}
+    assert offered <= documented
+
+
+def test_every_documented_option_exists() -> None:
+    offered = set(re.findall(r"--[a-z][a-z-]*", help_of() + help_of("db") + help_of("check")))
+    documented = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z]", README)) - {"--no"}
+    assert documented <= offered | {"--quiet"}
+
+
+def test_every_command_is_documented() -> None:
+    for command in app.registered_commands:
+        assert f"`{command.name} " in README
+
+
+def test_every_exit_code_is_documented() -> None:
+    def codes(cls: type[TautulliImportError]) -> set[int]:
+        return {cls.exit_code}.union(*(codes(sub) for sub in cls.__subclasses__()))
+
+    for code in codes(TautulliImportError):
+        assert f"\n| {code} |" in README
+
+
+def test_the_sink_of_the_readme_works(place: Path, tmp_path: Path) -> None:
+    code = next(b for b in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "Sink" in b)
+    toml = next(b for b in re.findall(r"```toml\n(.*?)```", README, re.DOTALL) if "sinks" in b)
+    assert len(code.split("class ")[1].strip().splitlines()) <= 20
+    (tmp_path / "my_package.py").write_text(code)
+    info = tmp_path / "my_package-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1\n")
+    group = re.search(r'entry-points."([^"]+)"', toml)
+    line = toml.strip().splitlines()[-1].replace('"', "")
+    assert group
+    (info / "entry_points.txt").write_text(f"[{group.group(1)}]\n{line}\n")
+    answer = subprocess.run(
+        [*PROGRAM, "db", str(place / "tautulli.db"), "--to", "titles", "--out", "titles.txt"],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={"PYTHONPATH": f"{tmp_path}:{ROOT}", "HOME": str(tmp_path)},
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert (tmp_path / "titles.txt").read_text(encoding="utf-8").count("\n") > 10
+
+
+def test_the_corrections_of_the_readme_are_accepted() -> None:
+    from tautulli_import.enrichment.corrections import parse
+
+    block = next(iter(re.findall(r"```csv\n(.*?)```", README, re.DOTALL)))
+    assert len(parse(block, "README.md")) == 2
