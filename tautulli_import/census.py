@@ -110,8 +110,8 @@ def take(
         last=watched_at(tally.last) if tally.last else None,
         media_types=dict(tally.media_types.most_common()),
         guid_kinds=dict(tally.guid_kinds.most_common()),
-        users={user.name: user.plays for user in source.users() if user.plays},
-        libraries={library.name: library.plays for library in source.libraries() if library.plays},
+        users=_by_name([(u.name, u.user_id, u.plays) for u in source.users()]),
+        libraries=_by_name([(b.name, b.section_id, b.plays) for b in source.libraries()]),
         plays=account(reading, [records]),
         items=count_items(records, new=len(records)),
         films=_ids_of(reading, "movie"),
@@ -120,6 +120,16 @@ def take(
         warnings=[*source.notices, *alarms],
     )
     return Checked(census, reading.rejected, _imported(reading), alarms)
+
+
+def _by_name(counted: Sequence[tuple[str, int, int]]) -> Mapping[str, int]:
+    """Plays by name; with the id where a name stands for several."""
+    names = Counter(name for name, _, plays in counted if plays)
+    return {
+        name if names[name] == 1 else f"{name} ({number})": plays
+        for name, number, plays in counted
+        if plays
+    }
 
 
 def _imported(reading: Reading) -> Sequence[Work]:

@@ -35,6 +35,7 @@ __all__ = ["Screen", "harmless"]
 
 _SHOWN: Final = 20
 _BAR: Final = 30
+_UNCUT: Final = 1_000_000
 # Bidirectional overrides and isolates reorder the rest of the line.
 _REORDERS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
 
@@ -126,7 +127,7 @@ class Screen:
     def dry_run(self, delivery: Delivery) -> None:
         """What an import would write: per year, and the newest items."""
         records = delivery.records
-        owner = f" of {delivery.user}" if delivery.user else ""
+        owner = f" of {harmless(delivery.user)}" if delivery.user else ""
         self._out.print(Text(f"{len(records):,} items{owner}", style="bold"))
         if not records:
             return
@@ -195,12 +196,18 @@ class Screen:
             self.note(f"  {step}")
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Let a closed pipe be seen: rich would leave with exit code 1 on its own."""
+        raise BrokenPipeError
+
+
 def _console(file: TextIO, *, color: bool) -> Console:
     """A console that takes text as it is; outside a terminal nothing is cut to a width."""
-    return Console(
+    return _Console(
         file=file,
         no_color=None if color else True,
-        width=None if file.isatty() else 1000,
+        width=None if file.isatty() else _UNCUT,
         soft_wrap=file is not sys.stdout,
         markup=False,
         highlight=False,

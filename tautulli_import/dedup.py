@@ -13,12 +13,13 @@ from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from .models import Play, Reason, Record
-from .selection import Judge, WatchedAt, moment
+from .selection import LAST_MOMENT, Judge, WatchedAt, moment
 
 __all__ = ["NOBODY", "History", "Partition", "Sighting", "newest_per_key", "owner"]
 
-Partition: TypeAlias = tuple[int | None, int | None]
-"""Plays that may be merged: user (with ``--each-user``) and viewing (with every viewing)."""
+Partition: TypeAlias = tuple[int | None, tuple[int | None, int] | None]
+"""Plays that may be merged: of one user (with ``--each-user``), of one viewing (a user's group
+of rows, where every viewing is kept)."""
 
 NOBODY = -1
 """Whose the plays are that name no user."""
@@ -108,7 +109,7 @@ class History:
                     play.grandparent_title,
                 )
             when = play.stopped
-            if not when or when < (play.started or when + 1):
+            if not when or not 0 < (play.started or 0) <= when <= LAST_MOMENT:
                 when = moment(play)
             sighting = find(key)
             if sighting is None:
@@ -164,7 +165,8 @@ class History:
             return user, None
         # A group belongs to one user and one rating key; which *title* it is (rating keys
         # get reused: Tautulli issues 2767, 2768) is settled later, by the canonical key.
-        return user, play.id if play.reference_id is None else play.reference_id
+        group = play.id if play.reference_id is None else play.reference_id
+        return user, (play.user_id, group)
 
 
 def owner(play: Play) -> int:

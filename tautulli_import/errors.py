@@ -6,6 +6,7 @@
     ├── NotFoundError              exit 5   a file, a user or a library that does not exist
     ├── BusyError                  exit 6   somebody else holds it; later it will work
     ├── SourceDamagedError         exit 7   damaged, or not what it claims to be
+    │   └── DamagedPageError       exit 7   a page of the file; what is on others can be read
     ├── SinkError                  exit 8   the output could not be read, merged or written
     ├── RowsRejectedError          exit 9   finished, but rows were rejected, under --strict
     └── AccountingError            exit 1   the run's own numbers do not add up
@@ -23,6 +24,7 @@ __all__ = [
     "AccountingError",
     "BusyError",
     "ConfigurationError",
+    "DamagedPageError",
     "NotFoundError",
     "RowsRejectedError",
     "SinkError",
@@ -70,6 +72,10 @@ class SourceDamagedError(TautulliImportError):
     """The source is damaged, or is not what it claims to be."""
 
     exit_code = 7
+
+
+class DamagedPageError(SourceDamagedError):
+    """A page of the database is damaged; what stands on other pages can still be read."""
 
 
 class SinkError(TautulliImportError):

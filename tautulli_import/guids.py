@@ -17,11 +17,11 @@ __all__ = ["clean_id", "guid_kind", "movie_ids", "plex_guid", "show_ids"]
 
 _PARTS: Final = re.compile(r"\s*([a-z0-9.+_-]+)://([^?#]*)", re.IGNORECASE)
 _AGENT: Final = "com.plexapp.agents."
-_IMDB: Final = re.compile(r"tt\d+", re.IGNORECASE)
-_DIGITS: Final = re.compile(r"\d+")
+_IMDB: Final = re.compile(r"tt[0-9]+", re.IGNORECASE)
+_DIGITS: Final = re.compile(r"[0-9]+")
 # hama://tvdb-79349, tvdb2- … tvdb6-: the digit names an ordering, it is no part of the id.
-_HAMA: Final = re.compile(r"(tvdb|anidb|tmdb|imdb)[1-9]?-([a-z]*\d+)", re.IGNORECASE)
-_PLEX: Final = re.compile(r"plex://[a-z]+/[0-9a-z]+", re.IGNORECASE)
+_HAMA: Final = re.compile(r"(tvdb|anidb|tmdb|imdb)[1-9]?-((?:tt)?[0-9]+)", re.IGNORECASE)
+_PLEX: Final = re.compile(r"plex://([a-z]+)/[0-9a-z]+", re.IGNORECASE)
 _NOTHING: Final = frozenset({"", "0", "none", "null", "nan", "undefined", "unknown"})
 
 
@@ -39,10 +39,14 @@ def clean_id(namespace: str, value: str) -> str | None:
     return digits if digits.strip("0") else None
 
 
-def plex_guid(guid: str | None) -> str | None:
-    """The ``plex://…`` GUID as written, without its query; ``None`` for any other."""
+def plex_guid(guid: str | None, of: str = "") -> str | None:
+    """The ``plex://…`` GUID as written, without its query; ``None`` for any other.
+
+    With ``of`` (``movie``, ``episode``) only ``plex://<of>/…``: a GUID counts only for what it
+    was given to.
+    """
     found = _PLEX.match(guid.strip()) if guid else None
-    return found.group() if found else None
+    return found.group() if found and of in ("", found.group(1).lower()) else None
 
 
 def movie_ids(guid: str | None) -> dict[str, str]:
@@ -115,5 +119,5 @@ def _id(namespace: str, text: str) -> dict[str, str]:
 
 
 def _hama(path: str) -> dict[str, str]:
-    found = _HAMA.match(path.partition("/")[0])
+    found = _HAMA.fullmatch(path.partition("/")[0])
     return _id(found.group(1).lower(), found.group(2)) if found else {}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -29,8 +30,10 @@ from .report import (
     without_external_id,
 )
 from .selection import Selection
-from .sinks.base import Sink, SinkOptions, open_sink
+from .sinks.base import Sink, SinkOptions, make_sink, open_sink
 from .sources.base import Source, User
+
+_LONGEST_NAME = 48  # characters; in bytes up to four times that, and a file name has 255
 
 __all__ = ["Job", "Outcome", "Target", "alarms_of", "run"]
 
@@ -99,6 +102,8 @@ def run(
         observer=observer,
     )
     users = _users(source, reading) if job.each_user else [None]
+    # Over everybody, so that a name does not depend on who has new plays today.
+    names = _file_names([*source.users(), *(user for user in users if user)])
     plan = [
         _plan(reading, job, name=target.name, cls=cls, options=options, user=user)
         for target, cls in zip(job.targets, classes, strict=True)
@@ -110,7 +115,7 @@ def run(
                 now=now,
                 every_viewing=job.rewatches or cls.every_viewing,
                 merge_with=job.merge_with,
-                user=_file_name(user, users) if user else None,
+                user=names[user.user_id] if user else None,
             )
         ]
     ]
@@ -175,18 +180,27 @@ def _plan(
         user_id=user.user_id if user else None,
         user=user.name if user else None,
     )
-    return _Planned(name, cls(options), user, records)
+    return _Planned(name, make_sink(cls, name, options), user, records)
 
 
-def _file_name(user: User, users: Sequence[User | None]) -> str:
-    """A user's name as part of a file name; with the id where that is not unique."""
-    name = _plain(user)
-    alike = [other for other in users if other and _plain(other).casefold() == name.casefold()]
-    return f"{name}-{user.user_id}" if len(alike) > 1 else name
+def _file_names(users: Sequence[User]) -> dict[int, str]:
+    """A name for each user's files, by user id: the user's own, with the id where needed."""
+    names: dict[int, str] = {}
+    taken: set[str] = set()
+    plain = {user.user_id: _plain(user.name) for user in users}
+    counts = Counter(name.casefold() for name in plain.values())
+    for number, name in plain.items():
+        unique = name if name and counts[name.casefold()] == 1 else f"{name or 'user'}-{number}"
+        while unique.casefold() in taken:
+            unique += "_"
+        taken.add(unique.casefold())
+        names[number] = unique
+    return names
 
 
-def _plain(user: User) -> str:
-    return re.sub(r"[^\w.@+-]+", "_", user.name).strip("._") or str(user.user_id)
+def _plain(name: str) -> str:
+    """A name as part of a file name: nothing that leads elsewhere, and not too long."""
+    return re.sub(r"[^\w.@+-]+", "_", name).strip("._")[:_LONGEST_NAME]
 
 
 def _report(

@@ -15,6 +15,7 @@ from .dedup import History, Partition, Sighting, newest_per_key, owner
 from .enrichment.chain import Identified, identify, origin_in
 from .enrichment.corrections import Correction
 from .enrichment.works import Work
+from .errors import SinkError, TautulliImportError
 from .keys import episode_key, event_key, movie_key
 from .mapper import item
 from .models import Play, Reason, Record, Rejected
@@ -105,12 +106,17 @@ def read(
             sighted(batch.plays)
         for row in batch.rejected:
             verdicts[row.reason] += 1
+        for row in batch.recovered:
+            verdicts[row.reason] -= 1
+            verdicts[Reason.DUPLICATE] += 1
+            if keep_rejected:
+                kept.remove(row)
         verdicts[Reason.DUPLICATE] += batch.duplicates
         rows = len(batch.plays) + len(batch.rejected) + batch.duplicates
         count += rows
         if keep_rejected:
             kept.extend(batch.rejected)
-            kept.extend(_rejected(play, reason) for play, reason in turned_away)
+            kept.extend(_rejected(play, reason, batch.source) for play, reason in turned_away)
         if observer:
             observer.advanced(rows)
     identified = identify(history.sightings, source.lookups(), corrections)
@@ -172,11 +178,23 @@ def deliver(
 ) -> Delivery:
     """Give a sink its records; in a dry run only ask what it would do with them.
 
+    A reader that has left the pipe has all it wanted, and other sinks still want theirs.
+
     Raises:
         SinkError: it could not be written.
     """
-    sink.write(records)
-    receipt = sink.preview() if dry_run else sink.commit()
+    try:
+        sink.write(records)
+        receipt = sink.preview() if dry_run else sink.commit()
+    except BrokenPipeError:
+        receipt = sink.preview()
+    except (TautulliImportError, MemoryError):
+        raise
+    except Exception as error:
+        raise SinkError(
+            f"The sink {name} failed: {type(error).__name__}: {error}.",
+            hint="Other sinks are not touched by this. --debug shows where it failed.",
+        ) from error
     return Delivery(name, user, records, accepted, receipt)
 
 
@@ -192,7 +210,9 @@ def _survivors(
                 continue
             base = _base_key(work, sighting.newest)
             if base is None:
-                homeless.extend(sighting.unsure or ())
+                # Of a show whose number was given to another one only the survivors are
+                # known one by one; what was merged into them stays merged.
+                homeless.extend(sighting.unsure or (p for _, p in sighting.going_on()))
                 continue
             for partition, play in sighting.going_on():
                 epoch = moment(play, selection.watched_at)
@@ -225,6 +245,6 @@ def _record(survivor: Survivor, every_viewing: bool, user: str | None) -> Record
     )
 
 
-def _rejected(play: Play, reason: Reason) -> Rejected:
+def _rejected(play: Play, reason: Reason, source: str = "") -> Rejected:
     name = " - ".join(filter(None, (play.grandparent_title, play.title)))
-    return Rejected(reason, play.id, name)
+    return Rejected(reason, play.id, name, source)

@@ -14,17 +14,18 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from .errors import ConfigurationError
+from .guids import movie_ids, plex_guid
 from .models import Play, Reason
 from .watched import WatchedRule, percent_complete
 
-__all__ = ["Judge", "MediaType", "Selection", "WatchedAt", "moment", "parse_moment"]
+__all__ = ["LAST_MOMENT", "Judge", "MediaType", "Selection", "WatchedAt", "moment", "parse_moment"]
 
 MediaType: TypeAlias = Literal["movie", "episode", "live"]
 WatchedAt: TypeAlias = Literal["stopped", "started"]
 Judge: TypeAlias = Callable[[Play], Reason | None]
 
 _DAY = 86_400
-_LAST_MOMENT = 253_402_300_799
+LAST_MOMENT = 253_402_300_799
 """9999-12-31T23:59:59Z: later than this is no time, but milliseconds taken for seconds."""
 
 
@@ -32,16 +33,15 @@ def moment(play: Play, watched_at: WatchedAt = "stopped") -> int:
     """When the play counts as watched: epoch seconds, UTC; 0 when no time makes sense.
 
     The time it stopped, else the time it started. (CrossWatch took the start until its
-    issue 1063.) A stop before the start is a broken clock: the start is believed.
+    issue 1063.) A stop before the start, or after the year 9999, is a broken clock: the
+    start is believed.
     """
-    started, stopped = play.started, play.stopped
-    if not started or started < 0:
-        when = stopped or 0
-    elif not stopped or stopped < started or watched_at == "started":
-        when = started
-    else:
-        when = stopped
-    return when if 0 < when <= _LAST_MOMENT else 0
+    started, stopped = play.started or 0, play.stopped or 0
+    if not 0 < started <= LAST_MOMENT:
+        started = 0
+    if not started <= stopped <= LAST_MOMENT or stopped <= 0:
+        return started
+    return started if started and watched_at == "started" else stopped
 
 
 class Selection(Struct, frozen=True):
@@ -100,14 +100,16 @@ class Selection(Struct, frozen=True):
 def _unusable(play: Play) -> Reason | None:
     """Why a wanted play cannot become an item; ``None`` when it can."""
     if play.media_type == "episode":
-        if play.episode is None:
+        if play.episode is None or play.episode < 0:
             return Reason.NO_EPISODE_NUMBER
-        if play.season is None:
+        if play.season is None or play.season < 0:
             return Reason.NO_SEASON_NUMBER
-    elif not (play.rating_key or play.title or play.guid):
+    elif not (play.rating_key or play.title or movie_ids(play.guid)) and (
+        plex_guid(play.guid, "movie") is None
+    ):
         return Reason.NO_TITLE
     started, stopped = play.started, play.stopped
-    if started and stopped and 0 < started <= stopped <= _LAST_MOMENT:
+    if started and stopped and 0 < started <= stopped <= LAST_MOMENT:
         return None  # nearly every play; a call saved a million times
     return None if moment(play) else Reason.NO_TIME
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -49,11 +50,19 @@ def _listed(value: object) -> object:
     return value
 
 
+def _written(value: object) -> object:
+    """A date that TOML has made one of, as it is written on the command line."""
+    return value.isoformat() if isinstance(value, date) else value
+
+
 def _distinct(values: list[str]) -> list[str]:
     return list(dict.fromkeys(values))
 
 
 _Names = Annotated[list[str], NoDecode, BeforeValidator(_listed), AfterValidator(_distinct)]
+
+
+_Moment = Annotated[str | None, BeforeValidator(_written)]
 
 
 class Settings(BaseSettings):
@@ -75,8 +84,8 @@ class Settings(BaseSettings):
     media_type: Annotated[
         list[Literal["movie", "episode", "live"]], NoDecode, BeforeValidator(_listed)
     ] = ["movie", "episode"]
-    since: str | None = None
-    until: str | None = None
+    since: _Moment = None
+    until: _Moment = None
     min_percent: Annotated[int, Field(ge=0, le=100)] | None = None
     include_partial: bool = False
     rewatches: bool = False
@@ -124,7 +133,8 @@ def load(flags: Mapping[str, object], *, env_file: Path | None = None) -> Loaded
         str(path): _toml(path),
         str(env_file): DotEnvSettingsSource(Settings, env_file=env_file)(),
         "environment (IMPORT_*)": {
-            name: os.environ[variable]
+            # One path, as the seed means it: a comma belongs to it.
+            name: [os.environ[variable]] if name == "database" else os.environ[variable]
             for variable, name in _SEED.items()
             if os.environ.get(variable)
         },

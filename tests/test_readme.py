@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     generate(folder / "backups" / "a.db", plays=300, seed=7)
     shutil.copy(folder / "backups" / "a.db", folder / "backups" / "b.db")
     (folder / "exported").mkdir()
-    (folder / "exported" / "history.json").write_text('{"ts":1,"items":{}}')
+    with zipfile.ZipFile(folder / "exported" / "crosswatch-tracker.zip", "w") as archive:
+        archive.writestr("history.json", '{"ts":1,"items":{}}')
     return folder
 
 

@@ -50,7 +50,7 @@ def db(
     flags = {
         name: value for name, value in locals().items() if name not in ("json", "debug", "flags")
     }
-    with guarded(debug=debug, color=color is not False):
+    with guarded(debug=debug, color=color):
         from .importing import import_databases
 
         import_databases(flags, as_json=json)

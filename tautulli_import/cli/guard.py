@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -29,7 +30,7 @@ def _raise(number: int, _frame: FrameType | None) -> None:
 
 
 @contextmanager
-def guarded(*, debug: bool = False, color: bool = True) -> Iterator[None]:
+def guarded(*, debug: bool = False, color: bool | None = None) -> Iterator[None]:
     """Turn what goes wrong inside into a sentence on standard error and an exit code."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:
@@ -40,9 +41,9 @@ def guarded(*, debug: bool = False, color: bool = True) -> Iterator[None]:
     except TautulliImportError as error:
         from ..console import Screen
 
-        Screen(color=color).error(error)
         if debug:
-            raise
+            traceback.print_exc()
+        Screen(color=_wants_color(color)).error(error)
         raise typer.Exit(error.exit_code) from None
     except BrokenPipeError:
         # The reader has all it wanted ("| head -1"). What Python would still flush at exit
@@ -57,14 +58,22 @@ def guarded(*, debug: bool = False, color: bool = True) -> Iterator[None]:
         raise typer.Exit(128 + stopped.number) from None
     except (typer.Exit, typer.Abort):
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last one to catch it says it in a sentence
         if debug:
-            raise
+            traceback.print_exc()
         sys.stderr.write(
             f"Error: something unexpected happened ({type(error).__name__}: {error}).\n"
             "  This is a bug in tautulli-import: please report it with the output of --debug.\n"
         )
         raise typer.Exit(1) from None
+
+
+def _wants_color(flag: bool | None) -> bool:
+    """For an error that comes before the settings could be read."""
+    if flag is not None:
+        return flag
+    said = os.environ.get("TAUTULLI_IMPORT_COLOR", "").lower()
+    return said not in ("0", "false", "no", "off", "f", "n")
 
 
 def _say_stopped() -> None:

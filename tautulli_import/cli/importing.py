@@ -14,7 +14,6 @@ from ..errors import ConfigurationError
 from ..job import Job, Outcome, Target, run
 from ..report import Report, Summary
 from ..settings import Settings
-from ..sinks.base import open_sink
 from ..sinks.files import write_whole
 from ..sinks.jsonl import lines
 from . import prepare
@@ -64,19 +63,12 @@ def import_databases(flags: Mapping[str, object], *, as_json: bool) -> None:
 
 def _show(outcome: Outcome, settings: Settings, screen: Screen, *, as_json: bool) -> None:
     report = outcome.report
-    if settings.dry_run:
-        as_table = settings.format == "table" or (settings.format is None and sys.stdout.isatty())
-        # The first sink's view is shown; the others' would be the same plays once more.
-        for delivery in outcome.deliveries:
-            if delivery.sink != outcome.deliveries[0].sink:
-                continue
-            if as_table:
-                screen.dry_run(delivery)
-            else:
-                sys.stdout.buffer.writelines(lines(delivery.records))
-        sys.stdout.flush()
-    if settings.report is not None:
+    if settings.report == Path("-"):
+        sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")
+    elif settings.report is not None:
         write_whole(settings.report, [msgspec.json.encode(report) + b"\n"])
+    if settings.dry_run:
+        _show_items(outcome, settings, screen)
     if as_json:
         sys.stdout.buffer.write(msgspec.json.encode(_summary(report)) + b"\n")
     for alarm in outcome.alarms:
@@ -95,6 +87,19 @@ def _show(outcome: Outcome, settings: Settings, screen: Screen, *, as_json: bool
         screen.outputs(report, outcome.deliveries)
 
 
+def _show_items(outcome: Outcome, settings: Settings, screen: Screen) -> None:
+    """The items of a dry run; the first sink's: the others' would be the same plays again."""
+    as_table = settings.format == "table" or (settings.format is None and sys.stdout.isatty())
+    for delivery in outcome.deliveries:
+        if delivery.sink != outcome.deliveries[0].sink:
+            continue
+        if as_table:
+            screen.dry_run(delivery)
+        else:
+            sys.stdout.buffer.writelines(lines(delivery.records))
+    sys.stdout.flush()
+
+
 def _summary(report: Report) -> Summary:
     values = {name: getattr(report, name) for name in Summary.__struct_fields__}
     return Summary(**values)
@@ -102,14 +107,15 @@ def _summary(report: Report) -> Summary:
 
 def _check_stdout(settings: Settings, targets: Sequence[Target], *, as_json: bool) -> None:
     """Standard output carries records, or the summary, or nothing; never two of them."""
-    if not as_json:
-        return
-    taken = settings.dry_run or any(
-        target.out == Path("-") or (target.out is None and open_sink(target.name).to_stdout)
-        for target in targets
-    )
-    if taken:
+    taken = settings.dry_run or any(prepare.writes_to_stdout(t.name, t.out) for t in targets)
+    wanted = [
+        name
+        for name, is_wanted in (("--json", as_json), ("--report -", settings.report == Path("-")))
+        if is_wanted
+    ]
+    if len(wanted) + taken > 1:
         raise ConfigurationError(
-            "--json and the items cannot both go to standard output.",
+            f"{' and '.join([*wanted, *(['the items'] if taken else [])])} cannot both go to "
+            "standard output.",
             hint="Use --report FILE for the summary, or --out FILE for the items.",
         )

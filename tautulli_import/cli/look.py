@@ -23,6 +23,7 @@ _MissingIds = Annotated[
     Path | None,
     typer.Option(
         "--missing-ids",
+        readable=False,
         metavar="FILE",
         help="Write the films and shows without external ids to a CSV, to fill in for --ids.",
         rich_help_panel="Ids",
@@ -38,7 +39,7 @@ def users(
     color: options.Color = None,
 ) -> None:
     """Whose plays are in the history, and how many."""
-    with guarded(debug=debug, color=color is not False):
+    with guarded(debug=debug, color=color):
         from .. import console
         from . import prepare
 
@@ -62,7 +63,7 @@ def libraries(
     color: options.Color = None,
 ) -> None:
     """Which libraries the plays come from, and how many plays each has."""
-    with guarded(debug=debug, color=color is not False):
+    with guarded(debug=debug, color=color):
         from .. import console
         from . import prepare
 
@@ -109,16 +110,22 @@ def check(
         for name, value in locals().items()
         if name not in ("json", "debug", "missing_ids", "flags")
     }
-    with guarded(debug=debug, color=color is not False):
+    with guarded(debug=debug, color=color):
         _check(flags, as_json=json, missing_ids=missing_ids)
 
 
 def _check(flags: Mapping[str, object], *, as_json: bool, missing_ids: Path | None) -> None:
     from ..census import take
     from ..console import Screen
+    from ..errors import ConfigurationError
     from . import prepare
 
     settings = prepare.settings_from(flags).settings
+    if as_json and missing_ids == Path("-"):
+        raise ConfigurationError(
+            "--json and --missing-ids - cannot both go to standard output.",
+            hint="Name a file with --missing-ids.",
+        )
     screen = Screen(quiet=settings.quiet, verbose=settings.verbose, color=settings.color)
     corrections = prepare.corrections(settings)
     source = prepare.open_databases(settings)
@@ -136,7 +143,7 @@ def _check(flags: Mapping[str, object], *, as_json: bool, missing_ids: Path | No
         screen.warn(alarm)
     if as_json:
         _print_json(checked.census)
-    else:
+    elif missing_ids != Path("-"):
         _print_census(checked.census, screen, [rule.origin for rule in rules])
     if settings.verbose:
         for row in checked.rejected:

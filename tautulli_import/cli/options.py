@@ -64,6 +64,7 @@ def _choices(*values: str) -> object:
 Databases: TypeAlias = Annotated[
     list[Path] | None,
     typer.Argument(
+        readable=False,
         metavar="DATABASE...",
         help="Tautulli's tautulli.db or its backups; several are merged, - is standard input. "
         "Default: the setting database, or IMPORT_DB_PATH.",
@@ -73,6 +74,7 @@ Databases: TypeAlias = Annotated[
 Sources: TypeAlias = Annotated[
     list[Path] | None,
     typer.Argument(
+        readable=False,
         metavar="DATABASE...",
         help="Tautulli's database, or several backups; - is standard input.",
         show_default=False,
@@ -101,8 +103,9 @@ MergeWith: TypeAlias = Annotated[
     Path | None,
     typer.Option(
         "--merge-with",
+        readable=False,
         metavar="FILE",
-        help="Build on this history.json, exported from CrossWatch, instead of what is at --out.",
+        help="Build on this archive (or history.json) that CrossWatch exported.",
         rich_help_panel=_WHERE,
     ),
 ]
@@ -218,6 +221,7 @@ Ids: TypeAlias = Annotated[
     Path | None,
     typer.Option(
         "--ids",
+        readable=False,
         metavar="FILE",
         help="Your own corrections of external ids: a CSV, see the README; - is standard input.",
         rich_help_panel=_IDS,
@@ -244,6 +248,7 @@ ConfigIni: TypeAlias = Annotated[
     Path | None,
     typer.Option(
         "--config-ini",
+        readable=False,
         metavar="FILE",
         help="Tautulli's config.ini, for its thresholds; the one beside the database unless given.",
         rich_help_panel=_RUN,
@@ -257,6 +262,7 @@ Report: TypeAlias = Annotated[
     Path | None,
     typer.Option(
         "--report",
+        readable=False,
         metavar="FILE",
         help="Write the summary with every rejected row and the origin of every id, as JSON.",
         rich_help_panel=_OUTPUT,

@@ -20,6 +20,7 @@ from ..job import Target
 from ..models import Reason
 from ..selection import Selection, parse_moment
 from ..settings import Loaded, Settings, load
+from ..sinks.base import open_sink
 from ..sources.base import Source
 from ..sources.choose import choose_libraries, choose_users
 from ..sources.database import DatabaseSource
@@ -33,6 +34,7 @@ __all__ = [
     "selection",
     "settings_from",
     "targets",
+    "writes_to_stdout",
 ]
 
 
@@ -108,22 +110,39 @@ def targets(settings: Settings) -> Sequence[Target]:
     places: dict[str, Path] = {}
     for place in settings.out:
         name, equals, path = place.partition("=")
-        if equals and name in names:
+        if not (equals and name in names):
+            name, path = names[0], place
+            equals = "=" if len(names) == 1 else ""
+        if name in places:
+            raise ConfigurationError(
+                f"{name} cannot write to both {places[name]} and {path}.",
+                hint="Keep one --out for each sink.",
+            )
+        if equals:
             places[name] = Path(path)
-        elif len(names) == 1:
-            places[names[0]] = Path(place)
         else:
             raise ConfigurationError(
                 f"Which of the sinks is to write to {place}?",
                 hint=f"With several sinks: --out {names[0]}={place}",
             )
-    to_stdout = [name for name in names if places.get(name) == Path("-")]
-    if len(to_stdout) > 1:
+    to_stdout = [name for name in names if writes_to_stdout(name, places.get(name))]
+    if len(set(places.values()) - {Path("-")}) < len(
+        [p for p in places.values() if p != Path("-")]
+    ):
+        raise ConfigurationError(
+            "Two sinks cannot write to the same place.", hint="Give each its own --out SINK=PATH."
+        )
+    if len(to_stdout) > 1 and not settings.dry_run:
         raise ConfigurationError(
             f"{' and '.join(to_stdout)} cannot share standard output.",
             hint="Give one of them a file with --out.",
         )
     return [Target(name, places.get(name)) for name in names]
+
+
+def writes_to_stdout(name: str, out: Path | None) -> bool:
+    """Whether the sink called ``name`` will write to standard output."""
+    return out == Path("-") or (out is None and open_sink(name).to_stdout)
 
 
 def corrections(settings: Settings) -> Sequence[Correction]:
@@ -199,6 +218,13 @@ def check_report_path(path: Path | None) -> None:
     """
     if path is None:
         return
+    if path == Path("-"):
+        return
+    if path.is_dir():
+        raise SinkError(
+            f"{path} could not be written: it is a directory.",
+            hint="Name a file with --report.",
+        )
     parent = path.parent
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise SinkError(

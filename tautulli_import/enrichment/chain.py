@@ -24,7 +24,7 @@ from ..models import EXTERNAL, Conflict, Kind, Origin, Play
 from ..sources.base import Lookup
 from .corrections import Correction, apply
 from .namesakes import is_one, may_be_one
-from .works import Known, Work, films, folded, shows
+from .works import Known, Work, films, folded, settle_keys, shows
 
 __all__ = ["Identified", "identify", "origin_in"]
 
@@ -54,6 +54,7 @@ def identify(
     for sighting in sightings:
         (movies if sighting.newest.media_type == "movie" else episodes).append(sighting)
     works = [*films(movies), *shows(episodes)]
+    settle_keys(works)
     conflicts: list[Conflict] = []
     for work in works:
         _ask_guids(work, conflicts)

@@ -48,7 +48,9 @@ class Correction(Struct, frozen=True):
         """Whether the line means this work; everything it names has to be true of it."""
         if work.kind != self.kind:
             return False
-        if self.rating_key is not None and self.rating_key not in work.rating_keys:
+        # A number alone means what has it now; with a title or GUID, whatever had it.
+        keys = work.rating_keys if self.guid or self.title else work.own_keys
+        if self.rating_key is not None and self.rating_key not in keys:
             return False
         if self.guid and not any(_bare(play.guid) == self.guid for play in work.plays):
             return False
@@ -83,7 +85,7 @@ def parse(text: str, shown: str) -> Sequence[Correction]:
                 found.append(correction)
     except csv.Error as error:
         raise ConfigurationError(
-            f"{shown}, line {reader.line_num}: {error}.", hint="Save it as CSV, UTF-8."
+            f"{shown}, line {reader.reader.line_num}: {error}.", hint="Save it as CSV, UTF-8."
         ) from error
     _check_contradictions(found, shown)
     return found
@@ -94,11 +96,22 @@ def apply(corrections: Sequence[Correction], works: Iterable[Work]) -> Sequence[
 
     The given ids replace all that was found: whoever corrects a wrong match does not want
     the rest of that match.
+
+    Raises:
+        ConfigurationError: two lines mean the same work and say different things.
     """
     unused = set(range(len(corrections)))
     for work in works if corrections else ():
+        first: Correction | None = None
         for number, correction in enumerate(corrections):
             if correction.fits(work):
+                if first is not None and first.ids != correction.ids:
+                    raise ConfigurationError(
+                        f"The corrections in lines {first.line} and {correction.line} both mean "
+                        f"{work.title!r} and say different things.",
+                        hint="Keep one of the two lines.",
+                    )
+                first = correction
                 unused.discard(number)
                 play_id = work.newest.newest.id
                 work.ids = {
@@ -155,7 +168,7 @@ def _parse_line(row: Mapping[str | None, object], where: str, line: int) -> Corr
         if not written:
             continue
         cleaned = clean_id(namespace, written)
-        if cleaned is None or (namespace != "imdb" and not written.isascii()):
+        if cleaned is None or not written.isascii():
             raise ConfigurationError(
                 f"{where}: {written!r} is no {namespace} id.",
                 hint="An imdb id looks like tt0133093, every other one is a number.",
@@ -212,7 +225,7 @@ def _check_contradictions(corrections: Sequence[Correction], shown: str) -> None
 def _whole(text: str, column: str, where: str) -> int | None:
     if not text:
         return None
-    if not (text.isascii() and text.isdecimal()):
+    if not (text.isascii() and text.isdecimal() and len(text) < 19):
         raise ConfigurationError(
             f"{where}: {text!r} is no {column}.", hint=f"{column} is a whole number."
         )

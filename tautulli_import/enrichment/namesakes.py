@@ -7,17 +7,14 @@ other by what its plays say, or not at all.
 
 from __future__ import annotations
 
-import re
 from typing import TypeVar
 
 from ..guids import plex_guid
-from .works import Work, folded
+from .works import Work, folded, tells
 
 __all__ = ["is_one", "may_be_one"]
 
 _Value = TypeVar("_Value", str, int)
-# "Pilot", "Episode 3", "Folge 12", "S01E03": half of all shows have an episode of that title.
-_SAYS_NOTHING = re.compile(r"pilot|\w*\W*\d+|s\d+e\d+")
 
 
 def is_one(one: Work, other: Work) -> bool:
@@ -54,8 +51,7 @@ def may_be_one(one: Work, other: Work) -> bool:
 def _share_an_episode(one: Work, other: Work) -> bool:
     """Whether both have an episode of the same numbers, year and telling title."""
     return any(
-        mine.years & theirs.years
-        and any(not _SAYS_NOTHING.fullmatch(title) for title in mine.titles & theirs.titles)
+        mine.years & theirs.years and any(tells(title) for title in mine.titles & theirs.titles)
         for mine, theirs in _in_both(one, other)
     )
 
@@ -91,7 +87,7 @@ def _years(work: Work) -> dict[int, tuple[int, int]]:
 
 
 def _plex_guids(work: Work) -> set[str]:
-    return {guid.lower() for play in work.plays if (guid := plex_guid(play.guid))}
+    return {guid.lower() for play in work.plays if (guid := plex_guid(play.guid, "movie"))}
 
 
 def _in_both(one: Work, other: Work) -> list[tuple[_Numbered, _Numbered]]:
@@ -123,7 +119,7 @@ def _episodes(work: Work) -> dict[tuple[int, int], _Numbered]:
         if play.season is None or play.episode is None:
             continue
         episode = episodes.setdefault((play.season, play.episode), _Numbered())
-        if guid := plex_guid(play.guid):
+        if guid := plex_guid(play.guid, "episode"):
             episode.guids.add(guid.lower())
         if title := folded(play.title):
             episode.titles.add(title)

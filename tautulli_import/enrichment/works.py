@@ -7,11 +7,13 @@ alone does not either. So two sightings are one work only when
   being at most one apart, for agents disagree by one; or, of one film renamed, when rating
   key, year and running time to the millisecond are the same;
 * or they carry the same ``plex://`` GUID, which Plex gives out once for the whole world;
-* or, of one show renamed, when they share an episode: rating key, numbers and title.
+* or, of one show renamed, when they share an episode: rating key, numbers, year, and a title
+  that not half of all shows have an episode of.
 """
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from itertools import pairwise
@@ -21,8 +23,10 @@ from ..dedup import Sighting
 from ..guids import plex_guid, show_ids
 from ..models import Ids, Kind, Origin, Play
 
-__all__ = ["Known", "Work", "films", "folded", "shows"]
+__all__ = ["Known", "Work", "films", "folded", "settle_keys", "shows", "tells"]
 
+# "Pilot", "Episode 3", "Folge 12", "S01E03": half of all shows have an episode of that title.
+_SAYS_NOTHING = re.compile(r"pilot|\w*\W*\d+|s\d+e\d+")
 _Node = TypeVar("_Node", bound=Hashable)
 
 
@@ -42,15 +46,19 @@ class Known:
 class Work:
     """A film or a show: everything the history says about it. Filled in by the chain."""
 
-    __slots__ = ("_ids", "ids", "kind", "newest", "rating_keys", "sightings", "title")
+    __slots__ = ("_ids", "ids", "kind", "newest", "own_keys", "rating_keys", "sightings", "title")
 
     def __init__(self, kind: Kind, sightings: Sequence[Sighting]) -> None:
         self.kind = kind
         self.sightings = sorted(sightings, key=lambda s: (s.when, s.newest.id), reverse=True)
         """Newest first."""
         self.newest = self.sightings[0]
-        self.rating_keys = list(dict.fromkeys(filter(None, map(self._rating_key, self.plays))))
+        # A broadcast has a key for as long as it lasts; the library's is the one that counts.
+        plays = sorted(self.plays, key=lambda play: bool(play.live))
+        self.rating_keys = list(dict.fromkeys(filter(None, map(self._rating_key, plays))))
         """Newest first."""
+        self.own_keys = self.rating_keys
+        """Those that were not given to another work afterwards; see ``settle_keys``."""
         self.title = next(filter(None, map(self._title, self.plays)), "")
         self.ids: dict[str, Known] = {}
         self._ids: Ids | None = None
@@ -71,7 +79,7 @@ class Work:
         """A film's newest ``plex://`` GUID; a show's stands nowhere in the history."""
         if self.kind == "show":
             return None
-        return next(filter(None, (plex_guid(play.guid) for play in self.plays)), None)
+        return next(filter(None, (plex_guid(play.guid, "movie") for play in self.plays)), None)
 
     def ids_with_plex(self) -> Ids:
         """All ids, for the item: what the chain found, the newest rating key, the GUID.
@@ -81,7 +89,7 @@ class Work:
         if self._ids is None:
             self._ids = Ids(
                 **{namespace: known.value for namespace, known in self.ids.items()},
-                plex=str(self.rating_keys[0]) if self.rating_keys else None,
+                plex=str(self.own_keys[0]) if self.own_keys else None,
                 guid=self.plex_guid(),
             )
         return self._ids
@@ -98,6 +106,32 @@ def folded(title: str | None) -> str:
     return " ".join(title.split()).casefold() if title else ""
 
 
+def tells(title: str | None) -> bool:
+    """Whether an episode's title says anything: "Pilot" and "Episode 3" do not."""
+    text = folded(title)
+    return bool(text) and not _SAYS_NOTHING.fullmatch(text)
+
+
+def settle_keys(works: Iterable[Work]) -> None:
+    """Leave each rating key to the work that had it last.
+
+    A rebuilt server hands the same numbers out again. Under ``plex:12`` stands then what
+    has the number now; the other would be taken for it, or one of them be lost.
+    """
+    owners: dict[tuple[Kind, int], tuple[tuple[int, int], Work]] = {}
+    for work in works:
+        for sighting in work.sightings:
+            play = sighting.newest
+            key = play.rating_key if work.kind == "movie" else play.grandparent_rating_key
+            if not key:
+                continue
+            order = (sighting.when, play.id)
+            if (work.kind, key) not in owners or owners[work.kind, key][0] < order:
+                owners[work.kind, key] = (order, work)
+    for work in works:
+        work.own_keys = [key for key in work.rating_keys if owners[work.kind, key][1] is work]
+
+
 def films(sightings: Iterable[Sighting]) -> list[Work]:
     """The films among these sightings."""
     groups: _Groups[int] = _Groups()
@@ -108,7 +142,7 @@ def films(sightings: Iterable[Sighting]) -> list[Work]:
     for number, sighting in numbered:
         play = sighting.newest
         groups.add(number)
-        if guid := plex_guid(play.guid):
+        if guid := plex_guid(play.guid, "movie"):
             groups.join(number, by_guid.setdefault(guid.lower(), number))
         if not play.rating_key:
             continue
@@ -155,7 +189,7 @@ def shows(sightings: Iterable[Sighting]) -> list[Work]:
         play = sighting.newest
         title = folded(play.grandparent_title)
         key = play.grandparent_rating_key or 0
-        if title:
+        if title and (key or not show_ids(play.guid)):
             members[key, title].append(sighting)
             titles_of_key[key].add(title)
         else:
@@ -171,14 +205,15 @@ def shows(sightings: Iterable[Sighting]) -> list[Work]:
         groups.add(node)
         for sighting in inside:
             play = sighting.newest
-            if guid := plex_guid(play.guid):
+            if guid := plex_guid(play.guid, "episode"):
                 groups.join(node, by_guid.setdefault(guid.lower(), node))
-            if play.grandparent_rating_key and play.rating_key and play.title:
+            if play.grandparent_rating_key and play.rating_key and play.year and tells(play.title):
                 same = (
                     play.grandparent_rating_key,
                     play.rating_key,
                     play.season,
                     play.episode,
+                    play.year,
                     folded(play.title),
                 )
                 groups.join(node, by_episode.setdefault(same, node))

@@ -105,9 +105,10 @@ def open_sink(name: str) -> type[Sink]:
         )
     try:
         loaded = found[name].load()
-    except ImportError as error:
+    except Exception as error:
         raise ConfigurationError(
-            f"The sink {name!r} cannot be loaded: {error}.",
+            f"The sink {name!r} ({found[name].value}) cannot be loaded: "
+            f"{type(error).__name__}: {error}.",
             hint="Install what it needs, or uninstall the package that brings it.",
         ) from error
     if not (isinstance(loaded, type) and issubclass(loaded, Sink)):
@@ -116,3 +117,18 @@ def open_sink(name: str) -> type[Sink]:
             hint="It has to be a subclass of tautulli_import.sinks.base.Sink.",
         )
     return loaded
+
+
+def make_sink(cls: type[Sink], name: str, options: SinkOptions) -> Sink:
+    """A sink of the class that is called ``name``.
+
+    Raises:
+        ConfigurationError: the class cannot be made a sink of.
+    """
+    try:
+        return cls(options)
+    except TypeError as error:
+        raise ConfigurationError(
+            f"The sink {name!r} is not complete: {error}.",
+            hint="It has to have the methods write, commit and preview.",
+        ) from error

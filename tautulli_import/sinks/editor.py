@@ -11,13 +11,16 @@ import msgspec
 from ..errors import ConfigurationError, SinkError
 from ..models import Record
 from .base import Receipt, Sink
-from .crosswatch_json import IMPORT_FILE, event_entries_of
+from .crosswatch_json import UPLOAD, event_entries_of, merge
 from .files import read_bytes, write_whole
 
 __all__ = ["EditorSink"]
 
 _DEFAULT: Final = Path("tautulli-editor-history.json")
 _SUFFIX: Final = "-history.json"
+# The import of v0.11.3 refuses more text, and silently leaves out further rows.
+_WIZARD_BYTES: Final = 8_000_000
+_WIZARD_ROWS: Final = 50_000
 _HEAD: Final = {
     "kind": "history",
     "source": "state",
@@ -59,11 +62,17 @@ class EditorSink(Sink):
         after = self._rows()
         new = sum(1 for key in after if key not in before)
         unchanged = sum(1 for key, row in after.items() if before.get(key) == row)
-        upload = f"In CrossWatch: {IMPORT_FILE}, and choose {path}."
-        clean = "Then open the Editor, choose CrossWatch and History, and clean up there."
         add = (
-            "The upload replaces the tracker's history; to add to it instead, import the file "
-            "with the import wizard (from v0.11.0), or build it with --merge-with."
+            f"In CrossWatch: Main › Import / Export › Import, source Generic CSV/JSON, and choose "
+            f"{path}: every row is added to the tracker (from v0.11.0; at most "
+            f"{_WIZARD_ROWS:,} rows and {_WIZARD_BYTES // 1_000_000} MB at a time)."
+        )
+        replace = (
+            f"Or replace the tracker's history: name the file history.json, then {UPLOAD}. "
+            "(Under any other name CrossWatch files it as a snapshot.)"
+        )
+        clean = (
+            "Then clean up in the Editor: Source Current State, Kind History, Provider CrossWatch."
         )
         return Receipt(
             "standard output" if path == Path("-") else str(path),
@@ -71,7 +80,7 @@ class EditorSink(Sink):
             updated=len(after) - new - unchanged,
             unchanged=unchanged,
             total=len(after),
-            next_steps=(upload, clean, add) if unchanged < len(after) else (),
+            next_steps=(add, replace, clean) if unchanged < len(after) else (),
         )
 
     def commit(self) -> Receipt:
@@ -95,16 +104,14 @@ class EditorSink(Sink):
     def _rows(self) -> Mapping[str, Mapping[str, Any]]:
         """Every row by key, in ascending ``watched_at`` order; ours win over ``--merge-with``."""
         base = self.options.merge_with
-        rows = {key: {"key": key, **value} for key, value in event_entries_of(base).items()}
-        for record in self._records:
-            rows[record.key] = {
-                "key": record.key,
-                **msgspec.to_builtins(record.item),
-                "provider_event_id": f"tautulli-{record.play_id}",
-            }
-        if not base:
-            return rows
-        return dict(sorted(rows.items(), key=lambda pair: str(pair[1].get("watched_at") or "")))
+        merged = merge(event_entries_of(base), self._records)
+        ours = {record.key: f"tautulli-{record.play_id}" for record in self._records}
+        rows: dict[str, Mapping[str, Any]] = {}
+        for key, entry in merged.entries.items():
+            rows[key] = {"key": key, **(entry.value or msgspec.json.decode(entry.raw))}
+            if key in ours:
+                rows[key] = {**rows[key], "provider_event_id": ours[key]}
+        return rows
 
     def _encoded(self) -> Iterator[bytes]:
         head = msgspec.json.encode({**_HEAD, "ts": self.options.now, "blocks": []})
@@ -123,8 +130,9 @@ def _rows_of(path: Path) -> Mapping[str, Mapping[str, Any]]:
         return {}
     try:
         dataset = msgspec.json.decode(content)
-        # A tracker's own history.json has no "kind", and would be lost here.
-        return {row["key"]: row for row in dataset["items"] if dataset["kind"] == "history"}
+        if any(dataset[name] != _HEAD[name] for name in ("kind", "provider")):
+            raise KeyError(path)  # noqa: TRY301 - what follows says it for all of these
+        return {row["key"]: row for row in dataset["items"]}
     except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
         raise SinkError(
             f"{path} is not an Editor dataset, and would be lost.",

@@ -55,7 +55,7 @@ class JsonlSink(Sink):
         if path is None:
             self.options.stdout.writelines(lines(self._records))
             self.options.stdout.flush()
-        elif receipt.new or not path.exists():
+        elif read_bytes(path) != b"".join(lines(self._records)):
             write_whole(path, lines(self._records))
             receipt = msgspec.structs.replace(receipt, written=[str(path)])
         return receipt

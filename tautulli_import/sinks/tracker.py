@@ -12,7 +12,7 @@ import msgspec
 from ..errors import ConfigurationError
 from ..models import Record
 from .base import Receipt, Sink
-from .crosswatch_json import IMPORT_FILE, Entry, Merged, entries_of, exported, merge
+from .crosswatch_json import UPLOAD, Entry, Merged, entries_of, exported, merge, newer_of
 from .files import write_whole
 
 __all__ = ["TrackerSink"]
@@ -45,7 +45,7 @@ class TrackerSink(Sink):
 
     def preview(self) -> Receipt:
         """What would change."""
-        return self._receipt(self._merged())
+        return self._receipt(self._merged(entries_of(self.root / "history.json")))
 
     def commit(self) -> Receipt:
         """Write the snapshot, then ``history.json``, if anything changed.
@@ -54,19 +54,21 @@ class TrackerSink(Sink):
             SinkError: something there cannot be read or written; the old state stays.
         """
         history = self.root / "history.json"
-        merged = self._merged()
-        if not (merged.new or merged.updated) and history.exists():
-            return self._receipt(merged)
+        there = entries_of(history)
+        merged = self._merged(there)
+        if merged.entries.keys() == there.keys() and history.exists():
+            same = all(merged.entries[key] is entry for key, entry in there.items())
+            if same:
+                return self._receipt(merged)
         snapshot = self._snapshot_path()
         age = self.options.now - _SNAPSHOT_AGE
         write_whole(snapshot, _encoded(self.options.now, merged.entries), mtime=age)
         write_whole(history, _encoded(self.options.now, merged.entries))
         return msgspec.structs.replace(self._receipt(merged), written=[str(history), str(snapshot)])
 
-    def _merged(self) -> Merged:
+    def _merged(self, there: Mapping[str, Entry]) -> Merged:
         base = self.options.merge_with
-        there = exported(base) if base else entries_of(self.root / "history.json")
-        return merge(there, self._records)
+        return merge(newer_of(exported(base), there) if base else there, self._records)
 
     def _snapshot_path(self) -> Path:
         """A name of the time now (never of a watch date: CrossWatch deletes by the name's age)."""
@@ -81,22 +83,27 @@ class TrackerSink(Sink):
 
     def _receipt(self, merged: Merged) -> Receipt:
         root = self.root
-        upload = f"In CrossWatch: {IMPORT_FILE}, and choose {root / 'history.json'}."
+        upload = f"In CrossWatch: {UPLOAD}, and choose {root / 'history.json'}."
         export = (
-            "The upload replaces the tracker's history. If there is any in it, export it "
-            "there first and run this again with --merge-with and the exported history.json."
+            "The upload replaces the tracker's history. If there is any in it, export it there "
+            "first, and run this again with --merge-with and the exported archive."
         )
         place = (
-            "Or put it in place: stop CrossWatch, and write into its tracker directory "
-            "with --out <config>/.cw_provider (merged with what is there)."
+            "Or put it in place: stop CrossWatch, and write into its tracker directory, "
+            "/config/.cw_provider in the container, with --out (merged with what is there)."
         )
+        rewatches = (
+            'Switch on "Rewatches" in the History settings of the sync pair, or CrossWatch '
+            "keeps only the newest viewing of each title."
+        )
+        steps = (upload, export, place, *((rewatches,) if self.options.every_viewing else ()))
         return Receipt(
             str(root),
             new=merged.new,
             updated=merged.updated,
             unchanged=merged.unchanged,
             total=len(merged.entries),
-            next_steps=(upload, export, place) if merged.new or merged.updated else (),
+            next_steps=steps if merged.new or merged.updated else (),
         )
 
 

@@ -26,6 +26,10 @@ class Batch(Struct, frozen=True):
     """Rows that were read and could not even become a ``Play``."""
     duplicates: int = 0
     """Rows that are the same play as one already read from another database."""
+    recovered: Sequence[Rejected] = ()
+    """Rows of earlier batches, rejected there, that this one has whole."""
+    source: str = ""
+    """Which file or server the rows are from, for the report."""
 
 
 class User(Struct, frozen=True):

@@ -2,7 +2,8 @@
 
 Rows are read in short keyset pages on ``id``, so that no lock is held between them and
 memory stays flat. Several files are read newest first; a row of an older file that stands
-under the same id, start and user in a newer one is the same play, counted and passed by.
+under the same id, start and user in a newer one is the same play, counted and passed by,
+unless the newer file has it incomplete and the older one has it whole.
 """
 
 from __future__ import annotations
@@ -13,17 +14,25 @@ from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, Final
 
-import msgspec
+from msgspec import Struct
 
+from ..errors import ConfigurationError
+from ..models import Reason, Rejected
 from ..watched import WatchedRule
 from .base import Batch, Cursor, Library, Lookup, User
-from .config_ini import rule_beside, rule_from
-from .database_file import DatabaseFile
-from .rows import Row
+from .config_ini import beside, rule_from
+from .database_file import DatabaseFile, Identity, Named, Page
 
 __all__ = ["DatabaseSource"]
 
 _PAGE: Final = 10_000
+
+
+class _Opened(Struct, frozen=True):
+    """A file, and the thresholds that judge its plays."""
+
+    file: DatabaseFile
+    rule: WatchedRule
 
 
 class DatabaseSource:
@@ -39,49 +48,56 @@ class DatabaseSource:
     ) -> None:
         """Open every file and look at its schema; ``-`` among ``paths`` is ``stdin``.
 
+        The thresholds are those of ``config_ini``; else of the ``config.ini`` beside each
+        file; else of the newest other file that has one; else Tautulli's defaults.
+
         Raises:
             TautulliImportError: one of the files cannot be used; see ``sources.sqlite_file``.
         """
-        self.name = ", ".join("standard input" if str(path) == "-" else str(path) for path in paths)
         self._page = page
-        self._files: list[DatabaseFile] = []
+        self._said: list[str] = []
+        self._opened: list[_Opened] = []
+        named = rule_from(config_ini) if config_ini else None
+        files: list[tuple[DatabaseFile, WatchedRule | None]] = []
         try:
-            for path in dict.fromkeys(paths):
-                rule = rule_from(config_ini) if config_ini else rule_beside(path)
+            for path in _distinct(paths):
                 piped = stdin if str(path) == "-" else None
-                self._files.append(DatabaseFile(path, rule, piped))
+                file = DatabaseFile(path, piped)
+                files.append((file, None))
+                files[-1] = (file, named or (None if piped else self._rule_beside(path)))
         except BaseException:
-            self.close()
+            for file, _ in files:
+                file.sqlite.close()
             raise
-        self._files.sort(key=lambda file: file.newest, reverse=True)
+        self.name = ", ".join(file.shown for file, _ in files)
+        files.sort(key=lambda pair: pair[0].age, reverse=True)
+        common = next((rule for _, rule in files if rule), WatchedRule())
+        self._opened = [_Opened(file, rule or common) for file, rule in files]
 
     @property
     def notices(self) -> Sequence[str]:
         """How the files are read, and what old ones lack."""
-        return [notice for file in self._files for notice in file.notices]
+        return [*self._said, *(notice for one in self._opened for notice in one.file.notices)]
 
     def rules(self) -> Sequence[WatchedRule]:
         """The thresholds in force, without repetition."""
-        return list(dict.fromkeys(file.rule for file in self._files))
+        return list(dict.fromkeys(one.rule for one in self._opened))
 
     def total(self) -> int:
         """How many rows there are in all files together."""
-        return sum(file.count for file in self._files)
+        return sum(one.file.count for one in self._opened)
 
     def batches(self, after: Cursor | None = None) -> Iterator[Batch]:
         """Every row of every file; see ``Source.batches``."""
         position, last = _read_cursor(after)
-        for index, file in enumerate(self._files):
+        for index, one in enumerate(self._opened):
             if index < position:
                 continue
-            start = last if index == position else 0
-            newer = self._files[:index]
-            for batch, ids in file.pages(start, self._page):
-                cursor = Cursor(f"{index}:{ids[1]}")
-                if newer:
-                    yield _without_known(batch, newer, ids, cursor)
-                else:
-                    yield msgspec.structs.replace(batch, cursor=cursor)
+            begin = last if index == position and last is not None else one.file.first - 1
+            newer = [opened.file for opened in self._opened[:index]]
+            for page in one.file.pages(begin, self._page):
+                cursor = Cursor(f"{index}:{page.upto}")
+                yield _batch(page, cursor, one, newer)
 
     def users(self) -> Sequence[User]:
         """Everybody in the users tables and everybody with plays."""
@@ -90,87 +106,124 @@ class DatabaseSource:
     @cached_property
     def _users(self) -> Sequence[User]:
         plays: Counter[int] = Counter()
-        names: dict[int, tuple[str, str, bool]] = {}
-        for file in reversed(self._files):  # the newest file's names win
-            twice, _ = self._counted_twice(file)
-            for user_id, count, name in file.users_of_plays():
+        names: dict[int, Named] = {}
+        strangers: dict[int, Named] = {}
+        for file, twice in self._files_and_overlap(2):  # newest first: its names win
+            for user_id, named in file.known_users().items():
+                names.setdefault(user_id, named)
+            for user_id, (count, name) in file.users_of_plays().items():
                 plays[user_id] += count - twice[user_id]
-                names.setdefault(user_id, (name, "", True))
-            names |= file.known_users()
+                strangers.setdefault(user_id, Named(name, "", deleted=True))
+        names = strangers | names
         found = [
-            User(user_id, username, friendly, plays[user_id], deleted=deleted)
-            for user_id, (username, friendly, deleted) in names.items()
-            if plays[user_id] or not deleted
+            User(user_id, named.name, named.detail, plays[user_id], deleted=named.deleted)
+            for user_id, named in names.items()
+            if plays[user_id] or not named.deleted
         ]
         return sorted(found, key=lambda user: (-user.plays, user.user_id))
 
     def libraries(self) -> Sequence[Library]:
         """Every section in the libraries tables and every section with plays."""
         plays: Counter[int] = Counter()
-        known: dict[int, tuple[str, str, bool]] = {}
-        for file in reversed(self._files):
-            _, twice = self._counted_twice(file)
-            for section_id, count in file.sections_of_plays():
-                plays[section_id] += count - twice[section_id]
-            known |= file.known_sections()
+        names: dict[int, Named] = {}
+        strangers: dict[int, Named] = {}
+        for file, twice in self._files_and_overlap(-1):
+            for section, named in file.known_sections().items():
+                names.setdefault(section, named)
+            for section, count in file.sections_of_plays().items():
+                plays[section] += count - twice[section]
+                strangers.setdefault(section, Named(f"library {section}", "", deleted=True))
+        names = strangers | names
         found = [
-            Library(
-                section,
-                *known.get(section, (f"library {section}", "", True))[:2],
-                plays=plays[section],
-                deleted=known.get(section, ("", "", True))[2],
-            )
-            for section in known.keys() | plays.keys()
-            if plays[section] or not known[section][2]
+            Library(section, named.name, named.detail, plays[section], deleted=named.deleted)
+            for section, named in names.items()
+            if plays[section] or not named.deleted
         ]
         return sorted(found, key=lambda library: (-library.plays, library.section_id))
 
-    def _counted_twice(self, file: DatabaseFile) -> tuple[Counter[object], Counter[object]]:
-        """By user and by section, the plays of this file that a newer one has as well."""
-        users: Counter[object] = Counter()
-        sections: Counter[object] = Counter()
-        newer = self._files[: self._files.index(file)]
-        for after in range(0, file.last if newer else 0, self._page):
-            ids = (after, after + self._page)
-            known = _known(newer, ids)
-            for identity, section in file.identities(ids):
-                if identity in known:
-                    users[identity[2]] += 1
-                    sections[section] += 1
-        return users, sections
-
     def lookups(self) -> Sequence[Lookup]:
         """Tautulli's own lookup tables; those of a newer file first."""
-        return [lookup for file in self._files for lookup in file.lookups()]
+        return [lookup for one in self._opened for lookup in one.file.lookups()]
 
     def close(self) -> None:
         """Close every file and remove private copies."""
-        for file in self._files:
-            file.sqlite.close()
+        for one in self._opened:
+            one.file.sqlite.close()
+
+    def _rule_beside(self, path: Path) -> WatchedRule | None:
+        """The thresholds beside a database. Tautulli ignores a bad value; we say so as well."""
+        try:
+            found = beside(path)
+            return rule_from(found) if found else None
+        except (ConfigurationError, OSError) as error:
+            self._said.append(
+                f"{error} Tautulli's defaults are used; --config-ini names another file."
+            )
+            return None
+
+    def _files_and_overlap(self, which: int) -> Iterator[tuple[DatabaseFile, Counter[int | None]]]:
+        """The files, newest first, each with what of it was counted in a newer one already.
+
+        ``which`` says by what: 2 the user of a play's identity, -1 its section.
+        """
+        newer: list[DatabaseFile] = []
+        for one in self._opened:
+            twice: Counter[int | None] = Counter()
+            for after in range(one.file.first - 1, one.file.last if newer else 0, self._page):
+                there = _identities(newer, after, after + self._page)
+                for identity, section in one.file.identities(after, after + self._page):
+                    if identity in there:
+                        twice[section if which == -1 else identity[2]] += 1
+            yield one.file, twice
+            newer.append(one.file)
 
 
-def _without_known(
-    batch: Batch, newer: Sequence[DatabaseFile], ids: tuple[int, int], cursor: Cursor
-) -> Batch:
-    known = _known(newer, ids)
-    plays = [play for play in batch.plays if (play.id, play.started, play.user_id) not in known]
-    return msgspec.structs.replace(
-        batch, plays=plays, cursor=cursor, duplicates=len(batch.plays) - len(plays)
-    )
+def _batch(page: Page, cursor: Cursor, one: _Opened, newer: Sequence[DatabaseFile]) -> Batch:
+    """The rows of a page that no newer file has; what one has incomplete counts as not there."""
+    if not newer:
+        return Batch(page.plays, cursor, one.rule, page.rejected, source=one.file.shown)
+    there = _identities(newer, page.after, page.upto)
+    plays = []
+    recovered: list[Rejected] = []
+    for play in page.plays:
+        missed = [file.unusable[play.id] for file in newer if play.id in file.unusable]
+        known = (play.id, play.started, play.user_id) in there
+        if missed and (known or all(row.reason is Reason.UNREADABLE for row in missed)):
+            recovered += missed
+            for file in newer:
+                file.unusable.pop(play.id, None)
+        elif known:
+            continue
+        plays.append(play)
+    ids = {identity[0] for identity in there}
+    rejected = [row for row in page.rejected if row.id not in ids]
+    duplicates = len(page.plays) + len(page.rejected) - len(plays) - len(rejected)
+    return Batch(plays, cursor, one.rule, rejected, duplicates, recovered, one.file.shown)
 
 
-def _known(files: Sequence[DatabaseFile], ids: tuple[int, int]) -> frozenset[Row]:
-    """Id, start and user of what these files have between two ids and can give."""
-    return frozenset(
-        identity
-        for file in files
-        for identity, _ in file.identities(ids)
-        if identity[0] not in file.unreadable
-    )
+def _identities(files: Sequence[DatabaseFile], after: int, upto: int) -> frozenset[Identity]:
+    return frozenset(identity for file in files for identity, _ in file.identities(after, upto))
 
 
-def _read_cursor(cursor: Cursor | None) -> tuple[int, int]:
+def _distinct(paths: Sequence[Path]) -> list[Path]:
+    """Every file once, under whatever names it was given.
+
+    Not only for the count: closing a file drops this process's locks on it, whoever in the
+    process holds them (POSIX), so one file must not be opened twice.
+    """
+    found: dict[object, Path] = {}
+    for path in paths:
+        try:
+            info = path.stat()
+        except OSError:
+            found.setdefault(path, path)
+        else:
+            found.setdefault((info.st_dev, info.st_ino), path)
+    return list(found.values())
+
+
+def _read_cursor(cursor: Cursor | None) -> tuple[int, int | None]:
     if cursor is None:
-        return 0, 0
+        return 0, None
     index, _, last = cursor.partition(":")
     return int(index), int(last)

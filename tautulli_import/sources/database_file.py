@@ -8,41 +8,65 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar
 
-from ..errors import BusyError, SourceDamagedError
-from ..models import Reason, Rejected
-from ..watched import WatchedRule
-from .base import Batch, Cursor, Lookup
+from msgspec import Struct
+
+from ..errors import BusyError, DamagedPageError, TautulliImportError
+from ..models import Play, Reason, Rejected
+from .base import Lookup
 from .lookups import read_lookups
-from .rows import Row, decode, settle
+from .rows import Row, decode, integer, settle, text
 from .schema import Schema, columns_of, look_at
 from .sqlite_file import SqliteFile, explain
 
-__all__ = ["DatabaseFile"]
+__all__ = ["DatabaseFile", "Identity", "Named", "Page"]
 
 _REREADS: Final = 8
+_WINDOW: Final = 10_000
 _Answer = TypeVar("_Answer")
+
+Identity = tuple[int, int | None, int | None]
+"""What tells one play from another: row id, start, user."""
+
+
+class Page(Struct, frozen=True):
+    """Some rows of one file, and the ids between which they lie."""
+
+    plays: Sequence[Play]
+    rejected: Sequence[Rejected]
+    after: int
+    upto: int
+
+
+class Named(Struct, frozen=True):
+    """A user or a library as one of the small tables has it."""
+
+    name: str
+    detail: str
+    """A user's friendly name, a library's type."""
+    deleted: bool
 
 
 class DatabaseFile:
     """One database: its rows, page by page, and its small tables."""
 
-    def __init__(self, path: Path, rule: WatchedRule, stdin: BinaryIO | None) -> None:
-        self.rule = rule
+    def __init__(self, path: Path, stdin: BinaryIO | None) -> None:
         self.sqlite = SqliteFile(path, stdin=stdin)
         self.shown = self.sqlite.shown
-        self.unreadable: set[int] = set()
+        self.unusable: dict[int, Rejected] = {}
+        """Rows that were met and could not be used, by id: a backup may have them whole."""
         try:
             self.schema: Schema = self._ask(lambda db: look_at(db, self.shown))
-            self._has_section = "section_id" in self._ask(
-                lambda db: columns_of(db, "session_history")
-            )
-            self.count, self.last, newest = self._ask(_extent)
-            self.newest = (newest, self.last)
+            self._columns = self._ask(lambda db: columns_of(db, "session_history"))
+            self.count, self.first, self.last, newest = self._ask(_extent)
+            # Which of two backups is the newer; the rest only settles a tie, always alike.
+            written = self.sqlite.path.stat().st_mtime_ns
+            self.age = (newest, self.last, self.count, written, self.shown)
         except BaseException:
             self.sqlite.close()
             raise
@@ -52,8 +76,8 @@ class DatabaseFile:
         """How the file is read, and what an old one lacks."""
         return [*self.sqlite.notices, *self.schema.missing]
 
-    def pages(self, after: int, size: int) -> Iterator[tuple[Batch, tuple[int, int]]]:
-        """Batches, each with the ids between which it lies (first excluded, last included).
+    def pages(self, after: int, size: int) -> Iterator[Page]:
+        """All rows with an id above ``after``.
 
         Around a damaged page the rows are read one by one; those that cannot be read are
         rejected by their ids, and everything else is there.
@@ -63,110 +87,158 @@ class DatabaseFile:
             try:
                 rows = self._ask(partial(self._rows, after=after, upto=self.last, size=size))
                 upto = rows[-1][0] if rows else self.last
-            except SourceDamagedError:
-                upto = min(after + size, self.last)
-                rows, unreadable = self._rows_around_damage(after, upto)
+            except DamagedPageError:
+                rows, unreadable, upto = self._rows_around_damage(after, size)
             plays, rejected = settle(rows, self.shown)
-            batch = Batch(plays, Cursor(""), self.rule, [*rejected, *unreadable])
-            yield batch, (after, upto)
+            rejected = [*rejected, *unreadable]
+            self.unusable.update((row.id, row) for row in rejected)
+            yield Page(plays, rejected, after, upto)
             after = upto
 
-    def identities(self, ids: tuple[int, int]) -> list[tuple[Row, object]]:
-        """What tells one play from another, with its section: rows between two ids.
-
-        The identity is id, start and user. ``unreadable`` has the ids that were met in
-        damaged pages; here only as much of a row is read as identifies it.
-        """
-        section = "section_id" if self._has_section else "NULL"
+    def identities(self, after: int, upto: int) -> Sequence[tuple[Identity, int | None]]:
+        """Every row between two ids, as far as it identifies a play, with its section."""
+        columns = [
+            name if name in self._columns else "NULL"
+            for name in ("started", "user_id", "section_id")
+        ]
         query = (
-            f"SELECT id, started, user_id, {section} FROM session_history"  # noqa: S608 - our own names
+            f"SELECT id, {', '.join(columns)} FROM session_history"  # noqa: S608 - our own names
             " WHERE id > ? AND id <= ?"
         )
         try:
-            rows = self._ask(lambda db: db.execute(query, ids).fetchall())
-        except SourceDamagedError:
-            readable, _ = self._rows_around_damage(*ids)
-            return [((row[0], row[2], row[4]), row[6]) for row in readable]
-        return [(row[:3], row[3]) for row in rows]
+            rows = self._ask(lambda db: self._decoded(db, query, (after, upto)))
+        except DamagedPageError:
+            rows = [
+                (row[0], row[2], row[4], row[6])
+                for page in self._small_pages(after, upto)
+                for row in page
+            ]
+        return [((row[0], integer(row[1]), integer(row[2])), integer(row[3])) for row in rows]
 
-    def users_of_plays(self) -> Sequence[tuple[int, int, str]]:
-        """User id, number of plays and the name in the history, of everybody with plays."""
+    def users_of_plays(self) -> Mapping[int, tuple[int, str]]:
+        """Number of plays and the newest name in the history, by user id."""
+        if "user_id" not in self._columns:
+            return {}
+        name = "user" if "user" in self._columns else "''"
+        # Of the other columns SQLite takes the row that has the maximum.
         query = (
-            "SELECT user_id, count(*), coalesce(max(user), '') FROM session_history"
+            f"SELECT user_id, count(*), max(id), {name} FROM session_history"  # noqa: S608 - our own names
             " WHERE typeof(user_id) = 'integer' GROUP BY user_id"
         )
-        return self._as_far_as_readable(query)
+        try:
+            rows = self._ask(lambda db: self._decoded(db, query))
+        except DamagedPageError:
+            users, _ = self._counted_around_damage
+            return users
+        return {row[0]: (row[1], (text(row[3]) or "").strip()) for row in rows}
 
-    def known_users(self) -> dict[int, tuple[str, str, bool]]:
-        """Username, friendly name and whether Tautulli dropped the user, by user id."""
-        if "users" not in self.schema.tables:
+    def sections_of_plays(self) -> Mapping[int, int]:
+        """Number of plays by section id."""
+        if not self.schema.sections:
             return {}
-        columns = self._ask(lambda db: columns_of(db, "users"))
-        deleted = "deleted_user" if "deleted_user" in columns else "0"
-        query = (
-            "SELECT user_id, coalesce(username, ''), coalesce(friendly_name, ''),"  # noqa: S608 - our own names
-            f" coalesce({deleted}, 0) FROM users WHERE typeof(user_id) = 'integer'"
-        )
-        rows = self._ask(lambda db: self._text_rows(db, query))
-        return {row[0]: (row[1].strip(), row[2].strip(), row[3] == 1) for row in rows}
+        try:
+            rows = self._ask(lambda db: self._decoded(db, self.schema.sections))
+        except DamagedPageError:
+            _, sections = self._counted_around_damage
+            return sections
+        counts: Counter[int] = Counter()
+        for section, count in rows:
+            if (number := integer(section)) is not None:
+                counts[number] += count
+        return counts
 
-    def sections_of_plays(self) -> Sequence[tuple[int, int]]:
-        """Section id and number of plays, of every library with plays."""
-        if not self._has_section:
-            return []
-        query = (
-            "SELECT section_id, count(*) FROM session_history"
-            " WHERE typeof(section_id) = 'integer' GROUP BY section_id"
-        )
-        return self._as_far_as_readable(query)
+    def known_users(self) -> Mapping[int, Named]:
+        """What the users table says, by user id."""
+        return self._named("users", "user_id", "username", "friendly_name", "deleted_user")
 
-    def known_sections(self) -> dict[int, tuple[str, str, bool]]:
-        """Name, type and whether it was deleted, by section id.
+    def known_sections(self) -> Mapping[int, Named]:
+        """What the libraries table says, by section id.
 
         The same section id can stand under several server ids after a server was set up
         anew: the one that was not deleted is meant.
         """
-        if "library_sections" not in self.schema.tables:
-            return {}
-        columns = self._ask(lambda db: columns_of(db, "library_sections"))
-        deleted = "deleted_section" if "deleted_section" in columns else "0"
-        query = (
-            "SELECT section_id, coalesce(section_name, ''), coalesce(section_type, ''),"  # noqa: S608 - our own names
-            f" coalesce({deleted}, 0) FROM library_sections"
-            f" WHERE typeof(section_id) = 'integer' ORDER BY {deleted} DESC, id"
+        return self._named(
+            "library_sections", "section_id", "section_name", "section_type", "deleted_section"
         )
-        rows = self._ask(lambda db: self._text_rows(db, query))
-        return {row[0]: (row[1].strip(), row[2].strip(), row[3] == 1) for row in rows}
 
     def lookups(self) -> Sequence[Lookup]:
         """What Tautulli's lookup tables know."""
-        return self._ask(lambda db: read_lookups(db, self.schema.tables))
+        return self._ask(lambda db: read_lookups(db, self.schema.tables, self._decoded))
 
-    def _as_far_as_readable(self, query: str) -> list[Any]:
-        """The answer to a question about all plays; nothing where the table is damaged.
+    def _named(
+        self, table: str, key: str, name: str, detail: str, deleted: str
+    ) -> dict[int, Named]:
+        columns = self._ask(lambda db: columns_of(db, table))
+        if key not in columns:
+            return {}
+        wanted = [column if column in columns else "NULL" for column in (name, detail, deleted)]
+        query = f"SELECT {', '.join([key, *wanted])} FROM {table} ORDER BY rowid"  # noqa: S608 - our own names
+        found: dict[int, Named] = {}
+        for number, *cells in self._ask(lambda db: self._decoded(db, query)):
+            row_key = integer(number)
+            title, more = ((text(cell) or "").strip() for cell in cells[:2])
+            one = Named(title, more, deleted=integer(cells[2]) == 1)
+            if row_key is not None and (row_key not in found or not one.deleted):
+                found[row_key] = one
+        return found
 
-        The plays themselves are read around the damage; only these counts are missing then.
-        """
-        try:
-            return self._ask(lambda db: self._text_rows(db, query))
-        except SourceDamagedError:
-            return []
+    @cached_property
+    def _counted_around_damage(self) -> tuple[Mapping[int, tuple[int, str]], Mapping[int, int]]:
+        users: dict[int, tuple[int, str]] = {}
+        sections: Counter[int] = Counter()
+        for page in self.pages(self.first - 1, _WINDOW):
+            for play in page.plays:
+                if play.user_id is not None:
+                    count, _ = users.get(play.user_id, (0, ""))
+                    users[play.user_id] = (count + 1, play.user or "")
+                if play.section_id is not None:
+                    sections[play.section_id] += 1
+        return users, sections
 
     def _rows(self, db: sqlite3.Connection, after: int, upto: int, size: int) -> list[Row]:
-        return self._text_rows(db, self.schema.query, (after, upto, size))
+        return self._decoded(db, self.schema.query, (after, upto, size))
 
-    def _rows_around_damage(self, after: int, upto: int) -> tuple[list[Row], list[Rejected]]:
+    def _rows_around_damage(self, after: int, size: int) -> tuple[list[Row], list[Rejected], int]:
+        """The next rows one by one: what can be read, what cannot, and how far that goes."""
+        ids = [number for number in self._ids if number > after][:size]
         rows: list[Row] = []
         unreadable: list[Rejected] = []
-        for row_id in range(after + 1, upto + 1):
+        for number in ids:
             try:
-                rows += self._ask(partial(self._rows, after=row_id - 1, upto=row_id, size=1))
-            except SourceDamagedError:
-                self.unreadable.add(row_id)
-                unreadable.append(Rejected(Reason.UNREADABLE, row_id, source=self.shown))
-        return rows, unreadable
+                rows += self._ask(partial(self._rows, after=number - 1, upto=number, size=1))
+            except DamagedPageError:
+                unreadable.append(Rejected(Reason.UNREADABLE, number, source=self.shown))
+        return rows, unreadable, ids[-1] if ids else self.last
 
-    def _text_rows(
+    def _small_pages(self, after: int, upto: int) -> Iterator[list[Row]]:
+        for number in self._ids:
+            if after < number <= upto:
+                try:
+                    yield self._ask(partial(self._rows, after=number - 1, upto=number, size=1))
+                except DamagedPageError:
+                    continue
+
+    @cached_property
+    def _ids(self) -> Sequence[int]:
+        """The ids of all rows, ascending; asked for only when a page is damaged.
+
+        An index has them where the table cannot be read. Without a whole index every number
+        up to the last id may be a row.
+        """
+        query = (
+            "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'session_history'"
+        )
+        for (name,) in self._ask(lambda db: db.execute(query).fetchall()):
+            quoted = str(name).replace('"', '""')
+            scan = f'SELECT id FROM session_history INDEXED BY "{quoted}"'  # noqa: S608 - a name of its own
+            try:
+                found = self._ask(partial(self._decoded, query=scan))
+            except TautulliImportError:  # a partial index, or one that is damaged as well
+                continue
+            return sorted(number for (number,) in found)
+        return range(self.first, self.last + 1)
+
+    def _decoded(
         self, db: sqlite3.Connection, query: str, parameters: Sequence[object] = ()
     ) -> list[Any]:
         """Rows with their text decoded; strictly first, for that is much faster."""
@@ -187,7 +259,7 @@ class DatabaseFile:
             try:
                 answer = question(self.sqlite.connection)
             except sqlite3.Error as error:
-                if not self.sqlite.changed():
+                if not self.sqlite.changed(error):
                     raise explain(error, self.shown) from error
             else:
                 if not self.sqlite.changed():
@@ -200,11 +272,11 @@ class DatabaseFile:
         )
 
 
-def _extent(db: sqlite3.Connection) -> tuple[int, int, int]:
-    """How many rows, the last id, and about when the newest play started."""
+def _extent(db: sqlite3.Connection) -> tuple[int, int, int, int]:
+    """How many rows, the first and last id, and about when the newest play started."""
     try:
-        count, last = db.execute(
-            "SELECT count(*), coalesce(max(id), 0) FROM session_history"
+        count, first, last = db.execute(
+            "SELECT count(*), coalesce(min(id), 1), coalesce(max(id), 0) FROM session_history"
         ).fetchone()
     except sqlite3.DatabaseError:  # damaged: what SQLite notes of an AUTOINCREMENT has to do
         found = db.execute(
@@ -212,10 +284,13 @@ def _extent(db: sqlite3.Connection) -> tuple[int, int, int]:
         ).fetchone()
         if found is None:
             raise
-        return found[0], found[0], 0
-    (newest,) = db.execute(
-        "SELECT coalesce(max(started), 0) FROM session_history"
-        " WHERE id > ? - 1000 AND typeof(started) = 'integer'",
-        (last,),
-    ).fetchone()
-    return count, last, newest
+        return found[0], 1, found[0], 0
+    try:
+        (newest,) = db.execute(
+            "SELECT coalesce(max(started), 0) FROM session_history"
+            " WHERE id > ? - 1000 AND typeof(started) = 'integer'",
+            (last,),
+        ).fetchone()
+    except sqlite3.DatabaseError:
+        newest = 0
+    return count, first, last, newest

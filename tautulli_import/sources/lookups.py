@@ -8,18 +8,25 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from ..guids import clean_id
 from ..models import Kind
 from .base import Lookup
+from .rows import Row, text
 from .schema import columns_of
 
 __all__ = ["read_lookups"]
 
 
-def read_lookups(connection: sqlite3.Connection, tables: frozenset[str]) -> Sequence[Lookup]:
+def read_lookups(
+    connection: sqlite3.Connection,
+    tables: frozenset[str],
+    rows: Callable[[sqlite3.Connection, str], Iterable[Row]],
+) -> Sequence[Lookup]:
     """Every usable row of the two tables; none where the database has none.
+
+    ``rows`` answers a query with its text decoded.
 
     Raises:
         sqlite3.Error: the tables cannot be read.
@@ -43,13 +50,13 @@ def read_lookups(connection: sqlite3.Connection, tables: frozenset[str]) -> Sequ
             f"SELECT rating_key, {', '.join([*namespaces, *extra])} FROM {table}"  # noqa: S608 - names from the list above
             " WHERE typeof(rating_key) = 'integer'"
         )
-        for rating_key, *values, where, raw in connection.execute(query):
+        for rating_key, *values, where, raw in rows(connection, query):
             ids = tuple(
                 (namespace, cleaned)
                 for namespace, value in zip(namespaces.values(), values, strict=True)
-                if value is not None and (cleaned := clean_id(namespace, str(value)))
+                if value is not None and (cleaned := clean_id(namespace, text(value) or ""))
             )
-            kind = _kind(str(where)) if url else "show"
+            kind = _kind(text(where) or "") if url else "show"
             if kind is None:
                 continue
             if kind == "movie":
@@ -70,7 +77,7 @@ def _title_and_year(raw: object) -> tuple[str, int | None]:
     """What the other site calls it, where Tautulli kept its answer."""
     try:
         answer = json.loads(raw) if isinstance(raw, str) else None
-    except ValueError:
+    except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict):
         return "", None

@@ -7,17 +7,21 @@ hold numbers and bytes that are no UTF-8. Past this module a value is what its t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from ..models import Play, Reason, Rejected
 
-__all__ = ["Row", "decode", "settle"]
+__all__ = ["Row", "decode", "integer", "settle", "text"]
 
 Row: TypeAlias = tuple[Any, ...]
 """The values of ``Play``'s fields, then what is absent: 1 metadata, 2 media info."""
 
+_MEASURED: Final = frozenset({"view_offset", "duration", "credits_first", "credits_final"})
+_DIGITS: Final = 18
+_BEYOND: Final = 2.0**63
 _TEXTS: Final = frozenset({"user", "media_type", "title", "grandparent_title", "guid"})
 
 
@@ -40,26 +44,32 @@ def settle(rows: list[Row], shown: str) -> tuple[Sequence[Play], Sequence[Reject
 
 def _play_of_odd_values(row: Row) -> Play:
     """A play from a row whose INTEGER columns hold text and whose TEXT columns hold numbers."""
-    values: dict[str, Any] = {
-        field: _text(value) if field in _TEXTS else _integer(value)
-        for field, value in zip(Play.__struct_fields__, row, strict=False)
-    }
+    values: dict[str, Any] = {}
+    for field, value in zip(Play.__struct_fields__, row, strict=False):
+        settle_one = text if field in _TEXTS else _measured if field in _MEASURED else integer
+        values[field] = settle_one(value)
     values["media_type"] = values["media_type"] or ""
     values["watched"] = None
     return Play(**values)
 
 
-def _integer(value: object) -> int | None:
+def integer(value: object) -> int | None:
+    """A whole number out of a number or its text; ``None`` out of anything else.
+
+    What SQLite cannot hold as an integer (64 bits) is none: it was written by no Tautulli.
+    """
     if isinstance(value, int):
         return value
     if isinstance(value, float):
-        return int(value) if value.is_integer() else None
-    text = (_text(value) or "").strip()
-    digits = text[1:] if text[:1] == "-" else text
-    return int(text) if digits.isdecimal() and digits.isascii() else None
+        return int(value) if value.is_integer() and abs(value) < _BEYOND else None
+    written = (text(value) or "").strip()
+    digits = written[1:] if written[:1] == "-" else written
+    plain = digits.isascii() and digits.isdecimal() and len(digits) <= _DIGITS
+    return int(written) if plain else None
 
 
-def _text(value: object) -> str | None:
+def text(value: object) -> str | None:
+    """Text out of whatever stands in a TEXT column."""
     if value is None or isinstance(value, str):
         return value
     return decode(value) if isinstance(value, bytes) else str(value)
@@ -68,3 +78,10 @@ def _text(value: object) -> str | None:
 def decode(value: bytes) -> str:
     """Text out of bytes that should be UTF-8; what is not becomes U+FFFD."""
     return value.decode("utf-8", "replace")
+
+
+def _measured(value: object) -> int | None:
+    """Milliseconds: Tautulli cuts a fraction off (``cast_to_int``)."""
+    if isinstance(value, float):
+        return int(value) if isfinite(value) and abs(value) < _BEYOND else None
+    return integer(value)

@@ -72,7 +72,8 @@ class Schema(Struct, frozen=True):
     missing: tuple[str, ...]
     """Sentences about columns that are not there."""
     tables: frozenset[str]
-    has_sections: bool
+    sections: str
+    """The query that counts plays by section; empty where none are known."""
 
 
 def look_at(connection: sqlite3.Connection, shown: str) -> Schema:
@@ -117,7 +118,18 @@ def look_at(connection: sqlite3.Connection, shown: str) -> Schema:
         f"LEFT JOIN {_METADATA} m ON m.id = h.id {join}"
         "WHERE h.id > ? AND h.id <= ? ORDER BY h.id LIMIT ?"
     )
-    return Schema(query, missing, tables, bool(chosen["section_id"]))
+    return Schema(query, missing, tables, _sections(chosen["section_id"]))
+
+
+def _sections(places: list[str]) -> str:
+    if not places:
+        return ""
+    needed = any(place.startswith("m.") for place in places)
+    join = f" LEFT JOIN {_METADATA} m ON m.id = h.id" if needed else ""
+    return (
+        f"SELECT {_expression('section_id', places)}, count(*)"  # noqa: S608 - names from the lists above
+        f" FROM {_HISTORY} h{join} GROUP BY 1"
+    )
 
 
 def columns_of(connection: sqlite3.Connection, table: str) -> frozenset[str]:
@@ -129,8 +141,10 @@ def columns_of(connection: sqlite3.Connection, table: str) -> frozenset[str]:
 def _expression(field: str, places: list[str]) -> str:
     if not places:
         return "NULL"
-    value = places[0] if len(places) == 1 else f"coalesce({', '.join(places)})"
-    return f"nullif({value}, '')" if field in _ROUTINELY_EMPTY else value
+    if len(places) == 1:
+        return f"nullif({places[0]}, '')" if field in _ROUTINELY_EMPTY else places[0]
+    # Empty text in the first place must not hide what the second has.
+    return "coalesce(" + ", ".join(f"nullif({place}, '')" for place in places) + ")"
 
 
 _LOOK: Final = (

@@ -34,6 +34,7 @@ from urllib.parse import quote
 
 from ..errors import (
     BusyError,
+    DamagedPageError,
     NotFoundError,
     SourceDamagedError,
     SourceUnreachableError,
@@ -64,10 +65,12 @@ class SqliteFile:
             SourceUnreachableError: it may not be read.
             SourceDamagedError: it is a directory, empty, or not SQLite.
         """
-        self.shown = "standard input" if stdin else str(path)
+        # As bytes a file name can be anything; messages and reports are UTF-8.
+        self.shown = "standard input" if stdin else os.fsencode(path).decode("utf-8", "replace")
         self.notices: list[str] = []
         self._private: tempfile.TemporaryDirectory[str] | None = None
-        self._path = path
+        # SQLite looks for the -wal beside the file itself, not beside a link to it.
+        self._path = _resolved(path)
         if stdin:
             self._path = self._spool(stdin)
         try:
@@ -77,16 +80,25 @@ class SqliteFile:
             self.close()
             raise
 
+    @property
+    def path(self) -> Path:
+        """The file itself, links followed."""
+        return self._path
+
     def reopen(self) -> None:
         """Look at the files again and open the way they ask for now."""
         self.connection.close()
         self._open()
 
-    def changed(self) -> bool:
-        """Whether the file was written since it was opened, so that reads may be torn.
+    def changed(self, error: sqlite3.Error | None = None) -> bool:
+        """Whether the file has to be opened anew: what was read, or ``error``, means nothing.
 
-        Only for the immutable way in; SQLite itself keeps the other two consistent.
+        On the immutable way in when it was written meanwhile, so that reads may be torn; on
+        the live one when a writer was killed and left a journal behind, which a reader may
+        not roll back. SQLite itself keeps the rest consistent.
         """
+        if self._mode == "live":
+            return error is not None and _code(error).startswith("SQLITE_READONLY")
         return self._mode == "immutable" and self._fingerprint(self._path) != self._seen
 
     def close(self) -> None:
@@ -117,7 +129,7 @@ class SqliteFile:
                 )
             with path.open("rb") as file:
                 head = file.read(16)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise NotFoundError(
                 f"There is no file {self.shown}.",
                 hint="Tautulli's database is tautulli.db in its data directory "
@@ -159,7 +171,7 @@ class SqliteFile:
         options = "immutable=1" if self._mode == "immutable" else "mode=ro"
         if self._mode == "copy":
             options = "mode=rw"  # our own copy: its journal may have to be rolled back
-        uri = f"file:{quote(str(path.absolute()))}?{options}"
+        uri = f"file:{quote(os.fsencode(path.absolute()))}?{options}"
         try:
             self.connection = sqlite3.connect(
                 uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None
@@ -230,6 +242,12 @@ class SqliteFile:
                         shutil.copyfile(source, copied)
                     else:
                         copied.unlink(missing_ok=True)
+            except PermissionError as error:
+                raise SourceUnreachableError(
+                    f"{error.filename} may not be read by this user.",
+                    hint="What is in it belongs to the database. Run as the user that Tautulli "
+                    "runs as.",
+                ) from None
             except OSError as error:
                 raise SourceUnreachableError(
                     f"{self.shown} could not be copied to {folder}: {error.strerror}.",
@@ -280,7 +298,7 @@ def explain(error: sqlite3.Error, shown: str) -> TautulliImportError:
             hint="Tautulli's database is a plain SQLite file named tautulli.db.",
         )
     if code.startswith("SQLITE_CORRUPT"):
-        return SourceDamagedError(
+        return DamagedPageError(
             f"{shown} is damaged: {error}.",
             hint="Read one of Tautulli's backups, or repair a copy: "
             "sqlite3 copy.db .recover | sqlite3 repaired.db",
@@ -297,6 +315,13 @@ def explain(error: sqlite3.Error, shown: str) -> TautulliImportError:
 
 def _code(error: sqlite3.Error) -> str:
     return getattr(error, "sqlite_errorname", "") or ""
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # a loop of links: opening it will say so
+        return path
 
 
 def _beside(path: Path, suffix: str) -> Path:

@@ -1,0 +1,110 @@
+"""What most tests need: the program as people run it, and a small history for it to read."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from tests.history import add_library, add_play, add_user, create
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run of the program ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Cli(Protocol):
+    """Runs the program to its end, as a process of its own."""
+
+    def __call__(
+        self,
+        *args: str | Path,
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        timeout: float = 60,
+    ) -> Result:
+        """Run it with these arguments and return when it has ended."""
+
+
+_FOREIGN = ("TAUTULLI_", "IMPORT_", "XDG_", "PYTHON", "COV_")
+_FOREIGN_NAMES = frozenset({"NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE"})
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """An environment in which nothing of the person running the tests can be seen."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(_FOREIGN) and name not in _FOREIGN_NAMES
+    }
+    home = tmp_path / "home"
+    for folder in (home, home / "config", home / "state", home / "cache"):
+        folder.mkdir(exist_ok=True)
+    return kept | {
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home / "config"),
+        "XDG_STATE_HOME": str(home / "state"),
+        "XDG_CACHE_HOME": str(home / "cache"),
+        "COLUMNS": "200",
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+    }
+
+
+@pytest.fixture
+def cli(tmp_path: Path, environment: dict[str, str]) -> Cli:
+    """Run ``tautulli-import`` with these arguments in an empty directory of its own."""
+
+    def run(
+        *args: str | Path,
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        timeout: float = 60,
+    ) -> Result:
+        done = subprocess.run(
+            [sys.executable, "-m", "tautulli_import", *map(str, args)],
+            input=stdin if stdin is not None else b"",
+            capture_output=True,
+            env={**environment, **(env or {})},
+            cwd=cwd or tmp_path,
+            timeout=timeout,
+            check=False,
+        )
+        return Result(
+            done.returncode,
+            done.stdout.decode(errors="surrogateescape"),
+            done.stderr.decode(errors="surrogateescape"),
+        )
+
+    return run
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> Path:
+    """A fresh small database: two films and an episode by Alice, a film by Bob."""
+    folder = tmp_path / "tautulli"
+    folder.mkdir()
+    path = folder / "tautulli.db"
+    with closing(create(path)) as conn:
+        add_user(conn, 1, "alice", "Alice")
+        add_user(conn, 2, "bob", "Bob")
+        add_library(conn, 1, "Films", "movie")
+        add_library(conn, 2, "Shows", "show")
+        add_play(conn, title="First Film", year=2001, user="alice")
+        add_play(conn, title="Second Film", year=2002, user="alice")
+        add_play(conn, media_type="episode", grandparent_title="A Show", user="alice")
+        add_play(conn, title="Third Film", year=2003, user_id=2, user="bob")
+    return path

@@ -1,0 +1,312 @@
+"""The map of the package, held against the imports that the modules really have."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import tautulli_import
+
+ROOT = Path(tautulli_import.__file__).parent
+PACKAGE = "tautulli_import"
+
+#: From the bottom up: a module imports only from those that stand before it. What is a folder
+#: here stands for all modules in it, which may use each other as long as nothing goes in circles.
+ORDER = (
+    "errors",
+    "models",
+    "guids",
+    "keys",
+    "watched",
+    "selection",
+    "mapper",
+    "dedup",
+    "checkpoint",
+    "client",
+    "sources.base",
+    "sources",
+    "enrichment",
+    "sinks.base",
+    "sinks",
+    "pipeline",
+    "report",
+    "job",
+    "census",
+    "settings",
+    "console",
+    "cli",
+)
+FOLDERS = ("sources", "enrichment", "sinks", "cli")
+#: What reads files, a clock, the environment or chance.
+WORLD = frozenset(
+    {
+        *("os", "sys", "time", "io", "pathlib", "shutil", "tempfile", "socket", "subprocess"),
+        *("random", "secrets", "sqlite3", "threading", "asyncio", "locale", "zoneinfo"),
+        *("httpx", "urllib.request", "platformdirs"),
+    }
+)
+SLOW = frozenset({"httpx", "sqlite_utils", "pydantic_settings", "pydantic", "nats", "duckdb"})
+
+
+class Import(NamedTuple):
+    """One import statement's module, and where it stands."""
+
+    module: str
+    line: int
+    at_top: bool
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_of(path): path for path in sorted(ROOT.rglob("*.py"))}
+
+
+@cache
+def tree(name: str) -> ast.Module:
+    return ast.parse(MODULES[name].read_text(encoding="utf-8"))
+
+
+def imports(name: str) -> Iterator[Import]:
+    """Everything that a module imports, with absolute names, wherever the statement stands."""
+    is_package = MODULES[name].name == "__init__.py"
+    home = [PACKAGE, *name.split(".")] if name else [PACKAGE]
+    inside = {
+        id(node)
+        for function in ast.walk(tree(name))
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for node in ast.walk(function)
+    }
+    for node in ast.walk(tree(name)):
+        at_top = id(node) not in inside
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(alias.name, node.lineno, at_top)
+        elif isinstance(node, ast.ImportFrom):
+            base: list[str] = []
+            if node.level:
+                up = node.level - (1 if is_package else 0)
+                base = home[: len(home) - up]
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            for alias in node.names:
+                deeper = f"{module}.{alias.name}"
+                known = deeper.removeprefix(f"{PACKAGE}.") in MODULES
+                yield Import(deeper if known else module, node.lineno, at_top)
+
+
+def inner_imports(name: str) -> Iterator[tuple[str, int]]:
+    """Which modules of the package a module imports."""
+    for module, line, _ in imports(name):
+        if module.startswith(f"{PACKAGE}."):
+            yield module.removeprefix(f"{PACKAGE}."), line
+
+
+def roots(name: str, *, top_only: bool = False) -> set[str]:
+    """The outermost names of what a module imports from elsewhere."""
+    return {each.module.split(".")[0] for each in imports(name) if each.at_top or not top_only} - {
+        PACKAGE,
+        "__future__",
+    }
+
+
+def place(name: str) -> str:
+    """Where on the map a module stands."""
+    folder = name.partition(".")[0]
+    return folder if folder in FOLDERS and name not in ORDER else name
+
+
+def in_memory_only(name: str) -> bool:
+    """Whether the module wants nothing of ``io`` but text in memory."""
+    of_io = {
+        node.attr
+        for node in ast.walk(tree(name))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "io"
+    }
+    return of_io == {"StringIO"}
+
+
+def has_code(name: str) -> bool:
+    return len(tree(name).body) > 1
+
+
+LAYERED = [name for name in MODULES if name not in ("", "__main__") and has_code(name)]
+
+
+def test_the_map_names_every_module_and_no_other() -> None:
+    assert {place(name) for name in LAYERED} - set(ORDER) == set()
+    assert len(LAYERED) > 30
+
+
+@pytest.mark.parametrize("name", LAYERED)
+def test_a_module_imports_only_from_those_above_it(name: str) -> None:
+    wrong = [
+        f"{name}:{line} imports {target}"
+        for target, line in inner_imports(name)
+        if ORDER.index(place(target)) >= ORDER.index(place(name))
+        and not (place(target) == place(name) in FOLDERS)
+    ]
+    assert wrong == []
+
+
+def test_nothing_imports_the_command_line_but_the_command_line_and_main() -> None:
+    importers = {
+        name
+        for name in MODULES
+        if any(target.startswith("cli") for target, _ in inner_imports(name))
+    }
+    assert {name for name in importers if not name.startswith("cli.")} == {"__main__"}
+
+
+def test_there_is_no_cycle_not_even_between_the_commands() -> None:
+    graph = {name: {target for target, _ in inner_imports(name)} for name in MODULES}
+    order = list(TopologicalSorter(graph).static_order())  # raises CycleError
+    assert set(MODULES) - {""} <= set(order)
+
+
+def test_every_import_within_the_package_is_relative() -> None:
+    absolute = [
+        f"{name}:{node.lineno}"
+        for name in MODULES
+        for node in ast.walk(tree(name))
+        if (
+            isinstance(node, ast.ImportFrom)
+            and not node.level
+            and node.module
+            and node.module.split(".")[0] == PACKAGE
+        )
+        or (isinstance(node, ast.Import) and any(a.name.startswith(PACKAGE) for a in node.names))
+    ]
+    assert absolute == []
+
+
+def test_only_the_console_knows_rich() -> None:
+    assert {name for name in MODULES if "rich" in roots(name)} == {"console"}
+
+
+def test_only_the_command_line_knows_typer() -> None:
+    knowing = {name for name in MODULES if "typer" in roots(name)}
+    assert knowing
+    assert {name for name in knowing if not name.startswith("cli.")} == set()
+
+
+def test_nobody_imports_click_for_typer_carries_its_own() -> None:
+    assert {name for name in MODULES if "click" in roots(name)} == set()
+
+
+RULES = [
+    name
+    for name in LAYERED
+    if place(name)
+    in ("guids", "keys", "watched", "selection", "mapper", "dedup", "enrichment", "models")
+]
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_reads_no_file_no_clock_and_no_environment(name: str) -> None:
+    used = {each.module for each in imports(name)} & WORLD
+    if name.startswith("enrichment.") and in_memory_only(name):
+        used.discard("io")
+    calls = {
+        node.func.id
+        for node in ast.walk(tree(name))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    moments = {
+        node.attr
+        for node in ast.walk(tree(name))
+        if isinstance(node, ast.Attribute) and node.attr in {"now", "utcnow", "today"}
+    }
+    assert used == set()
+    assert calls & {"open", "print", "input", "exec", "eval"} == set()
+    assert moments == set()
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name != "settings"])
+def test_what_is_slow_to_load_is_loaded_where_it_is_used(name: str) -> None:
+    assert roots(name, top_only=True) & SLOW == set()
+
+
+def test_no_module_prints() -> None:
+    printing = [
+        f"{name}:{node.lineno}"
+        for name in MODULES
+        for node in ast.walk(tree(name))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "print"
+    ]
+    assert printing == []
+
+
+@pytest.mark.parametrize("name", ["pipeline", "report", "job", "census", "sinks.base"])
+def test_the_flow_itself_touches_no_standard_stream(name: str) -> None:
+    assert "sys" not in roots(name)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_says_what_it_is_for_and_stays_short(name: str) -> None:
+    assert ast.get_docstring(tree(name))
+    assert len(MODULES[name].read_text(encoding="utf-8").splitlines()) <= 400
+
+
+@pytest.mark.parametrize("name", LAYERED)
+def test_what_a_module_offers_exists(name: str) -> None:
+    assigned = [
+        node.value
+        for node in tree(name).body
+        if isinstance(node, ast.Assign)
+        and any(isinstance(to, ast.Name) and to.id == "__all__" for to in node.targets)
+    ]
+    assert len(assigned) == 1
+    offered = ast.literal_eval(assigned[0])
+    defined = {
+        target.id
+        for node in tree(name).body
+        for target in (node.targets if isinstance(node, ast.Assign) else [])
+        if isinstance(target, ast.Name)
+    }
+    defined |= {
+        node.target.id
+        for node in tree(name).body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    }
+    defined |= {
+        node.name for node in tree(name).body if isinstance(node, ast.ClassDef | ast.FunctionDef)
+    }
+    assert set(offered) - defined == set()
+    assert len(set(offered)) == len(offered)
+
+
+def test_loading_the_command_line_loads_nothing_that_help_does_not_need() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys, tautulli_import.cli.app; print(*sys.modules)"],
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    loaded = set(done.stdout.split())
+    assert "tautulli_import.cli.app" in loaded
+    assert loaded & {*SLOW, "msgspec", "sqlite3", "platformdirs"} == set()
+
+
+def test_asking_for_the_version_does_not_even_load_the_command_line() -> None:
+    program = (
+        "import sys; sys.argv[1:] = ['--version']\n"
+        "from tautulli_import.__main__ import main; main(); print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, check=True, text=True
+    )
+    version, _, modules = done.stdout.partition("\n")
+    assert version == f"tautulli-import {tautulli_import.__version__}"
+    assert {"typer", "rich", "msgspec"} & set(modules.split()) == set()

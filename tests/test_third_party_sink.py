@@ -1,0 +1,148 @@
+"""A sink of somebody else: a class and one line of packaging, found by its name."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Cli
+
+COMPLETE = '''\
+"""Watched films as a plain list, one a line."""
+
+from pathlib import Path
+
+from tautulli_import.sinks.base import Receipt, Sink
+from tautulli_import.sinks.files import write_whole
+
+
+class TitlesSink(Sink):
+    titles = ()
+
+    def write(self, records):
+        self.titles = [*self.titles, *(record.item.title for record in records)]
+
+    def preview(self):
+        path = self.options.out or Path("titles.txt")
+        return Receipt(str(path), new=len(self.titles), total=len(self.titles))
+
+    def commit(self):
+        receipt = self.preview()
+        write_whole(Path(receipt.target), (f"{title}\\n".encode() for title in self.titles))
+        return Receipt(receipt.target, new=receipt.new, written=[receipt.target])
+'''
+
+
+def install(site: Path, source: str, target: str = "titles_sink:TitlesSink") -> dict[str, str]:
+    """Lay a package out as pip does; gives back the environment that finds it."""
+    about = site / "titles_sink-1.0.dist-info"
+    about.mkdir(parents=True)
+    (site / "titles_sink.py").write_text(source, encoding="utf-8")
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: titles-sink\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(f"[tautulli_import.sinks]\ntitles = {target}\n")
+    return {"PYTHONPATH": str(site)}
+
+
+def test_a_sink_of_twenty_lines_is_found_by_its_name_and_used(
+    cli: Cli, history: Path, tmp_path: Path
+) -> None:
+    env = install(tmp_path / "site", COMPLETE)
+
+    result = cli("db", history, "--to", "titles", env=env)
+
+    assert (result.code, result.out) == (0, "")
+    assert (tmp_path / "titles.txt").read_text(encoding="utf-8").splitlines() == [
+        "First Film",
+        "Second Film",
+        "An Episode",
+        "Third Film",
+    ]
+    assert "titles.txt" in result.err
+
+
+def test_it_writes_where_out_says_and_goes_along_with_other_sinks(
+    cli: Cli, history: Path, tmp_path: Path
+) -> None:
+    env = install(tmp_path / "site", COMPLETE)
+    outs = ("--out", "titles=mine.txt", "--out", "tracker=root")
+
+    result = cli("db", history, "--to", "titles", "--to", "tracker", *outs, "--json", env=env)
+
+    assert result.code == 0
+    told = json.loads(result.out)
+    assert told["sinks"] == ["titles", "tracker"]
+    assert told["items"]["new"] == 4
+    assert len((tmp_path / "mine.txt").read_bytes().splitlines()) == 4
+    assert (tmp_path / "root" / "history.json").exists()
+
+
+def test_a_dry_run_only_asks_it_what_it_would_do(cli: Cli, history: Path, tmp_path: Path) -> None:
+    env = install(tmp_path / "site", COMPLETE)
+
+    result = cli("db", history, "--to", "titles", "--dry-run", env=env)
+
+    assert result.code == 0
+    assert len(result.out.splitlines()) == 4
+    assert "titles" in result.err
+    assert not (tmp_path / "titles.txt").exists()
+
+
+def test_a_name_that_no_package_brings_is_told_with_the_names_there_are(
+    cli: Cli, history: Path, tmp_path: Path
+) -> None:
+    env = install(tmp_path / "site", COMPLETE)
+
+    result = cli("db", history, "--to", "tracke", env=env)
+
+    assert result.code == 2
+    for name in ("'tracke'", "editor", "jsonl", "titles", "tracker"):
+        assert name in result.err
+
+
+_BROKEN = {
+    "its module is not there": (COMPLETE, "gone_sink:TitlesSink"),
+    "its module needs what is not installed": (f"import not_installed\n{COMPLETE}", None),
+    "its class is not there": (COMPLETE, "titles_sink:TitleSink"),
+    "its module has a syntax error": ("def (:\n", None),
+    "its module fails when imported": (f"{COMPLETE}\n1 / 0\n", None),
+    "it is a function": ("def TitlesSink(options):\n    return options\n", None),
+    "it is not a Sink": ("class TitlesSink:\n    def write(self, records): ...\n", None),
+    "it is a module": (COMPLETE, "titles_sink"),
+    "it lacks a method": (COMPLETE.replace("def preview", "def look"), None),
+}
+
+
+@pytest.mark.parametrize(("source", "target"), _BROKEN.values(), ids=_BROKEN.keys())
+def test_a_broken_sink_is_named_before_anything_is_written(
+    cli: Cli, history: Path, tmp_path: Path, source: str, target: str | None
+) -> None:
+    env = install(tmp_path / "site", source, target or "titles_sink:TitlesSink")
+
+    result = cli("db", history, "--to", "tracker", "--to", "titles", env=env)
+
+    assert (result.code, result.out) == (2, "")
+    assert "'titles'" in result.err
+    assert "bug in tautulli-import" not in result.err
+    assert "Traceback" not in result.err
+    assert not (tmp_path / "crosswatch-tracker").exists()
+
+
+def test_a_broken_sink_does_not_stop_the_others(cli: Cli, history: Path, tmp_path: Path) -> None:
+    env = install(tmp_path / "site", "def (:\n")
+    assert cli("db", history, "--to", "tracker", env=env).code == 0
+
+
+def test_a_sink_that_fails_while_writing_is_a_failed_sink(
+    cli: Cli, history: Path, tmp_path: Path
+) -> None:
+    failing = COMPLETE.replace(
+        "        write_whole(", "        raise RuntimeError('no route')\n        ("
+    )
+    env = install(tmp_path / "site", failing)
+
+    result = cli("db", history, "--to", "titles", env=env)
+
+    assert result.code == 8
+    assert "titles" in result.err
+    assert "no route" in result.err
+    assert "bug in tautulli-import" not in result.err
