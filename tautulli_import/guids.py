@@ -45,7 +45,7 @@ def plex_guid(guid: str | None, of: str = "") -> str | None:
     With ``of`` (``movie``, ``episode``) only ``plex://<of>/…``: a GUID counts only for what it
     was given to.
     """
-    found = _PLEX.match(guid.strip()) if guid else None
+    found = _PLEX.match(guid.strip()) if guid and "plex://" in guid.lower() else None
     return found.group() if found and of in ("", found.group(1).lower()) else None
 
 
@@ -101,9 +101,10 @@ def guid_kind(guid: str | None) -> str:
 
 def _split(guid: str | None) -> tuple[str, str]:
     """Scheme (lower case, ``com.plexapp.`` taken off) and what it names, without its query."""
-    found = _PARTS.match(guid) if guid else None
+    # Half of a history is plex://, which says nothing more than that: no pattern is needed.
+    found = _PARTS.match(guid) if guid and not guid.startswith("plex://") else None
     if found is None:
-        return "", ""
+        return ("plex", "") if guid and guid.startswith("plex://") else ("", "")
     scheme = found.group(1).lower()
     if scheme.startswith(_AGENT):
         scheme = "agents." + scheme[len(_AGENT) :]

@@ -5,8 +5,10 @@ Nothing here prints or decides what an option means; an observer is told how far
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 from msgspec import Struct
@@ -88,6 +90,46 @@ def read(
     sighted: Sighted | None = None,
 ) -> Reading:
     """Read a source once, whole: judge every play, find out what was played."""
+    with _no_cycle_collector():
+        return _read(
+            source,
+            selection,
+            corrections=corrections,
+            every_viewing=every_viewing,
+            each_user=each_user,
+            keep_rejected=keep_rejected,
+            observer=observer,
+            sighted=sighted,
+        )
+
+
+@contextmanager
+def _no_cycle_collector() -> Iterator[None]:
+    """No search for reference cycles meanwhile: reading makes none.
+
+    Ten thousand new tuples a page would otherwise have the collector walk over everything
+    that was kept so far, again and again: a fifth of the time of a million plays.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _read(
+    source: Source,
+    selection: Selection,
+    *,
+    corrections: Sequence[Correction],
+    every_viewing: bool,
+    each_user: bool,
+    keep_rejected: bool,
+    observer: Observer | None,
+    sighted: Sighted | None,
+) -> Reading:
     history = History(
         every_viewing=every_viewing, each_user=each_user, watched_at=selection.watched_at
     )

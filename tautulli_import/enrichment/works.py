@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Generic, TypeVar
 
@@ -101,6 +102,7 @@ class Work:
         return play.title if self.kind == "movie" else play.grandparent_title
 
 
+@lru_cache(maxsize=4096)
 def folded(title: str | None) -> str:
     """A title for comparison: case and spacing do not matter, everything else does."""
     return " ".join(title.split()).casefold() if title else ""
@@ -207,9 +209,11 @@ def shows(sightings: Iterable[Sighting]) -> list[Work]:
             play = sighting.newest
             if guid := plex_guid(play.guid, "episode"):
                 groups.join(node, by_guid.setdefault(guid.lower(), node))
-            if play.grandparent_rating_key and play.rating_key and play.year and tells(play.title):
+            key = play.grandparent_rating_key or 0
+            renamed = len(titles_of_key[key]) > 1
+            if renamed and key and play.rating_key and play.year and tells(play.title):
                 same = (
-                    play.grandparent_rating_key,
+                    key,
                     play.rating_key,
                     play.season,
                     play.episode,

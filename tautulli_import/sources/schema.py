@@ -20,8 +20,9 @@ _HISTORY: Final = "session_history"
 _METADATA: Final = "session_history_metadata"
 _MEDIA_INFO: Final = "session_history_media_info"
 
-# Field of Play -> the places that may hold it, best first. The metadata's rating keys come
-# first because they are the ones that Tautulli's API shows (datafactory of 2.17.2).
+# Field of Play -> the columns that may hold it: the first that the database has is read, but
+# of the section, which was moved from one table to the other, the first that is filled. The
+# metadata's rating keys come first because they are what Tautulli's API shows (2.17.2).
 _PLACES: Final[dict[str, tuple[str, ...]]] = {
     "id": ("h.id",),
     "reference_id": ("h.reference_id",),
@@ -141,10 +142,9 @@ def columns_of(connection: sqlite3.Connection, table: str) -> frozenset[str]:
 def _expression(field: str, places: list[str]) -> str:
     if not places:
         return "NULL"
-    if len(places) == 1:
-        return f"nullif({places[0]}, '')" if field in _ROUTINELY_EMPTY else places[0]
-    # Empty text in the first place must not hide what the second has.
-    return "coalesce(" + ", ".join(f"nullif({place}, '')" for place in places) + ")"
+    if field == "section_id" and len(places) > 1:
+        return "coalesce(" + ", ".join(f"nullif({place}, '')" for place in places) + ")"
+    return f"nullif({places[0]}, '')" if field in _ROUTINELY_EMPTY else places[0]
 
 
 _LOOK: Final = (
