@@ -10,11 +10,10 @@ from msgspec import Struct
 from .enrichment.corrections import Correction
 from .enrichment.works import Work
 from .guids import guid_kind
-from .job import alarms_of
 from .mapper import watched_at
 from .models import Conflict, Play, Rejected
 from .pipeline import Observer, Reading, read, records_of
-from .report import Items, Plays, account, count_items
+from .report import Items, Plays, account, alarms_of, count_items
 from .selection import Selection, moment
 from .sources.base import Source
 

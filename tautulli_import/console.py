@@ -28,7 +28,7 @@ from rich.text import Text
 from .errors import TautulliImportError
 from .models import Episode, Movie, Reason, Record
 from .pipeline import Delivery
-from .report import Output, Report
+from .report import Output, Report, many
 from .sources.base import Library, User
 
 __all__ = ["Screen", "harmless"]
@@ -128,12 +128,16 @@ class Screen:
         """What an import would write: per year, and the newest items."""
         records = delivery.records
         owner = f" of {harmless(delivery.user)}" if delivery.user else ""
-        self._out.print(Text(f"{len(records):,} items{owner}", style="bold"))
+        self._out.print(Text(f"{many(len(records), 'item')}{owner}", style="bold"))
         if not records:
             return
         self._out.print(_per_year(records))
         newest = list(reversed(records[-_SHOWN:]))
-        table = _table("Watched (UTC)", "Title", "", "Year", "Key")
+        table = Table(box=None, pad_edge=False, header_style="bold", expand=self._out.is_terminal)
+        for heading in ("Watched (UTC)", "Title", "", "Year", "Key"):
+            # Only the title gives way when it is narrow.
+            ratio = 1 if heading == "Title" else None
+            table.add_column(heading, no_wrap=True, overflow="ellipsis", ratio=ratio)
         for record in newest:
             title, numbers = _names(record)
             when = record.item.watched_at.replace("T", " ").removesuffix("Z")[:16]
@@ -155,7 +159,7 @@ class Screen:
         plays = report.plays
         done = "would be imported" if report.dry_run else "imported"
         self.note(
-            f"{plays.read:,} plays read: {plays.emitted:,} {done}, {plays.merged:,} merged "
+            f"{many(plays.read, 'play')} read: {plays.emitted:,} {done}, {plays.merged:,} merged "
             f"into newer ones, {sum(plays.filtered.values()):,} left out, "
             f"{sum(plays.rejected.values()):,} rejected."
         )
@@ -166,11 +170,13 @@ class Screen:
         if plays.rejected and not report.rejected_rows:
             self.note("  --report FILE lists every rejected row.")
         items = report.items
-        self.note(f"{items.movies:,} films and {items.episodes:,} episodes.")
+        per_viewing = plays.emitted and report.view == "viewings"
+        kinds = f"{many(items.movies, 'film')} and {many(items.episodes, 'episode')}"
+        self.note(f"{kinds}, every viewing counted." if per_viewing else f"{kinds}.")
         if items.without_external_id:
             self.note(
-                f"  {items.without_external_id:,} of them have no external id and were kept "
-                "under their Plex number; --ids FILE gives them one."
+                f"  Without an external id, kept under their number in Plex: "
+                f"{items.without_external_id:,}; --ids FILE gives them one."
             )
         for name, count in items.ids_from.items():
             if count:
@@ -187,9 +193,12 @@ class Screen:
                     self.note(f"  wrote {path}")
             elif output.target != "standard output":
                 self.note(f"{output.sink}{owner}: nothing new in {output.target}.")
-        steps = dict.fromkeys(
-            step for d in deliveries if d.receipt.written for step in d.receipt.next_steps
-        )
+        told: set[str] = set()
+        steps: dict[str, None] = {}
+        for delivery in deliveries:
+            if delivery.receipt.written and delivery.sink not in told:
+                told.add(delivery.sink)  # of many users' outputs the first is example enough
+                steps |= dict.fromkeys(delivery.receipt.next_steps)
         if steps:
             self.note("Next:")
         for step in steps:
@@ -208,7 +217,7 @@ def _console(file: TextIO, *, color: bool) -> Console:
         file=file,
         no_color=None if color else True,
         width=None if file.isatty() else _UNCUT,
-        soft_wrap=file is not sys.stdout,
+        soft_wrap=not file.isatty(),
         markup=False,
         highlight=False,
         emoji=False,
@@ -274,8 +283,8 @@ def _names(record: Record) -> tuple[str, str]:
 
 def _changes(output: Output) -> str:
     return (
-        f"{output.new:,} new, {output.updated:,} updated, {output.unchanged:,} unchanged; "
-        f"{output.total:,} in all."
+        f"{output.new:,} new, {output.updated:,} updated, {output.unchanged:,} unchanged"
+        f"{f', {output.removed:,} removed' if output.removed else ''}; {output.total:,} in all."
     )
 
 

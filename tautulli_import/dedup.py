@@ -9,7 +9,7 @@ only for the plays that survive.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from .models import Play, Reason, Record
@@ -33,11 +33,10 @@ class Sighting:
     Strictly a tally: ``newest`` is the newest play of anybody, watched or not, because any
     play tells what the thing is. Of the plays that go on, ``best`` is the newest when all
     are merged, and ``survivors`` has the newest of each partition when they are not.
-    ``unsure`` are all accepted plays of an episode whose show has no rating key, each of
-    which has to be accounted for if nothing else tells the show either.
+    ``accepted`` counts all that go on.
     """
 
-    __slots__ = ("best", "best_when", "newest", "survivors", "unsure", "when")
+    __slots__ = ("accepted", "best", "best_when", "newest", "survivors", "when")
 
     def __init__(self, play: Play, when: int) -> None:
         self.newest = play
@@ -45,7 +44,12 @@ class Sighting:
         self.best: Play | None = None
         self.best_when = 0
         self.survivors: dict[Partition, Play] | None = None
-        self.unsure: list[Play] | None = None
+        self.accepted = 0
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Newest wins: by time, then by row id."""
+        return self.when, self.newest.id
 
     def going_on(self) -> Iterable[tuple[Partition, Play]]:
         """The plays that will be imported, and which of them may be merged with which."""
@@ -97,17 +101,7 @@ class History:
             if reason is Reason.MEDIA_TYPE:  # it is no evidence for what is imported either
                 verdicts.append(reason)
                 continue
-            if play.media_type == "movie":
-                key: tuple[object, ...] = (play.guid, play.rating_key, play.title, play.year)
-            else:
-                key = (
-                    play.guid,
-                    play.rating_key,
-                    play.season,
-                    play.episode,
-                    play.grandparent_rating_key,
-                    play.grandparent_title,
-                )
+            key = _identity(play)
             when = play.stopped
             if not when or not 0 < (play.started or 0) <= when <= LAST_MOMENT:
                 when = moment(play)
@@ -125,10 +119,7 @@ class History:
             accepted += 1
             if started_counts:
                 when = moment(play, "started")
-            if not play.grandparent_rating_key and play.media_type == "episode":
-                if sighting.unsure is None:
-                    sighting.unsure = []
-                sighting.unsure.append(play)
+            sighting.accepted += 1
             if partitioned:
                 self._keep(sighting, play, when)
                 continue
@@ -144,6 +135,16 @@ class History:
         if not self._each_user:
             self.accepted[None] += accepted
         return rejected
+
+    def plays_of(
+        self, wanted: Collection[Sighting], plays: Sequence[Play]
+    ) -> Iterator[tuple[Play, Sighting]]:
+        """Those of the plays that belong to one of the sightings: for a second look."""
+        chosen = {id(sighting) for sighting in wanted}
+        for play in plays:
+            sighting = self._sightings.get(_identity(play))
+            if sighting is not None and id(sighting) in chosen:
+                yield play, sighting
 
     def _keep(self, sighting: Sighting, play: Play, when: int) -> None:
         """Remember the newest play of each partition."""
@@ -167,6 +168,20 @@ class History:
         # get reused: Tautulli issues 2767, 2768) is settled later, by the canonical key.
         group = play.id if play.reference_id is None else play.reference_id
         return user, (play.user_id, group)
+
+
+def _identity(play: Play) -> tuple[object, ...]:
+    """Everything that tells one thing from another; alike of all plays of one sighting."""
+    if play.media_type == "movie":
+        return play.guid, play.rating_key, play.title, play.year
+    return (
+        play.guid,
+        play.rating_key,
+        play.season,
+        play.episode,
+        play.grandparent_rating_key,
+        play.grandparent_title,
+    )
 
 
 def owner(play: Play) -> int:

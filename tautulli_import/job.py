@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from .dedup import NOBODY
 from .enrichment.corrections import Correction
-from .errors import ConfigurationError
+from .errors import ConfigurationError, TautulliImportError
 from .models import Record
 from .pipeline import Delivery, Observer, Reading, deliver, read, records_of
 from .report import (
@@ -25,17 +25,19 @@ from .report import (
     Plays,
     Report,
     Requests,
+    Status,
     account,
+    alarms_of,
     count_items,
     without_external_id,
 )
 from .selection import Selection
-from .sinks.base import Sink, SinkOptions, make_sink, open_sink
+from .sinks.base import Sink, SinkOptions, make_sink, sink_class
 from .sources.base import Source, User
 
 _LONGEST_NAME = 48  # characters; in bytes up to four times that, and a file name has 255
 
-__all__ = ["Job", "Outcome", "Target", "alarms_of", "run"]
+__all__ = ["Job", "Outcome", "Target", "run"]
 
 
 class Target(Struct, frozen=True):
@@ -67,6 +69,8 @@ class Outcome(Struct, frozen=True):
     deliveries: Sequence[Delivery]
     alarms: Sequence[str]
     """What a person should look at, one sentence each."""
+    failure: TautulliImportError | None = None
+    """What the first sink that failed said; the others have what they were to get."""
 
 
 class _Planned(Struct, frozen=True):
@@ -86,38 +90,40 @@ def run(
     ``now`` is the time of the run: epoch seconds, UTC.
 
     Raises:
-        TautulliImportError: see the errors of sources and sinks. Nothing is written before
-            everything is read and the numbers add up.
+        TautulliImportError: see the errors of sources. Nothing is written before everything
+            is read and the numbers add up. What a sink said is in ``Outcome.failure``.
     """
     began = time.perf_counter()
-    classes = [open_sink(target.name) for target in job.targets]
-    every_viewing = job.rewatches or any(cls.every_viewing for cls in classes)
+    classes = {target.name: sink_class(target.name) for target in job.targets}
+    _check(job, classes, source, stdout, now)
     reading = read(
         source,
         job.selection,
         corrections=job.corrections,
-        every_viewing=every_viewing,
+        every_viewing=job.rewatches or any(cls.every_viewing for cls in classes.values()),
         each_user=job.each_user,
         keep_rejected=job.detailed,
         observer=observer,
     )
     users = _users(source, reading) if job.each_user else [None]
-    # Over everybody, so that a name does not depend on who has new plays today.
-    names = _file_names([*source.users(), *(user for user in users if user)])
+    names = _file_names([*_with_plays(source), *(user for user in users if user)])
     plan = [
-        _plan(reading, job, name=target.name, cls=cls, options=options, user=user)
-        for target, cls in zip(job.targets, classes, strict=True)
+        _plan(
+            reading,
+            target.name,
+            classes[target.name],
+            _options(
+                job,
+                target,
+                classes[target.name],
+                stdout,
+                now,
+                names[user.user_id] if user else None,
+            ),
+            user,
+        )
+        for target in job.targets
         for user in users
-        for options in [
-            SinkOptions(
-                out=target.out,
-                stdout=stdout,
-                now=now,
-                every_viewing=job.rewatches or cls.every_viewing,
-                merge_with=job.merge_with,
-                user=names[user.user_id] if user else None,
-            )
-        ]
     ]
     # Every sink's view of the plays has to add up before anything is written.
     accounts = [
@@ -126,23 +132,93 @@ def run(
     ]
     if observer:
         observer.writing(sum(len(planned.records) for planned in plan))
-    deliveries = [
-        deliver(
-            planned.sink,
-            planned.name,
-            planned.records,
-            reading.accepted.get(planned.user.user_id if planned.user else None, 0),
-            dry_run=job.dry_run,
-            user=planned.user.name if planned.user else None,
-        )
-        for planned in plan
-    ]
+    deliveries: list[Delivery] = []
+    failure: TautulliImportError | None = None
+    for planned in plan:
+        try:
+            deliveries.append(_deliver(planned, reading, dry_run=job.dry_run))
+        except TautulliImportError as error:  # the other sinks still get theirs
+            failure = failure or error
     elapsed = time.perf_counter() - began
     alarms = alarms_of(reading)
     report = _report(
-        source, job, reading, deliveries, plays=accounts[0], elapsed=elapsed, alarms=alarms
+        source,
+        job,
+        reading,
+        deliveries,
+        status="failed" if failure else "completed",
+        plays=accounts[0],
+        elapsed=elapsed,
+        alarms=alarms,
     )
-    return Outcome(report, deliveries, alarms)
+    return Outcome(report, deliveries, alarms, failure)
+
+
+def _check(
+    job: Job, classes: Mapping[str, type[Sink]], source: Source, stdout: BinaryIO, now: int
+) -> None:
+    """Find out before the work what would make it vain."""
+    if job.merge_with is not None:
+        if not any(cls.merges for cls in classes.values()):
+            raise ConfigurationError(
+                "--merge-with means nothing to these sinks.", hint="Leave it out."
+            )
+        if job.each_user:
+            raise ConfigurationError(
+                "--merge-with holds one history; with --each-user everybody would get it.",
+                hint="Run once for each --user, with that user's own export.",
+            )
+    known = _with_plays(source) if job.each_user else []
+    names = _file_names(known)
+    users: Sequence[User | None] = known or [None]
+    for target in job.targets:
+        cls = classes[target.name]
+        to_stdout = target.out == Path("-") or (target.out is None and cls.to_stdout)
+        if job.each_user and to_stdout and not job.dry_run and not cls.lines:
+            raise ConfigurationError(
+                "--each-user writes one output per user; standard output is only one.",
+                hint="Name a file with --out.",
+            )
+        for user in users:
+            options = _options(
+                job, target, cls, stdout, now, names.get(user.user_id) if user else None
+            )
+            make_sink(cls, target.name, options).check()
+
+
+def _options(  # noqa: PLR0917 - all that a sink is told
+    job: Job,
+    target: Target,
+    cls: type[Sink],
+    stdout: BinaryIO,
+    now: int,
+    user: str | None,
+) -> SinkOptions:
+    return SinkOptions(
+        out=target.out,
+        stdout=stdout,
+        now=now,
+        every_viewing=job.rewatches or cls.every_viewing,
+        merge_with=job.merge_with,
+        user=user,
+    )
+
+
+def _deliver(planned: _Planned, reading: Reading, *, dry_run: bool) -> Delivery:
+    user = planned.user
+    return deliver(
+        planned.sink,
+        planned.name,
+        planned.records,
+        reading.accepted.get(user.user_id if user else None, 0),
+        dry_run=dry_run,
+        user=user.name if user else None,
+    )
+
+
+def _with_plays(source: Source) -> Sequence[User]:
+    """Everybody in the history: a file's name must not depend on who has new plays today."""
+    return [user for user in source.users() if user.plays]
 
 
 def _users(source: Source, reading: Reading) -> Sequence[User | None]:
@@ -160,20 +236,8 @@ def _users(source: Source, reading: Reading) -> Sequence[User | None]:
 
 
 def _plan(
-    reading: Reading,
-    job: Job,
-    *,
-    name: str,
-    cls: type[Sink],
-    options: SinkOptions,
-    user: User | None,
+    reading: Reading, name: str, cls: type[Sink], options: SinkOptions, user: User | None
 ) -> _Planned:
-    to_stdout = options.out == Path("-") or (options.out is None and cls.to_stdout)
-    if user and to_stdout and not job.dry_run and not cls.lines:
-        raise ConfigurationError(
-            "--each-user writes one output per user; standard output is only one.",
-            hint="Name a file with --out.",
-        )
     records = records_of(
         reading,
         every_viewing=options.every_viewing,
@@ -209,6 +273,7 @@ def _report(
     reading: Reading,
     deliveries: Sequence[Delivery],
     *,
+    status: Status,
     plays: Plays,
     elapsed: float,
     alarms: Sequence[str],
@@ -218,7 +283,7 @@ def _report(
     return Report(
         schema=1,
         command=job.command,
-        status="completed",
+        status=status,
         dry_run=job.dry_run,
         sinks=[target.name for target in job.targets],
         plays=plays,
@@ -241,6 +306,7 @@ def _report(
                 new=d.receipt.new,
                 updated=d.receipt.updated,
                 unchanged=d.receipt.unchanged,
+                removed=d.receipt.removed,
                 total=d.receipt.total,
                 written=d.receipt.written,
             )
@@ -248,6 +314,7 @@ def _report(
         ],
         source=source.name,
         warnings=[*source.notices, *alarms],
+        view="viewings" if first and first[0].every_viewing else "titles",
         rejected_rows=reading.rejected,
         without_external_id=without_external_id(records),
         ids=[IdsOf(record.key, dict(record.origins)) for record in records if record.origins]
@@ -255,18 +322,3 @@ def _report(
         else [],
         conflicts=reading.identified.conflicts,
     )
-
-
-def alarms_of(reading: Reading) -> Sequence[str]:
-    """What a person should look at after a reading, one sentence each."""
-    warnings = []
-    if conflicts := reading.identified.conflicts:
-        names = ", ".join(dict.fromkeys(conflict.title for conflict in conflicts[:3]))
-        warnings.append(
-            f"{len(conflicts)} contradictions between ids ({names} …): the newest play's "
-            "was believed; --report lists them."
-        )
-    if unused := reading.identified.unused:
-        lines = ", ".join(str(correction.line) for correction in unused[:10])
-        warnings.append(f"Corrections that fit nothing in the history: line {lines}.")
-    return warnings

@@ -159,6 +159,7 @@ class Reason(StrEnum):
     NO_SEASON_NUMBER = "no_season_number"
     NO_EPISODE_NUMBER = "no_episode_number"
     NO_SHOW = "no_show"
+    REUSED_NUMBER = "reused_number"
     NO_TITLE = "no_title"
 
     @property
@@ -199,6 +200,7 @@ _SENTENCES = {
     Reason.NO_SEASON_NUMBER: "an episode without a season number",
     Reason.NO_EPISODE_NUMBER: "an episode without an episode number",
     Reason.NO_SHOW: "nothing tells which show the episode belongs to",
+    Reason.REUSED_NUMBER: "the show has no known id, and its number in Plex is another show's now",
     Reason.NO_TITLE: "a film without title, ids or rating key",
 }
 

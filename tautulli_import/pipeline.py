@@ -21,11 +21,11 @@ from .errors import SinkError, TautulliImportError
 from .keys import episode_key, event_key, movie_key
 from .mapper import item
 from .models import Play, Reason, Record, Rejected
-from .selection import Selection, moment
+from .selection import Judge, Selection, moment
 from .sinks.base import Receipt, Sink
 from .sources.base import Source
 
-__all__ = ["Delivery", "Observer", "Reading", "Sighted", "deliver", "read", "records_of"]
+__all__ = ["Delivery", "Observer", "Reading", "deliver", "read", "records_of"]
 
 
 class Observer(Protocol):
@@ -39,13 +39,6 @@ class Observer(Protocol):
 
     def writing(self, items: int) -> None:
         """Everything is read and identified; that many items are about to be written."""
-
-
-class Sighted(Protocol):
-    """What a look at the plays themselves may want to see of each batch."""
-
-    def __call__(self, plays: Sequence[Play]) -> None:
-        """Some plays, as they were read."""
 
 
 class Survivor(Struct, frozen=True, gc=False):
@@ -78,31 +71,6 @@ class Reading(Struct, frozen=True):
     identified: Identified
 
 
-def read(
-    source: Source,
-    selection: Selection,
-    *,
-    corrections: Sequence[Correction] = (),
-    every_viewing: bool = False,
-    each_user: bool = False,
-    keep_rejected: bool = False,
-    observer: Observer | None = None,
-    sighted: Sighted | None = None,
-) -> Reading:
-    """Read a source once, whole: judge every play, find out what was played."""
-    with _no_cycle_collector():
-        return _read(
-            source,
-            selection,
-            corrections=corrections,
-            every_viewing=every_viewing,
-            each_user=each_user,
-            keep_rejected=keep_rejected,
-            observer=observer,
-            sighted=sighted,
-        )
-
-
 @contextmanager
 def _no_cycle_collector() -> Iterator[None]:
     """No search for reference cycles meanwhile: reading makes none.
@@ -119,26 +87,28 @@ def _no_cycle_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _read(
+@_no_cycle_collector()
+def read(
     source: Source,
     selection: Selection,
     *,
-    corrections: Sequence[Correction],
-    every_viewing: bool,
-    each_user: bool,
-    keep_rejected: bool,
-    observer: Observer | None,
-    sighted: Sighted | None,
+    corrections: Sequence[Correction] = (),
+    every_viewing: bool = False,
+    each_user: bool = False,
+    keep_rejected: bool = False,
+    observer: Observer | None = None,
+    sighted: Callable[[Sequence[Play]], None] | None = None,
 ) -> Reading:
+    """Read a source once, whole: judge every play, find out what was played."""
     history = History(
         every_viewing=every_viewing, each_user=each_user, watched_at=selection.watched_at
     )
-    kept: list[Rejected] = []
+    rejected: dict[tuple[str, int], Rejected] = {}
     verdicts: Counter[Reason] = Counter()
     count = 0
     if observer:
         observer.reading(source.total())
-    judges: dict[object, Callable[[Play], Reason | None]] = {}
+    judges: dict[object, Judge] = {}
     for batch in source.batches(None):
         judge = judges.get(batch.rule)
         if judge is None:
@@ -146,35 +116,41 @@ def _read(
         turned_away = history.take(batch.plays, judge)
         if sighted:
             sighted(batch.plays)
-        for row in batch.rejected:
-            verdicts[row.reason] += 1
+        verdicts.update(row.reason for row in batch.rejected)
         for row in batch.recovered:
             verdicts[row.reason] -= 1
-            verdicts[Reason.DUPLICATE] += 1
-            if keep_rejected:
-                kept.remove(row)
-        verdicts[Reason.DUPLICATE] += batch.duplicates
+            rejected.pop((row.source, row.id), None)
+        verdicts[Reason.DUPLICATE] += batch.duplicates + len(batch.recovered)
         rows = len(batch.plays) + len(batch.rejected) + batch.duplicates
         count += rows
         if keep_rejected:
-            kept.extend(batch.rejected)
-            kept.extend(_rejected(play, reason, batch.source) for play, reason in turned_away)
+            rows_of_batch = (_rejected(play, why, batch.source) for play, why in turned_away)
+            rejected |= {(row.source, row.id): row for row in (*batch.rejected, *rows_of_batch)}
         if observer:
             observer.advanced(rows)
+    verdicts.update(history.verdicts)
     identified = identify(history.sightings, source.lookups(), corrections)
     survivors, homeless = _survivors(identified, selection, history.sightings)
     accepted = Counter(history.accepted)
-    for play in homeless:
-        verdicts[Reason.NO_SHOW] += 1
-        accepted[owner(play) if each_user else None] -= 1
-        if keep_rejected:
-            kept.append(_rejected(play, Reason.NO_SHOW))
+    if homeless:
+        # Few histories have any, and only here each play of them has to be known one by one.
+        reasons = {id(sighting): reason for sighting, reason in homeless}
+        for batch in source.batches(None):
+            judge = judges[batch.rule]
+            for play, sighting in history.plays_of([one for one, _ in homeless], batch.plays):
+                if judge(play) is not None:
+                    continue
+                reason = reasons[id(sighting)]
+                verdicts[reason] += 1
+                accepted[owner(play) if each_user else None] -= 1
+                if keep_rejected:
+                    rejected[batch.source, play.id] = _rejected(play, reason, batch.source)
     return Reading(
         read=count,
-        verdicts=verdicts + history.verdicts,
+        verdicts=+verdicts,
         accepted=accepted,
         survivors=survivors,
-        rejected=kept,
+        rejected=list(rejected.values()),
         identified=identified,
     )
 
@@ -187,6 +163,7 @@ class Delivery(Struct, frozen=True):
     records: Sequence[Record]
     accepted: int
     receipt: Receipt
+    every_viewing: bool = False
 
 
 def records_of(
@@ -237,32 +214,34 @@ def deliver(
             f"The sink {name} failed: {type(error).__name__}: {error}.",
             hint="Other sinks are not touched by this. --debug shows where it failed.",
         ) from error
-    return Delivery(name, user, records, accepted, receipt)
+    return Delivery(name, user, records, accepted, receipt, sink.options.every_viewing)
 
 
 def _survivors(
     identified: Identified, selection: Selection, sightings: Iterable[Sighting]
-) -> tuple[list[Survivor], list[Play]]:
-    """The plays to import with their canonical keys, and those whose show nothing names."""
+) -> tuple[list[Survivor], list[tuple[Sighting, Reason]]]:
+    """The plays to import with their canonical keys, and the sightings that can have none."""
     survivors: list[Survivor] = []
-    homeless: list[Play] = []
+    homeless: list[tuple[Sighting, Reason]] = []
+    known: set[int] = set()
     for work in identified.works:
         for sighting in work.sightings:
-            if sighting.best is None and sighting.survivors is None:
+            known.add(id(sighting))
+            if not sighting.accepted:
                 continue
             base = _base_key(work, sighting.newest)
             if base is None:
-                # Of a show whose number was given to another one only the survivors are
-                # known one by one; what was merged into them stays merged.
-                homeless.extend(sighting.unsure or (p for _, p in sighting.going_on()))
+                reason = Reason.REUSED_NUMBER if work.rating_keys else Reason.NO_SHOW
+                homeless.append((sighting, reason))
                 continue
             for partition, play in sighting.going_on():
                 epoch = moment(play, selection.watched_at)
                 survivors.append(Survivor(play, work, partition, base, epoch))
-    known = {id(sighting) for work in identified.works for sighting in work.sightings}
-    for sighting in sightings:
-        if sighting.unsure and id(sighting) not in known:
-            homeless.extend(sighting.unsure)
+    homeless += [
+        (sighting, Reason.NO_SHOW)
+        for sighting in sightings
+        if sighting.accepted and id(sighting) not in known
+    ]
     return survivors, homeless
 
 

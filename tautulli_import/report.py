@@ -21,12 +21,16 @@ __all__ = [
     "Requests",
     "Status",
     "Summary",
+    "View",
     "WithoutId",
     "account",
+    "alarms_of",
     "count_items",
+    "many",
     "without_external_id",
 ]
 
+View: TypeAlias = Literal["titles", "viewings"]
 Status: TypeAlias = Literal["completed", "failed", "cancelled"]
 
 
@@ -64,6 +68,7 @@ class Output(Struct, frozen=True):
     new: int
     updated: int
     unchanged: int
+    removed: int
     total: int
     """How many entries the target holds afterwards, foreign ones included."""
     written: Sequence[str]
@@ -93,6 +98,8 @@ class Summary(Struct, frozen=True):
     outputs: Sequence[Output]
     source: str
     warnings: Sequence[str]
+    view: View
+    """Whether ``items`` counts titles or viewings: what the first sink takes."""
 
 
 class WithoutId(Struct, frozen=True):
@@ -142,6 +149,11 @@ def account(reading: Reading, outputs: Sequence[Sequence[Record]]) -> Plays:
     return plays
 
 
+def many(count: int, what: str) -> str:
+    """``1 film``, ``2 films``, ``1,200 plays``."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def count_items(
     records: Sequence[Record], *, new: int = 0, updated: int = 0, unchanged: int = 0
 ) -> Items:
@@ -177,3 +189,19 @@ def without_external_id(records: Sequence[Record]) -> Sequence[WithoutId]:
 def _origin_of_key(record: Record) -> Origin | None:
     """Where the external id came from that made the key; ``None`` where none did."""
     return dict(record.origins).get(record.key.partition(":")[0])
+
+
+def alarms_of(reading: Reading) -> Sequence[str]:
+    """What a person should look at after a reading, one sentence each."""
+    warnings = []
+    if conflicts := reading.identified.conflicts:
+        titles = list(dict.fromkeys(conflict.title for conflict in conflicts))
+        names, more = ", ".join(titles[:3]), ", …" if len(titles) > 3 else ""
+        warnings.append(
+            f"{many(len(conflicts), 'contradiction')} between ids ({names}{more}): the newest "
+            "play was believed; --report lists them all."
+        )
+    if unused := reading.identified.unused:
+        lines = ", ".join(str(correction.line) for correction in unused[:10])
+        warnings.append(f"Corrections that fit nothing in the history: line {lines}.")
+    return warnings

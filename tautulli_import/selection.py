@@ -7,6 +7,7 @@ rejected row is always one that somebody wanted.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal, TypeAlias
@@ -124,9 +125,11 @@ def parse_moment(text: str, *, now: int, end: bool = False) -> int:
         ConfigurationError: it is none of the three forms.
     """
     text = text.strip()
-    if text[:-1].isdecimal() and text[-1:] in ("d", "D"):
+    if re.fullmatch(r"[0-9]{1,6}[dD]", text):
         return now - int(text[:-1]) * _DAY
     try:
+        if not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):  # 2024-W09 is too clever
+            raise ValueError(text)  # noqa: TRY301 - the sentence below says it
         when = datetime.fromisoformat(text)
     except ValueError:
         raise ConfigurationError(

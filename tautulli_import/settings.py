@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from datetime import date
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -47,7 +48,13 @@ def _listed(value: object) -> object:
     """``alice,bob`` of the environment, as a list."""
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
-    return value
+    if isinstance(value, int) and not isinstance(value, bool):  # user = 38008058 in TOML
+        return [str(value)]
+    return (
+        [str(one) if isinstance(one, int) else one for one in value]
+        if (isinstance(value, list))
+        else value
+    )
 
 
 def _written(value: object) -> object:
@@ -62,6 +69,16 @@ def _distinct(values: list[str]) -> list[str]:
 _Names = Annotated[list[str], NoDecode, BeforeValidator(_listed), AfterValidator(_distinct)]
 
 
+def _at_home(path: Path | None) -> Path | None:
+    """``~/tautulli.db``, which no shell has expanded in a file or a quoted word."""
+    return path.expanduser() if path else path
+
+
+def _all_at_home(paths: list[Path]) -> list[Path]:
+    return [path.expanduser() for path in paths]
+
+
+_File = Annotated[Path | None, AfterValidator(_at_home)]
 _Moment = Annotated[str | None, BeforeValidator(_written)]
 
 
@@ -72,8 +89,10 @@ class Settings(BaseSettings):
         env_prefix=_PREFIX, env_ignore_empty=True, extra="ignore", validate_default=True
     )
 
-    database: Annotated[list[Path], NoDecode, BeforeValidator(_listed)] = []
-    config_ini: Path | None = None
+    database: Annotated[
+        list[Path], NoDecode, BeforeValidator(_listed), AfterValidator(_all_at_home)
+    ] = []
+    config_ini: _File = None
     to: _Names = []
     out: _Names = []
     dry_run: bool = False
@@ -90,11 +109,11 @@ class Settings(BaseSettings):
     include_partial: bool = False
     rewatches: bool = False
     watched_at: Literal["stopped", "started"] = "stopped"
-    ids: Path | None = None
-    merge_with: Path | None = None
+    ids: _File = None
+    merge_with: _File = None
     batch_size: Annotated[int, Field(ge=1, le=10_000)] = 10_000
     strict: bool = False
-    report: Path | None = None
+    report: _File = None
     quiet: bool = False
     verbose: bool = False
     color: bool = True
@@ -126,12 +145,13 @@ def load(flags: Mapping[str, object], *, env_file: Path | None = None) -> Loaded
     Raises:
         ConfigurationError: a value is wrong; the message says which, and where it stands.
     """
+    _check_environment()
     path = config_path()
     env_file = env_file or Path(".env")
     layers: dict[str, Mapping[str, Any]] = {
         "default": {},
         str(path): _toml(path),
-        str(env_file): DotEnvSettingsSource(Settings, env_file=env_file)(),
+        str(env_file): _dotenv(env_file),
         "environment (IMPORT_*)": {
             # One path, as the seed means it: a comma belongs to it.
             name: [os.environ[variable]] if name == "database" else os.environ[variable]
@@ -155,10 +175,31 @@ def load(flags: Mapping[str, object], *, env_file: Path | None = None) -> Loaded
     return Loaded(settings, origins)
 
 
-def _toml(path: Path) -> Mapping[str, Any]:
-    if not path.is_file():
-        return {}
+def _dotenv(path: Path) -> Mapping[str, Any]:
     try:
+        return DotEnvSettingsSource(Settings, env_file=path)()
+    except (ValueError, OSError) as error:
+        raise ConfigurationError(
+            f"{path} cannot be used: {error}.", hint="It is text in UTF-8, NAME=value a line."
+        ) from None
+
+
+def _check_environment() -> None:
+    """A misspelt name would silently merge everybody's plays: none is passed over."""
+    known = {_PREFIX + name.upper() for name in Settings.model_fields}
+    for name in sorted(os.environ):
+        if name.upper().startswith(_PREFIX) and name.upper() not in known:
+            close = get_close_matches(name.upper(), known, n=1)
+            raise ConfigurationError(
+                f"There is no setting for {name} in the environment.",
+                hint=f"Did you mean {close[0]}?" if close else "Unset it.",
+            )
+
+
+def _toml(path: Path) -> Mapping[str, Any]:
+    try:
+        if not path.is_file():
+            return {}
         values = TomlConfigSettingsSource(Settings, toml_file=path).toml_data
     except (ValueError, OSError) as error:
         raise ConfigurationError(f"{path} cannot be used: {error}.", hint="Mend it.") from None
@@ -178,5 +219,5 @@ def _sentence(error: ValidationError, origins: Mapping[str, str]) -> Configurati
     where = f"--{name.replace('_', '-')}" if origin == "option" else f"{name} ({origin})"
     return ConfigurationError(
         f"{where}: {first['input']!r} will not do: {first['msg'].lower()}.",
-        hint="'tautulli-import config show' tells where each value comes from.",
+        hint="README.md says what it can be." if origin == "option" else f"Correct it: {origin}.",
     )

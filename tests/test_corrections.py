@@ -125,7 +125,7 @@ def test_upper_case_is_no_mistake() -> None:
         (HEAD + "movie,12,,,,,tt٣,\n", "line 2: 'tt٣' is no imdb id"),
         (
             HEAD + "movie,12,,,,https://www.themoviedb.org/movie/603,,\n",
-            "line 2: 'https://www.themoviedb.org/movie/603' is no tmdb id; 603 would be one",
+            "line 2: 'https://www.themoviedb.org/movie/603' is no tmdb id",
         ),
         (HEAD + "episode,12,,,,603,,\n", "line 2: the type is 'episode'"),
         (HEAD + ",12,,,,603,,\n", "line 2: the type is ''"),

@@ -210,9 +210,16 @@ def test_a_wrong_value_that_is_overruled_does_no_harm(monkeypatch: pytest.Monkey
 def test_the_environment_of_another_program_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("USER", "root")
     monkeypatch.setenv("DATABASE", "x.db")
-    monkeypatch.setenv("TAUTULLI_IMPORT_NO_SUCH_THING", "1")
     loaded = load({})
     assert set(loaded.origins.values()) == {"default"}
+
+
+def test_a_misspelt_name_in_the_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would silently merge everybody's plays where one user was meant."""
+    monkeypatch.setenv("TAUTULLI_IMPORT_USR", "alice")
+    with pytest.raises(ConfigurationError, match="TAUTULLI_IMPORT_USR") as caught:
+        load({})
+    assert "TAUTULLI_IMPORT_USER" in caught.value.hint
 
 
 def test_config_show_names_every_setting_its_value_and_its_origin(cli: Cli, home: Path) -> None:

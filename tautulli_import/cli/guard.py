@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -12,7 +13,7 @@ from types import FrameType
 
 import typer
 
-from ..errors import TautulliImportError
+from ..errors import SinkError, TautulliImportError
 
 __all__ = ["guarded"]
 
@@ -58,6 +59,16 @@ def guarded(*, debug: bool = False, color: bool | None = None) -> Iterator[None]
         raise typer.Exit(128 + stopped.number) from None
     except (typer.Exit, typer.Abort):
         raise
+    except OSError as error:
+        # Files are dealt with where they are opened: this is standard output or error.
+        if debug:
+            traceback.print_exc()
+        with contextlib.suppress(OSError):
+            sys.stderr.write(
+                f"Error: writing to standard output failed: {error.strerror or error}.\n"
+            )
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(SinkError.exit_code) from None
     except Exception as error:  # noqa: BLE001 - the last one to catch it says it in a sentence
         if debug:
             traceback.print_exc()

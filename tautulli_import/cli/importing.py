@@ -12,7 +12,7 @@ import msgspec
 from ..console import Screen
 from ..errors import ConfigurationError
 from ..job import Job, Outcome, Target, run
-from ..report import Report, Summary
+from ..report import Report, Summary, many
 from ..settings import Settings
 from ..sinks.files import write_whole
 from ..sinks.jsonl import lines
@@ -33,6 +33,10 @@ def import_databases(flags: Mapping[str, object], *, as_json: bool) -> None:
     targets = prepare.targets(settings)
     _check_stdout(settings, targets, as_json=as_json)
     prepare.check_report_path(settings.report)
+    prepare.check_nothing_is_overwritten(
+        settings,
+        [("--report", settings.report), *(("--out", target.out) for target in targets)],
+    )
     corrections = prepare.corrections(settings)
     source = prepare.open_databases(settings)
     try:
@@ -58,6 +62,8 @@ def import_databases(flags: Mapping[str, object], *, as_json: bool) -> None:
     finally:
         source.close()
     _show(outcome, settings, screen, as_json=as_json)
+    if outcome.failure is not None:
+        raise outcome.failure
     prepare.judge_rejected(outcome.report.plays.rejected, source, settings)
 
 
@@ -66,18 +72,20 @@ def _show(outcome: Outcome, settings: Settings, screen: Screen, *, as_json: bool
     if settings.report == Path("-"):
         sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")
     elif settings.report is not None:
-        write_whole(settings.report, [msgspec.json.encode(report) + b"\n"])
+        write_whole(settings.report, [msgspec.json.encode(report) + b"\n"], option="--report")
     if settings.dry_run:
         _show_items(outcome, settings, screen)
     if as_json:
         sys.stdout.buffer.write(msgspec.json.encode(_summary(report)) + b"\n")
-    for alarm in outcome.alarms:
-        screen.warn(alarm)
-    nothing = not settings.dry_run and not any(output.written for output in report.outputs)
-    streamed = any(output.target == "standard output" for output in report.outputs)
-    if nothing and not streamed and not report.rejected_rows:
+    changed = [o for o in report.outputs if o.new or o.updated or o.removed or o.written]
+    if settings.dry_run or changed or outcome.failure:
+        # Not when nothing is new: a nightly run would repeat what is long known.
+        for alarm in outcome.alarms:
+            screen.warn(alarm)
+    elif report.plays.emitted:
         places = ", ".join(dict.fromkeys(output.target for output in report.outputs))
-        screen.note(f"Nothing new: {report.plays.read:,} plays read, {places} is up to date.")
+        read = many(report.plays.read, "play")
+        screen.note(f"Nothing new: {read} read, {places} is up to date.")
         return
     if not as_json:
         screen.summary(report)
@@ -115,7 +123,8 @@ def _check_stdout(settings: Settings, targets: Sequence[Target], *, as_json: boo
     ]
     if len(wanted) + taken > 1:
         raise ConfigurationError(
-            f"{' and '.join([*wanted, *(['the items'] if taken else [])])} cannot both go to "
+            f"{' and '.join([*wanted, *(['the items'] if taken else [])])} cannot all go to "
             "standard output.",
-            hint="Use --report FILE for the summary, or --out FILE for the items.",
+            hint="Use --report FILE for the summary"
+            + ("." if settings.dry_run else ", or --out FILE for the items."),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +16,7 @@ from .guard import guarded
 if TYPE_CHECKING:
     from ..census import Census
     from ..console import Screen
+    from ..enrichment.works import Work
 
 __all__ = ["check", "libraries", "users"]
 
@@ -127,6 +128,8 @@ def _check(flags: Mapping[str, object], *, as_json: bool, missing_ids: Path | No
             hint="Name a file with --missing-ids.",
         )
     screen = Screen(quiet=settings.quiet, verbose=settings.verbose, color=settings.color)
+    prepare.check_nothing_is_overwritten(settings, [("--missing-ids", missing_ids)])
+    _check_missing_ids(missing_ids)
     corrections = prepare.corrections(settings)
     source = prepare.open_databases(settings)
     try:
@@ -193,19 +196,32 @@ def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counts.items() if count) or "none"
 
 
-def _write_missing(path: Path, works: object, screen: Screen) -> None:
+def _check_missing_ids(path: Path | None) -> None:
+    """Never replace a list that a person may have filled in."""
+    from ..errors import SinkError
+    from ..sinks.files import shown
+
+    if path is not None and path.is_file() and path.stat().st_size:
+        raise SinkError(
+            f"{shown(path)} is there already, and may be filled in.",
+            hint="Name another file with --missing-ids, or move this one away.",
+        )
+
+
+def _write_missing(path: Path, works: Iterable[Work], screen: Screen) -> None:
     import io
 
     from ..enrichment.corrections import write_missing
+    from ..report import many
     from ..sinks.files import write_whole
 
     text = io.StringIO()
-    count = write_missing(works, text)  # type: ignore[arg-type]
+    count = write_missing(works, text)
     if path == Path("-"):
         sys.stdout.write(text.getvalue())
         return
-    write_whole(path, [text.getvalue().encode()])
-    screen.note(f"Wrote {count:,} films and shows without external ids to {path}.")
+    write_whole(path, [text.getvalue().encode()], option="--missing-ids")
+    screen.note(f"Wrote {many(count, 'line')} to {path}: what has no external id.")
 
 
 def _print_json(value: object) -> None:

@@ -49,9 +49,9 @@ _OUTPUT = "Output"
 
 
 def _sinks(incomplete: str) -> list[str]:
-    from ..sinks.base import names
+    from ..sinks.base import sink_names
 
-    return [name for name in names() if name.startswith(incomplete)]
+    return [name for name in sink_names() if name.startswith(incomplete)]
 
 
 def _choices(*values: str) -> object:

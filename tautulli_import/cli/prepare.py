@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 from ..console import Screen
@@ -20,13 +21,15 @@ from ..job import Target
 from ..models import Reason
 from ..selection import Selection, parse_moment
 from ..settings import Loaded, Settings, load
-from ..sinks.base import open_sink
+from ..sinks.base import sink_class, sink_names
+from ..sinks.files import shown
 from ..sources.base import Source
 from ..sources.choose import choose_libraries, choose_users
 from ..sources.database import DatabaseSource
 
 __all__ = [
     "announce",
+    "check_nothing_is_overwritten",
     "check_report_path",
     "corrections",
     "judge_rejected",
@@ -60,6 +63,11 @@ def open_databases(settings: Settings) -> DatabaseSource:
             "Both the database and --ids are to come from standard input.",
             hint="Name a file for one of them.",
         )
+    if Path("-") in paths and sys.stdin is None:
+        raise ConfigurationError(
+            "The database is to come from standard input, and that is closed.",
+            hint="Name the file.",
+        )
     return DatabaseSource(
         paths,
         config_ini=settings.config_ini,
@@ -74,8 +82,12 @@ def selection(settings: Settings, source: Source, *, now: int) -> Selection:
     Raises:
         TautulliImportError: a name fits nobody or several, or a date is none.
     """
-    since = parse_moment(settings.since, now=now) if settings.since else None
-    until = parse_moment(settings.until, now=now, end=True) if settings.until else None
+    since = None if settings.since is None else parse_moment(settings.since, now=now)
+    until = None if settings.until is None else parse_moment(settings.until, now=now, end=True)
+    if settings.include_partial and settings.min_percent is not None:
+        raise ConfigurationError(
+            "--include-partial and --min-percent contradict each other.", hint="Keep one of them."
+        )
     if since is not None and until is not None and since >= until:
         raise ConfigurationError(
             "--since is not before --until, so nothing could be imported.",
@@ -109,29 +121,19 @@ def targets(settings: Settings) -> Sequence[Target]:
         )
     places: dict[str, Path] = {}
     for place in settings.out:
-        name, equals, path = place.partition("=")
-        if not (equals and name in names):
-            name, path = names[0], place
-            equals = "=" if len(names) == 1 else ""
+        name, path = _named_place(place, names)
         if name in places:
             raise ConfigurationError(
                 f"{name} cannot write to both {places[name]} and {path}.",
                 hint="Keep one --out for each sink.",
             )
-        if equals:
-            places[name] = Path(path)
-        else:
-            raise ConfigurationError(
-                f"Which of the sinks is to write to {place}?",
-                hint=f"With several sinks: --out {names[0]}={place}",
-            )
-    to_stdout = [name for name in names if writes_to_stdout(name, places.get(name))]
-    if len(set(places.values()) - {Path("-")}) < len(
-        [p for p in places.values() if p != Path("-")]
-    ):
+        places[name] = path
+    files = [path.resolve() for path in places.values() if path != Path("-")]
+    if len(set(files)) < len(files):
         raise ConfigurationError(
             "Two sinks cannot write to the same place.", hint="Give each its own --out SINK=PATH."
         )
+    to_stdout = [name for name in names if writes_to_stdout(name, places.get(name))]
     if len(to_stdout) > 1 and not settings.dry_run:
         raise ConfigurationError(
             f"{' and '.join(to_stdout)} cannot share standard output.",
@@ -140,9 +142,78 @@ def targets(settings: Settings) -> Sequence[Target]:
     return [Target(name, places.get(name)) for name in names]
 
 
+def _named_place(place: str, names: Sequence[str]) -> tuple[str, Path]:
+    """The sink that an ``--out`` is for, and the path; the sink's name can be left out if sole."""
+    name, equals, path = place.partition("=")
+    if equals and name in names:
+        return name, Path(path).expanduser()
+    if equals and get_close_matches(name, sink_names(), n=1):
+        raise ConfigurationError(
+            f"--out {place}: no sink called {name} is in use.",
+            hint=f"In use: {', '.join(names)}. If it is a path, write ./{place}",
+        )
+    if len(names) > 1:
+        raise ConfigurationError(
+            f"Which of the sinks is to write to {place}?",
+            hint=f"With several sinks: --out {names[0]}={place}",
+        )
+    return names[0], Path(place).expanduser()
+
+
+def check_nothing_is_overwritten(
+    settings: Settings, outputs: Sequence[tuple[str, Path | None]]
+) -> None:
+    """Refuse to write over what is read, or twice to the same file.
+
+    Raises:
+        ConfigurationError: an output is the database, a file beside it, or another file of the run.
+    """
+    read: dict[object, str] = {}
+    for database in settings.database:
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            _note(read, database.with_name(database.name + suffix), "Tautulli's database")
+    for option, path in (
+        ("--config-ini", settings.config_ini),
+        ("--ids", settings.ids),
+        ("--merge-with", settings.merge_with),
+    ):
+        _note(read, path, f"the file of {option}")
+    for option, path in outputs:
+        if path is None or path == Path("-") or not _may_be_a_file(path):
+            continue
+        found = read.get(_identity(path))
+        if found:
+            raise ConfigurationError(
+                f"{option} {shown(path)} is {found}, and would be overwritten.",
+                hint="Name another file.",
+            )
+        read[_identity(path)] = f"what {option} is to write as well"
+
+
+def _note(read: dict[object, str], path: Path | None, what: str) -> None:
+    if path is not None and path != Path("-"):
+        read[_identity(path)] = what
+
+
+def _may_be_a_file(path: Path) -> bool:
+    """Not a directory, pipe or device; what cannot be looked at is somebody else's to refuse."""
+    try:
+        return path.is_file() or not path.exists()
+    except OSError:
+        return True
+
+
+def _identity(path: Path) -> object:
+    try:
+        info = path.stat()
+    except OSError:
+        return path.absolute()
+    return info.st_dev, info.st_ino
+
+
 def writes_to_stdout(name: str, out: Path | None) -> bool:
     """Whether the sink called ``name`` will write to standard output."""
-    return out == Path("-") or (out is None and open_sink(name).to_stdout)
+    return out == Path("-") or (out is None and sink_class(name).to_stdout)
 
 
 def corrections(settings: Settings) -> Sequence[Correction]:
@@ -155,8 +226,14 @@ def corrections(settings: Settings) -> Sequence[Correction]:
     path = settings.ids
     if path is None:
         return ()
+    if path == Path("-") and sys.stdin is None:
+        raise ConfigurationError(
+            "--ids is to come from standard input, and that is closed.", hint="Name the file."
+        )
     try:
         raw = sys.stdin.buffer.read() if path == Path("-") else path.read_bytes()
+        if raw.startswith((b"\xff\xfe", b"\xfe\xff")):  # Excel's "Unicode text"
+            raw = raw.decode("utf-16", "replace").encode()
         return parse(raw.decode("utf-8"), "standard input" if path == Path("-") else str(path))
     except FileNotFoundError:
         raise NotFoundError(

@@ -60,6 +60,11 @@ def identify(
         _ask_guids(work, conflicts)
     _ask_lookups(works, lookups, conflicts)
     unused = apply(corrections, works)
+    # Where a person has had the last word, nothing is in doubt any more.
+    settled = {(work.kind, work.title) for work in works if _is_corrected(work)}
+    conflicts = [
+        conflict for conflict in conflicts if (conflict.kind, conflict.title) not in settled
+    ]
     _share_by_id(works, conflicts)
     _share_by_title(works)
     return Identified(works, conflicts, unused)
@@ -74,6 +79,10 @@ def origin_in(work: Work, namespace: str, play: Play) -> Origin:
     ):
         return Origin.OTHER_PLAYS
     return known.origin
+
+
+def _is_corrected(work: Work) -> bool:
+    return any(known.origin is Origin.CORRECTIONS for known in work.ids.values())
 
 
 def _ask_guids(work: Work, conflicts: list[Conflict]) -> None:
@@ -119,16 +128,14 @@ def _is_about(lookup: Lookup, work: Work, *, sole: bool) -> bool:
     """Whether a lookup under one of the work's rating keys is about this work.
 
     Rating keys are used again, and the lookup table then keeps the answer for the title
-    that had the key before. An id in common, the title, or a film's year settles it.
+    that had the key before. An id in common or the title settles it; an answer without a
+    title is believed when only one work ever had the key.
     """
     if any(ns in work.ids and work.ids[ns].value == value for ns, value in lookup.ids):
         return True
-    if not lookup.title:
+    if not lookup.titles:
         return sole
-    if folded(lookup.title) == folded(work.title):
-        return True
-    # The other site's title is in its own language: the year has to do.
-    return sole and bool(work.year and lookup.year) and work.year == lookup.year
+    return folded(work.title) in map(folded, lookup.titles)
 
 
 def _share_by_id(works: Sequence[Work], conflicts: list[Conflict]) -> None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Final, TextIO
 
 from msgspec import Struct
@@ -64,6 +65,11 @@ class Correction(Struct, frozen=True):
             return False
         return self.kind == "show" or self.year is None or work.year == self.year
 
+    def by_title_alone(self, work: Work) -> bool:
+        """Whether the line means this show by nothing but its title."""
+        alone = self.rating_key is None and not self.guid and self.kind == "show"
+        return alone and self.fits(work)
+
 
 def parse(text: str, shown: str) -> Sequence[Correction]:
     """The corrections in the text of a CSV file called ``shown``.
@@ -71,9 +77,12 @@ def parse(text: str, shown: str) -> Sequence[Correction]:
     Raises:
         ConfigurationError: a line is wrong; it is named, and nothing is used.
     """
-    head, _, _ = text.lstrip("\ufeff").partition("\n")
+    text = text.lstrip("\ufeff")
+    if "\n" not in text:
+        text = text.replace("\r", "\n")
+    head, _, _ = text.partition("\n")
     delimiter = max(",;\t", key=head.count)
-    reader = csv.DictReader(io.StringIO(text.lstrip("\ufeff")), delimiter=delimiter, strict=True)
+    reader = csv.DictReader(io.StringIO(text), delimiter=delimiter, strict=True)
     try:
         names = [name.strip().lower() for name in reader.fieldnames or ()]
         _check_header(names, shown)
@@ -101,7 +110,10 @@ def apply(corrections: Sequence[Correction], works: Iterable[Work]) -> Sequence[
         ConfigurationError: two lines mean the same work and say different things.
     """
     unused = set(range(len(corrections)))
-    for work in works if corrections else ():
+    works = list(works) if corrections else []
+    for correction in corrections:
+        _check_is_one(correction, [work for work in works if correction.by_title_alone(work)])
+    for work in works:
         first: Correction | None = None
         for number, correction in enumerate(corrections):
             if correction.fits(work):
@@ -121,6 +133,18 @@ def apply(corrections: Sequence[Correction], works: Iterable[Work]) -> Sequence[
     return [corrections[number] for number in sorted(unused)]
 
 
+def _check_is_one(correction: Correction, works: Sequence[Work]) -> None:
+    """Two shows of one name are two shows; a line that names both would make them one."""
+    known = {tuple(sorted((ns, k.value) for ns, k in work.ids.items())) for work in works}
+    if len(works) > 1 and (len(known) > 1):
+        keys = ", ".join(str(work.own_keys[0]) for work in works if work.own_keys)
+        raise ConfigurationError(
+            f"The correction in line {correction.line} fits {len(works)} shows called "
+            f"{correction.title!r}.",
+            hint=f"Name the one you mean by its rating_key: {keys}.",
+        )
+
+
 def write_missing(works: Iterable[Work], file: TextIO) -> int:
     """Write the works without external ids as a file to fill in; returns how many."""
     writer = csv.writer(file, lineterminator="\n")
@@ -129,8 +153,9 @@ def write_missing(works: Iterable[Work], file: TextIO) -> int:
     for work in sorted(works, key=lambda work: (work.kind, folded(work.title), work.year or 0)):
         if work.ids:
             continue
-        key = work.rating_keys[0] if work.rating_keys else ""
-        writer.writerow([work.kind, key, "", work.title, work.year or "", "", "", ""])
+        key = work.own_keys[0] if work.own_keys else ""
+        guid = "" if key else next(filter(None, (play.guid for play in work.plays)), "")
+        writer.writerow([work.kind, key, guid, work.title, work.year or "", "", "", ""])
         count += 1
     return count
 
@@ -149,6 +174,12 @@ def _check_header(names: Sequence[str], shown: str) -> None:
             f"{shown}, line 1: there is no column with ids.",
             hint=f"Known are: {', '.join(EXTERNAL)}.",
         )
+    for name in set(names) - set(EXTERNAL) - {"type", *_MATCH}:
+        close = get_close_matches(name, (*EXTERNAL, "type", *_MATCH), n=1, cutoff=0.7)
+        if close:
+            raise ConfigurationError(
+                f"{shown}, line 1: there is no column {name!r}.", hint=f"Did you mean {close[0]}?"
+            )
     if len(set(names)) != len(names):
         raise ConfigurationError(f"{shown}, line 1: a column stands there twice.", hint=hint)
 
@@ -175,8 +206,8 @@ def _parse_line(row: Mapping[str | None, object], where: str, line: int) -> Corr
             )
         if cleaned != written.lower():
             raise ConfigurationError(
-                f"{where}: {written!r} is no {namespace} id; {cleaned} would be one.",
-                hint="Write the id alone, without its address.",
+                f"{where}: {written!r} is no {namespace} id.",
+                hint="Write the id alone: tt0133093, or a whole number without anything around it.",
             )
         ids[namespace] = cleaned
     if not ids:

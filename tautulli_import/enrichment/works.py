@@ -4,9 +4,9 @@ A rating key alone does not tell: a rebuilt server hands the same numbers out ag
 alone does not either. So two sightings are one work only when
 
 * they share a rating key (an episode's show: the show's) *and* a title, the years of a film
-  being at most one apart, for agents disagree by one; or, of one film renamed, when rating
-  key, year and running time to the millisecond are the same;
-* or they carry the same ``plex://`` GUID, which Plex gives out once for the whole world;
+  being at most one apart, for agents disagree by one;
+* or they carry the same ``plex://`` GUID, which Plex gives out once for the whole world, and
+  it is the newest that each of them had;
 * or, of one show renamed, when they share an episode: rating key, numbers, year, and a title
   that not half of all shows have an episode of.
 """
@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Generic, TypeVar
 
 from ..dedup import Sighting
@@ -40,7 +40,7 @@ class Known:
         self.value = value
         self.origin = origin
         self.when = when
-        """When the newest play behind it took place; 0 where no play is."""
+        """The newest play behind it (of a lookup: of the work); a correction is newer than all."""
         self.play_id = play_id
 
 
@@ -51,7 +51,7 @@ class Work:
 
     def __init__(self, kind: Kind, sightings: Sequence[Sighting]) -> None:
         self.kind = kind
-        self.sightings = sorted(sightings, key=lambda s: (s.when, s.newest.id), reverse=True)
+        self.sightings = sorted(sightings, key=lambda sighting: sighting.order, reverse=True)
         """Newest first."""
         self.newest = self.sightings[0]
         # A broadcast has a key for as long as it lasts; the library's is the one that counts.
@@ -127,9 +127,8 @@ def settle_keys(works: Iterable[Work]) -> None:
             key = play.rating_key if work.kind == "movie" else play.grandparent_rating_key
             if not key:
                 continue
-            order = (sighting.when, play.id)
-            if (work.kind, key) not in owners or owners[work.kind, key][0] < order:
-                owners[work.kind, key] = (order, work)
+            if (work.kind, key) not in owners or owners[work.kind, key][0] < sighting.order:
+                owners[work.kind, key] = (sighting.order, work)
     for work in works:
         work.own_keys = [key for key in work.rating_keys if owners[work.kind, key][1] is work]
 
@@ -138,24 +137,23 @@ def films(sightings: Iterable[Sighting]) -> list[Work]:
     """The films among these sightings."""
     groups: _Groups[int] = _Groups()
     numbered = list(enumerate(sightings))
-    by_guid: dict[Hashable, int] = {}
     by_title: defaultdict[Hashable, list[int]] = defaultdict(list)
-    by_length: dict[Hashable, int] = {}
     for number, sighting in numbered:
         play = sighting.newest
         groups.add(number)
-        if guid := plex_guid(play.guid, "movie"):
-            groups.join(number, by_guid.setdefault(guid.lower(), number))
-        if not play.rating_key:
-            continue
         title = folded(play.title)
-        if title:
+        if play.rating_key and title:
             by_title[play.rating_key, title].append(number)
-        if play.year and play.duration:
-            same = (play.rating_key, play.year, play.duration)
-            groups.join(number, by_length.setdefault(same, number))
     for numbers in by_title.values():
         _join_by_year(numbers, numbered, groups)
+    # Only now the GUIDs, and of each item only its newest: one that a wrong match once gave
+    # it would pull in the film that the GUID really is of.
+    by_guid: dict[str, int] = {}
+    for numbers in list(groups.all()):
+        newest = sorted(numbers, key=lambda n: numbered[n][1].order, reverse=True)
+        guids = (plex_guid(numbered[n][1].newest.guid, "movie") for n in newest)
+        if guid := next(filter(None, guids), None):
+            groups.join(numbers[0], by_guid.setdefault(guid.lower(), numbers[0]))
     return [Work("movie", [numbered[n][1] for n in members]) for members in groups.all()]
 
 
@@ -201,14 +199,11 @@ def shows(sightings: Iterable[Sighting]) -> list[Work]:
         if node is not None:
             members[node].append(sighting)
     groups: _Groups[Hashable] = _Groups()
-    by_guid: dict[str, Hashable] = {}
     by_episode: dict[Hashable, Hashable] = {}
     for node, inside in members.items():
         groups.add(node)
         for sighting in inside:
             play = sighting.newest
-            if guid := plex_guid(play.guid, "episode"):
-                groups.join(node, by_guid.setdefault(guid.lower(), node))
             key = play.grandparent_rating_key or 0
             renamed = len(titles_of_key[key]) > 1
             if renamed and key and play.rating_key and play.year and tells(play.title):
@@ -221,10 +216,48 @@ def shows(sightings: Iterable[Sighting]) -> list[Work]:
                     folded(play.title),
                 )
                 groups.join(node, by_episode.setdefault(same, node))
+    _join_by_episode_guids(members, groups)
     return [
         Work("show", [sighting for node in nodes for sighting in members[node]])
         for nodes in groups.all()
     ]
+
+
+def _join_by_episode_guids(
+    members: Mapping[Hashable, Sequence[Sighting]], groups: _Groups[Hashable]
+) -> None:
+    """Join shows that have episodes of the same ``plex://`` GUID.
+
+    Of each episode only its newest GUID counts, and more of the episodes that two shows have
+    by number must be the same than not: a wrong match that was mended leaves GUIDs of
+    another show behind.
+    """
+    guids = {node: _newest_guids(inside) for node, inside in members.items()}
+    holders: defaultdict[str, list[Hashable]] = defaultdict(list)
+    for node, episodes in guids.items():
+        for guid in dict.fromkeys(episodes.values()):
+            holders[guid].append(node)
+    compared: set[tuple[Hashable, Hashable]] = set()
+    for nodes in holders.values():
+        for one, other in combinations(nodes, 2):
+            if (one, other) in compared:
+                continue
+            compared.add((one, other))
+            mine, theirs = guids[one], guids[other]
+            alike = [mine[number] == theirs[number] for number in mine.keys() & theirs.keys()]
+            if not alike or sum(alike) * 2 > len(alike):
+                groups.join(one, other)
+
+
+def _newest_guids(sightings: Iterable[Sighting]) -> dict[Hashable, str]:
+    newest: dict[Hashable, tuple[tuple[int, int], str]] = {}
+    for sighting in sightings:
+        play = sighting.newest
+        guid = plex_guid(play.guid, "episode")
+        number = (play.season, play.episode)
+        if guid and (number not in newest or newest[number][0] < sighting.order):
+            newest[number] = (sighting.order, guid.lower())
+    return {number: guid for number, (_, guid) in newest.items()}
 
 
 def _node_of_nameless(play: Play, titles_of_key: dict[int, set[str]]) -> Hashable | None:
@@ -232,8 +265,11 @@ def _node_of_nameless(play: Play, titles_of_key: dict[int, set[str]]) -> Hashabl
     if key := play.grandparent_rating_key:
         titles = titles_of_key.get(key, set())
         return (key, next(iter(titles))) if len(titles) == 1 else (key, "")
-    ids = show_ids(play.guid)
-    return ("guid", tuple(ids.items())) if ids else None
+    if ids := show_ids(play.guid):
+        return ("guid", tuple(ids.items()))
+    # Another play of the very same episode may tell the show.
+    guid = plex_guid(play.guid, "episode")
+    return ("episode", guid.lower()) if guid else None
 
 
 class _Groups(Generic[_Node]):

@@ -23,7 +23,16 @@ from msgspec import Struct
 from ..errors import ConfigurationError
 from ..models import Record
 
-__all__ = ["Receipt", "Sink", "SinkOptions", "names", "open_sink"]
+__all__ = [
+    "GROUP",
+    "Receipt",
+    "Sink",
+    "SinkOptions",
+    "SnapshotSink",
+    "make_sink",
+    "sink_class",
+    "sink_names",
+]
 
 GROUP = "tautulli_import.sinks"
 
@@ -39,7 +48,7 @@ class SinkOptions(Struct, frozen=True):
     every_viewing: bool = False
     """``--rewatches``: one record per viewing, under event keys."""
     merge_with: Path | None = None
-    """``--merge-with``: an exported file to build on in place of what is at ``out``."""
+    """``--merge-with``: an exported history to build on."""
     user: str | None = None
     """Whose output this is, where ``--each-user`` writes one for each."""
 
@@ -52,6 +61,8 @@ class Receipt(Struct, frozen=True):
     updated: int = 0
     unchanged: int = 0
     total: int = 0
+    removed: int = 0
+    """Entries that were there and will not be; never of another source."""
     written: Sequence[str] = ()
     next_steps: Sequence[str] = ()
     """What a person does now, one sentence each."""
@@ -64,11 +75,20 @@ class Sink(ABC):
     """Whether it writes to standard output when no ``--out`` is given."""
     lines: ClassVar[bool] = False
     """Whether several users' outputs may follow each other on standard output."""
+    merges: ClassVar[bool] = False
+    """Whether ``--merge-with`` means anything to it."""
     every_viewing: ClassVar[bool] = False
     """Whether it wants a record for every viewing, ``--rewatches`` or not."""
 
     def __init__(self, options: SinkOptions) -> None:
         self.options = options
+
+    def check(self) -> None:  # noqa: B027 - most sinks have nothing to look at
+        """Find out before anything is read what would make ``commit`` fail.
+
+        Raises:
+            TautulliImportError: the target cannot be what it has to be.
+        """
 
     @abstractmethod
     def write(self, records: Sequence[Record]) -> None:
@@ -87,12 +107,24 @@ class Sink(ABC):
         """The receipt that ``commit`` would return; writes nothing."""
 
 
-def names() -> Sequence[str]:
+class SnapshotSink(Sink):
+    """A sink that is given everything before its one ``commit``; ``records`` has it then."""
+
+    def __init__(self, options: SinkOptions) -> None:
+        super().__init__(options)
+        self.records: list[Record] = []
+
+    def write(self, records: Sequence[Record]) -> None:
+        """Take records."""
+        self.records += records
+
+
+def sink_names() -> Sequence[str]:
     """The sinks that are installed, by name."""
     return sorted(entry.name for entry in entry_points(group=GROUP))
 
 
-def open_sink(name: str) -> type[Sink]:
+def sink_class(name: str) -> type[Sink]:
     """The class of the sink called ``name``.
 
     Raises:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -20,8 +20,8 @@ import msgspec
 from msgspec import Struct
 
 from ..errors import NotFoundError, SinkError
-from ..keys import event_key
-from ..models import Movie, Record
+from ..keys import event_key, movie_key
+from ..models import Ids, Movie, Record
 from .files import read_bytes
 
 __all__ = [
@@ -42,6 +42,7 @@ UPLOAD: Final = (
 """Where CrossWatch takes a tracker file, by its menus (v0.11.3; the last is the upload icon)."""
 
 _EVENT: Final = re.compile(r"@(\d{7,}(~.+)?|id:.+)$")
+_WEAK: Final = ("plex:", "guid:")
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -114,25 +115,33 @@ def merge(existing: Mapping[str, Entry], records: Iterable[Record]) -> Merged:
     """
     entries = dict(existing)
     new = updated = unchanged = 0
-    weak = _weakly_keyed(existing)
+    others = _Others(existing)
     for record in records:
         raw = _encode(record.item)
         when = record.item.watched_at
-        for twin in _twins(record, weak):
-            entries.pop(twin, None)
         standing = _key_there(record, existing)
-        if standing is None:
-            entries[record.key] = Entry(raw, when, {})
+        twins = [key for key in others.twins_of(record) if key != standing and key in entries]
+        there = existing[standing] if standing else None
+        if there is None:
+            same = [key for key in twins if existing[key].watched_at == when]
+            value = _overlaid(existing[same[0]].value, msgspec.json.decode(raw)) if same else {}
+            entries[record.key] = Entry(_encode(value) if same else raw, when, value)
+        elif there.watched_at == when:
+            value = _overlaid(there.value, msgspec.json.decode(raw))
+            if value != there.value:
+                entries[standing or record.key] = Entry(_encode(value), when, value)
+        elif there.watched_at < when:
+            entries[standing or record.key] = Entry(raw, when, {})
+        for key in twins:
+            del entries[key]
+        if twins:
+            updated += 1
+        elif there is None:
             new += 1
-            continue
-        there = existing[standing]
-        ours = msgspec.json.decode(raw)
-        if there.watched_at > when or there.value == there.value | ours:
+        elif entries[standing or record.key] is there:
             unchanged += 1
-            continue
-        value = there.value | ours if there.watched_at == when else ours
-        entries[standing] = Entry(_encode(value), when, value)
-        updated += 1
+        else:
+            updated += 1
     ordered = dict(sorted(entries.items(), key=lambda pair: pair[1].watched_at))
     return Merged(ordered, new, updated, unchanged)
 
@@ -155,36 +164,70 @@ def _key_there(record: Record, existing: Mapping[str, Entry]) -> str | None:
     return event if event in existing else None
 
 
-def _weakly_keyed(existing: Mapping[str, Entry]) -> dict[str, list[tuple[str, Entry]]]:
-    """The entries that stand under ids of one Plex server only, by key without the event."""
-    found: dict[str, list[tuple[str, Entry]]] = {}
-    for key, entry in existing.items():
-        if key.startswith(("plex:", "guid:")):
-            found.setdefault(_EVENT.sub("", key), []).append((key, entry))
-    return found
+class _Others:
+    """Finds what stands under another key and is the very title or viewing of a record.
 
-
-def _twins(record: Record, weak: Mapping[str, Sequence[tuple[str, Entry]]]) -> Iterator[str]:
-    """Keys of what is this very title or viewing, written before an external id was known.
-
-    It was then keyed by the Plex rating key or GUID that the item still carries. Of a title
-    an older viewing is superseded, as it would be under one key; of viewings only the same.
+    It was written before an external id was known or corrected, or before every viewing was
+    kept. It is recognised by the number in Plex (or by the title, where it was keyed by that)
+    together with type, titles and numbers. An entry of the same moment is the same viewing;
+    of a title, what stands under an id of this Plex server alone is superseded when older, as
+    it would be under one key.
     """
-    if not weak or record.key.startswith(("plex:", "guid:")):
-        return
-    item = record.item
-    ids = item.ids if isinstance(item, Movie) else item.show_ids
-    events = bool(_EVENT.search(record.key))
-    number = "" if isinstance(item, Movie) else record.key[record.key.index("#") :]
-    number = _EVENT.sub("", number)
-    for name, value in (("plex", ids.plex), ("guid", ids.guid)):
-        for key, entry in weak.get(f"{name}:{value}{number}".lower(), ()):
-            same = entry.value.get("title") == item.title
-            when = entry.watched_at == item.watched_at
-            if not events and not _EVENT.search(key):
-                when = entry.watched_at <= item.watched_at
-            if same and when and events is bool(_EVENT.search(key)):
-                yield key
+
+    def __init__(self, existing: Mapping[str, Entry]) -> None:
+        self._by_moment: dict[str, list[tuple[str, Entry]]] = {}
+        self._weak: dict[str, list[tuple[str, Entry]]] = {}
+        for key, entry in existing.items():
+            self._by_moment.setdefault(entry.watched_at, []).append((key, entry))
+            if key.startswith(_WEAK):
+                self._weak.setdefault(key, []).append((key, entry))
+
+    def twins_of(self, record: Record) -> list[str]:
+        item = record.item
+        events = bool(_EVENT.search(record.key))
+        found = [
+            key
+            for key, entry in self._by_moment.get(item.watched_at, ())
+            if key != record.key
+            and (events or not _EVENT.search(key))
+            and _is_same(key, entry, record)
+        ]
+        if events or record.key.startswith(_WEAK):
+            return found
+        ids = item.ids if isinstance(item, Movie) else item.show_ids
+        number = "" if isinstance(item, Movie) else record.key[record.key.index("#") :]
+        for name, value in (("plex", ids.plex), ("guid", ids.guid)):
+            for key, entry in self._weak.get(f"{name}:{value}{number}".lower(), ()):
+                older = entry.watched_at < item.watched_at
+                if older and _is_same(key, entry, record):
+                    found.append(key)
+        return found
+
+
+def _is_same(key: str, entry: Entry, record: Record) -> bool:
+    item = msgspec.to_builtins(record.item)
+    fields = ("type", "title", "season", "episode", "series_title")
+    if any(entry.value.get(field) != item.get(field) for field in fields):
+        return False
+    base = _EVENT.sub("", key)
+    if base == _EVENT.sub("", record.key):
+        return True
+    if "|title:" in base:
+        return bool(base == movie_key(Ids(), item["title"], item["year"]))
+    which = "show_ids" if "show_ids" in item else "ids"
+    theirs = entry.value.get(which)
+    plex = item[which].get("plex")
+    return plex is not None and isinstance(theirs, dict) and theirs.get("plex") == plex
+
+
+def _overlaid(there: Mapping[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
+    """Our fields over an entry of the same moment; the ids of both."""
+    merged = {**there, **ours}
+    for name in ("ids", "show_ids"):
+        before = there.get(name)
+        if name in ours and isinstance(before, dict):
+            merged[name] = {**before, **ours[name]}
+    return merged
 
 
 def _decoded(content: bytes, path: Path) -> dict[str, Entry]:
@@ -194,8 +237,10 @@ def _decoded(content: bytes, path: Path) -> dict[str, Entry]:
         items = state.get("items")
         if items is None and all(isinstance(v, dict) and "watched_at" in v for v in state.values()):
             items = state
+        if isinstance(items, list) and state.get("kind") == "history":  # an Editor dataset
+            items = {row["key"]: {k: v for k, v in row.items() if k != "key"} for row in items}
         return {str(key): _entry(value) for key, value in items.items()}
-    except (msgspec.DecodeError, UnicodeDecodeError, AttributeError, TypeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, AttributeError, KeyError, TypeError):
         raise SinkError(
             f"{path} is not a CrossWatch history, so nothing can be merged into it.",
             hint="CrossWatch would read it as empty. Look at it, move it aside, and run again.",

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import SinkError
 
-__all__ = ["read_bytes", "write_whole"]
+__all__ = ["read_bytes", "shown", "write_whole"]
 
+_DIRECTORY_MODE = 0o755
 _MODE = 0o644  # CrossWatch counts a file that it cannot read as empty, and overwrites it
 
 
-def write_whole(path: Path, chunks: Iterable[bytes], *, mtime: float | None = None) -> None:
+def write_whole(
+    path: Path, chunks: Iterable[bytes], *, mtime: float | None = None, option: str = "--out"
+) -> None:
     """Write a file so that at every instant either the old or the new one is there, whole.
 
     Temporary name in the same directory, fsync, rename, fsync of the directory. The name
     does not end in ``.json``: CrossWatch reads stray ``.json`` files as state. A symbolic
-    link stays one; a pipe or a device is written to, not replaced.
+    link stays one; a pipe or a device is written to, not replaced. ``option`` is what named
+    the path, for the hint.
 
     Raises:
         SinkError: it could not be written; the old file is untouched.
@@ -31,16 +34,23 @@ def write_whole(path: Path, chunks: Iterable[bytes], *, mtime: float | None = No
             with path.open("wb") as file:  # of a directory: "Is a directory"
                 file.writelines(chunks)
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _clear_left_behind(path)
-        _write_and_rename(path, path.with_name(_temporary(path, os.getpid())), chunks, mtime)
+        _make_directory(path.parent)
+        _clear_left_behind(path.parent)
+        _write_and_rename(
+            path, path.with_name(f".{path.name}.{os.getpid()}.partial"), chunks, mtime
+        )
     except BrokenPipeError:
         raise
     except OSError as error:
         raise SinkError(
-            f"{path} could not be written: {error.strerror or error}.",
-            hint="What was there is unchanged. Make room, or name another place with --out.",
+            f"{shown(path)} could not be written: {error.strerror or error}.",
+            hint=f"What stood there is unchanged. Make room, or name another place with {option}.",
         ) from error
+
+
+def shown(path: Path) -> str:
+    """A path for messages and reports, which are UTF-8; a file name can be any bytes."""
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def _write_and_rename(
@@ -63,13 +73,24 @@ def _write_and_rename(
     _sync_directory(path.parent)
 
 
-def _temporary(path: Path, process: int | str) -> str:
-    return f".{path.name}.{process}.partial"
+def _make_directory(directory: Path) -> None:
+    """Make it and what is above it, each belonging to whom the directory above belongs."""
+    if directory.is_dir():
+        return
+    _make_directory(directory.parent)
+    directory.mkdir(exist_ok=True)
+    directory.chmod(_DIRECTORY_MODE)  # whatever the umask: CrossWatch has to get in
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        _give_to_owner_of(directory.parent, descriptor)
+    finally:
+        os.close(descriptor)
+    _sync_directory(directory.parent)
 
 
-def _clear_left_behind(path: Path) -> None:
-    """Remove what a killed process left beside ``path``."""
-    for partial in path.parent.glob(glob.escape(_temporary(path, "@")).replace("@", "*")):
+def _clear_left_behind(directory: Path) -> None:
+    """Remove what killed processes of ours left in a directory."""
+    for partial in directory.glob(".*.partial"):
         process = partial.name.split(".")[-2]
         if process.isdecimal() and not _is_alive(int(process)):
             partial.unlink(missing_ok=True)
@@ -93,11 +114,11 @@ def read_bytes(path: Path) -> bytes | None:
     """
     try:
         return path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise SinkError(
-            f"{path} cannot be read: {error.strerror or error}.",
+            f"{shown(path)} cannot be read: {error.strerror or error}.",
             hint="What is in it would be lost. Mend its permissions, or use another --out.",
         ) from error
 

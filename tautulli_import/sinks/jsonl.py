@@ -7,9 +7,10 @@ from pathlib import Path
 
 import msgspec
 
+from ..errors import SinkError
 from ..models import Record
-from .base import Receipt, Sink
-from .files import read_bytes, write_whole
+from .base import Receipt, SnapshotSink
+from .files import read_bytes, shown, write_whole
 
 __all__ = ["JsonlSink", "lines"]
 
@@ -24,12 +25,11 @@ def lines(records: Sequence[Record]) -> Iterator[bytes]:
         yield head + b"," + encode(record.item)[1:] + b"\n"
 
 
-class JsonlSink(Sink):
+class JsonlSink(SnapshotSink):
     """Items as JSON Lines, on standard output or in a file that is replaced as a whole."""
 
     to_stdout = True
     lines = True
-    _records: Sequence[Record] = ()
 
     @property
     def path(self) -> Path | None:
@@ -39,34 +39,49 @@ class JsonlSink(Sink):
             return None
         return out.with_name(f"{out.stem}-{user}{out.suffix}") if user else out
 
-    def write(self, records: Sequence[Record]) -> None:
-        """Take records."""
-        self._records = [*self._records, *records]
+    def check(self) -> None:
+        """Refuse to replace what is not of this kind.
+
+        Raises:
+            SinkError: the file holds something else.
+        """
+        before = self._before()
+        if before and not before.startswith(b'{"key":'):
+            raise SinkError(
+                f"{shown(self.path or Path())} is something else than items, and would be lost.",
+                hint="Move it aside, or name another file with --out.",
+            )
 
     def commit(self) -> Receipt:
         """Write the lines.
 
         Raises:
             BrokenPipeError: the reader of standard output has left.
-            SinkError: the file could not be written.
+            SinkError: the file could not be written, or holds something else.
         """
         receipt = self.preview()
         path = self.path
         if path is None:
-            self.options.stdout.writelines(lines(self._records))
+            self.options.stdout.writelines(lines(self.records))
             self.options.stdout.flush()
-        elif read_bytes(path) != b"".join(lines(self._records)):
-            write_whole(path, lines(self._records))
-            receipt = msgspec.structs.replace(receipt, written=[str(path)])
+        elif self._before() != b"".join(lines(self.records)):
+            write_whole(path, lines(self.records))
+            receipt = msgspec.structs.replace(receipt, written=[shown(path)])
         return receipt
 
     def preview(self) -> Receipt:
         """What would be written; all of it counts as new unless the file says just this."""
-        count = len(self._records)
+        count = len(self.records)
         path = self.path
         if path is None:
             return Receipt("standard output", new=count, total=count)
-        same = read_bytes(path) == b"".join(lines(self._records))
+        self.check()
+        same = self._before() == b"".join(lines(self.records))
         return Receipt(
-            str(path), new=0 if same else count, unchanged=count if same else 0, total=count
+            shown(path), new=0 if same else count, unchanged=count if same else 0, total=count
         )
+
+    def _before(self) -> bytes | None:
+        """What is in the file; a pipe or a device is not read."""
+        path = self.path
+        return read_bytes(path) if path is not None and (path.is_file() or path.is_dir()) else None

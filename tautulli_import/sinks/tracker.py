@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -10,10 +10,9 @@ from typing import Final
 import msgspec
 
 from ..errors import ConfigurationError
-from ..models import Record
-from .base import Receipt, Sink
+from .base import Receipt, SnapshotSink
 from .crosswatch_json import UPLOAD, Entry, Merged, entries_of, exported, merge, newer_of
-from .files import write_whole
+from .files import shown, write_whole
 
 __all__ = ["TrackerSink"]
 
@@ -22,10 +21,10 @@ _DEFAULT: Final = Path("crosswatch-tracker")
 _SNAPSHOT_AGE: Final = 90
 
 
-class TrackerSink(Sink):
+class TrackerSink(SnapshotSink):
     """Merges into the ``history.json`` of a tracker root; writes nothing when nothing changed."""
 
-    _records: Sequence[Record] = ()
+    merges = True
 
     @property
     def root(self) -> Path:
@@ -39,9 +38,14 @@ class TrackerSink(Sink):
         root = options.out or _DEFAULT
         return root / options.user if options.user else root
 
-    def write(self, records: Sequence[Record]) -> None:
-        """Take records."""
-        self._records = [*self._records, *records]
+    def check(self) -> None:
+        """Read what is there, so that what cannot be merged is known before the work.
+
+        Raises:
+            SinkError: it is not a history.
+            NotFoundError: there is no file to merge with.
+        """
+        self._merged(entries_of(self.root / "history.json"))
 
     def preview(self) -> Receipt:
         """What would change."""
@@ -56,19 +60,22 @@ class TrackerSink(Sink):
         history = self.root / "history.json"
         there = entries_of(history)
         merged = self._merged(there)
-        if merged.entries.keys() == there.keys() and history.exists():
-            same = all(merged.entries[key] is entry for key, entry in there.items())
-            if same:
-                return self._receipt(merged)
+        if merged.entries.keys() == there.keys() and all(
+            merged.entries[key] is entry for key, entry in there.items()
+        ):
+            # An empty history is not written either: its upload would empty the tracker.
+            return self._receipt(merged)
         snapshot = self._snapshot_path()
         age = self.options.now - _SNAPSHOT_AGE
         write_whole(snapshot, _encoded(self.options.now, merged.entries), mtime=age)
         write_whole(history, _encoded(self.options.now, merged.entries))
-        return msgspec.structs.replace(self._receipt(merged), written=[str(history), str(snapshot)])
+        return msgspec.structs.replace(
+            self._receipt(merged), written=[shown(history), shown(snapshot)]
+        )
 
     def _merged(self, there: Mapping[str, Entry]) -> Merged:
         base = self.options.merge_with
-        return merge(newer_of(exported(base), there) if base else there, self._records)
+        return merge(newer_of(exported(base), there) if base else there, self.records)
 
     def _snapshot_path(self) -> Path:
         """A name of the time now (never of a watch date: CrossWatch deletes by the name's age)."""
@@ -83,7 +90,7 @@ class TrackerSink(Sink):
 
     def _receipt(self, merged: Merged) -> Receipt:
         root = self.root
-        upload = f"In CrossWatch: {UPLOAD}, and choose {root / 'history.json'}."
+        upload = f"In CrossWatch: {UPLOAD}, and choose {shown(root / 'history.json')}."
         export = (
             "The upload replaces the tracker's history. If there is any in it, export it there "
             "first, and run this again with --merge-with and the exported archive."
@@ -98,7 +105,7 @@ class TrackerSink(Sink):
         )
         steps = (upload, export, place, *((rewatches,) if self.options.every_viewing else ()))
         return Receipt(
-            str(root),
+            shown(root),
             new=merged.new,
             updated=merged.updated,
             unchanged=merged.unchanged,

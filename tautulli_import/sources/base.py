@@ -62,10 +62,8 @@ class Lookup(Struct, frozen=True):
 
     kind: Kind
     rating_key: int
-    title: str
-    """As the other site has it; empty when it was not kept."""
-    year: int | None
-    """A film's year of release, when it was kept."""
+    titles: tuple[str, ...]
+    """As the other site has it, and in its own language; empty when it was not kept."""
     ids: tuple[tuple[str, str], ...]
 
 

@@ -67,11 +67,21 @@ def _choose(
     describe: Callable[[_One], str],
 ) -> _One:
     """The one that ``wanted`` names: to the letter, else without regard to case."""
-    fitting = [one for one in known if wanted in names(one)] or [
-        one
-        for one in known
-        if wanted.strip().casefold() in [name.casefold() for name in names(one) if name]
-    ]
+    wanted = wanted.strip()
+    if not wanted:
+        raise ConfigurationError(
+            f"--{what} was given without a name.", hint="Is a variable of your shell empty?"
+        )
+    by_id = [one for one in known if wanted == names(one)[0]]
+    fitting = (
+        by_id
+        or [one for one in known if wanted in names(one)]
+        or [
+            one
+            for one in known
+            if wanted.casefold() in [name.casefold() for name in names(one) if name]
+        ]
+    )
     if len(fitting) == 1:
         return fitting[0]
     if fitting:

@@ -23,11 +23,15 @@ _SETTING: Final = re.compile(r"\s*(\w+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^#]*?)
 
 
 def beside(database: Path) -> Path | None:
-    """The ``config.ini`` in the database's directory, or in that of the file it is a link to."""
+    """The ``config.ini`` in the database's directory, or in that of the file it is a link to.
+
+    Of a backup in Tautulli's ``backups`` directory, the one above that.
+    """
     for folder in (database.parent, database.resolve().parent):
-        path = folder / "config.ini"
-        if path.is_file():
-            return path
+        above = [folder.resolve().parent] if folder.resolve().name == "backups" else []
+        for place in (folder, *above):
+            if (place / "config.ini").is_file():
+                return place / "config.ini"
     return None
 
 

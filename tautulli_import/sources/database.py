@@ -73,6 +73,8 @@ class DatabaseSource:
         files.sort(key=lambda pair: pair[0].age, reverse=True)
         common = next((rule for _, rule in files if rule), WatchedRule())
         self._opened = [_Opened(file, rule or common) for file, rule in files]
+        for one in self._opened[:-1]:
+            one.file.has_older = True
 
     @property
     def notices(self) -> Sequence[str]:
@@ -197,6 +199,9 @@ def _batch(page: Page, cursor: Cursor, one: _Opened, newer: Sequence[DatabaseFil
         plays.append(play)
     ids = {identity[0] for identity in there}
     rejected = [row for row in page.rejected if row.id not in ids]
+    for row in page.rejected:
+        if row.id in ids:  # counted as a duplicate: nothing of it is left to be recovered
+            one.file.unusable.pop(row.id, None)
     duplicates = len(page.plays) + len(page.rejected) - len(plays) - len(rejected)
     return Batch(plays, cursor, one.rule, rejected, duplicates, recovered, one.file.shown)
 

@@ -60,6 +60,8 @@ class DatabaseFile:
         self.shown = self.sqlite.shown
         self.unusable: dict[int, Rejected] = {}
         """Rows that were met and could not be used, by id: a backup may have them whole."""
+        self.has_older = False
+        """Whether there is such a backup; without one nothing is remembered."""
         try:
             self.schema: Schema = self._ask(lambda db: look_at(db, self.shown))
             self._columns = self._ask(lambda db: columns_of(db, "session_history"))
@@ -91,7 +93,8 @@ class DatabaseFile:
                 rows, unreadable, upto = self._rows_around_damage(after, size)
             plays, rejected = settle(rows, self.shown)
             rejected = [*rejected, *unreadable]
-            self.unusable.update((row.id, row) for row in rejected)
+            if self.has_older:
+                self.unusable.update((row.id, row) for row in rejected)
             yield Page(plays, rejected, after, upto)
             after = upto
 

@@ -62,7 +62,7 @@ def read_lookups(
             if kind == "movie":
                 ids = tuple(pair for pair in ids if pair[0] != "tvdb")
             if ids:
-                found.append(Lookup(kind, rating_key, *_title_and_year(raw), ids))
+                found.append(Lookup(kind, rating_key, _titles(raw), ids))
     return found
 
 
@@ -73,14 +73,13 @@ def _kind(url: str) -> Kind | None:
     return "show" if "/tv/" in url else None
 
 
-def _title_and_year(raw: object) -> tuple[str, int | None]:
+def _titles(raw: object) -> tuple[str, ...]:
     """What the other site calls it, where Tautulli kept its answer."""
     try:
         answer = json.loads(raw) if isinstance(raw, str) else None
     except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict):
-        return "", None
-    title = answer.get("title") or answer.get("name")
-    date = str(answer.get("release_date") or "")[:4]
-    return title if isinstance(title, str) else "", int(date) if date.isdecimal() else None
+        return ()
+    titles = (answer.get(n) for n in ("title", "name", "original_title", "original_name"))
+    return tuple(title for title in titles if isinstance(title, str) and title)

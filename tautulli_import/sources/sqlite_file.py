@@ -273,9 +273,15 @@ class SqliteFile:
         return (info.st_size, info.st_mtime_ns)
 
     def _spool(self, stdin: BinaryIO) -> Path:
-        target = self._private_folder() / "stdin.db"
-        with target.open("wb") as file:
-            shutil.copyfileobj(stdin, file, 1 << 20)
+        try:
+            target = self._private_folder() / "stdin.db"
+            with target.open("wb") as file:
+                shutil.copyfileobj(stdin, file, 1 << 20)
+        except OSError as error:
+            raise SourceUnreachableError(
+                f"{self.shown} could not be kept in {tempfile.gettempdir()}: {error.strerror}.",
+                hint="Make room there, or set TMPDIR to a directory that has it.",
+            ) from error
         return target
 
     def _private_folder(self) -> Path:
