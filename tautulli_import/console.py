@@ -100,21 +100,19 @@ class Screen:
         with Progress(*columns, console=self._err, transient=True) as progress:
             yield Bar(progress)
 
-    def users(self, users: Sequence[User]) -> None:
-        """A table of users on standard output."""
-        table = _table("Id", "Username", "Friendly name", "Plays", "")
-        for user in users:
-            state = "no longer known to Tautulli" if user.deleted else ""
-            _row(table, user.user_id, user.username, user.friendly_name, f"{user.plays:,}", state)
-        self._out.print(table)
-
-    def libraries(self, libraries: Sequence[Library]) -> None:
-        """A table of libraries on standard output."""
-        table = _table("Id", "Name", "Type", "Plays", "")
-        for library in libraries:
-            state = "deleted" if library.deleted else ""
-            count = f"{library.plays:,}"
-            _row(table, library.section_id, library.name, library.section_type, count, state)
+    def listing(self, found: Sequence[User] | Sequence[Library]) -> None:
+        """A table of users or of libraries on standard output."""
+        if any(isinstance(one, Library) for one in found):
+            table = _table("Id", "Name", "Type", "Plays", "")
+        else:
+            table = _table("Id", "Username", "Friendly name", "Plays", "")
+        for one in found:
+            if isinstance(one, User):
+                gone = "no longer known to Tautulli" if one.deleted else ""
+                _row(table, one.user_id, one.username, one.friendly_name, f"{one.plays:,}", gone)
+            else:
+                gone = "deleted" if one.deleted else ""
+                _row(table, one.section_id, one.name, one.section_type, f"{one.plays:,}", gone)
         self._out.print(table)
 
     def pairs(self, rows: Iterable[tuple[str, ...]], *headings: str) -> None:

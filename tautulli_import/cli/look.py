@@ -41,19 +41,7 @@ def users(
 ) -> None:
     """Whose plays are in the history, and how many."""
     with guarded(debug=debug, color=color):
-        from .. import console
-        from . import prepare
-
-        settings = prepare.settings_from({"database": database, "color": color}).settings
-        source = prepare.open_databases(settings)
-        try:
-            found = source.users()
-        finally:
-            source.close()
-        if json:
-            _print_json(found)
-        else:
-            console.Screen(color=settings.color).users(found)
+        _list("users", database, color, as_json=json)
 
 
 def libraries(
@@ -65,19 +53,7 @@ def libraries(
 ) -> None:
     """Which libraries the plays come from, and how many plays each has."""
     with guarded(debug=debug, color=color):
-        from .. import console
-        from . import prepare
-
-        settings = prepare.settings_from({"database": database, "color": color}).settings
-        source = prepare.open_databases(settings)
-        try:
-            found = source.libraries()
-        finally:
-            source.close()
-        if json:
-            _print_json(found)
-        else:
-            console.Screen(color=settings.color).libraries(found)
+        _list("libraries", database, color, as_json=json)
 
 
 def check(
@@ -113,6 +89,23 @@ def check(
     }
     with guarded(debug=debug, color=color):
         _check(flags, as_json=json, missing_ids=missing_ids)
+
+
+def _list(what: str, database: object, color: object, *, as_json: bool) -> None:
+    from ..console import Screen
+    from . import prepare
+
+    settings = prepare.settings_from({"database": database, "color": color}).settings
+    screen = Screen(color=settings.color)
+    source = prepare.open_databases(settings)
+    try:
+        found = source.users() if what == "users" else source.libraries()
+    finally:
+        source.close()
+    if as_json:
+        _print_json(found)
+        return
+    screen.listing(found)
 
 
 def _check(flags: Mapping[str, object], *, as_json: bool, missing_ids: Path | None) -> None:

@@ -14,49 +14,35 @@ __all__ = ["choose_libraries", "choose_users"]
 _One = TypeVar("_One", User, Library)
 
 
-def choose_users(users: Sequence[User], wanted: Sequence[str]) -> frozenset[int] | None:
-    """The ids behind ids, usernames and friendly names; ``None`` when nobody was named.
+def choose_users(users: Sequence[User], wanted: Sequence[str]) -> frozenset[int]:
+    """The ids behind ids, usernames and friendly names.
 
     Raises:
         NotFoundError: there is no such user.
         ConfigurationError: a name fits several; the candidates are named.
     """
-    if not wanted:
-        return None
-    return frozenset(
-        _choose(
-            "user",
-            name,
-            users,
-            lambda user: (str(user.user_id), user.username, user.friendly_name),
-            lambda user: f"{user.name} (id {user.user_id}, {user.plays} plays)",
-        ).user_id
-        for name in wanted
-    )
+
+    def names(user: User) -> Sequence[str]:
+        return str(user.user_id), user.username, user.friendly_name
+
+    def describe(user: User) -> str:
+        return f"{user.name} (id {user.user_id}, {user.plays} plays)"
+
+    return frozenset(_choose("user", name, users, names, describe).user_id for name in wanted)
 
 
-def choose_libraries(libraries: Sequence[Library], wanted: Sequence[str]) -> frozenset[int] | None:
-    """The section ids behind section ids and library names; ``None`` when none was named.
+def choose_libraries(libraries: Sequence[Library], wanted: Sequence[str]) -> frozenset[int]:
+    """The section ids behind section ids and library names; errors as of ``choose_users``."""
 
-    Raises:
-        NotFoundError: there is no such library.
-        ConfigurationError: a name fits several; the candidates are named.
-    """
-    if not wanted:
-        return None
-    return frozenset(
-        _choose(
-            "library",
-            name,
-            libraries,
-            lambda library: (str(library.section_id), library.name),
-            lambda library: (
-                f"{library.name} (id {library.section_id}, {library.plays} plays"
-                f"{', deleted' if library.deleted else ''})"
-            ),
-        ).section_id
-        for name in wanted
-    )
+    def names(library: Library) -> Sequence[str]:
+        return str(library.section_id), library.name
+
+    def describe(library: Library) -> str:
+        gone = ", deleted" if library.deleted else ""
+        return f"{library.name} (id {library.section_id}, {library.plays} plays{gone})"
+
+    chosen = (_choose("library", name, libraries, names, describe) for name in wanted)
+    return frozenset(library.section_id for library in chosen)
 
 
 def _choose(
