@@ -33,6 +33,7 @@ from .report import (
 )
 from .selection import Selection
 from .sinks.base import Sink, SinkOptions, make_sink, sink_class
+from .sinks.files import identity, shown
 from .sources.base import Source, User
 
 _LONGEST_NAME = 48  # characters; in bytes up to four times that, and a file name has 255
@@ -58,6 +59,8 @@ class Job(Struct, frozen=True):
     rewatches: bool = False
     each_user: bool = False
     merge_with: Path | None = None
+    taken: Mapping[object, str] = {}
+    """Files that no sink may write, by identity, and what they are."""
     detailed: bool = False
     """Whether every rejected row is wanted one by one."""
 
@@ -183,7 +186,14 @@ def _check(
             options = _options(
                 job, target, cls, stdout, now, names.get(user.user_id) if user else None
             )
-            make_sink(cls, target.name, options).check()
+            sink = make_sink(cls, target.name, options)
+            for path in sink.writes():
+                if found := job.taken.get(identity(path)):
+                    raise ConfigurationError(
+                        f"{target.name} would write to {shown(path)}, which is {found}.",
+                        hint="Name another place with --out.",
+                    )
+            sink.check()
 
 
 def _options(  # noqa: PLR0917 - all that a sink is told

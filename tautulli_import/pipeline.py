@@ -209,10 +209,15 @@ def deliver(
         receipt = sink.preview()
     except (TautulliImportError, MemoryError):
         raise
+    except OSError as error:
+        raise SinkError(
+            f"{name} could not be written: {error.strerror or error}.",
+            hint="Make room, or name another place with --out. Other sinks have what is theirs.",
+        ) from error
     except Exception as error:
         raise SinkError(
             f"The sink {name} failed: {type(error).__name__}: {error}.",
-            hint="Other sinks are not touched by this. --debug shows where it failed.",
+            hint="Other sinks have what is theirs. --debug shows where it failed.",
         ) from error
     return Delivery(name, user, records, accepted, receipt, sink.options.every_viewing)
 

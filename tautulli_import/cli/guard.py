@@ -45,11 +45,13 @@ def guarded(*, debug: bool = False, color: bool | None = None) -> Iterator[None]
         if debug:
             traceback.print_exc()
         Screen(color=_wants_color(color)).error(error)
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _give_up_stdout()
         raise typer.Exit(error.exit_code) from None
     except BrokenPipeError:
-        # The reader has all it wanted ("| head -1"). What Python would still flush at exit
-        # must not fail a second time.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_stdout()  # the reader has all it wanted ("| head -1")
         raise typer.Exit(0) from None
     except KeyboardInterrupt:
         _say_stopped()
@@ -67,7 +69,7 @@ def guarded(*, debug: bool = False, color: bool | None = None) -> Iterator[None]
             sys.stderr.write(
                 f"Error: writing to standard output failed: {error.strerror or error}.\n"
             )
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_stdout()
         raise typer.Exit(SinkError.exit_code) from None
     except Exception as error:  # noqa: BLE001 - the last one to catch it says it in a sentence
         if debug:
@@ -79,6 +81,11 @@ def guarded(*, debug: bool = False, color: bool | None = None) -> Iterator[None]
         raise typer.Exit(1) from None
 
 
+def _give_up_stdout() -> None:
+    """What Python would still flush at exit must not fail a second time."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _wants_color(flag: bool | None) -> bool:
     """For an error that comes before the settings could be read."""
     if flag is not None:
@@ -88,4 +95,5 @@ def _wants_color(flag: bool | None) -> bool:
 
 
 def _say_stopped() -> None:
+    _give_up_stdout()  # a reader that is gone, or does not read, must not hold us up
     sys.stderr.write("Stopped; what was not finished is as it was before. Run it again.\n")

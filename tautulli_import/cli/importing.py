@@ -14,7 +14,7 @@ from ..errors import ConfigurationError
 from ..job import Job, Outcome, Target, run
 from ..report import Report, Summary, many
 from ..settings import Settings
-from ..sinks.files import write_whole
+from ..sinks.files import identity, write_whole
 from ..sinks.jsonl import lines
 from . import prepare
 
@@ -33,10 +33,7 @@ def import_databases(flags: Mapping[str, object], *, as_json: bool) -> None:
     targets = prepare.targets(settings)
     _check_stdout(settings, targets, as_json=as_json)
     prepare.check_report_path(settings.report)
-    prepare.check_nothing_is_overwritten(
-        settings,
-        [("--report", settings.report), *(("--out", target.out) for target in targets)],
-    )
+    prepare.check_not_read(settings, "--report", settings.report)
     corrections = prepare.corrections(settings)
     source = prepare.open_databases(settings)
     try:
@@ -50,6 +47,7 @@ def import_databases(flags: Mapping[str, object], *, as_json: bool) -> None:
             each_user=settings.each_user,
             merge_with=settings.merge_with,
             detailed=settings.report is not None,
+            taken=_taken(settings),
         )
         prepare.announce(source, settings, screen)
         for rule in source.rules():
@@ -65,6 +63,14 @@ def import_databases(flags: Mapping[str, object], *, as_json: bool) -> None:
     if outcome.failure is not None:
         raise outcome.failure
     prepare.judge_rejected(outcome.report.plays.rejected, source, settings)
+
+
+def _taken(settings: Settings) -> Mapping[object, str]:
+    """Files that no sink may write, by identity."""
+    taken = dict(prepare.files_read(settings))
+    if settings.report is not None and settings.report != Path("-"):
+        taken[identity(settings.report)] = "where --report is to go"
+    return taken
 
 
 def _show(outcome: Outcome, settings: Settings, screen: Screen, *, as_json: bool) -> None:

@@ -121,7 +121,7 @@ def _check(flags: Mapping[str, object], *, as_json: bool, missing_ids: Path | No
             hint="Name a file with --missing-ids.",
         )
     screen = Screen(quiet=settings.quiet, verbose=settings.verbose, color=settings.color)
-    prepare.check_nothing_is_overwritten(settings, [("--missing-ids", missing_ids)])
+    prepare.check_not_read(settings, "--missing-ids", missing_ids)
     _check_missing_ids(missing_ids)
     corrections = prepare.corrections(settings)
     source = prepare.open_databases(settings)
@@ -211,7 +211,7 @@ def _write_missing(path: Path, works: Iterable[Work], screen: Screen) -> None:
     text = io.StringIO()
     count = write_missing(works, text)
     if path == Path("-"):
-        sys.stdout.write(text.getvalue())
+        sys.stdout.buffer.write(text.getvalue().encode())
         return
     write_whole(path, [text.getvalue().encode()], option="--missing-ids")
     screen.note(f"Wrote {many(count, 'line')} to {path}: what has no external id.")

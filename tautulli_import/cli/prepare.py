@@ -22,16 +22,17 @@ from ..models import Reason
 from ..selection import Selection, parse_moment
 from ..settings import Loaded, Settings, load
 from ..sinks.base import sink_class, sink_names
-from ..sinks.files import shown
+from ..sinks.files import identity, shown
 from ..sources.base import Source
 from ..sources.choose import choose_libraries, choose_users
 from ..sources.database import DatabaseSource
 
 __all__ = [
     "announce",
-    "check_nothing_is_overwritten",
+    "check_not_read",
     "check_report_path",
     "corrections",
+    "files_read",
     "judge_rejected",
     "open_databases",
     "selection",
@@ -160,39 +161,45 @@ def _named_place(place: str, names: Sequence[str]) -> tuple[str, Path]:
     return names[0], Path(place).expanduser()
 
 
-def check_nothing_is_overwritten(
-    settings: Settings, outputs: Sequence[tuple[str, Path | None]]
-) -> None:
-    """Refuse to write over what is read, or twice to the same file.
-
-    Raises:
-        ConfigurationError: an output is the database, a file beside it, or another file of the run.
-    """
+def files_read(settings: Settings) -> Mapping[object, str]:
+    """What a run reads, by file identity: nothing of it may be written over."""
     read: dict[object, str] = {}
     for database in settings.database:
         for suffix in ("", "-wal", "-shm", "-journal"):
-            _note(read, database.with_name(database.name + suffix), "Tautulli's database")
+            side = _beside(database, suffix)
+            read[identity(side)] = "Tautulli's database"
     for option, path in (
         ("--config-ini", settings.config_ini),
         ("--ids", settings.ids),
-        ("--merge-with", settings.merge_with),
     ):
-        _note(read, path, f"the file of {option}")
-    for option, path in outputs:
-        if path is None or path == Path("-") or not _may_be_a_file(path):
-            continue
-        found = read.get(_identity(path))
-        if found:
-            raise ConfigurationError(
-                f"{option} {shown(path)} is {found}, and would be overwritten.",
-                hint="Name another file.",
-            )
-        read[_identity(path)] = f"what {option} is to write as well"
+        if path is not None and path != Path("-"):
+            read[identity(path)] = f"the file of {option}"
+    return read
 
 
-def _note(read: dict[object, str], path: Path | None, what: str) -> None:
-    if path is not None and path != Path("-"):
-        read[_identity(path)] = what
+def check_not_read(settings: Settings, option: str, path: Path | None) -> None:
+    """Refuse to write over what is read.
+
+    Raises:
+        ConfigurationError: the path is the database, a file beside it, or another input.
+    """
+    if path is None or path == Path("-") or not _may_be_a_file(path):
+        return
+    read = dict(files_read(settings))
+    if settings.merge_with is not None:  # a tracker may be merged with itself; a report not
+        read[identity(settings.merge_with)] = "the file of --merge-with"
+    found = read.get(identity(path))
+    if found:
+        raise ConfigurationError(
+            f"{option} {shown(path)} is {found}, and would be overwritten.",
+            hint="Name another file.",
+        )
+
+
+def _beside(database: Path, suffix: str) -> Path:
+    """A file beside the database itself, not beside a link to it."""
+    real = Path(os.path.realpath(database))
+    return real.with_name(real.name + suffix)
 
 
 def _may_be_a_file(path: Path) -> bool:
@@ -201,14 +208,6 @@ def _may_be_a_file(path: Path) -> bool:
         return path.is_file() or not path.exists()
     except OSError:
         return True
-
-
-def _identity(path: Path) -> object:
-    try:
-        info = path.stat()
-    except OSError:
-        return path.absolute()
-    return info.st_dev, info.st_ino
 
 
 def writes_to_stdout(name: str, out: Path | None) -> bool:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
+from typing import TypeAlias
 
 from msgspec import Struct
 
@@ -27,6 +28,8 @@ from .namesakes import is_one, may_be_one
 from .works import Known, Work, films, folded, settle_keys, shows
 
 __all__ = ["Identified", "identify", "origin_in"]
+
+_Conflicts: TypeAlias = list[tuple[Work, Conflict]]
 
 _GUID_IDS: dict[Kind, Callable[[str | None], dict[str, str]]] = {
     "movie": movie_ids,
@@ -55,19 +58,16 @@ def identify(
         (movies if sighting.newest.media_type == "movie" else episodes).append(sighting)
     works = [*films(movies), *shows(episodes)]
     settle_keys(works)
-    conflicts: list[Conflict] = []
+    conflicts: _Conflicts = []
     for work in works:
         _ask_guids(work, conflicts)
     _ask_lookups(works, lookups, conflicts)
     unused = apply(corrections, works)
     # Where a person has had the last word, nothing is in doubt any more.
-    settled = {(work.kind, work.title) for work in works if _is_corrected(work)}
-    conflicts = [
-        conflict for conflict in conflicts if (conflict.kind, conflict.title) not in settled
-    ]
+    conflicts = [pair for pair in conflicts if not _is_corrected(pair[0])]
     _share_by_id(works, conflicts)
     _share_by_title(works)
-    return Identified(works, conflicts, unused)
+    return Identified(works, [conflict for _, conflict in conflicts], unused)
 
 
 def origin_in(work: Work, namespace: str, play: Play) -> Origin:
@@ -85,13 +85,13 @@ def _is_corrected(work: Work) -> bool:
     return any(known.origin is Origin.CORRECTIONS for known in work.ids.values())
 
 
-def _ask_guids(work: Work, conflicts: list[Conflict]) -> None:
+def _ask_guids(work: Work, conflicts: _Conflicts) -> None:
     ids_of = _GUID_IDS[work.kind]
     for sighting in work.sightings:
         play = sighting.newest
         found = ids_of(play.guid)
         against = [ns for ns, value in found.items() if _contradicts(work, ns, value)]
-        conflicts += [_conflict(work, ns, found[ns], play.id) for ns in against]
+        conflicts += [(work, _conflict(work, ns, found[ns], play.id)) for ns in against]
         if against:
             return
         for namespace, value in found.items():
@@ -99,9 +99,7 @@ def _ask_guids(work: Work, conflicts: list[Conflict]) -> None:
                 work.ids[namespace] = Known(value, Origin.GUID, sighting.when, play.id)
 
 
-def _ask_lookups(
-    works: Sequence[Work], lookups: Sequence[Lookup], conflicts: list[Conflict]
-) -> None:
+def _ask_lookups(works: Sequence[Work], lookups: Sequence[Lookup], conflicts: _Conflicts) -> None:
     by_key: defaultdict[tuple[Kind, int], list[Work]] = defaultdict(list)
     for work in works if lookups else ():
         for rating_key in work.rating_keys:
@@ -113,7 +111,7 @@ def _ask_lookups(
                 continue
             against = [ns for ns, value in lookup.ids if _contradicts(work, ns, value)]
             values = dict(lookup.ids)
-            conflicts += [_conflict(work, ns, values[ns], 0) for ns in against]
+            conflicts += [(work, _conflict(work, ns, values[ns], 0)) for ns in against]
             if against:
                 continue
             for namespace, value in lookup.ids:
@@ -138,7 +136,7 @@ def _is_about(lookup: Lookup, work: Work, *, sole: bool) -> bool:
     return folded(work.title) in map(folded, lookup.titles)
 
 
-def _share_by_id(works: Sequence[Work], conflicts: list[Conflict]) -> None:
+def _share_by_id(works: Sequence[Work], conflicts: _Conflicts) -> None:
     """Works with an external id in common are the same thing: they share all they know."""
     holders: defaultdict[tuple[Kind, str, str], list[Work]] = defaultdict(list)
     for work in works:
@@ -179,7 +177,7 @@ def _component(work: Work, holders: dict[tuple[Kind, str, str], list[Work]]) -> 
     return list(found.values())
 
 
-def _share_among_contradicting(works: Sequence[Work], conflicts: list[Conflict]) -> None:
+def _share_among_contradicting(works: Sequence[Work], conflicts: _Conflicts) -> None:
     """Some of what these works say cannot be true: then only direct neighbours are believed.
 
     The newest neighbour that shares an id overrules an older work; nothing travels on from
@@ -194,16 +192,12 @@ def _share_among_contradicting(works: Sequence[Work], conflicts: list[Conflict])
                 continue
             for namespace, known in theirs.items():
                 if namespace in mine and mine[namespace].value != known.value:
-                    conflicts.append(
-                        Conflict(
-                            work.kind,
-                            work.title,
-                            namespace,
-                            known.value,
-                            mine[namespace].value,
-                            (known.play_id, mine[namespace].play_id),
-                        )
+                    told = (known.play_id, mine[namespace].play_id)
+                    dropped = mine[namespace].value
+                    conflict = Conflict(
+                        work.kind, work.title, namespace, known.value, dropped, told
                     )
+                    conflicts.append((work, conflict))
             work.ids = {**mine, **theirs}
             break
         for older in works[place + 1 :]:

@@ -18,6 +18,7 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from itertools import combinations
 from typing import Final, TextIO
 
 from msgspec import Struct
@@ -25,6 +26,7 @@ from msgspec import Struct
 from ..errors import ConfigurationError
 from ..guids import clean_id
 from ..models import EXTERNAL, Kind, Origin
+from .namesakes import may_be_one
 from .works import Known, Work, folded
 
 __all__ = ["COLUMNS", "Correction", "apply", "parse", "write_missing"]
@@ -136,7 +138,8 @@ def apply(corrections: Sequence[Correction], works: Iterable[Work]) -> Sequence[
 def _check_is_one(correction: Correction, works: Sequence[Work]) -> None:
     """Two shows of one name are two shows; a line that names both would make them one."""
     known = {tuple(sorted((ns, k.value) for ns, k in work.ids.items())) for work in works}
-    if len(works) > 1 and (len(known) > 1):
+    apart = any(not may_be_one(one, other) for one, other in combinations(works, 2))
+    if len(works) > 1 and (len(known) > 1 or apart):
         keys = ", ".join(str(work.own_keys[0]) for work in works if work.own_keys)
         raise ConfigurationError(
             f"The correction in line {correction.line} fits {len(works)} shows called "

@@ -90,6 +90,11 @@ class Sink(ABC):
             TautulliImportError: the target cannot be what it has to be.
         """
 
+    def writes(self) -> Sequence[Path]:
+        """The files that it is going to write, as far as that is known beforehand."""
+        out = self.options.out
+        return [] if out is None or out == Path("-") else [out]
+
     @abstractmethod
     def write(self, records: Sequence[Record]) -> None:
         """Take records. Nothing has to be durable yet."""

@@ -123,8 +123,9 @@ def merge(existing: Mapping[str, Entry], records: Iterable[Record]) -> Merged:
         twins = [key for key in others.twins_of(record) if key != standing and key in entries]
         there = existing[standing] if standing else None
         if there is None:
+            # The other key came of ids that are superseded: only what is no id is kept.
             same = [key for key in twins if existing[key].watched_at == when]
-            value = _overlaid(existing[same[0]].value, msgspec.json.decode(raw)) if same else {}
+            value = {**existing[same[0]].value, **msgspec.json.decode(raw)} if same else {}
             entries[record.key] = Entry(_encode(value) if same else raw, when, value)
         elif there.watched_at == when:
             value = _overlaid(there.value, msgspec.json.decode(raw))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,6 +56,10 @@ class EditorSink(SnapshotSink):
             return out
         stem = out.name.removesuffix("history.json")
         return out.with_name(f"{stem or ''}{self.options.user}{_SUFFIX}")
+
+    def writes(self) -> Sequence[Path]:
+        """The dataset; nothing for standard output."""
+        return [] if self.path == Path("-") else [self.path]
 
     def check(self) -> None:
         """Look at the name, and at what would be replaced.
@@ -134,7 +138,7 @@ class EditorSink(SnapshotSink):
             SinkError: some of them are not ours, or are in no dataset at all.
         """
         path = self.path
-        rows = _rows_of(path) if path.exists() and not path.is_fifo() else {}
+        rows = _rows_of(path) if path.is_file() or path.is_dir() else {}
         kept = self._rows() if self.options.merge_with else {}
         foreign = [
             key

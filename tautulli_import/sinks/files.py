@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import SinkError
 
-__all__ = ["read_bytes", "shown", "write_whole"]
+__all__ = ["identity", "read_bytes", "shown", "write_whole"]
 
 _DIRECTORY_MODE = 0o755
 _MODE = 0o644  # CrossWatch counts a file that it cannot read as empty, and overwrites it
@@ -46,6 +46,15 @@ def write_whole(
             f"{shown(path)} could not be written: {error.strerror or error}.",
             hint=f"What stood there is unchanged. Make room, or name another place with {option}.",
         ) from error
+
+
+def identity(path: Path) -> object:
+    """The same of two paths exactly if they are one file, there already or not."""
+    try:
+        info = path.stat()
+    except OSError:
+        return os.path.realpath(path)
+    return info.st_dev, info.st_ino
 
 
 def shown(path: Path) -> str:

@@ -39,6 +39,10 @@ class JsonlSink(SnapshotSink):
             return None
         return out.with_name(f"{out.stem}-{user}{out.suffix}") if user else out
 
+    def writes(self) -> Sequence[Path]:
+        """The file; none for standard output."""
+        return [self.path] if self.path else []
+
     def check(self) -> None:
         """Refuse to replace what is not of this kind.
 
@@ -64,7 +68,7 @@ class JsonlSink(SnapshotSink):
         if path is None:
             self.options.stdout.writelines(lines(self.records))
             self.options.stdout.flush()
-        elif self._before() != b"".join(lines(self.records)):
+        elif (self._before() or b"") != b"".join(lines(self.records)):
             write_whole(path, lines(self.records))
             receipt = msgspec.structs.replace(receipt, written=[shown(path)])
         return receipt
@@ -76,7 +80,7 @@ class JsonlSink(SnapshotSink):
         if path is None:
             return Receipt("standard output", new=count, total=count)
         self.check()
-        same = self._before() == b"".join(lines(self.records))
+        same = (self._before() or b"") == b"".join(lines(self.records))
         return Receipt(
             shown(path), new=0 if same else count, unchanged=count if same else 0, total=count
         )

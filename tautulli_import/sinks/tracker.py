@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -37,6 +37,10 @@ class TrackerSink(SnapshotSink):
             )
         root = options.out or _DEFAULT
         return root / options.user if options.user else root
+
+    def writes(self) -> Sequence[Path]:
+        """The history; the snapshot's name is new every time."""
+        return [self.root / "history.json"]
 
     def check(self) -> None:
         """Read what is there, so that what cannot be merged is known before the work.

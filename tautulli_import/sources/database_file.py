@@ -122,18 +122,25 @@ class DatabaseFile:
         """Number of plays and the newest name in the history, by user id."""
         if "user_id" not in self._columns:
             return {}
-        name = "user" if "user" in self._columns else "''"
-        # Of the other columns SQLite takes the row that has the maximum.
-        query = (
-            f"SELECT user_id, count(*), max(id), {name} FROM session_history"  # noqa: S608 - our own names
-            " WHERE typeof(user_id) = 'integer' GROUP BY user_id"
-        )
+        # Counted from the index alone; one row a user is then looked up for its name.
+        counts = "SELECT user_id, count(*) FROM session_history GROUP BY user_id"
         try:
-            rows = self._ask(lambda db: self._decoded(db, query))
+            found = self._ask(lambda db: self._decoded(db, counts))
+            return {
+                number: (count, self._newest_name(number))
+                for number, count in found
+                if isinstance(number, int)
+            }
         except DamagedPageError:
             users, _ = self._counted_around_damage
             return users
-        return {row[0]: (row[1], (text(row[3]) or "").strip()) for row in rows}
+
+    def _newest_name(self, user_id: int) -> str:
+        if "user" not in self._columns:
+            return ""
+        query = "SELECT user FROM session_history WHERE user_id = ? ORDER BY id DESC LIMIT 1"
+        rows = self._ask(lambda db: self._decoded(db, query, (user_id,)))
+        return (text(rows[0][0]) or "").strip() if rows else ""
 
     def sections_of_plays(self) -> Mapping[int, int]:
         """Number of plays by section id."""
