@@ -15,7 +15,7 @@ from typing import TypeAlias
 from .models import Play, Reason, Record
 from .selection import LAST_MOMENT, Judge, WatchedAt, moment
 
-__all__ = ["NOBODY", "History", "Partition", "Sighting", "newest_per_key", "owner"]
+__all__ = ["NOBODY", "History", "Newest", "Partition", "Sighting", "newest_per_key", "owner"]
 
 Partition: TypeAlias = tuple[int | None, tuple[int | None, int] | None]
 """Plays that may be merged: of one user (with ``--each-user``), of one viewing (a user's group
@@ -24,36 +24,44 @@ of rows, where every viewing is kept)."""
 NOBODY = -1
 """Whose the plays are that name no user."""
 
+Newest: TypeAlias = tuple[int, int]
+"""When a play took place (epoch seconds, UTC) and its row id: compared, the newer is greater."""
+
 _ALL: Partition = (None, None)
+_NONE: Newest = (-1, -1)
 
 
 class Sighting:
-    """All plays of one film or episode under exactly the same GUID, keys and titles.
+    """All plays of one film or episode under exactly the same GUID, keys, titles and year.
 
-    Strictly a tally: ``newest`` is the newest play of anybody, watched or not, because any
-    play tells what the thing is. Of the plays that go on, ``best`` is the newest when all
-    are merged, and ``survivors`` has the newest of each partition when they are not.
-    ``accepted`` counts all that go on.
+    Strictly a tally: ``play`` is one of them and speaks for all, since all that an item takes
+    from a play is the same in each. ``when`` and ``newest_id`` are those of the newest play of
+    anybody, watched or not, because any play tells what the thing is. Of the plays that go on
+    (``accepted`` counts them), ``best`` is the newest when all are merged, and ``survivors``
+    has the newest of each partition when they are not: time and row id.
+
+    No play is exchanged for a newer one: what is kept stays where it is, and the memory of
+    the next ten thousand plays is that of the last.
     """
 
-    __slots__ = ("accepted", "best", "best_when", "newest", "survivors", "when")
+    __slots__ = ("accepted", "best", "newest_id", "play", "survivors", "when")
 
     def __init__(self, play: Play, when: int) -> None:
-        self.newest = play
+        self.play = play
         self.when = when
-        self.best: Play | None = None
-        self.best_when = 0
-        self.survivors: dict[Partition, Play] | None = None
+        self.newest_id = play.id
+        self.best = _NONE
+        self.survivors: dict[Partition, Newest] | None = None
         self.accepted = 0
 
     @property
-    def order(self) -> tuple[int, int]:
+    def order(self) -> Newest:
         """Newest wins: by time, then by row id."""
-        return self.when, self.newest.id
+        return self.when, self.newest_id
 
-    def going_on(self) -> Iterable[tuple[Partition, Play]]:
+    def going_on(self) -> Iterable[tuple[Partition, Newest]]:
         """The plays that will be imported, and which of them may be merged with which."""
-        if self.best is not None:
+        if self.best is not _NONE:
             yield _ALL, self.best
         if self.survivors is not None:
             yield from self.survivors.items()
@@ -108,29 +116,21 @@ class History:
             sighting = find(key)
             if sighting is None:
                 sightings[key] = sighting = Sighting(play, when)
-            elif when > sighting.when or (when == sighting.when and play.id > sighting.newest.id):
-                sighting.newest = play
+            elif when > sighting.when or (when == sighting.when and play.id > sighting.newest_id):
                 sighting.when = when
+                sighting.newest_id = play.id
             if reason is not None:
                 verdicts.append(reason)
                 if reason.rejects:
                     rejected.append((play, reason))
                 continue
             accepted += 1
-            if started_counts:
-                when = moment(play, "started")
             sighting.accepted += 1
+            newest = (moment(play, "started") if started_counts else when, play.id)
             if partitioned:
-                self._keep(sighting, play, when)
-                continue
-            best = sighting.best
-            if (
-                best is None
-                or when > sighting.best_when
-                or (when == sighting.best_when and play.id > best.id)
-            ):
-                sighting.best = play
-                sighting.best_when = when
+                self._keep(sighting, play, newest)
+            elif newest > sighting.best:
+                sighting.best = newest
         self.verdicts.update(verdicts)
         if not self._each_user:
             self.accepted[None] += accepted
@@ -146,16 +146,13 @@ class History:
             if sighting is not None and id(sighting) in chosen:
                 yield play, sighting
 
-    def _keep(self, sighting: Sighting, play: Play, when: int) -> None:
+    def _keep(self, sighting: Sighting, play: Play, newest: Newest) -> None:
         """Remember the newest play of each partition."""
         partition = self._partition(play)
-        survivors = sighting.survivors
-        if survivors is None:
-            sighting.survivors = {partition: play}
-            return
-        other = survivors.get(partition)
-        if other is None or (when, play.id) > (moment(other, self._watched_at), other.id):
-            survivors[partition] = play
+        if sighting.survivors is None:
+            sighting.survivors = {}
+        if newest > sighting.survivors.get(partition, _NONE):
+            sighting.survivors[partition] = newest
 
     def _partition(self, play: Play) -> Partition:
         user = None
@@ -171,16 +168,18 @@ class History:
 
 
 def _identity(play: Play) -> tuple[object, ...]:
-    """Everything that tells one thing from another; alike of all plays of one sighting."""
+    """Everything that tells one thing from another, and that an item takes from a play."""
     if play.media_type == "movie":
         return play.guid, play.rating_key, play.title, play.year
     return (
         play.guid,
         play.rating_key,
+        play.title,
         play.season,
         play.episode,
         play.grandparent_rating_key,
         play.grandparent_title,
+        play.year,
     )
 
 

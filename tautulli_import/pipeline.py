@@ -13,7 +13,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from .dedup import History, Partition, Sighting, newest_per_key, owner
+from .dedup import History, Newest, Partition, Sighting, newest_per_key, owner
 from .enrichment.chain import Identified, identify, origin_in
 from .enrichment.corrections import Correction
 from .enrichment.works import Work
@@ -21,7 +21,7 @@ from .errors import SinkError, TautulliImportError
 from .keys import episode_key, event_key, movie_key
 from .mapper import item
 from .models import Play, Reason, Record, Rejected
-from .selection import Judge, Selection, moment
+from .selection import Judge, Selection
 from .sinks.base import Receipt, Sink
 from .sources.base import Source
 
@@ -45,17 +45,13 @@ class Survivor(Struct, frozen=True, gc=False):
     """A play that will be imported, and the film or show it belongs to."""
 
     play: Play
+    """One that speaks for it: of the same thing, not of the same time."""
     work: Work
     partition: Partition
     base: str
     """Its canonical key."""
-    epoch: int
-    """When it counts as watched: seconds, UTC."""
-
-    @property
-    def order(self) -> tuple[int, int]:
-        """Newest wins: by time, then by row id."""
-        return self.epoch, self.play.id
+    newest: Newest
+    """When it counts as watched (seconds, UTC), and its row id."""
 
 
 class Reading(Struct, frozen=True):
@@ -130,7 +126,7 @@ def read(
             observer.advanced(rows)
     verdicts.update(history.verdicts)
     identified = identify(history.sightings, source.lookups(), corrections)
-    survivors, homeless = _survivors(identified, selection, history.sightings)
+    survivors, homeless = _survivors(identified, history.sightings)
     accepted = Counter(history.accepted)
     if homeless:
         # Few histories have any, and only here each play of them has to be known one by one.
@@ -181,7 +177,7 @@ def records_of(
         # get reused, and Tautulli groups by them (its issues 2767, 2768).
         key = (survivor.base, survivor.partition if every_viewing else (user_id, None))
         other = newest.get(key)
-        if other is None or survivor.order > other.order:
+        if other is None or survivor.newest > other.newest:
             newest[key] = survivor
     return newest_per_key(_record(s, every_viewing, user) for s in newest.values())
 
@@ -223,7 +219,7 @@ def deliver(
 
 
 def _survivors(
-    identified: Identified, selection: Selection, sightings: Iterable[Sighting]
+    identified: Identified, sightings: Iterable[Sighting]
 ) -> tuple[list[Survivor], list[tuple[Sighting, Reason]]]:
     """The plays to import with their canonical keys, and the sightings that can have none."""
     survivors: list[Survivor] = []
@@ -234,14 +230,13 @@ def _survivors(
             known.add(id(sighting))
             if not sighting.accepted:
                 continue
-            base = _base_key(work, sighting.newest)
+            base = _base_key(work, sighting.play)
             if base is None:
                 reason = Reason.REUSED_NUMBER if work.rating_keys else Reason.NO_SHOW
                 homeless.append((sighting, reason))
                 continue
-            for partition, play in sighting.going_on():
-                epoch = moment(play, selection.watched_at)
-                survivors.append(Survivor(play, work, partition, base, epoch))
+            for partition, newest in sighting.going_on():
+                survivors.append(Survivor(sighting.play, work, partition, base, newest))
     homeless += [
         (sighting, Reason.NO_SHOW)
         for sighting in sightings
@@ -261,11 +256,12 @@ def _base_key(work: Work, play: Play) -> str | None:
 
 def _record(survivor: Survivor, every_viewing: bool, user: str | None) -> Record:
     play, work = survivor.play, survivor.work
+    epoch, play_id = survivor.newest
     return Record(
-        key=event_key(survivor.base, survivor.epoch) if every_viewing else survivor.base,
-        item=item(play, work.ids_with_plex(), work.title, survivor.epoch),
-        epoch=survivor.epoch,
-        play_id=play.id,
+        key=event_key(survivor.base, epoch) if every_viewing else survivor.base,
+        item=item(play, work.ids_with_plex(), work.title, epoch),
+        epoch=epoch,
+        play_id=play_id,
         origins=tuple((namespace, origin_in(work, namespace, play)) for namespace in work.ids),
         user=user,
     )

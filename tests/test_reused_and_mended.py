@@ -149,7 +149,7 @@ def works_of(path: Path) -> set[frozenset[int]]:
     with closing(DatabaseSource([path])) as source:
         reading = read(source, Selection(include_partial=True))
     return {
-        frozenset(sighting.newest.id for sighting in work.sightings)
+        frozenset(sighting.newest_id for sighting in work.sightings)
         for work in reading.identified.works
     }
 

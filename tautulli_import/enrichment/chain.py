@@ -55,7 +55,7 @@ def identify(
     movies: list[Sighting] = []
     episodes: list[Sighting] = []
     for sighting in sightings:
-        (movies if sighting.newest.media_type == "movie" else episodes).append(sighting)
+        (movies if sighting.play.media_type == "movie" else episodes).append(sighting)
     works = [*films(movies), *shows(episodes)]
     settle_keys(works)
     conflicts: _Conflicts = []
@@ -88,15 +88,15 @@ def _is_corrected(work: Work) -> bool:
 def _ask_guids(work: Work, conflicts: _Conflicts) -> None:
     ids_of = _GUID_IDS[work.kind]
     for sighting in work.sightings:
-        play = sighting.newest
+        play = sighting.play
         found = ids_of(play.guid)
         against = [ns for ns, value in found.items() if _contradicts(work, ns, value)]
-        conflicts += [(work, _conflict(work, ns, found[ns], play.id)) for ns in against]
+        conflicts += [(work, _conflict(work, ns, found[ns], sighting.newest_id)) for ns in against]
         if against:
             return
         for namespace, value in found.items():
             if namespace not in work.ids:
-                work.ids[namespace] = Known(value, Origin.GUID, sighting.when, play.id)
+                work.ids[namespace] = Known(value, Origin.GUID, sighting.when, sighting.newest_id)
 
 
 def _ask_lookups(works: Sequence[Work], lookups: Sequence[Lookup], conflicts: _Conflicts) -> None:
@@ -118,7 +118,7 @@ def _ask_lookups(works: Sequence[Work], lookups: Sequence[Lookup], conflicts: _C
                 if namespace not in work.ids:
                     newest = work.newest
                     work.ids[namespace] = Known(
-                        value, Origin.LOOKUP_TABLES, newest.when, newest.newest.id
+                        value, Origin.LOOKUP_TABLES, newest.when, newest.newest_id
                     )
 
 

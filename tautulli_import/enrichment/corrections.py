@@ -127,7 +127,7 @@ def apply(corrections: Sequence[Correction], works: Iterable[Work]) -> Sequence[
                     )
                 first = correction
                 unused.discard(number)
-                play_id = work.newest.newest.id
+                play_id = work.newest.newest_id
                 work.ids = {
                     namespace: Known(value, Origin.CORRECTIONS, _FOREVER, play_id)
                     for namespace, value in correction.ids.items()

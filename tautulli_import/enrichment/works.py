@@ -66,8 +66,8 @@ class Work:
 
     @property
     def plays(self) -> Iterable[Play]:
-        """The newest play of each sighting, newest first."""
-        return (sighting.newest for sighting in self.sightings)
+        """A play of each sighting, those of the newest sighting first."""
+        return (sighting.play for sighting in self.sightings)
 
     @property
     def year(self) -> int | None:
@@ -123,7 +123,7 @@ def settle_keys(works: Iterable[Work]) -> None:
     owners: dict[tuple[Kind, int], tuple[tuple[int, int], Work]] = {}
     for work in works:
         for sighting in work.sightings:
-            play = sighting.newest
+            play = sighting.play
             key = play.rating_key if work.kind == "movie" else play.grandparent_rating_key
             if not key:
                 continue
@@ -139,7 +139,7 @@ def films(sightings: Iterable[Sighting]) -> list[Work]:
     numbered = list(enumerate(sightings))
     by_title: defaultdict[Hashable, list[int]] = defaultdict(list)
     for number, sighting in numbered:
-        play = sighting.newest
+        play = sighting.play
         groups.add(number)
         title = folded(play.title)
         if play.rating_key and title:
@@ -151,7 +151,7 @@ def films(sightings: Iterable[Sighting]) -> list[Work]:
     by_guid: dict[str, int] = {}
     for numbers in list(groups.all()):
         newest = sorted(numbers, key=lambda n: numbered[n][1].order, reverse=True)
-        guids = (plex_guid(numbered[n][1].newest.guid, "movie") for n in newest)
+        guids = (plex_guid(numbered[n][1].play.guid, "movie") for n in newest)
         if guid := next(filter(None, guids), None):
             groups.join(numbers[0], by_guid.setdefault(guid.lower(), numbers[0]))
     return [Work("movie", [numbered[n][1] for n in members]) for members in groups.all()]
@@ -165,13 +165,13 @@ def _join_by_year(
     A sighting without a year goes with the newest one that has a year.
     """
     dated = sorted(
-        (n for n in numbers if numbered[n][1].newest.year),
-        key=lambda n: numbered[n][1].newest.year or 0,
+        (n for n in numbers if numbered[n][1].play.year),
+        key=lambda n: numbered[n][1].play.year or 0,
     )
     for one, other in pairwise(dated):
-        if (numbered[other][1].newest.year or 0) - (numbered[one][1].newest.year or 0) <= 1:
+        if (numbered[other][1].play.year or 0) - (numbered[one][1].play.year or 0) <= 1:
             groups.join(one, other)
-    undated = [n for n in numbers if not numbered[n][1].newest.year]
+    undated = [n for n in numbers if not numbered[n][1].play.year]
     anchor = max(dated, key=lambda n: numbered[n][1].when, default=None)
     for n in undated:
         groups.join(n, undated[0] if anchor is None else anchor)
@@ -186,7 +186,7 @@ def shows(sightings: Iterable[Sighting]) -> list[Work]:
     titles_of_key: defaultdict[int, set[str]] = defaultdict(set)
     nameless: list[Sighting] = []
     for sighting in sightings:
-        play = sighting.newest
+        play = sighting.play
         title = folded(play.grandparent_title)
         key = play.grandparent_rating_key or 0
         if title and (key or not show_ids(play.guid)):
@@ -195,7 +195,7 @@ def shows(sightings: Iterable[Sighting]) -> list[Work]:
         else:
             nameless.append(sighting)
     for sighting in nameless:
-        node = _node_of_nameless(sighting.newest, titles_of_key)
+        node = _node_of_nameless(sighting.play, titles_of_key)
         if node is not None:
             members[node].append(sighting)
     groups: _Groups[Hashable] = _Groups()
@@ -203,7 +203,7 @@ def shows(sightings: Iterable[Sighting]) -> list[Work]:
     for node, inside in members.items():
         groups.add(node)
         for sighting in inside:
-            play = sighting.newest
+            play = sighting.play
             key = play.grandparent_rating_key or 0
             renamed = len(titles_of_key[key]) > 1
             if renamed and key and play.rating_key and play.year and tells(play.title):
@@ -252,7 +252,7 @@ def _join_by_episode_guids(
 def _newest_guids(sightings: Iterable[Sighting]) -> dict[Hashable, str]:
     newest: dict[Hashable, tuple[tuple[int, int], str]] = {}
     for sighting in sightings:
-        play = sighting.newest
+        play = sighting.play
         guid = plex_guid(play.guid, "episode")
         number = (play.season, play.episode)
         if guid and (number not in newest or newest[number][0] < sighting.order):
