@@ -35,6 +35,7 @@ __all__ = ["Screen", "harmless"]
 
 _SHOWN: Final = 20
 _BAR: Final = 30
+_SHOWN_EVERY: Final = 5_000
 _UNCUT: Final = 1_000_000
 # Bidirectional overrides and isolates reorder the rest of the line.
 _REORDERS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
@@ -228,16 +229,19 @@ class Bar:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._task: TaskID | None = None
+        self._waiting = 0
 
     def reading(self, total: int) -> None:
         """Reading begins."""
         self._task = self._progress.add_task("Reading plays", total=total, rate="")
 
     def advanced(self, rows: int) -> None:
-        """More rows were read."""
-        if self._task is None:
+        """More rows were read; shown now and then, for a page is only a few hundred."""
+        self._waiting += rows
+        if self._task is None or self._waiting < _SHOWN_EVERY:
             return
-        self._progress.advance(self._task, rows)
+        self._progress.advance(self._task, self._waiting)
+        self._waiting = 0
         speed = self._progress.tasks[0].speed
         if speed:
             self._progress.update(self._task, rate=f"{speed:,.0f} plays/s")

@@ -5,10 +5,12 @@ Between the command line, which knows words, and the pipeline, which knows plays
 
 from __future__ import annotations
 
+import gc
 import re
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -85,6 +87,23 @@ class _Planned(Struct, frozen=True):
     records: Sequence[Record]
 
 
+@contextmanager
+def _no_cycle_collector() -> Iterator[None]:
+    """No search for reference cycles meanwhile: a run makes none.
+
+    The collector would walk over everything that was kept so far again and again, whenever
+    enough new tuples have come in.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@_no_cycle_collector()
 def run(
     source: Source, job: Job, *, stdout: BinaryIO, now: int, observer: Observer | None = None
 ) -> Outcome:

@@ -5,10 +5,8 @@ Nothing here prints or decides what an option means; an observer is told how far
 
 from __future__ import annotations
 
-import gc
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -67,23 +65,6 @@ class Reading(Struct, frozen=True):
     identified: Identified
 
 
-@contextmanager
-def _no_cycle_collector() -> Iterator[None]:
-    """No search for reference cycles meanwhile: reading makes none.
-
-    Ten thousand new tuples a page would otherwise have the collector walk over everything
-    that was kept so far, again and again: a fifth of the time of a million plays.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-@_no_cycle_collector()
 def read(
     source: Source,
     selection: Selection,

@@ -111,7 +111,7 @@ class Settings(BaseSettings):
     watched_at: Literal["stopped", "started"] = "stopped"
     ids: _File = None
     merge_with: _File = None
-    batch_size: Annotated[int, Field(ge=1, le=10_000)] = 10_000
+    batch_size: Annotated[int, Field(ge=1, le=10_000)] = 200
     strict: bool = False
     report: _File = None
     quiet: bool = False

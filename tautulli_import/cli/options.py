@@ -232,7 +232,7 @@ BatchSize: TypeAlias = Annotated[
     typer.Option(
         "--batch-size",
         metavar="N",
-        help="Rows read at a time, 1 to 10000; 10000 unless given.",
+        help="Rows read at a time, 1 to 10000; 200 unless given.",
         rich_help_panel=_RUN,
     ),
 ]

@@ -25,7 +25,10 @@ from .database_file import DatabaseFile, Identity, Named, Page
 
 __all__ = ["DatabaseSource"]
 
-_PAGE: Final = 10_000
+# Rows a page: few enough that a page's values are still in the processor's cache when they
+# are judged. Ten thousand took a fifth longer for a million plays (2026-11-20).
+_PAGE: Final = 200
+_WINDOW: Final = 10_000
 
 
 class _Opened(Struct, frozen=True):
@@ -171,9 +174,9 @@ class DatabaseSource:
         newer: list[DatabaseFile] = []
         for one in self._opened:
             twice: Counter[int | None] = Counter()
-            for after in range(one.file.first - 1, one.file.last if newer else 0, self._page):
-                there = _identities(newer, after, after + self._page)
-                for identity, section in one.file.identities(after, after + self._page):
+            for after in range(one.file.first - 1, one.file.last if newer else 0, _WINDOW):
+                there = _identities(newer, after, after + _WINDOW)
+                for identity, section in one.file.identities(after, after + _WINDOW):
                     if identity in there:
                         twice[section if which == -1 else identity[2]] += 1
             yield one.file, twice

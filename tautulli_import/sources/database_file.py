@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
@@ -210,7 +211,8 @@ class DatabaseFile:
 
     def _rows_around_damage(self, after: int, size: int) -> tuple[list[Row], list[Rejected], int]:
         """The next rows one by one: what can be read, what cannot, and how far that goes."""
-        ids = [number for number in self._ids if number > after][:size]
+        begin = bisect_right(self._ids, after)
+        ids = self._ids[begin : begin + size]
         rows: list[Row] = []
         unreadable: list[Rejected] = []
         for number in ids:
@@ -221,12 +223,11 @@ class DatabaseFile:
         return rows, unreadable, ids[-1] if ids else self.last
 
     def _small_pages(self, after: int, upto: int) -> Iterator[list[Row]]:
-        for number in self._ids:
-            if after < number <= upto:
-                try:
-                    yield self._ask(partial(self._rows, after=number - 1, upto=number, size=1))
-                except DamagedPageError:
-                    continue
+        for number in self._ids[bisect_right(self._ids, after) : bisect_right(self._ids, upto)]:
+            try:
+                yield self._ask(partial(self._rows, after=number - 1, upto=number, size=1))
+            except DamagedPageError:
+                continue
 
     @cached_property
     def _ids(self) -> Sequence[int]:
