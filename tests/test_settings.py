@@ -30,7 +30,7 @@ def write_config(text: str) -> Path:
 
 #: name, and in ascending precedence: default, config.toml, .env, environment, flag.
 _CASCADE: list[tuple[str, Any, tuple[str, Any], tuple[str, Any], tuple[str, Any], Any]] = [
-    ("batch_size", 10_000, ("11", 11), ("12", 12), ("13", 13), 14),
+    ("batch_size", 200, ("11", 11), ("12", 12), ("13", 13), 14),
     ("min_percent", None, ("51", 51), ("52", 52), ("0", 0), 54),
     ("dry_run", False, ("true", True), ("false", False), ("1", True), False),
     ("quiet", False, ("true", True), ("0", False), ("yes", True), False),
