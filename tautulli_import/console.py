@@ -247,9 +247,9 @@ class Bar:
             self._progress.update(self._task, rate=f"{speed:,.0f} plays/s")
 
     def writing(self, items: int) -> None:
-        """Everything is read."""
-        if self._task is not None:
-            self._progress.update(self._task, description=f"Writing {items:,} items")
+        """Everything is read: the bar goes before items may come out beside it."""
+        del items
+        self._progress.stop()
 
 
 def _per_year(records: Sequence[Record]) -> Table:

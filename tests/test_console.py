@@ -251,3 +251,14 @@ def test_outside_a_terminal_a_line_is_never_broken_or_cut() -> None:
     assert len(err.getvalue().splitlines()) == 1
     assert err.getvalue().count("word") == 400
     assert "x" * 1500 in out.getvalue()
+
+
+def test_the_progress_bar_is_gone_before_the_first_item_comes_out(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    evil_history(tmp_path / "a.db")
+    _, shown = in_a_terminal("db", "a.db", "--to", "jsonl", cwd=tmp_path, environment=environment)
+    before, _, _ = shown.partition('{"key":')
+    # Nothing stands on the line any more: it was ended, or erased.
+    assert "Reading plays" in before
+    assert re.search(r"(\n|\x1b\[2K)\r?(\x1b\[[0-9?;]*[A-Za-z])*$", before), repr(before[-80:])

@@ -65,7 +65,7 @@ Databases: TypeAlias = Annotated[
     list[Path] | None,
     typer.Argument(
         readable=False,
-        metavar="DATABASE...",
+        metavar="DATABASE",
         help="Tautulli's tautulli.db or its backups; several are merged, - is standard input. "
         "Default: the setting database, or IMPORT_DB_PATH.",
         show_default=False,
@@ -75,7 +75,7 @@ Sources: TypeAlias = Annotated[
     list[Path] | None,
     typer.Argument(
         readable=False,
-        metavar="DATABASE...",
+        metavar="DATABASE",
         help="Tautulli's database, or several backups; - is standard input.",
         show_default=False,
     ),
