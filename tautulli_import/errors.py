@@ -2,7 +2,9 @@
 
     TautulliImportError            exit 1   something unexpected
     ├── ConfigurationError         exit 2   an option, a setting or a file of ours is wrong
-    ├── SourceUnreachableError     exit 3   Tautulli's data is there but cannot be opened
+    ├── SourceUnreachableError     exit 3   Tautulli, or its data, cannot be got at
+    │   └── UnansweredError        exit 3   one question got no usable answer; a smaller may
+    ├── UnauthorisedError          exit 4   the API key, or a proxy's password, is not accepted
     ├── NotFoundError              exit 5   a file, a user or a library that does not exist
     ├── BusyError                  exit 6   somebody else holds it; later it will work
     ├── SourceDamagedError         exit 7   damaged, or not what it claims to be
@@ -31,6 +33,8 @@ __all__ = [
     "SourceDamagedError",
     "SourceUnreachableError",
     "TautulliImportError",
+    "UnansweredError",
+    "UnauthorisedError",
 ]
 
 
@@ -51,9 +55,19 @@ class ConfigurationError(TautulliImportError):
 
 
 class SourceUnreachableError(TautulliImportError):
-    """The source exists but cannot be opened: permissions, a failing disk."""
+    """The source cannot be got at: no connection, permissions, a failing disk."""
 
     exit_code = 3
+
+
+class UnansweredError(SourceUnreachableError):
+    """Tautulli is there, but this question got no usable answer; a smaller one may get it."""
+
+
+class UnauthorisedError(TautulliImportError):
+    """The API key, or the user and password of a proxy in front, is not accepted."""
+
+    exit_code = 4
 
 
 class NotFoundError(TautulliImportError):

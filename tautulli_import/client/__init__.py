@@ -1,0 +1,1 @@
+"""Tautulli's HTTP API: where it is, how it is asked, what its answers mean."""
