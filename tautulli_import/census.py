@@ -12,7 +12,7 @@ from .enrichment.works import Work
 from .guids import guid_kind
 from .mapper import watched_at
 from .models import Conflict, Play, Rejected
-from .pipeline import Observer, Reading, read, records_of
+from .pipeline import Enricher, Observer, Reading, read, records_of
 from .report import Items, Plays, account, alarms_of, count_items
 from .selection import Selection, moment
 from .sources.base import Source
@@ -85,6 +85,7 @@ def take(
     selection: Selection,
     corrections: Sequence[Correction] = (),
     observer: Observer | None = None,
+    enrich: Enricher | None = None,
 ) -> Checked:
     """Read everything, write nothing, tell what is there.
 
@@ -99,6 +100,7 @@ def take(
         keep_rejected=True,
         observer=observer,
         sighted=tally,
+        enrich=enrich,
     )
     records = records_of(reading, every_viewing=False)
     alarms = alarms_of(reading)

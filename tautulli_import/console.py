@@ -229,6 +229,7 @@ class Bar:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._task: TaskID | None = None
+        self._asking: TaskID | None = None
         self._waiting = 0
 
     def reading(self, total: int) -> None:
@@ -245,6 +246,14 @@ class Bar:
         speed = self._progress.tasks[0].speed
         if speed:
             self._progress.update(self._task, rate=f"{speed:,.0f} plays/s")
+
+    def asking(self, done: int, total: int) -> None:
+        """Plex is asked: a bar of its own takes the place of the one before."""
+        if self._asking is None:
+            if self._task is not None:
+                self._progress.update(self._task, visible=False)
+            self._asking = self._progress.add_task("Asking Tautulli for ids", rate="")
+        self._progress.update(self._asking, completed=done, total=total)
 
     def writing(self, items: int) -> None:
         """Everything is read: the bar goes before items may come out beside it."""

@@ -4,6 +4,7 @@
     ├── ConfigurationError         exit 2   an option, a setting or a file of ours is wrong
     ├── SourceUnreachableError     exit 3   Tautulli, or its data, cannot be got at
     │   └── UnansweredError        exit 3   one question got no usable answer; a smaller may
+    │       └── UndeliverableError exit 3   Tautulli itself fails on something that was asked for
     ├── UnauthorisedError          exit 4   the API key, or a proxy's password, is not accepted
     ├── NotFoundError              exit 5   a file, a user or a library that does not exist
     ├── BusyError                  exit 6   somebody else holds it; later it will work
@@ -35,6 +36,7 @@ __all__ = [
     "TautulliImportError",
     "UnansweredError",
     "UnauthorisedError",
+    "UndeliverableError",
 ]
 
 
@@ -62,6 +64,10 @@ class SourceUnreachableError(TautulliImportError):
 
 class UnansweredError(SourceUnreachableError):
     """Tautulli is there, but this question got no usable answer; a smaller one may get it."""
+
+
+class UndeliverableError(UnansweredError):
+    """Tautulli fails on what was asked for, or writes what nobody can read, each time."""
 
 
 class UnauthorisedError(TautulliImportError):

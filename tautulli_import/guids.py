@@ -11,9 +11,20 @@ would be the episode's *own* id, so it says nothing about the show.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["clean_id", "guid_kind", "movie_ids", "plex_guid", "show_ids"]
+from .models import EXTERNAL
+
+__all__ = [
+    "clean_id",
+    "guid_kind",
+    "listed_ids",
+    "movie_ids",
+    "plex_guid",
+    "series_ids",
+    "show_ids",
+]
 
 _PARTS: Final = re.compile(r"\s*([a-z0-9.+_-]+)://([^?#]*)", re.IGNORECASE)
 _AGENT: Final = "com.plexapp.agents."
@@ -89,6 +100,41 @@ def show_ids(guid: str | None) -> dict[str, str]:
             return _id("imdb", series)
         case _:
             return {}
+
+
+def series_ids(guid: str | None) -> dict[str, str]:
+    """External ids of the show that carries this GUID *itself*, as ``get_metadata`` tells it."""
+    agent, path = _split(guid)
+    if "/" in path:  # id/season/episode: the GUID of something smaller
+        return {}
+    match agent:
+        case "agents.thetvdb" | "agents.thetvdbdvdorder" | "tvdb":
+            return _id("tvdb", path)
+        case "agents.themoviedb" | "tmdb":
+            return _id("tmdb", path)
+        case "agents.imdb" | "imdb":
+            return _id("imdb", path)
+        case "agents.xbmcnfotv":
+            return _id("imdb" if _IMDB.match(path) else "tvdb", path)
+        case "agents.hama":
+            return _hama(path)
+        case _:
+            return {}
+
+
+def listed_ids(guids: Iterable[str]) -> dict[str, str]:
+    """The ids in a list of ``imdb://tt…``, ``tmdb://…`` and so on, of whatever it was given for.
+
+    A namespace of which the list has two different ids says nothing.
+    """
+    found: dict[str, str] = {}
+    doubtful: set[str] = set()
+    for guid in guids:
+        scheme, path = _split(guid)
+        for namespace, value in (_id(scheme, path) if scheme in EXTERNAL else {}).items():
+            if found.setdefault(namespace, value) != value:
+                doubtful.add(namespace)
+    return {namespace: value for namespace, value in found.items() if namespace not in doubtful}
 
 
 def guid_kind(guid: str | None) -> str:

@@ -20,7 +20,7 @@ from .dedup import NOBODY
 from .enrichment.corrections import Correction
 from .errors import ConfigurationError, TautulliImportError
 from .models import Record
-from .pipeline import Delivery, Observer, Reading, deliver, read, records_of
+from .pipeline import Delivery, Enricher, Observer, Reading, deliver, read, records_of
 from .report import (
     IdsOf,
     Output,
@@ -65,6 +65,10 @@ class Job(Struct, frozen=True):
     """Files that no sink may write, by identity, and what they are."""
     detailed: bool = False
     """Whether every rejected row is wanted one by one."""
+    enrich: Enricher | None = None
+    """Whom to ask for the ids that cannot be known offline."""
+    asked: Mapping[str, int] = {}
+    """How often Tautulli was asked so far, by command; looked at when the run is through."""
 
 
 class Outcome(Struct, frozen=True):
@@ -126,6 +130,7 @@ def run(
         each_user=job.each_user,
         keep_rejected=job.detailed,
         observer=observer,
+        enrich=job.enrich,
     )
     users = _users(source, reading) if job.each_user else [None]
     names = _file_names([*_with_plays(source), *(user for user in users if user)])
@@ -322,7 +327,7 @@ def _report(
             updated=sum(d.receipt.updated for d in first),
             unchanged=sum(d.receipt.unchanged for d in first),
         ),
-        requests=Requests(),
+        requests=Requests.of(job.asked),
         elapsed_seconds=round(elapsed, 3),
         plays_per_second=round(reading.read / elapsed) if elapsed else 0,
         outputs=[

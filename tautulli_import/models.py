@@ -153,7 +153,7 @@ class Reason(StrEnum):
     DUPLICATE = "duplicate"
     # Rejected: the row was asked for but cannot become an item.
     NO_METADATA = "no_metadata"
-    NO_MEDIA_INFO = "no_media_info"
+    NOT_DELIVERED = "not_delivered"
     UNREADABLE = "unreadable"
     NO_TIME = "no_time"
     NO_SEASON_NUMBER = "no_season_number"
@@ -193,8 +193,8 @@ _SENTENCES = {
     Reason.DATE: "outside the dates asked for",
     Reason.PARTIAL: "not watched to the end",
     Reason.DUPLICATE: "the same play in another of the databases",
-    Reason.NO_METADATA: "Tautulli kept no metadata for the row",
-    Reason.NO_MEDIA_INFO: "Tautulli kept no media info for the row, and does not list it either",
+    Reason.NO_METADATA: "Tautulli kept no metadata or media info for the row: it does not list it",
+    Reason.NOT_DELIVERED: "Tautulli fails when it is asked for the row",
     Reason.UNREADABLE: "the row cannot be read",
     Reason.NO_TIME: "no time that makes sense",
     Reason.NO_SEASON_NUMBER: "an episode without a season number",
@@ -209,7 +209,8 @@ class Rejected(Struct, frozen=True, gc=False):
     """One row that was asked for and cannot be used."""
 
     reason: Reason
-    id: int
+    id: int | None
+    """The row's number; ``None`` where Tautulli does not tell it."""
     detail: str = ""
     source: str = ""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from msgspec import Struct
@@ -14,6 +15,7 @@ from msgspec import Struct
 from .dedup import History, Newest, Partition, Sighting, newest_per_key, owner
 from .enrichment.chain import Identified, identify, origin_in
 from .enrichment.corrections import Correction
+from .enrichment.metadata import Told
 from .enrichment.works import Work
 from .errors import SinkError, TautulliImportError
 from .keys import episode_key, event_key, movie_key
@@ -23,7 +25,7 @@ from .selection import Judge, Selection
 from .sinks.base import Receipt, Sink
 from .sources.base import Source
 
-__all__ = ["Delivery", "Observer", "Reading", "deliver", "read", "records_of"]
+__all__ = ["Delivery", "Enricher", "Observer", "Reading", "deliver", "read", "records_of"]
 
 
 class Observer(Protocol):
@@ -35,8 +37,21 @@ class Observer(Protocol):
     def advanced(self, rows: int) -> None:
         """That many more rows were read."""
 
+    def asking(self, done: int, total: int) -> None:
+        """Plex is asked for ids; so many of all questions are through."""
+
     def writing(self, items: int) -> None:
         """Everything is read and identified; that many items are about to be written."""
+
+
+class Enricher(Protocol):
+    """Somebody who can ask Plex what it knows of films and shows."""
+
+    def ask(self, works: Sequence[Work], asking: Callable[[int, int], None]) -> Told:
+        """Ask for these works by their newest own rating keys; it never fails, it tells less.
+
+        ``asking`` is told how many questions are through, and of how many.
+        """
 
 
 class Survivor(Struct, frozen=True, gc=False):
@@ -75,12 +90,16 @@ def read(
     keep_rejected: bool = False,
     observer: Observer | None = None,
     sighted: Callable[[Sequence[Play]], None] | None = None,
+    enrich: Enricher | None = None,
 ) -> Reading:
-    """Read a source once, whole: judge every play, find out what was played."""
+    """Read a source once, whole: judge every play, find out what was played.
+
+    ``enrich`` is asked for the ids that cannot be known offline.
+    """
     history = History(
         every_viewing=every_viewing, each_user=each_user, watched_at=selection.watched_at
     )
-    rejected: dict[tuple[str, int], Rejected] = {}
+    rejected: dict[tuple[str, int | str], Rejected] = {}
     verdicts: Counter[Reason] = Counter()
     count = 0
     if observer:
@@ -96,17 +115,18 @@ def read(
         verdicts.update(row.reason for row in batch.rejected)
         for row in batch.recovered:
             verdicts[row.reason] -= 1
-            rejected.pop((row.source, row.id), None)
+            rejected.pop(_place(row), None)
         verdicts[Reason.DUPLICATE] += batch.duplicates + len(batch.recovered)
         rows = len(batch.plays) + len(batch.rejected) + batch.duplicates
         count += rows
         if keep_rejected:
             rows_of_batch = (_rejected(play, why, batch.source) for play, why in turned_away)
-            rejected |= {(row.source, row.id): row for row in (*batch.rejected, *rows_of_batch)}
+            rejected |= {_place(row): row for row in (*batch.rejected, *rows_of_batch)}
         if observer:
             observer.advanced(rows)
     verdicts.update(history.verdicts)
-    identified = identify(history.sightings, source.lookups(), corrections)
+    ask = partial(enrich.ask, asking=observer.asking if observer else _unseen) if enrich else None
+    identified = identify(history.sightings, source.lookups(), corrections, ask)
     survivors, homeless = _survivors(identified, history.sightings)
     accepted = Counter(history.accepted)
     if homeless:
@@ -246,6 +266,15 @@ def _record(survivor: Survivor, every_viewing: bool, user: str | None) -> Record
         origins=tuple((namespace, origin_in(work, namespace, play)) for namespace in work.ids),
         user=user,
     )
+
+
+def _place(row: Rejected) -> tuple[str, int | str]:
+    """Which row it is; where Tautulli does not tell its number, the detail does."""
+    return row.source, row.detail if row.id is None else row.id
+
+
+def _unseen(_done: int, _total: int) -> None:
+    """Nobody watches."""
 
 
 def _rejected(play: Play, reason: Reason, source: str = "") -> Rejected:

@@ -80,6 +80,13 @@ class Requests(Struct, frozen=True):
 
     history: int = 0
     metadata: int = 0
+    other: int = 0
+
+    @classmethod
+    def of(cls, asked: Mapping[str, int]) -> Requests:
+        """The numbers, given those of each command."""
+        history, metadata = asked.get("get_history", 0), asked.get("get_metadata", 0)
+        return cls(history, metadata, sum(asked.values()) - history - metadata)
 
 
 class Summary(Struct, frozen=True):
@@ -204,4 +211,4 @@ def alarms_of(reading: Reading) -> Sequence[str]:
     if unused := reading.identified.unused:
         lines = ", ".join(str(correction.line) for correction in unused[:10])
         warnings.append(f"Corrections that fit nothing in the history: line {lines}.")
-    return warnings
+    return [*warnings, *reading.identified.warnings]

@@ -441,7 +441,7 @@ SHAPE: dict[str, Any] = {
             "get_metadata": int,
         },
     },
-    "requests": {"history": int, "metadata": int},
+    "requests": {"history": int, "metadata": int, "other": int},
     "elapsed_seconds": float,
     "plays_per_second": int,
 }
@@ -493,7 +493,7 @@ def test_the_summary_as_json_is_the_contract(cli: Cli, household: Path) -> None:
             "get_metadata": 0,
         },
     }
-    assert told["requests"] == {"history": 0, "metadata": 0}
+    assert told["requests"] == {"history": 0, "metadata": 0, "other": 0}
 
 
 def test_the_second_run_tells_the_same_plays_and_nothing_new(cli: Cli, household: Path) -> None:

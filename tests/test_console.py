@@ -253,6 +253,30 @@ def test_outside_a_terminal_a_line_is_never_broken_or_cut() -> None:
     assert "x" * 1500 in out.getvalue()
 
 
+class Terminal(StringIO):
+    """Something that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        """It says so."""
+        return True
+
+
+def test_asking_has_a_bar_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    err = Terminal()
+    with Screen(err=err, out=StringIO(), color=False).progress() as bar:
+        assert bar is not None
+        bar.reading(100)
+        bar.advanced(100)
+        bar.asking(0, 340)
+        bar.asking(12, 340)
+        bar.writing(5)
+    last = err.getvalue().rpartition("Asking Tautulli for ids")[2]
+    assert " 12/340 " in last
+    assert "Reading plays" not in last
+
+
 def test_the_progress_bar_is_gone_before_the_first_item_comes_out(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:

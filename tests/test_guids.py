@@ -7,7 +7,15 @@ import re
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from tautulli_import.guids import clean_id, guid_kind, movie_ids, plex_guid, show_ids
+from tautulli_import.guids import (
+    clean_id,
+    guid_kind,
+    listed_ids,
+    movie_ids,
+    plex_guid,
+    series_ids,
+    show_ids,
+)
 from tautulli_import.models import EXTERNAL
 
 AGENT = "com.plexapp.agents."
@@ -43,6 +51,22 @@ EPISODES = [
     (AGENT + "xbmcnfotv://79349/1/1?lang=en", {"tvdb": "79349"}),
 ]
 
+SERIES = [
+    (AGENT + "thetvdb://121361?lang=en", {"tvdb": "121361"}),
+    (AGENT + "thetvdbdvdorder://121361?lang=en", {"tvdb": "121361"}),
+    (AGENT + "themoviedb://1399?lang=en", {"tmdb": "1399"}),
+    (AGENT + "hama://tvdb-79349?lang=en", {"tvdb": "79349"}),
+    (AGENT + "hama://tvdb4-79349?lang=en", {"tvdb": "79349"}),
+    (AGENT + "hama://anidb-23?lang=en", {"anidb": "23"}),
+    (AGENT + "hama://imdb-tt0944947?lang=en", {"imdb": "tt0944947"}),
+    (AGENT + "xbmcnfotv://79349?lang=en", {"tvdb": "79349"}),
+    (AGENT + "xbmcnfotv://tt0944947?lang=en", {"imdb": "tt0944947"}),
+    (AGENT + "imdb://tt0944947?lang=en", {"imdb": "tt0944947"}),
+    ("tvdb://121361", {"tvdb": "121361"}),
+    ("tmdb://1399", {"tmdb": "1399"}),
+    ("imdb://tt0944947", {"imdb": "tt0944947"}),
+]
+
 NO_IDS = [
     None,
     "",
@@ -73,6 +97,50 @@ def test_an_episodes_guid_gives_the_shows_ids(guid: str, ids: dict[str, str]) ->
     assert show_ids(guid) == ids
 
 
+@pytest.mark.parametrize(("guid", "ids"), SERIES)
+def test_a_shows_own_guid_gives_its_ids(guid: str, ids: dict[str, str]) -> None:
+    assert series_ids(guid) == ids
+
+
+@pytest.mark.parametrize(
+    "guid",
+    [
+        *(guid for guid, _ in EPISODES),
+        AGENT + "thetvdb://121361/2?lang=en",
+        AGENT + "xbmcnfo://tt0111161?lang=en",
+        AGENT + "none://121361",
+        AGENT + "thetvdb://abc",
+        "plex://show/5d9c083b46115600200aa7b6",
+        "local://77",
+        "121361",
+        "",
+        None,
+    ],
+)
+def test_what_is_no_shows_own_guid_tells_no_ids_of_it(guid: str | None) -> None:
+    assert series_ids(guid) == {}
+
+
+@pytest.mark.parametrize(
+    ("guids", "ids"),
+    [
+        (["imdb://tt6257259", "tmdb://66078", "tvdb://151997"],
+         {"imdb": "tt6257259", "tmdb": "66078", "tvdb": "151997"}),
+        (["TMDB://66078", " imdb://TT6257259"], {"imdb": "tt6257259", "tmdb": "66078"}),
+        (["anidb://23", "mal://1", "anilist://2"], {"anidb": "23", "mal": "1", "anilist": "2"}),
+        (["tmdb://66078", "tmdb://66078"], {"tmdb": "66078"}),
+        (["tmdb://66078", "tmdb://66079", "imdb://tt1"], {"imdb": "tt1"}),
+        (["mbid://77", "nfo://66078", "plex://show/5d77", "local://5", AGENT + "imdb://tt1"], {}),
+        (["tmdb://", "tmdb://0", "tmdb://x", "tmdb://1/2", "imdb://66078", "tmdb", "", "://"], {}),
+        ([], {}),
+    ],
+)  # fmt: skip
+def test_a_list_of_guids_tells_the_ids_of_what_it_was_given_for(
+    guids: list[str], ids: dict[str, str]
+) -> None:
+    assert listed_ids(guids) == ids
+
+
 @pytest.mark.parametrize("guid", [guid for guid, _ in EPISODES])
 def test_an_episodes_guid_gives_a_film_nothing(guid: str) -> None:
     assert movie_ids(guid) == {}
@@ -82,6 +150,7 @@ def test_an_episodes_guid_gives_a_film_nothing(guid: str) -> None:
 def test_what_tells_no_id_gives_none(guid: str | None) -> None:
     assert movie_ids(guid) == {}
     assert show_ids(guid) == {}
+    assert series_ids(guid) == {}
 
 
 @pytest.mark.parametrize("guid", ["imdb://tt0959621", "tmdb://62085", "tvdb://349232"])
@@ -217,7 +286,9 @@ EPISODE_GUIDS = st.builds(
 def test_nothing_that_may_be_written_there_raises(guid: str | None) -> None:
     movie_ids(guid)
     show_ids(guid)
+    series_ids(guid)
     plex_guid(guid)
+    listed_ids([guid or ""])
     assert guid_kind(guid)
 
 
@@ -233,7 +304,7 @@ def test_cleaning_an_id_never_raises_and_changes_nothing_the_second_time(
 @settings(deadline=None)
 @given(GUIDS)
 def test_every_id_has_the_form_of_its_namespace(guid: str | None) -> None:
-    for ids in (movie_ids(guid), show_ids(guid)):
+    for ids in (movie_ids(guid), show_ids(guid), series_ids(guid), listed_ids([guid or ""])):
         for namespace, value in ids.items():
             form = r"tt[0-9]+" if namespace == "imdb" else r"[0-9]*[1-9][0-9]*"
             assert namespace in EXTERNAL

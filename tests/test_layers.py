@@ -32,6 +32,7 @@ ORDER = (
     "sources.base",
     "sources",
     "enrichment",
+    "asking",
     "sinks.base",
     "sinks",
     "pipeline",
@@ -42,7 +43,7 @@ ORDER = (
     "console",
     "cli",
 )
-FOLDERS = ("sources", "enrichment", "sinks", "cli")
+FOLDERS = ("client", "sources", "enrichment", "asking", "sinks", "cli")
 #: What reads files, a clock, the environment or chance.
 WORLD = frozenset(
     {
@@ -81,9 +82,10 @@ def imports(name: str) -> Iterator[Import]:
     home = [PACKAGE, *name.split(".")] if name else [PACKAGE]
     inside = {
         id(node)
-        for function in ast.walk(tree(name))
-        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        for node in ast.walk(function)
+        for outer in ast.walk(tree(name))
+        if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        or is_for_types_only(outer)
+        for node in ast.walk(outer)
     }
     for node in ast.walk(tree(name)):
         at_top = id(node) not in inside
@@ -100,6 +102,15 @@ def imports(name: str) -> Iterator[Import]:
                 deeper = f"{module}.{alias.name}"
                 known = deeper.removeprefix(f"{PACKAGE}.") in MODULES
                 yield Import(deeper if known else module, node.lineno, at_top)
+
+
+def is_for_types_only(node: ast.AST) -> bool:
+    """Whether it is an ``if TYPE_CHECKING:``, of which nothing is ever loaded."""
+    return (
+        isinstance(node, ast.If)
+        and isinstance(node.test, ast.Name)
+        and node.test.id == "TYPE_CHECKING"
+    )
 
 
 def inner_imports(name: str) -> Iterator[tuple[str, int]]:
@@ -162,7 +173,7 @@ def test_nothing_imports_the_command_line_but_the_command_line_and_main() -> Non
     importers = {
         name
         for name in MODULES
-        if any(target.startswith("cli") for target, _ in inner_imports(name))
+        if any(target.startswith("cli.") for target, _ in inner_imports(name))
     }
     assert {name for name in importers if not name.startswith("cli.")} == {"__main__"}
 

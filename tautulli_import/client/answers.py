@@ -24,6 +24,7 @@ from ..errors import (
     TautulliImportError,
     UnansweredError,
     UnauthorisedError,
+    UndeliverableError,
 )
 
 __all__ = ["MOST_TRIES", "Failure", "Reply", "failure", "read_reply"]
@@ -67,6 +68,7 @@ class Failure(Exception):  # noqa: N818 - never seen outside the client
         tries: int = 1,
         wait: float | None = None,
         with_get: bool = False,
+        smaller: bool = False,
     ) -> None:
         super().__init__()
         self.error = error
@@ -77,6 +79,8 @@ class Failure(Exception):  # noqa: N818 - never seen outside the client
         """Seconds that the server asked to wait."""
         self.with_get = with_get
         """Whether the same by GET may work."""
+        self.smaller = smaller
+        """Whether a smaller question is more likely to get an answer than the same again."""
 
 
 class _Response(Struct):
@@ -89,8 +93,11 @@ class _Envelope(Struct):
     response: _Response
 
 
-def read_reply(reply: Reply, kind: type[_T], *, posted: bool) -> _T:
+def read_reply(reply: Reply, kind: type[_T], *, posted: bool, reached: bool) -> _T:
     """The ``data`` of an answer, as what it should be.
+
+    ``posted`` says that it was asked by POST, ``reached`` that Tautulli has answered before:
+    what is then a web page is a proxy's, and will pass.
 
     Raises:
         Failure: it is no such answer.
@@ -104,16 +111,11 @@ def read_reply(reply: Reply, kind: type[_T], *, posted: bool) -> _T:
         )
     envelope = _envelope(reply.body)
     if envelope is None:
-        raise _without_envelope(reply, posted=posted)
+        raise _without_envelope(reply, posted=posted, patience=4 if reached else 1)
     message = str(envelope.message or "")
     if reply.status >= 500:
         # "Check the logs for errors": a row that Tautulli cannot deliver, or a locked database.
-        raise failure(
-            UnansweredError,
-            f"answered {reply.status}: {_short(message)}",
-            "Tautulli's log (Settings > Help & Info, or logs/tautulli.log) says why.",
-            3,
-        )
+        raise _server_failed(f"answered {reply.status}: {_short(message)}")
     if reply.status >= 400 or envelope.result != "success":
         raise _refused(reply.status, message, posted=posted)
     try:
@@ -140,7 +142,7 @@ def _leniently(body: bytes, kind: type[_T], error: msgspec.DecodeError) -> _T:
         return msgspec.convert(json.loads(body)["response"]["data"], kind)
     except (ValueError, LookupError, TypeError, RecursionError):
         raise failure(
-            UnansweredError,
+            UndeliverableError,
             f"answered something that it never should: {_short(str(error))}",
             "Is it really Tautulli? 'tautulli-import check api' looks closer.",
             3,
@@ -168,7 +170,7 @@ def _refused(status: int, message: str, *, posted: bool) -> Failure:
     return _fatal(SourceDamagedError, said, "Is it really Tautulli?")
 
 
-def _without_envelope(reply: Reply, *, posted: bool) -> Failure:
+def _without_envelope(reply: Reply, *, posted: bool, patience: int) -> Failure:
     """Not from Tautulli's API: a web page, a proxy, a torn answer, another program."""
     page = reply.body.lstrip()[:1] == b"<" or "html" in reply.kind
     status, told = reply.status, _page(reply.body)
@@ -189,41 +191,45 @@ def _without_envelope(reply: Reply, *, posted: bool) -> Failure:
         case 403 | 407:
             return _fatal(UnauthorisedError, said, _FORBIDDEN)
         case 404:
-            return _fatal(NotFoundError, f"{said}; there is no Tautulli at this path", _ROOT_HINT)
+            told = f"{said}; there is no Tautulli at this path"
+            return failure(NotFoundError, told, _ROOT_HINT, patience)
         case 405 | 411 | 415 | 501 if posted:
             return _by_get(SourceUnreachableError, said, _FORBIDDEN)
         case 408 | 504 | 522 | 524:
-            return failure(
-                UnansweredError, said, "A proxy in front gave up waiting; give it more time.", 2
-            )
+            hint = "A proxy in front gave up waiting; let it wait longer."
+            return failure(UnansweredError, said, hint, 2, smaller=True)
         case 413:
             return _fatal(UnansweredError, said, "A proxy in front refuses the request.")
+        case 500:
+            return _server_failed(said)
         case 429:
             return failure(SourceUnreachableError, said, "Try again later.", 5)
         case _ if status >= 500:
             hint = "Tautulli may be starting, or is not running behind its proxy."
-            kind = UnansweredError if status == 500 else SourceUnreachableError
-            return failure(kind, said, hint, 5)
+            return failure(SourceUnreachableError, said, hint, 5)
         case _ if status >= 400:
             return _fatal(NotFoundError, said, _ROOT_HINT)
         case _ if page:
-            return _fatal(
+            return failure(
                 NotFoundError,
                 f"answered with a web page{f' ({told})' if told else ''}, not with data",
                 "A login page of a proxy? Let /api/v2 pass there. " + _ROOT_HINT,
+                patience,
             )
         case _:
             return failure(
-                UnansweredError,
+                UndeliverableError,
                 f"answered {len(reply.body)} bytes that are no complete answer",
                 "Is it really Tautulli, and does a proxy cut answers off?",
                 4,
             )
 
 
-def failure(kind: type[TautulliImportError], said: str, hint: str, tries: int) -> Failure:
+def failure(
+    kind: type[TautulliImportError], said: str, hint: str, tries: int, *, smaller: bool = False
+) -> Failure:
     """A failure that becomes an error of this kind, saying where it was and what was ``said``."""
-    return Failure(lambda where: kind(f"{where} {said}.", hint=hint), tries=tries)
+    return Failure(lambda where: kind(f"{where} {said}.", hint=hint), tries=tries, smaller=smaller)
 
 
 def _by_get(kind: type[TautulliImportError], said: str, hint: str) -> Failure:
@@ -232,6 +238,12 @@ def _by_get(kind: type[TautulliImportError], said: str, hint: str) -> Failure:
 
 def _fatal(kind: type[TautulliImportError], said: str, hint: str) -> Failure:
     return failure(kind, said, hint, 1)
+
+
+def _server_failed(said: str) -> Failure:
+    """Status 500, "Check the logs for errors": a row it cannot deliver, or a locked database."""
+    hint = "Tautulli's log (logs/tautulli.log in its data directory) says why."
+    return failure(UndeliverableError, said, hint, 3, smaller=True)
 
 
 def _page(body: bytes) -> str:

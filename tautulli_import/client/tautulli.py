@@ -87,12 +87,14 @@ class Tautulli:
         *,
         about: str = "",
         tries: int = MOST_TRIES,
+        divisible: bool = False,
         **parameters: str | int,
     ) -> _T:
         """The ``data`` that a command answers with, as a ``kind``.
 
         ``about`` says in messages what the question was about (a window of days); ``tries``
-        is how often to ask at most, where asking again makes sense.
+        is how often to ask at most, where asking again makes sense. A ``divisible`` question
+        is not asked again where a smaller one is more likely to get an answer.
 
         Raises:
             UnansweredError: no usable answer; to a smaller question there may be one.
@@ -106,10 +108,11 @@ class Tautulli:
         def once() -> _T:
             with self._answer(command, parameters) as response:
                 reply = _read(response, self.access.timeout * 4, self._without_key)
+            data = read_reply(reply, kind, posted=not self.by_get, reached=self._reached)
             self._reached = True
-            return read_reply(reply, kind, posted=not self.by_get)
+            return data
 
-        return self._tried(once, command, about, tries)
+        return self._tried(once, command, about, tries, divisible=divisible)
 
     def download(
         self, command: str, file: BinaryIO, advanced: Callable[[int, int | None], None]
@@ -129,6 +132,7 @@ class Tautulli:
                         _read(response, self.access.timeout, self._without_key),
                         dict[str, Any],
                         posted=not self.by_get,
+                        reached=self._reached,
                     )
                 announced = response.headers.get("content-length", "")
                 total = int(announced) if announced.isdecimal() else None
@@ -152,12 +156,19 @@ class Tautulli:
                 self._version = self._without_key(info.tautulli_version)[:40]
         return self._version
 
-    def _tried(self, once: Callable[[], _T], command: str, about: str, tries: int) -> _T:
+    def _tried(
+        self,
+        once: Callable[[], _T],
+        command: str,
+        about: str,
+        tries: int,
+        *,
+        divisible: bool = False,
+    ) -> _T:
         """Ask until there is an answer, or until asking again makes no sense."""
         import stamina
 
         attempt = 0
-        most = tries
 
         def again(error: Exception) -> bool | float:
             if not isinstance(error, Failure):
@@ -165,10 +176,10 @@ class Tautulli:
             if error.with_get and not self.by_get:
                 self.by_get = True
                 return 0.0
-            if attempt >= min(error.tries, most):
+            if attempt >= min(error.tries, tries) or (divisible and error.smaller):
                 return False
             if self._on_wait:
-                self._on_wait(f"{error.error(self._where(command, about, attempt))} Trying again.")
+                self._on_wait(f"{self._said(error, command, about, attempt)} Trying again.")
             return True if error.wait is None else min(error.wait, _LONGEST_WAIT)
 
         # Its own hook writes to the log, and without a log to standard error.
@@ -183,7 +194,7 @@ class Tautulli:
         except Failure as failure:
             told = failure
         # Outside the handler: a traceback must not show what the request was.
-        raise told.error(self._where(command, about, attempt))
+        raise self._said(told, command, about, attempt)
 
     def _answer(self, command: str, parameters: Mapping[str, str | int]) -> _Streamed:
         self.asked[command] += 1
@@ -198,6 +209,13 @@ class Tautulli:
         )
         return _Streamed(self, request)
 
+    def _said(
+        self, failure: Failure, command: str, about: str, attempt: int
+    ) -> TautulliImportError:
+        """The failure as an error. What a server said can quote the question, key and all."""
+        error = failure.error(self._where(command, about, attempt))
+        return type(error)(self._without_key(str(error)), hint=error.hint)
+
     def _where(self, command: str, about: str, attempt: int) -> str:
         """The question without the key: endpoint, command, window, attempt, version."""
         details = [about] if about else []
@@ -209,7 +227,9 @@ class Tautulli:
 
     def _without_key(self, text: str) -> str:
         for secret in (self.access.api_key, *(self.access.address.auth or ())[1:]):
-            for form in {secret, quote(secret, safe=""), quote_plus(secret)} - {""}:
+            if len(secret) < 4:  # nobody's key, and cutting it out would garble every word
+                continue
+            for form in (secret, quote(secret, safe=""), quote_plus(secret)):
                 text = text.replace(form, "…")
         return text
 
@@ -257,12 +277,12 @@ def _read(response: httpx.Response, seconds: float, clean: Callable[[str], str])
     for chunk in response.iter_bytes():
         body += chunk
         if len(body) > _MOST_BYTES:
-            raise failure(UnansweredError, f"sent more than {_MOST_BYTES >> 20} MB", "", 1)
+            said = f"sent more than {_MOST_BYTES >> 20} MB"
+            raise failure(UnansweredError, said, "", 1, smaller=True)
         if time.monotonic() > until:
-            raise failure(
-                UnansweredError, f"needed more than {seconds:g} seconds for one answer",
-                "Give it more time: --timeout SECONDS.", 2,
-            )  # fmt: skip
+            said = f"needed more than {seconds:g} seconds for one answer"
+            hint = "Give it more time: --timeout SECONDS."
+            raise failure(UnansweredError, said, hint, 2, smaller=True)
     location = urlsplit(response.headers.get("location", ""))
     host = location.netloc.rpartition("@")[2]
     shown = f"{location.scheme}://{host}{location.path}" if host else location.path

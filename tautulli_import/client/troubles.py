@@ -39,7 +39,7 @@ def trouble(error: Exception, said: str, access: Access, *, reached: bool) -> Fa
         return _no_connection(error, said, access, reached=reached)
     if isinstance(error, httpx.TimeoutException):
         silent = f"was silent for {access.timeout:g} seconds"
-        return failure(UnansweredError, silent, _MORE_TIME, 2)
+        return failure(UnansweredError, silent, _MORE_TIME, 2, smaller=True)
     if isinstance(error, httpx.DecodingError):
         return failure(
             UnansweredError,

@@ -8,23 +8,25 @@
    GUID and new ones with a ``plex://`` one end under the same key because of this.
 5. For what is still without: the one work of the same title and year, if there is just one
    and nothing tells the two apart.
+6. For what is wanted and even then without: Plex itself, asked through Tautulli. Whatever it
+   tells is shared as in 4 and 5, as if the work had known it from the start.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from itertools import combinations
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from msgspec import Struct
 
 from ..dedup import Sighting
 from ..guids import movie_ids, show_ids
-from ..models import EXTERNAL, Conflict, Kind, Origin, Play
+from ..models import Conflict, Kind, Origin, Play
 from ..sources.base import Lookup
 from .corrections import Correction, apply
-from .namesakes import is_one, may_be_one
+from .metadata import Ask, ids_of
+from .sharing import share
 from .works import Known, Work, films, folded, settle_keys, shows
 
 __all__ = ["Identified", "identify", "origin_in"]
@@ -44,14 +46,20 @@ class Identified(Struct, frozen=True):
     conflicts: Sequence[Conflict]
     unused: Sequence[Correction]
     """Corrections that fit nothing in the history."""
+    warnings: Sequence[str] = ()
+    """What a person should know about the asking, one sentence each."""
 
 
 def identify(
     sightings: Iterable[Sighting],
     lookups: Sequence[Lookup] = (),
     corrections: Sequence[Correction] = (),
+    ask: Ask | None = None,
 ) -> Identified:
-    """Every film and show in the history, with the external ids that can be known offline."""
+    """Every film and show in the history, with the external ids that can be known.
+
+    ``ask`` is the way to Plex; without it there is only what can be known offline.
+    """
     movies: list[Sighting] = []
     episodes: list[Sighting] = []
     for sighting in sightings:
@@ -64,10 +72,24 @@ def identify(
     _ask_lookups(works, lookups, conflicts)
     unused = apply(corrections, works)
     # Where a person has had the last word, nothing is in doubt any more.
-    conflicts = [pair for pair in conflicts if not _is_corrected(pair[0])]
-    _share_by_id(works, conflicts)
-    _share_by_title(works)
-    return Identified(works, [conflict for _, conflict in conflicts], unused)
+    settled = [conflict for work, conflict in conflicts if not _is_corrected(work)]
+    own = {id(work): work.ids for work in works}
+    shared = share(works)
+    warnings: list[str] = []
+    asked: set[int] = set()
+    # Nearly always once: an answer can make two namesakes of what could be only one before.
+    while ask and (wanted := [w for w in works if id(w) not in asked and _is_wanted(w)]):
+        asked.update(map(id, wanted))
+        told = ask(wanted)
+        warnings += told.warnings
+        for work in wanted:
+            answer = told.answers.get(work.own_keys[0])
+            if answer is not None and (ids := ids_of(work, answer)):
+                own[id(work)] = _from_plex(work, ids)
+        for work in works:
+            work.ids = own[id(work)]
+        shared = share(works)
+    return Identified(works, [*settled, *shared], unused, warnings)
 
 
 def origin_in(work: Work, namespace: str, play: Play) -> Origin:
@@ -79,6 +101,20 @@ def origin_in(work: Work, namespace: str, play: Play) -> Origin:
     ):
         return Origin.OTHER_PLAYS
     return known.origin
+
+
+def _is_wanted(work: Work) -> bool:
+    """Whether ids are missing that Plex may have, of something that will be imported."""
+    missing = not work.ids and bool(work.own_keys)
+    return missing and any(sighting.accepted for sighting in work.sightings)
+
+
+def _from_plex(work: Work, ids: Mapping[str, str]) -> dict[str, Known]:
+    newest = work.newest
+    return {
+        namespace: Known(value, Origin.GET_METADATA, newest.when, newest.newest_id)
+        for namespace, value in ids.items()
+    }
 
 
 def _is_corrected(work: Work) -> bool:
@@ -136,125 +172,9 @@ def _is_about(lookup: Lookup, work: Work, *, sole: bool) -> bool:
     return folded(work.title) in map(folded, lookup.titles)
 
 
-def _share_by_id(works: Sequence[Work], conflicts: _Conflicts) -> None:
-    """Works with an external id in common are the same thing: they share all they know."""
-    holders: defaultdict[tuple[Kind, str, str], list[Work]] = defaultdict(list)
-    for work in works:
-        for namespace, known in work.ids.items():
-            holders[work.kind, namespace, known.value].append(work)
-    done: set[int] = set()
-    for work in works:
-        if id(work) in done or not work.ids:
-            continue
-        together = _component(work, holders)
-        done.update(id(member) for member in together)
-        if len(together) == 1:
-            continue
-        # What was learnt from the newest play first.
-        together.sort(key=_newest_evidence, reverse=True)
-        values: defaultdict[str, set[str]] = defaultdict(set)
-        for member in together:
-            for namespace, known in member.ids.items():
-                values[namespace].add(known.value)
-        if all(len(found) == 1 for found in values.values()):
-            for member in together:
-                for other in together:
-                    member.ids = {**other.ids, **member.ids}
-        else:
-            _share_among_contradicting(together, conflicts)
-
-
-def _component(work: Work, holders: dict[tuple[Kind, str, str], list[Work]]) -> list[Work]:
-    found = {id(work): work}
-    stack = [work]
-    while stack:
-        current = stack.pop()
-        for namespace, known in current.ids.items():
-            for other in holders[current.kind, namespace, known.value]:
-                if id(other) not in found:
-                    found[id(other)] = other
-                    stack.append(other)
-    return list(found.values())
-
-
-def _share_among_contradicting(works: Sequence[Work], conflicts: _Conflicts) -> None:
-    """Some of what these works say cannot be true: then only direct neighbours are believed.
-
-    The newest neighbour that shares an id overrules an older work; nothing travels on from
-    there, or one wrong id would pull two different films into one.
-    """
-    before = {id(work): dict(work.ids) for work in works}
-    for place, work in enumerate(works):
-        mine = before[id(work)]
-        for newer in works[:place]:
-            theirs = before[id(newer)]
-            if not _shared(mine, theirs):
-                continue
-            for namespace, known in theirs.items():
-                if namespace in mine and mine[namespace].value != known.value:
-                    told = (known.play_id, mine[namespace].play_id)
-                    dropped = mine[namespace].value
-                    conflict = Conflict(
-                        work.kind, work.title, namespace, known.value, dropped, told
-                    )
-                    conflicts.append((work, conflict))
-            work.ids = {**mine, **theirs}
-            break
-        for older in works[place + 1 :]:
-            theirs = before[id(older)]
-            if _shared(mine, theirs) and not _contradict(mine, theirs):
-                work.ids = {**theirs, **work.ids}
-
-
-def _share_by_title(works: Sequence[Work]) -> None:
-    """Give what is without ids those of its namesake, if there is exactly one it can be."""
-    namesakes: defaultdict[tuple[object, ...], list[Work]] = defaultdict(list)
-    for work in works:
-        title = folded(work.title)
-        if title and (work.kind == "show" or work.year):
-            namesakes[work.kind, title, work.year].append(work)
-    for group in namesakes.values():
-        without = [work for work in group if not work.ids]
-        candidates = [work for work in group if work.ids]
-        if not without or not candidates:
-            continue
-        if any(not may_be_one(one, other) for one, other in combinations(without, 2)):
-            continue
-        for work in without:
-            fitting = [other for other in candidates if is_one(work, other)]
-            if len({_best(other) for other in fitting}) != 1:
-                continue
-            newest = max(fitting, key=_newest_evidence)
-            work.ids = {
-                namespace: Known(
-                    known.value,
-                    Origin.OTHER_PLAYS if known.origin is Origin.GUID else known.origin,
-                    known.when,
-                    known.play_id,
-                )
-                for namespace, known in newest.ids.items()
-            }
-
-
-def _best(work: Work) -> tuple[str, str]:
-    return next((ns, work.ids[ns].value) for ns in EXTERNAL if ns in work.ids)
-
-
-def _newest_evidence(work: Work) -> tuple[int, int]:
-    return max((known.when, known.play_id) for known in work.ids.values())
-
-
 def _contradicts(work: Work, namespace: str, value: str) -> bool:
     known = work.ids.get(namespace)
     return known is not None and known.value != value
-
-
-def _contradict(one: dict[str, Known], other: dict[str, Known]) -> bool:
-    return any(ns in other and other[ns].value != known.value for ns, known in one.items())
-
-
-def _shared(one: dict[str, Known], other: dict[str, Known]) -> bool:
-    return any(ns in other and other[ns].value == known.value for ns, known in one.items())
 
 
 def _conflict(work: Work, namespace: str, dropped: str, play_id: int) -> Conflict:

@@ -59,11 +59,7 @@ class Correction(Struct, frozen=True):
             return False
         if not self.title:
             return True
-        titles = {
-            folded(play.title if self.kind == "movie" else play.grandparent_title)
-            for play in work.plays
-        }
-        if folded(self.title) not in titles:
+        if folded(self.title) not in work.titles:
             return False
         return self.kind == "show" or self.year is None or work.year == self.year
 

@@ -70,6 +70,11 @@ class Work:
         return (sighting.play for sighting in self.sightings)
 
     @property
+    def titles(self) -> set[str]:
+        """Everything it was called, for comparison."""
+        return {title for play in self.plays if (title := folded(self._title(play)))}
+
+    @property
     def year(self) -> int | None:
         """The year of a film (``None`` of a show: Tautulli's history has an episode's only)."""
         if self.kind == "show":

@@ -10,10 +10,20 @@ from msgspec import Struct
 from ..models import Kind, Play, Rejected
 from ..watched import WatchedRule
 
-__all__ = ["Batch", "Cursor", "Library", "Lookup", "Source", "User"]
+__all__ = ["Batch", "Cursor", "Library", "Lookup", "Source", "User", "Watcher"]
 
 Cursor = NewType("Cursor", str)
 """How far a source has been read. Opaque to everybody but the source that made it."""
+
+
+class Watcher(Protocol):
+    """Somebody who watches plays being read: a progress bar, a test."""
+
+    def reading(self, total: int) -> None:
+        """Reading begins; about ``total`` rows are there."""
+
+    def advanced(self, rows: int) -> None:
+        """That many more rows were read."""
 
 
 class Batch(Struct, frozen=True):
@@ -95,6 +105,12 @@ class Source(Protocol):
 
     def libraries(self) -> Sequence[Library]:
         """Every library with a play in the history or known to Tautulli, most plays first."""
+
+    def know_sections(self, sections: frozenset[int]) -> None:
+        """Be able to tell which plays are from these libraries, before ``batches`` is asked."""
+
+    def rules(self) -> Sequence[WatchedRule]:
+        """The thresholds in force, without repetition."""
 
     def lookups(self) -> Sequence[Lookup]:
         """What Tautulli's own lookup tables know; empty where there are none."""

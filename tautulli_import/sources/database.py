@@ -146,6 +146,9 @@ class DatabaseSource:
         ]
         return sorted(found, key=lambda library: (-library.plays, library.section_id))
 
+    def know_sections(self, sections: frozenset[int]) -> None:
+        """Nothing to do: every row of a database says where it is from."""
+
     def lookups(self) -> Sequence[Lookup]:
         """Tautulli's own lookup tables; those of a newer file first."""
         return [lookup for one in self._opened for lookup in one.file.lookups()]

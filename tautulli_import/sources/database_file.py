@@ -95,7 +95,7 @@ class DatabaseFile:
             plays, rejected = settle(rows, self.shown)
             rejected = [*rejected, *unreadable]
             if self.has_older:
-                self.unusable.update((row.id, row) for row in rejected)
+                self.unusable.update((row.id, row) for row in rejected if row.id is not None)
             yield Page(plays, rejected, after, upto)
             after = upto
 

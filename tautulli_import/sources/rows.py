@@ -22,6 +22,7 @@ Row: TypeAlias = tuple[Any, ...]
 _MEASURED: Final = frozenset({"view_offset", "duration", "credits_first", "credits_final"})
 _DIGITS: Final = 18
 _BEYOND: Final = 2.0**63
+_SMALLEST: Final = 2**63
 _TEXTS: Final = frozenset({"user", "media_type", "title", "grandparent_title", "guid"})
 
 
@@ -32,8 +33,8 @@ def settle(rows: list[Row], shown: str) -> tuple[Sequence[Play], Sequence[Reject
     convert = msgspec.convert
     for row in rows:
         if absence := row[-1]:
-            reason = Reason.NO_METADATA if absence & 1 else Reason.NO_MEDIA_INFO
-            rejected.append(Rejected(reason, row[0], source=shown))
+            lost = "no metadata" if absence & 1 else "no media info"
+            rejected.append(Rejected(Reason.NO_METADATA, row[0], lost, shown))
             continue
         try:
             plays.append(convert(row, Play))
@@ -59,7 +60,7 @@ def integer(value: object) -> int | None:
     What SQLite cannot hold as an integer (64 bits) is none: it was written by no Tautulli.
     """
     if isinstance(value, int):
-        return value
+        return value if -_SMALLEST <= value < _SMALLEST else None
     if isinstance(value, float):
         return int(value) if value.is_integer() and abs(value) < _BEYOND else None
     written = (text(value) or "").strip()

@@ -1,0 +1,1 @@
+"""Asking Plex, through Tautulli, for the ids that nothing else tells."""

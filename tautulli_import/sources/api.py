@@ -1,0 +1,221 @@
+"""Tautulli over HTTP as a source: read into a mirror on disk, and from there like a database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from functools import cached_property
+from typing import Any, Final
+
+from msgspec import Struct
+
+from ..checkpoint import StateFile
+from ..client.tautulli import Tautulli
+from ..models import Reason, Rejected
+from ..watched import WatchedRule
+from .base import Batch, Cursor, Library, Lookup, User, Watcher
+from .crawl import Crawl, Stretch
+from .listing import Listing, day_of
+from .mirror import Mirror
+from .refresh import Refresh, thresholds
+from .rows import integer, text
+
+__all__ = ["ApiSource"]
+
+_PAGE: Final = 200
+_EVERYBODY: Final = 100_000
+_LONG_AGO: Final = date(1990, 1, 1)
+
+
+class ApiSource:
+    """One Tautulli, read over HTTP."""
+
+    def __init__(
+        self,
+        tautulli: Tautulli,
+        state: StateFile,
+        *,
+        now: int,
+        everybody: bool = False,
+        sections: Sequence[int] = (),
+        page: int = _PAGE,
+        restart: bool = False,
+    ) -> None:
+        """Nothing is asked before ``refresh``.
+
+        ``now`` is the time of the run (epoch seconds, UTC). With ``everybody`` users without
+        plays are asked for too; ``sections`` are libraries that may be deleted, by id;
+        ``restart`` forgets what was read before.
+        """
+        self.name = tautulli.shown
+        self._tautulli = tautulli
+        self._state = state
+        self._now = now
+        self._everybody = everybody
+        self._sections = sections
+        self._page = page
+        self._mirror = Mirror(state)
+        self._windows = True
+        self._said: list[str] = []
+        self._rule = WatchedRule(origin="Tautulli's own verdict")
+        if restart:
+            self._mirror.forget()
+
+    @property
+    def notices(self) -> Sequence[str]:
+        """How it was read, and why it took longer than last time."""
+        by_get = (
+            ["The API key goes in the URL, because something in front of Tautulli refuses POST."]
+            if self._tautulli.by_get
+            else []
+        )
+        return [*self._state.notices, *self._said, *by_get]
+
+    def rules(self) -> Sequence[WatchedRule]:
+        """The thresholds that Tautulli's verdicts are made with."""
+        return [self._rule]
+
+    def refresh(self, watcher: Watcher | None = None) -> None:
+        """Read what is new since the last time, or everything; and prove that it is all.
+
+        Raises:
+            TautulliImportError: it could not be read, or the numbers contradict each other.
+                What was read until then is kept for the next run.
+        """
+        self._rule = thresholds(self._tautulli)
+        refresh = Refresh(self._tautulli, self._mirror, self._rule, now=self._now, watcher=watcher)
+        try:
+            refresh.run()
+        finally:
+            self._said += refresh.notices
+            self._windows = refresh.windows
+
+    def total(self) -> int:
+        """How many rows Tautulli has, listed or not."""
+        return self._mirror.count() + self._mirror.progress.unlisted
+
+    def batches(self, after: Cursor | None = None) -> Iterator[Batch]:
+        """Every row in the order of its number, then those that could not be had."""
+        del after  # a reading is cheap: the mirror is on this machine's disk
+        cursor = Cursor("0")
+        for plays in self._mirror.pages(self._page):
+            cursor = Cursor(str(plays[-1].id))
+            yield Batch(plays, cursor, self._rule, source=self.name)
+        missing = [*self._undelivered(), *self._unlisted()]
+        if missing:
+            yield Batch((), cursor, self._rule, missing, source=self.name)
+
+    def users(self) -> Sequence[User]:
+        """Everybody with plays; with ``everybody`` those without as well, most plays first."""
+        known = self._known_users
+        found = {
+            number: User(
+                number,
+                known[number].username if number in known else name,
+                known[number].friendly_name if number in known else friendly,
+                plays,
+                deleted=bool(known) and number not in known,
+            )
+            for number, plays, name, friendly in self._mirror.users()
+        }
+        found = known | found
+        return sorted(found.values(), key=lambda user: (-user.plays, user.user_id))
+
+    def libraries(self) -> Sequence[Library]:
+        """Every library that Tautulli still lists, and of those asked for by number any other."""
+        return self._libraries
+
+    def know_sections(self, sections: frozenset[int]) -> None:
+        """Find out which plays are from these libraries: rows over HTTP do not tell.
+
+        Raises:
+            TautulliImportError: as of ``refresh``.
+        """
+        for section in sorted(sections):
+            unknown, first = self._mirror.unknown_of(section)
+            if not unknown:
+                continue
+
+            def keep(stretch: Stretch, section: int = section) -> None:
+                self._mirror.keep_section(section, stretch.rows)
+
+            listing = Listing(self._tautulli, section_id=section)
+            crawl = Crawl(listing, keep, today=day_of(self._now))
+            if not self._windows:
+                crawl.whole()
+            elif first is None:
+                crawl.newest(_LONG_AGO)
+            else:
+                crawl.newest(day_of(first) - timedelta(days=1))
+            self._mirror.section_known(section)
+
+    def lookups(self) -> Sequence[Lookup]:
+        """None: Tautulli's lookup tables cannot be asked for over HTTP."""
+        return ()
+
+    def close(self) -> None:
+        """Nothing: the connection and the state file are the caller's."""
+
+    def _undelivered(self) -> Iterator[Rejected]:
+        for one in self._mirror.undelivered():
+            detail = f"number {one.position + 1} of {one.window}, sorted by {one.order}"
+            yield Rejected(Reason.NOT_DELIVERED, None, detail, self.name)
+
+    def _unlisted(self) -> Iterator[Rejected]:
+        count = self._mirror.progress.unlisted
+        for number in range(1, count + 1):
+            yield Rejected(Reason.NO_METADATA, None, f"{number} of {count} not listed", self.name)
+
+    @cached_property
+    def _known_users(self) -> dict[int, User]:
+        """What the users table says, of those that were not deleted."""
+        if not self._everybody:
+            return {}
+        rows = self._tautulli.ask("get_users", list[_User])
+        return {
+            number: User(number, text(row.username) or "", text(row.friendly_name) or "", 0)
+            for row in rows
+            if (number := integer(row.user_id)) is not None
+        }
+
+    @cached_property
+    def _libraries(self) -> Sequence[Library]:
+        found = self._tautulli.ask("get_libraries_table", _Libraries, grouping=0, length=_EVERYBODY)
+        known = {
+            number: Library(
+                number,
+                text(row.section_name) or f"library {number}",
+                text(row.section_type) or "",
+                integer(row.plays) or 0,
+            )
+            for row in found.data
+            if (number := integer(row.section_id)) is not None
+        }
+        for section in self._sections:
+            if section not in known:
+                listing = Listing(self._tautulli, section_id=section)
+                if plays := Crawl(listing, _nowhere, today=day_of(self._now)).count().filtered:
+                    name = f"library {section}"
+                    known[section] = Library(section, name, "", plays, deleted=True)
+        return sorted(known.values(), key=lambda library: (-library.plays, library.section_id))
+
+
+class _User(Struct):
+    user_id: Any = None
+    username: Any = None
+    friendly_name: Any = None
+
+
+class _Library(Struct):
+    section_id: Any = None
+    section_name: Any = None
+    section_type: Any = None
+    plays: Any = None
+
+
+class _Libraries(Struct):
+    data: list[_Library]
+
+
+def _nowhere(stretch: Stretch) -> None:
+    """Keeps nothing."""

@@ -1,0 +1,283 @@
+"""One page of Tautulli's history over HTTP: asked for, checked, its rows settled.
+
+An answer that contradicts itself is no answer. Tautulli 2.17.2 says "success, 0 rows" when its
+database query fails, and what stands in front of it can repeat, cut or mix up pages; none of
+that may ever be taken for the end of the history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final, Literal, TypeAlias
+
+from msgspec import Struct
+
+from ..client.tautulli import Tautulli
+from ..errors import SourceDamagedError, UnansweredError
+from .rows import Row, integer, text
+
+__all__ = ["COLUMNS", "Listing", "Order", "Page", "Window", "day_of"]
+
+COLUMNS: Final = (
+    "id", "reference_id", "started", "stopped", "user_id", "user", "section_id", "media_type",
+    "live", "rating_key", "grandparent_rating_key", "title", "grandparent_title", "season",
+    "episode", "year", "guid", "view_offset", "duration", "credits_first", "credits_final",
+    "percent", "watched",
+    # What a play does not need, and a user's name or a playback event does.
+    "friendly_name", "parent_title", "paused_counter", "platform", "player", "product",
+    "machine_id", "ip_address", "location", "transcode_decision", "secure", "relayed",
+)  # fmt: skip
+"""What is kept of a row: first the fields of ``Play``, in their order."""
+
+Order: TypeAlias = Literal["date", "duration"]
+_ATTEMPTS: Final = 3
+# A day anywhere on earth begins up to 14 hours before, and ends up to 12 after, that of UTC.
+_ELSEWHERE: Final = 15 * 3600
+_FIRST_DAY: Final = date(2005, 1, 1)  # before Plex; older rows have a clock that was wrong
+_TAKES_WINDOWS_SINCE: Final = "v2.8"
+
+
+class Window(Struct, frozen=True):
+    """Days of the server's own time zone, both ends included; ``None``: without an end."""
+
+    after: date | None = None
+    before: date | None = None
+
+    def __str__(self) -> str:
+        if self.after == self.before and self.after:
+            return str(self.after)
+        if self.after and self.before:
+            return f"{self.after} to {self.before}"
+        if self.after:
+            return f"from {self.after} on"
+        return f"up to {self.before}" if self.before else "the whole history"
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """As Tautulli wants them."""
+        bounds = {"after": self.after, "before": self.before}
+        return {name: str(day) for name, day in bounds.items() if day}
+
+    def halves(self, today: date) -> tuple[Window, Window] | None:
+        """The older and the newer half; ``None`` of what cannot be divided by days."""
+        low = self.after or _FIRST_DAY
+        high = self.before or max(today, low) + timedelta(days=1)
+        if high <= low:
+            if self.after is None and self.before and self.before >= _FIRST_DAY:
+                older = Window(None, _FIRST_DAY - timedelta(days=1))
+                return older, Window(_FIRST_DAY, self.before)
+            return None
+        middle = low + (high - low) // 2
+        return Window(self.after, middle), Window(middle + timedelta(days=1), self.before)
+
+    def can_hold(self, started: int) -> bool:
+        """Whether a play that started then can be in the window, in some time zone."""
+        low = _midnight(self.after) - _ELSEWHERE if self.after else started
+        high = _midnight(self.before) + 86_400 + _ELSEWHERE if self.before else started
+        return low <= started <= high
+
+
+class Page(Struct, frozen=True):
+    """Some rows of a window, in the order that was asked for."""
+
+    rows: Sequence[Row]
+    """As ``COLUMNS`` names them."""
+    filtered: int
+    """How many rows the whole window has."""
+    total: int
+    """How many rows there are in all, listed or not."""
+
+
+class _Row(Struct):
+    """A row as it comes: numbers can be text, empty text or nothing at all."""
+
+    row_id: Any = None
+    id: Any = None
+    reference_id: Any = None
+    started: Any = None
+    stopped: Any = None
+    user_id: Any = None
+    user: Any = None
+    media_type: Any = None
+    live: Any = None
+    rating_key: Any = None
+    grandparent_rating_key: Any = None
+    title: Any = None
+    grandparent_title: Any = None
+    parent_media_index: Any = None
+    media_index: Any = None
+    year: Any = None
+    guid: Any = None
+    percent_complete: Any = None
+    watched_status: Any = None
+    friendly_name: Any = None
+    parent_title: Any = None
+    paused_counter: Any = None
+    platform: Any = None
+    player: Any = None
+    product: Any = None
+    machine_id: Any = None
+    ip_address: Any = None
+    location: Any = None
+    transcode_decision: Any = None
+    secure: Any = None
+    relayed: Any = None
+    state: Any = None
+    group_count: Any = None
+
+
+class _Answer(Struct):
+    recordsFiltered: int  # noqa: N815 - Tautulli's name
+    recordsTotal: int  # noqa: N815 - Tautulli's name
+    data: list[_Row]
+    draw: Any = 1
+
+
+class Listing:
+    """Asks for pages of the history, ungrouped, without what is being played, oldest first."""
+
+    def __init__(self, tautulli: Tautulli, *, section_id: int | None = None) -> None:
+        self._tautulli = tautulli
+        self._filter: dict[str, str | int] = (
+            {} if section_id is None else {"section_id": str(section_id)}
+        )
+        self.total: int | None = None
+        """How many rows Tautulli last said it has in all."""
+        self.windows = True
+        """Whether the server knows windows (Tautulli from 2.8)."""
+
+    def page(
+        self,
+        window: Window,
+        start: int,
+        length: int,
+        *,
+        order: Order = "date",
+        divisible: bool = True,
+    ) -> Page:
+        """The rows from ``start`` on, ``length`` of them at most, of a window of days.
+
+        By the time they started; by ``duration`` of what was played, those without one first.
+
+        Raises:
+            UnansweredError: no usable answer, or only such as contradict themselves.
+            SourceDamagedError: it does not do what every Tautulli does.
+            TautulliImportError: see ``Tautulli.ask``.
+        """
+        wrong = ""
+        for _ in range(_ATTEMPTS):
+            about = f"{window}, {length} rows from {start}" if start else str(window)
+            answer = self._tautulli.ask(
+                "get_history",
+                _Answer,
+                about=about,
+                divisible=divisible,
+                grouping=0,
+                include_activity=0,
+                order_column=order,
+                order_dir="asc",
+                **{"start": start, "length": length} | self._filter | window.parameters,
+            )
+            wrong = self._contradiction(answer, window, start, length)
+            if wrong and not self.windows:
+                break
+            if not wrong:
+                playing = [row for row in answer.data if row.state]
+                rows = [_settled(row) for row in answer.data if not row.state]
+                self.total = answer.recordsTotal
+                return Page(rows, answer.recordsFiltered - len(playing), answer.recordsTotal)
+        raise UnansweredError(
+            f"{self._tautulli.shown} contradicts itself ({window}): {wrong}.",
+            hint="Something between here and Tautulli may mix up answers, or its database is "
+            "in trouble: its log says so. Nothing was written.",
+        )
+
+    def _contradiction(self, answer: _Answer, window: Window, start: int, length: int) -> str:
+        """What is wrong with an answer; empty when nothing is."""
+        filtered, total, rows = answer.recordsFiltered, answer.recordsTotal, answer.data
+        if total == 0 and (integer(answer.draw) == 0 or self.total):
+            return "it says that there are no rows at all, as it does when its database fails"
+        if not 0 <= filtered - sum(1 for row in rows if row.state) <= total:
+            return f"{filtered} of {total} rows cannot be"
+        expected = max(0, min(length, filtered - start))
+        if len(rows) != expected:
+            return f"{len(rows)} rows came, {expected} should have, of {filtered}"
+        listed = [row for row in rows if not row.state]
+        ids = {_number(row) for row in listed}
+        if len(ids) != len(listed) or None in ids:
+            return "the same row came twice, or one without a number"
+        if any((integer(row.group_count) or 1) > 1 for row in listed):
+            raise SourceDamagedError(
+                f"{self._tautulli.shown} groups plays although it was asked not to.",
+                hint="This Tautulli is too old; 'tautulli-import db tautulli.db' reads its file.",
+            )
+        return self._outside(listed, window)
+
+    def _outside(self, rows: Sequence[_Row], window: Window) -> str:
+        """Rows that cannot be in the window: before 2.8 Tautulli did not know any."""
+        starts = [started for row in rows if (started := integer(row.started)) is not None]
+        strangers = sum(1 for started in starts if not window.can_hold(started))
+        if not strangers:
+            return ""
+        self.windows = False
+        return (
+            f"{strangers} rows are from other days (it knows windows since {_TAKES_WINDOWS_SINCE})"
+        )
+
+
+def day_of(started: int) -> date:
+    """The day of a moment (epoch seconds), in UTC; of what no calendar has, the nearest."""
+    limited = min(max(started, _midnight(date(1, 1, 3))), _midnight(date(9999, 12, 29)))
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=limited)).date()
+
+
+def _midnight(day: date) -> int:
+    return (day.toordinal() - date(1970, 1, 1).toordinal()) * 86_400
+
+
+def _number(row: _Row) -> int | None:
+    """The row's id, which was called ``id`` alone before 2.3."""
+    return integer(row.id if row.row_id is None else row.row_id)
+
+
+def _settled(row: _Row) -> Row:
+    """The row as the database has it; what the API does not tell is ``None``."""
+    watched = None if row.watched_status is None else row.watched_status == 1
+    return (
+        _number(row),
+        integer(row.reference_id),
+        integer(row.started),
+        integer(row.stopped),
+        integer(row.user_id),
+        text(row.user),
+        None,
+        text(row.media_type) or "",
+        integer(row.live),
+        integer(row.rating_key),
+        integer(row.grandparent_rating_key),
+        text(row.title),
+        text(row.grandparent_title),
+        integer(row.parent_media_index),
+        integer(row.media_index),
+        integer(row.year),
+        text(row.guid),
+        None,
+        None,
+        None,
+        None,
+        integer(row.percent_complete),
+        watched,
+        text(row.friendly_name),
+        text(row.parent_title),
+        integer(row.paused_counter),
+        text(row.platform),
+        text(row.player),
+        text(row.product),
+        text(row.machine_id),
+        text(row.ip_address),
+        text(row.location),
+        text(row.transcode_decision),
+        integer(row.secure),
+        integer(row.relayed),
+    )

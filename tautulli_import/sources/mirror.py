@@ -1,0 +1,194 @@
+"""What was read of a Tautulli's history over HTTP, kept on disk.
+
+A crawl that was cut short goes on where it was, a later run reads the last days only, and all
+plays are there each time: what an old play tells about a film's ids is not lost. Rows are kept
+settled; reading them is like reading a database's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from ..checkpoint import StateFile
+from ..models import Play
+from ..watched import WatchedRule
+from .crawl import Stretch
+from .listing import COLUMNS
+from .rows import Row
+from .spans import Undelivered
+
+__all__ = ["Mirror", "Progress"]
+
+_PLAY: Final = len(Play.__struct_fields__)
+_INTEGERS: Final = frozenset(
+    {
+        *("id", "reference_id", "started", "stopped", "user_id", "section_id", "live"),
+        *("rating_key", "grandparent_rating_key", "season", "episode", "year", "view_offset"),
+        *("duration", "credits_first", "credits_final", "percent", "watched"),
+        *("paused_counter", "secure", "relayed"),
+    }
+)
+_KEEP: Final = (
+    f"INSERT INTO plays ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "  # noqa: S608 - our own names
+    "ON CONFLICT (id) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name not in ("id", "section_id"))
+)
+
+
+class Progress(Struct, frozen=True):
+    """How far a history has been read. Days are of the server's own time zone."""
+
+    oldest: str = ""
+    """The first day of all that was read; empty when nothing was."""
+    complete: bool = False
+    """Whether there is nothing older."""
+    read_at: int = 0
+    """When the newest days were last asked for (epoch seconds, UTC)."""
+    whole_at: int = 0
+    """When everything was last read from the beginning."""
+    unlisted: int = 0
+    """Rows that Tautulli counts and never lists: their metadata or media info is gone."""
+    rule: WatchedRule | None = None
+    """The thresholds that ``watched`` was computed with."""
+
+
+class Mirror:
+    """The plays of one server in its state file."""
+
+    def __init__(self, state: StateFile) -> None:
+        self._state = state
+        tables = state.db.table_names()
+        if "plays" not in tables:
+            types = {name: int if name in _INTEGERS else str for name in COLUMNS}
+            state.db.table("plays").create(types, pk="id")
+        if "undelivered" not in tables:
+            state.db.table("undelivered").create(
+                {"day": str, "window": str, "position": int, "sorted": str},
+                pk=("window", "position", "sorted"),
+            )
+        if "sections" not in tables:
+            state.db.table("sections").create({"section_id": int, "upto": int}, pk="section_id")
+
+    @property
+    def progress(self) -> Progress:
+        """How far it goes."""
+        return self._state.get("progress", Progress) or Progress()
+
+    def note(self, progress: Progress) -> None:
+        """Remember how far it goes."""
+        with self._state.step():
+            self._state.put("progress", progress)
+
+    def forget(self) -> None:
+        """Begin anew."""
+        with self._state.step() as db:
+            for table in ("plays", "undelivered", "sections"):
+                db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
+            self._state.put("progress", Progress())
+
+    def forget_undelivered(self, since: date) -> None:
+        """Of the days from ``since`` on, which are going to be read again."""
+        with self._state.step() as db:
+            db.execute("DELETE FROM undelivered WHERE day >= ?", (str(since),))
+
+    def keep(self, stretch: Stretch) -> None:
+        """Take in what was read, newer words for the same row over older ones."""
+        window = str(stretch.window)
+        day = str(stretch.window.after or "")
+        with self._state.step() as db:
+            try:
+                db.executemany(_KEEP, stretch.rows)
+            except UnicodeEncodeError:  # half a character, which only a broken server sends
+                db.executemany(_KEEP, [_encodable(row) for row in stretch.rows])
+            db.execute("DELETE FROM undelivered WHERE window = ?", (window,))
+            db.executemany(
+                "INSERT INTO undelivered VALUES (?, ?, ?, ?)",
+                [(day, window, one.position, one.order) for one in stretch.undelivered],
+            )
+
+    def keep_section(self, section: int, rows: Sequence[Row]) -> None:
+        """Note that these rows are of a library."""
+        with self._state.step() as db:
+            db.executemany(
+                "UPDATE plays SET section_id = ? WHERE id = ?", [(section, row[0]) for row in rows]
+            )
+
+    def section_known(self, section: int) -> None:
+        """Note that of every row here it is known whether it is of a library."""
+        with self._state.step() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO sections SELECT ?, coalesce(max(id), 0) FROM plays",
+                (section,),
+            )
+
+    def unknown_of(self, section: int) -> tuple[int, int | None]:
+        """Rows of which that is not known: how many, and when the first of them started."""
+        count, first = self._one(
+            "SELECT count(*), min(started) FROM plays WHERE id > "
+            "coalesce((SELECT upto FROM sections WHERE section_id = ?), 0)",
+            section,
+        )
+        return count, first
+
+    def count(self) -> int:
+        """Rows that were read, and rows that could not be."""
+        (count,) = self._one("SELECT (SELECT count(*) FROM plays) + count(*) FROM undelivered")
+        return int(count)
+
+    def strangers(self, rows: Sequence[Row]) -> int:
+        """How many of these rows are here under the same number as somebody else's play."""
+        known = 0
+        for row in rows:
+            found = self._state.db.conn.execute(
+                "SELECT started, user_id FROM plays WHERE id = ?", (row[0],)
+            ).fetchone()
+            known += found is not None and found != (row[2], row[4])
+        return known
+
+    def undelivered(self) -> Sequence[Undelivered]:
+        """The rows that could not be had."""
+        found = self._state.db.conn.execute(
+            "SELECT window, position, sorted FROM undelivered ORDER BY day, window, position"
+        )
+        return [Undelivered(*row) for row in found]
+
+    def pages(self, size: int) -> Iterator[list[Play]]:
+        """All plays in the order of their row ids."""
+        query = (
+            f"SELECT {', '.join(COLUMNS[:_PLAY])} FROM plays "  # noqa: S608 - our own names
+            "WHERE id > ? ORDER BY id LIMIT ?"
+        )
+        after: int = -(1 << 63)
+        while rows := self._state.db.conn.execute(query, (after, size)).fetchall():
+            yield [_play(row) for row in rows]
+            after = rows[-1][0]
+
+    def users(self) -> Sequence[tuple[int, int, str, str]]:
+        """Everybody with plays: id, how many, and username and friendly name of the newest."""
+        found = self._state.db.conn.execute(
+            "SELECT user_id, count(*), max(id), user, friendly_name FROM plays"
+            " WHERE user_id IS NOT NULL GROUP BY user_id"
+        )
+        return [(user, count, name or "", shown or "") for user, count, _, name, shown in found]
+
+    def _one(self, query: str, *values: object) -> Row:
+        row: Row = self._state.db.conn.execute(query, values).fetchone()
+        return row
+
+
+def _play(row: Row) -> Play:
+    """SQLite has no booleans."""
+    watched = None if row[-1] is None else row[-1] == 1
+    return msgspec.convert((*row[:-1], watched), Play)
+
+
+def _encodable(row: Row) -> Row:
+    return tuple(
+        value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+        for value in row
+    )

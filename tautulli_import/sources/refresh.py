@@ -1,0 +1,225 @@
+"""Bringing the mirror of a Tautulli up to date, and the proof that nothing is missing.
+
+The newest days are asked for first; then, unless an earlier run has them, all that is older.
+At the end what is here is held against how many rows Tautulli says it has. Whatever does not
+agree is looked into, and if it cannot be explained the run fails: an error is never an end.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any, Final
+
+import msgspec
+
+from ..client.tautulli import Tautulli
+from ..errors import SourceDamagedError, UnansweredError
+from ..watched import WatchedRule
+from .base import Watcher
+from .crawl import Crawl, Stretch
+from .listing import Listing, day_of
+from .mirror import Mirror, Progress
+from .rows import integer
+
+__all__ = ["Refresh", "thresholds"]
+
+_FIRST: Final = timedelta(days=45)
+# Two days, because a row appears when a play stops; one more for the server's time zone.
+_AGAIN: Final = timedelta(days=3)
+_WHOLE_AGAIN: Final = 30 * 86_400
+_ROUNDS: Final = 3
+
+
+class Refresh:
+    """One bringing up to date. ``notices`` says why it took longer than the last one."""
+
+    def __init__(
+        self,
+        tautulli: Tautulli,
+        mirror: Mirror,
+        rule: WatchedRule,
+        *,
+        now: int,
+        watcher: Watcher | None = None,
+    ) -> None:
+        self.notices: list[str] = []
+        self.windows = True
+        """Whether the server can be asked for days."""
+        self._tautulli = tautulli
+        self._mirror = mirror
+        self._rule = rule
+        self._now = now
+        self._watcher = watcher
+
+    def run(self) -> None:
+        """Read, prove; read anew once if the proof fails.
+
+        Raises:
+            SourceDamagedError: the numbers contradict each other.
+            TautulliImportError: as of ``Tautulli.ask``.
+        """
+        if anew := self._why_anew():
+            self._read_anew(anew)
+        try:
+            why = self._read()
+        except _ReplacedError:
+            why = "another database stands behind this address now"
+        if why:
+            self._read_anew(why)
+            why = self._read()
+        if why:
+            raise SourceDamagedError(
+                f"{self._tautulli.shown} contradicts itself: {why}.",
+                hint="Nothing was written. Does something between here and Tautulli change "
+                "answers? 'tautulli-import db tautulli.db' reads the file itself.",
+            )
+
+    def _read(self) -> str:
+        """Read what is missing; empty when all is there, else why it cannot be."""
+        mirror = self._mirror
+        progress = mirror.progress
+        listing = Listing(self._tautulli)
+        today = day_of(self._now)
+
+        def keep(stretch: Stretch) -> None:
+            before = mirror.count()
+            if progress.oldest and mirror.strangers(stretch.rows):
+                raise _ReplacedError
+            mirror.keep(stretch)
+            if self._watcher:
+                self._watcher.advanced(mirror.count() - before)
+
+        crawl = Crawl(listing, keep, today=today)
+        since = self._since(today)
+        try:
+            mirror.forget_undelivered(since)
+            rows = crawl.newest(since, cut=today - _AGAIN)
+            if self._watcher:
+                self._watcher.reading(max(0, (listing.total or 0) - mirror.count()))
+            if not progress.complete:
+                self._continue(crawl, listing, since, rows)
+        except UnansweredError:
+            if listing.windows:
+                raise
+            self._without_windows(crawl)
+        return self._prove(crawl, listing, since, incremental=progress.complete)
+
+    def _since(self, today: date) -> date:
+        """The first day to read again."""
+        progress = self._mirror.progress
+        if not progress.oldest:
+            return today - _FIRST
+        return min(day_of(progress.read_at), today) - _AGAIN
+
+    def _continue(self, crawl: Crawl, listing: Listing, since: date, rows: int) -> None:
+        """Read what is older, from where an earlier run was cut short."""
+        mirror = self._mirror
+        progress = mirror.progress
+        read_at = self._now if not progress.oldest else progress.read_at
+        oldest = date.fromisoformat(progress.oldest) if progress.oldest else since
+
+        def reached(day: date) -> None:
+            mirror.note(Progress(str(day), read_at=read_at, rule=self._rule))
+
+        reached(oldest)
+        crawl.backwards(
+            oldest - timedelta(days=1),
+            remaining=lambda: (listing.total or 0) - mirror.count(),
+            reached=reached,
+            per_day=rows / max(1, (day_of(self._now) - since).days),
+        )
+        self._is_whole()
+
+    def _without_windows(self, crawl: Crawl) -> None:
+        """Read everything from a server that knows no windows: it takes longer, each time."""
+        self.windows = False
+        self.notices.append(
+            "This Tautulli is older than 2.8 and cannot be asked for days: everything is read "
+            "each time, which is slow."
+        )
+        self._mirror.forget()
+        crawl.whole()
+        self._is_whole()
+
+    def _is_whole(self) -> None:
+        self._mirror.note(
+            Progress("-", complete=True, read_at=self._now, whole_at=self._now, rule=self._rule)
+        )
+
+    def _prove(self, crawl: Crawl, listing: Listing, since: date, *, incremental: bool) -> str:
+        """Hold what was read against what Tautulli says it has; empty when they agree."""
+        mirror = self._mirror
+        progress = mirror.progress
+        if listing.total == mirror.count() + progress.unlisted:
+            self._note_proven(progress.unlisted)
+            return ""
+        if incremental and self.windows and (listing.total or 0) > mirror.count():
+            # A play that was paused for days appears where it began.
+            crawl.newest(since - _FIRST)
+            if listing.total == mirror.count() + progress.unlisted:
+                self._note_proven(progress.unlisted)
+                return ""
+        counted = crawl.count()
+        for _ in range(_ROUNDS):
+            if counted.filtered > mirror.count() and self.windows:
+                crawl.newest(since, cut=day_of(self._now) - _AGAIN)  # logged meanwhile?
+            missing = counted.filtered - mirror.count()
+            if missing > 0:  # in no window at all?
+                crawl.undated(missing, counted.filtered)
+            if counted.filtered == mirror.count():
+                self._note_proven(counted.total - counted.filtered)
+                return ""
+            counted = crawl.count()
+        there, listed = mirror.count(), counted.filtered
+        why = "rows were deleted" if listed < there else "some are nowhere to be found"
+        return f"{there:,} rows were read, and it lists {listed:,} of {counted.total:,}: {why}"
+
+    def _note_proven(self, unlisted: int) -> None:
+        found = self._mirror.progress
+        self._mirror.note(
+            msgspec.structs.replace(
+                found, read_at=self._now, unlisted=max(0, unlisted), rule=self._rule
+            )
+        )
+
+    def _why_anew(self) -> str:
+        """Why what is remembered is no good any more; empty when it is."""
+        progress = self._mirror.progress
+        if not progress.oldest:
+            return ""
+        if progress.rule != self._rule:
+            return "the thresholds for watched were changed"
+        if progress.complete and self._now - progress.whole_at > _WHOLE_AGAIN:
+            return "it was last read whole a month ago"
+        return ""
+
+    def _read_anew(self, why: str) -> None:
+        self.notices.append(f"Everything is read again: {why}.")
+        self._mirror.forget()
+
+
+class _ReplacedError(Exception):
+    """A row's number stands for another play than it did."""
+
+
+def thresholds(tautulli: Tautulli) -> WatchedRule:
+    """What the owner calls watched: a change turns old verdicts over."""
+    try:
+        found = tautulli.ask("get_settings", dict[str, Any], key="Monitoring")
+    except SourceDamagedError:  # an old one that does not know the command
+        return WatchedRule(origin="Tautulli's own verdict")
+    default = WatchedRule()
+    numbers = {
+        name: integer(found.get(name))
+        for name in ("movie_watched_percent", "tv_watched_percent", "watched_marker")
+    }
+    return WatchedRule(
+        _or(numbers["movie_watched_percent"], default.movie_percent),
+        _or(numbers["tv_watched_percent"], default.tv_percent),
+        _or(numbers["watched_marker"], default.marker),
+        origin="Tautulli's settings",
+    )
+
+
+def _or(found: int | None, default: int) -> int:
+    return default if found is None else int(found)
