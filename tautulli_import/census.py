@@ -16,6 +16,7 @@ from .pipeline import Enricher, Observer, Reading, read, records_of
 from .report import Items, Plays, account, alarms_of, count_items
 from .selection import Selection, moment
 from .sources.base import Source
+from .sources.health import Health
 
 __all__ = ["Census", "Checked", "WorkIds", "take"]
 
@@ -49,6 +50,8 @@ class Census(Struct, frozen=True):
     shows: WorkIds
     conflicts: Sequence[Conflict]
     warnings: Sequence[str]
+    server: Health | None = None
+    """The Tautulli that was asked; ``None`` of a database."""
 
 
 class Checked(Struct, frozen=True):
@@ -85,7 +88,9 @@ def take(
     selection: Selection,
     corrections: Sequence[Correction] = (),
     observer: Observer | None = None,
+    *,
     enrich: Enricher | None = None,
+    server: Health | None = None,
 ) -> Checked:
     """Read everything, write nothing, tell what is there.
 
@@ -103,7 +108,7 @@ def take(
         enrich=enrich,
     )
     records = records_of(reading, every_viewing=False)
-    alarms = alarms_of(reading)
+    alarms = [*(server.warnings if server else ()), *alarms_of(reading)]
     census = Census(
         schema=1,
         source=source.name,
@@ -119,6 +124,7 @@ def take(
         shows=_ids_of(reading, "show"),
         conflicts=reading.identified.conflicts,
         warnings=[*source.notices, *alarms],
+        server=server,
     )
     return Checked(census, reading.rejected, _imported(reading), alarms)
 

@@ -236,6 +236,13 @@ class Bar:
         """Reading begins."""
         self._task = self._progress.add_task("Reading plays", total=total, rate="")
 
+    def downloading(self, done: int, total: int | None) -> None:
+        """So many bytes have come, of so many where that is known."""
+        if self._task is None:
+            whole = None if total is None else total >> 20
+            self._task = self._progress.add_task("Downloading, MB", total=whole, rate="")
+        self._progress.update(self._task, completed=done >> 20)
+
     def advanced(self, rows: int) -> None:
         """More rows were read; shown now and then, for a page is only a few hundred."""
         self._waiting += rows

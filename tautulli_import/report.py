@@ -201,6 +201,11 @@ def _origin_of_key(record: Record) -> Origin | None:
 def alarms_of(reading: Reading) -> Sequence[str]:
     """What a person should look at after a reading, one sentence each."""
     warnings = []
+    if count := reading.verdicts.get(Reason.NOT_DELIVERED, 0):
+        warnings.append(
+            f"Tautulli fails on {many(count, 'row')} of its own (mostly films without a length), "
+            "and they were left out; --via database, or db, reads them."
+        )
     if conflicts := reading.identified.conflicts:
         titles = list(dict.fromkeys(conflict.title for conflict in conflicts))
         names, more = ", ".join(titles[:3]), ", …" if len(titles) > 3 else ""

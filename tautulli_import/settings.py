@@ -1,6 +1,7 @@
 """Settings: flag > environment > ``.env`` > ``config.toml`` > default, and who said what.
 
-``TAUTULLI_IMPORT_<NAME>`` names every setting in the environment; the second seed's
+``TAUTULLI_IMPORT_<NAME>`` names every setting in the environment; ``TAUTULLI_URL``,
+``TAUTULLI_API_KEY`` and ``TAUTULLI_API_KEY_FILE`` name the server, and the second seed's
 ``IMPORT_DB_PATH``, ``IMPORT_BATCH_SIZE`` and ``IMPORT_DRY_RUN`` are understood below them.
 Import this module late: pydantic-settings takes longer to load than ``--help`` to answer.
 """
@@ -15,8 +16,8 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from msgspec import Struct
-from platformdirs import user_config_path
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from platformdirs import user_config_path, user_state_path
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -29,7 +30,7 @@ from pydantic_settings import (
 
 from .errors import ConfigurationError
 
-__all__ = ["Loaded", "Settings", "config_path", "load"]
+__all__ = ["Loaded", "Settings", "config_path", "load", "state_path"]
 
 _PREFIX: Final = "TAUTULLI_IMPORT_"
 _SEED: Final = {
@@ -37,6 +38,13 @@ _SEED: Final = {
     "IMPORT_BATCH_SIZE": "batch_size",
     "IMPORT_DRY_RUN": "dry_run",
 }
+_SERVER: Final = {
+    "TAUTULLI_URL": "url",
+    "TAUTULLI_API_KEY": "api_key",
+    "TAUTULLI_API_KEY_FILE": "api_key_file",
+}
+_SECRET: Final = frozenset({"url", "api_key"})
+"""No message quotes them: a URL can hold a password, or a key that was pasted with it."""
 
 
 def config_path() -> Path:
@@ -89,6 +97,15 @@ class Settings(BaseSettings):
         env_prefix=_PREFIX, env_ignore_empty=True, extra="ignore", validate_default=True
     )
 
+    url: str | None = None
+    api_key: SecretStr | None = None
+    api_key_file: _File = None
+    ca_file: _File = None
+    insecure: bool = False
+    timeout: Annotated[float, Field(ge=1, le=3600)] = 120.0
+    via: Literal["history", "database"] = "history"
+    enrich: bool = True
+    state_dir: _File = None
     database: Annotated[
         list[Path], NoDecode, BeforeValidator(_listed), AfterValidator(_all_at_home)
     ] = []
@@ -138,6 +155,27 @@ class Loaded(Struct, frozen=True):
     settings: Settings
     origins: Mapping[str, str]
 
+    def outranks(self, name: str, other: str) -> bool:
+        """Whether ``name`` was said at a higher place than ``other``, or at the same."""
+        return _PLACES.index(_place(self.origins[name])) >= _PLACES.index(
+            _place(self.origins[other])
+        )
+
+
+_PLACES: Final = ("default", "file", "environment", "option")
+
+
+def _place(origin: str) -> str:
+    """What sort of place an origin is; ``.env`` stands above ``config.toml``, both are files."""
+    if origin in _PLACES:
+        return origin
+    return "environment" if origin.startswith("environment") else "file"
+
+
+def state_path() -> Path:
+    """Where what is remembered between runs is kept, unless ``state_dir`` says otherwise."""
+    return user_state_path("tautulli-import", appauthor=False)
+
 
 def load(flags: Mapping[str, object], *, env_file: Path | None = None) -> Loaded:
     """Settings out of the flags that were given and everything below them.
@@ -158,7 +196,7 @@ def load(flags: Mapping[str, object], *, env_file: Path | None = None) -> Loaded
             for variable, name in _SEED.items()
             if os.environ.get(variable)
         },
-        "environment": EnvSettingsSource(Settings)(),
+        "environment": {**EnvSettingsSource(Settings)(), **_server(os.environ)},
         "option": {name: value for name, value in flags.items() if value is not None},
     }
     values: dict[str, Any] = {}
@@ -176,12 +214,19 @@ def load(flags: Mapping[str, object], *, env_file: Path | None = None) -> Loaded
 
 
 def _dotenv(path: Path) -> Mapping[str, Any]:
+    from dotenv import dotenv_values
+
     try:
-        return DotEnvSettingsSource(Settings, env_file=path)()
+        named = DotEnvSettingsSource(Settings, env_file=path)()
+        return {**named, **_server(dotenv_values(path) if path.is_file() else {})}
     except (ValueError, OSError) as error:
         raise ConfigurationError(
             f"{path} cannot be used: {error}.", hint="It is text in UTF-8, NAME=value a line."
         ) from None
+
+
+def _server(variables: Mapping[str, str | None]) -> Mapping[str, Any]:
+    return {name: variables[key] for key, name in _SERVER.items() if variables.get(key)}
 
 
 def _check_environment() -> None:
@@ -217,7 +262,8 @@ def _sentence(error: ValidationError, origins: Mapping[str, str]) -> Configurati
     name = str(first["loc"][0])
     origin = origins.get(name, "")
     where = f"--{name.replace('_', '-')}" if origin == "option" else f"{name} ({origin})"
+    said = "what was given" if name in _SECRET else repr(first["input"])
     return ConfigurationError(
-        f"{where}: {first['input']!r} will not do: {first['msg'].lower()}.",
+        f"{where}: {said} will not do: {first['msg'].lower()}.",
         hint="README.md says what it can be." if origin == "option" else f"Correct it: {origin}.",
     )

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
+from .api import api
 from .config import config_app
 from .db import db
 from .look import check, libraries, users
@@ -39,6 +40,7 @@ def _options(
     pass
 
 
+app.command(name="api")(api)
 app.command(name="db")(db)
 app.command(name="check")(check)
 app.command(name="users")(users)

@@ -27,6 +27,14 @@ def db(
     rewatches: options.Rewatches = None,
     watched_at: options.WatchedAt = None,
     ids: options.Ids = None,
+    enrich: options.Enrich = None,
+    url: options.Url = None,
+    api_key_file: options.ApiKeyFile = None,
+    api_key: options.ApiKey = None,
+    ca_file: options.CaFile = None,
+    insecure: options.Insecure = None,
+    timeout: options.Timeout = None,
+    state_dir: options.StateDir = None,
     batch_size: options.BatchSize = None,
     strict: options.Strict = None,
     config_ini: options.ConfigIni = None,
@@ -46,11 +54,14 @@ def db(
       tautulli-import db tautulli.db --to tracker --user alice
 
       tautulli-import db backups/*.db --to editor --out alice-history.json
+
+    Where a Tautulli is known (--url and a key, or the config.ini beside the database), films and
+    shows that have no external id are looked up there.
     """
     flags = {
         name: value for name, value in locals().items() if name not in ("json", "debug", "flags")
     }
     with guarded(debug=debug, color=color):
-        from .importing import import_databases
+        from .importing import import_history
 
-        import_databases(flags, as_json=json)
+        import_history("db", flags, as_json=json)

@@ -1,4 +1,4 @@
-"""What ``db`` does, step by step: settings, source, job, output, exit code."""
+"""What ``api`` and ``db`` do, step by step: settings, source, job, output, exit code."""
 
 from __future__ import annotations
 
@@ -17,17 +17,21 @@ from ..settings import Settings
 from ..sinks.files import identity, write_whole
 from ..sinks.jsonl import lines
 from . import prepare
+from .opening import Command, opened
 
-__all__ = ["import_databases"]
+__all__ = ["import_history"]
 
 
-def import_databases(flags: Mapping[str, object], *, as_json: bool) -> None:
-    """Carry out ``tautulli-import db``.
+def import_history(
+    command: Command, flags: Mapping[str, object], *, as_json: bool, restart: bool = False
+) -> None:
+    """Carry out ``tautulli-import api`` or ``db``.
 
     Raises:
         TautulliImportError: anything that a person has to know; see ``errors``.
     """
-    settings = prepare.settings_from(flags).settings
+    loaded = prepare.settings_from(flags)
+    settings = loaded.settings
     now = int(time.time())
     screen = Screen(quiet=settings.quiet, verbose=settings.verbose, color=settings.color)
     targets = prepare.targets(settings)
@@ -35,10 +39,10 @@ def import_databases(flags: Mapping[str, object], *, as_json: bool) -> None:
     prepare.check_report_path(settings.report)
     prepare.check_not_read(settings, "--report", settings.report)
     corrections = prepare.corrections(settings)
-    source = prepare.open_databases(settings)
-    try:
+    with opened(command, loaded, screen, now=now, restart=restart) as found:
+        source = found.source
         job = Job(
-            command="db",
+            command=command,
             targets=targets,
             selection=prepare.selection(settings, source, now=now),
             corrections=corrections,
@@ -48,6 +52,8 @@ def import_databases(flags: Mapping[str, object], *, as_json: bool) -> None:
             merge_with=settings.merge_with,
             detailed=settings.report is not None,
             taken=_taken(settings),
+            enrich=found.enricher,
+            asked=found.asked,
         )
         prepare.announce(source, settings, screen)
         for rule in source.rules():
@@ -57,8 +63,6 @@ def import_databases(flags: Mapping[str, object], *, as_json: bool) -> None:
             )
         with screen.progress() as bar:
             outcome = run(source, job, stdout=sys.stdout.buffer, now=now, observer=bar)
-    finally:
-        source.close()
     _show(outcome, settings, screen, as_json=as_json)
     if outcome.failure is not None:
         raise outcome.failure

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ..census import Census
     from ..console import Screen
     from ..enrichment.works import Work
+    from ..settings import Loaded
+    from ..sources.health import Health
+    from .opening import Command
 
 __all__ = ["check", "libraries", "users"]
 
@@ -35,25 +38,41 @@ _MissingIds = Annotated[
 def users(
     *,
     database: options.Sources = None,
+    url: options.Url = None,
+    api_key_file: options.ApiKeyFile = None,
+    api_key: options.ApiKey = None,
+    ca_file: options.CaFile = None,
+    insecure: options.Insecure = None,
+    timeout: options.Timeout = None,
+    state_dir: options.StateDir = None,
     json: options.Json = False,
     debug: options.Debug = False,
     color: options.Color = None,
 ) -> None:
     """Whose plays are in the history, and how many."""
+    flags = {name: value for name, value in locals().items() if name not in ("json", "debug")}
     with guarded(debug=debug, color=color):
-        _list("users", database, color, as_json=json)
+        _list("users", flags, as_json=json)
 
 
 def libraries(
     *,
     database: options.Sources = None,
+    url: options.Url = None,
+    api_key_file: options.ApiKeyFile = None,
+    api_key: options.ApiKey = None,
+    ca_file: options.CaFile = None,
+    insecure: options.Insecure = None,
+    timeout: options.Timeout = None,
+    state_dir: options.StateDir = None,
     json: options.Json = False,
     debug: options.Debug = False,
     color: options.Color = None,
 ) -> None:
     """Which libraries the plays come from, and how many plays each has."""
+    flags = {name: value for name, value in locals().items() if name not in ("json", "debug")}
     with guarded(debug=debug, color=color):
-        _list("libraries", database, color, as_json=json)
+        _list("libraries", flags, as_json=json)
 
 
 def check(
@@ -68,6 +87,16 @@ def check(
     include_partial: options.IncludePartial = None,
     ids: options.Ids = None,
     missing_ids: _MissingIds = None,
+    enrich: options.Enrich = None,
+    url: options.Url = None,
+    api_key_file: options.ApiKeyFile = None,
+    api_key: options.ApiKey = None,
+    ca_file: options.CaFile = None,
+    insecure: options.Insecure = None,
+    timeout: options.Timeout = None,
+    via: options.Via = None,
+    state_dir: options.StateDir = None,
+    restart: options.Restart = False,
     batch_size: options.BatchSize = None,
     strict: options.Strict = None,
     config_ini: options.ConfigIni = None,
@@ -85,36 +114,62 @@ def check(
     flags: dict[str, object] = {
         name: value
         for name, value in locals().items()
-        if name not in ("json", "debug", "missing_ids", "flags")
+        if name not in ("json", "debug", "missing_ids", "restart", "flags")
     }
     with guarded(debug=debug, color=color):
-        _check(flags, as_json=json, missing_ids=missing_ids)
+        _check(flags, as_json=json, missing_ids=missing_ids, restart=restart)
 
 
-def _list(what: str, database: object, color: object, *, as_json: bool) -> None:
-    from ..console import Screen
-    from . import prepare
-
-    settings = prepare.settings_from({"database": database, "color": color}).settings
-    screen = Screen(color=settings.color)
-    source = prepare.open_databases(settings)
-    try:
-        found = source.users() if what == "users" else source.libraries()
-    finally:
-        source.close()
-    if as_json:
-        _print_json(found)
-        return
-    screen.listing(found)
-
-
-def _check(flags: Mapping[str, object], *, as_json: bool, missing_ids: Path | None) -> None:
-    from ..census import take
-    from ..console import Screen
+def _door(flags: Mapping[str, object]) -> tuple[Command, Loaded]:
+    """Which door was meant: the word ``api``, or a database; without a word what is set."""
     from ..errors import ConfigurationError
     from . import prepare
 
-    settings = prepare.settings_from(flags).settings
+    given = flags.get("database")
+    named = given if isinstance(given, list) else []
+    if Path("api") not in named:
+        loaded = prepare.settings_from(flags)
+        settings = loaded.settings
+        return ("db" if named or settings.database or not settings.url else "api"), loaded
+    if len(named) > 1:
+        raise ConfigurationError(
+            "Tautulli itself and a database cannot be looked at together.",
+            hint="Name api alone, or the files alone; a file of that name is ./api",
+        )
+    return "api", prepare.settings_from({**flags, "database": None})
+
+
+def _list(what: str, flags: Mapping[str, object], *, as_json: bool) -> None:
+    from ..console import Screen
+    from .opening import opened
+
+    command, loaded = _door(flags)
+    screen = Screen(color=loaded.settings.color)
+    now = int(time.time())
+    with opened(command, loaded, screen, now=now, everybody=True, enrich=False) as found:
+        source = found.source
+        listed = source.users() if what == "users" else source.libraries()
+        notices = source.notices if command == "api" else ()
+    for notice in notices:
+        screen.note(notice)
+    if as_json:
+        _print_json(listed)
+        return
+    screen.listing(listed)
+
+
+def _check(
+    flags: Mapping[str, object], *, as_json: bool, missing_ids: Path | None, restart: bool
+) -> None:
+    from ..census import take
+    from ..console import Screen
+    from ..errors import ConfigurationError
+    from ..sources.health import examine
+    from . import prepare
+    from .opening import opened
+
+    command, loaded = _door(flags)
+    settings = loaded.settings
     if as_json and missing_ids == Path("-"):
         raise ConfigurationError(
             "--json and --missing-ids - cannot both go to standard output.",
@@ -124,15 +179,17 @@ def _check(flags: Mapping[str, object], *, as_json: bool, missing_ids: Path | No
     prepare.check_not_read(settings, "--missing-ids", missing_ids)
     _check_missing_ids(missing_ids)
     corrections = prepare.corrections(settings)
-    source = prepare.open_databases(settings)
-    try:
-        chosen = prepare.selection(settings, source, now=int(time.time()))
+    now = int(time.time())
+    with opened(command, loaded, screen, now=now, restart=restart, everybody=True) as found:
+        source = found.source
+        server = (
+            examine(found.connection.tautulli) if command == "api" and found.connection else None
+        )
+        chosen = prepare.selection(settings, source, now=now)
         with screen.progress() as bar:
-            checked = take(source, chosen, corrections, bar)
+            checked = take(source, chosen, corrections, bar, enrich=found.enricher, server=server)
         notices = source.notices
         rules = source.rules()
-    finally:
-        source.close()
     for notice in notices:
         screen.note(notice)
     for alarm in checked.alarms:
@@ -153,6 +210,7 @@ def _print_census(census: Census, screen: Screen, rules: list[str]) -> None:
     plays, items = census.plays, census.items
     screen.pairs(
         [
+            *_of_server(census.server),
             ("Plays", f"{plays.read:,}"),
             ("From", census.first or "-"),
             ("To", census.last or "-"),
@@ -183,6 +241,19 @@ def _print_census(census: Census, screen: Screen, rules: list[str]) -> None:
     for conflict in census.conflicts[:10]:
         told = f"{conflict.namespace} {conflict.kept}, not {conflict.dropped}"
         screen.pairs([("Contradiction", f"{conflict.title}: {told}")])
+
+
+def _of_server(server: Health | None) -> list[tuple[str, str]]:
+    if server is None:
+        return []
+    reachable = {True: "reachable", False: "not reachable", None: "not known whether reachable"}
+    unlisted = server.rows - server.listed
+    rows = f"{server.rows:,}, counted in {server.seconds:g} s"
+    return [
+        ("Tautulli", server.version or "does not tell its version"),
+        ("Plex", f"{server.plex or 'without a name'}, {reachable[server.plex_reachable]}"),
+        ("Rows", f"{rows}; {unlisted:,} of them it never lists" if unlisted else rows),
+    ]
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -12,16 +12,21 @@ from typing import Annotated, TypeAlias
 import typer
 
 __all__ = [
+    "ApiKey",
+    "ApiKeyFile",
     "BatchSize",
+    "CaFile",
     "Color",
     "ConfigIni",
     "Databases",
     "Debug",
     "DryRun",
     "EachUser",
+    "Enrich",
     "Format",
     "Ids",
     "IncludePartial",
+    "Insecure",
     "Json",
     "Library",
     "MediaType",
@@ -30,17 +35,23 @@ __all__ = [
     "Out",
     "Quiet",
     "Report",
+    "Restart",
     "Rewatches",
     "Since",
     "Sources",
+    "StateDir",
     "Strict",
+    "Timeout",
     "To",
     "Until",
+    "Url",
     "User",
     "Verbose",
+    "Via",
     "WatchedAt",
 ]
 
+_SERVER = "Server"
 _WHERE = "Where to"
 _WHAT = "What"
 _IDS = "Ids"
@@ -75,9 +86,76 @@ Sources: TypeAlias = Annotated[
     list[Path] | None,
     typer.Argument(
         readable=False,
-        metavar="DATABASE",
-        help="Tautulli's database, or several backups; - is standard input.",
+        metavar="SOURCE",
+        help="Tautulli's database, or several backups; - is standard input. The word api: "
+        "Tautulli itself, over HTTP.",
         show_default=False,
+    ),
+]
+Url: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        metavar="URL",
+        help="Tautulli's address, as you open it in a browser. Also TAUTULLI_URL.",
+        rich_help_panel=_SERVER,
+    ),
+]
+ApiKeyFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--api-key-file",
+        readable=False,
+        metavar="FILE",
+        help="A file with Tautulli's API key; - is standard input. Also TAUTULLI_API_KEY_FILE, "
+        "or the key itself in TAUTULLI_API_KEY.",
+        rich_help_panel=_SERVER,
+    ),
+]
+ApiKey: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--api-key",
+        metavar="KEY",
+        help="The API key itself: everybody on this machine can see it while the command runs.",
+        rich_help_panel=_SERVER,
+    ),
+]
+CaFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--ca-file",
+        readable=False,
+        metavar="FILE",
+        help="Trust this certificate (PEM) as well.",
+        rich_help_panel=_SERVER,
+    ),
+]
+Insecure: TypeAlias = Annotated[
+    bool | None,
+    typer.Option(
+        "--insecure/--no-insecure",
+        help="Accept any certificate.",
+        rich_help_panel=_SERVER,
+    ),
+]
+Timeout: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        metavar="SECONDS",
+        help="How long Tautulli may be silent; 120 unless given.",
+        rich_help_panel=_SERVER,
+    ),
+]
+Via: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--via",
+        metavar="history|database",
+        help="Ask for the history, or download the whole database once.",
+        autocompletion=_choices("history", "database"),
+        rich_help_panel=_SERVER,
     ),
 ]
 To: TypeAlias = Annotated[
@@ -225,6 +303,32 @@ Ids: TypeAlias = Annotated[
         metavar="FILE",
         help="Your own corrections of external ids: a CSV, see the README; - is standard input.",
         rich_help_panel=_IDS,
+    ),
+]
+Enrich: TypeAlias = Annotated[
+    bool | None,
+    typer.Option(
+        "--enrich/--no-enrich",
+        help="Ask Tautulli for the ids of what has none; on, where its URL and key are known.",
+        rich_help_panel=_IDS,
+    ),
+]
+StateDir: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--state-dir",
+        readable=False,
+        metavar="DIR",
+        help="Where to keep what is remembered between runs.",
+        rich_help_panel=_RUN,
+    ),
+]
+Restart: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--restart",
+        help="Forget what was read before, and read everything again.",
+        rich_help_panel=_RUN,
     ),
 ]
 BatchSize: TypeAlias = Annotated[

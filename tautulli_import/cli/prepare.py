@@ -94,12 +94,14 @@ def selection(settings: Settings, source: Source, *, now: int) -> Selection:
             "--since is not before --until, so nothing could be imported.",
             hint="Swap the two.",
         )
+    sections = None
+    if settings.library:
+        sections = choose_libraries(source.libraries(), settings.library)
+        source.know_sections(sections)
     return Selection(
         media_types=frozenset(settings.media_type),
         users=choose_users(source.users(), settings.user) if settings.user else None,
-        sections=choose_libraries(source.libraries(), settings.library)
-        if settings.library
-        else None,
+        sections=sections,
         since=since,
         until=until,
         min_percent=settings.min_percent,
@@ -171,6 +173,8 @@ def files_read(settings: Settings) -> Mapping[object, str]:
     for option, path in (
         ("--config-ini", settings.config_ini),
         ("--ids", settings.ids),
+        ("--api-key-file", settings.api_key_file),
+        ("--ca-file", settings.ca_file),
     ):
         if path is not None and path != Path("-"):
             read[identity(path)] = f"the file of {option}"
@@ -282,7 +286,7 @@ def judge_rejected(rejected: Mapping[str, int], source: Source, settings: Settin
     if settings.strict and (count := sum(rejected.values())):
         raise RowsRejectedError(
             f"{count} rows were rejected.",
-            hint="Everything else was read. db --report FILE and check --verbose list them.",
+            hint="Everything else was read. --report FILE and check --verbose list them.",
         )
 
 

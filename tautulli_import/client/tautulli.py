@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote, quote_plus, urlsplit
 
 from msgspec import Struct
@@ -115,36 +115,41 @@ class Tautulli:
         return self._tried(once, command, about, tries, divisible=divisible)
 
     def download(
-        self, command: str, file: BinaryIO, advanced: Callable[[int, int | None], None]
+        self,
+        command: str,
+        begin: Callable[[], Callable[[bytes], object]],
+        advanced: Callable[[int, int | None], None],
     ) -> None:
-        """Write what a command sends into ``file``; tells the bytes so far and their total.
+        """Hand on what a command sends, piece by piece.
+
+        ``begin`` is called at every try and gives what takes the pieces; ``advanced`` is told
+        the bytes so far and their total, where that is known.
 
         Raises:
-            TautulliImportError: as of ``ask``. The file then holds whatever had come.
+            TautulliImportError: as of ``ask``.
         """
 
         def once() -> None:
-            file.seek(0)
-            file.truncate()
+            take = begin()
             with self._answer(command, {}) as response:
                 if response.status_code != 200 or "json" in _kind(response):
-                    read_reply(
-                        _read(response, self.access.timeout, self._without_key),
-                        dict[str, Any],
-                        posted=not self.by_get,
-                        reached=self._reached,
-                    )
+                    self._refuse(_read(response, self.access.timeout, self._without_key))
                 announced = response.headers.get("content-length", "")
-                total = int(announced) if announced.isdecimal() else None
                 coded = "content-encoding" in response.headers
+                total = int(announced) if announced.isdecimal() and not coded else None
                 done = 0
                 for chunk in response.iter_bytes(1 << 20):
-                    file.write(chunk)
+                    take(chunk)
                     done += len(chunk)
-                    advanced(done, None if coded else total)
+                    advanced(done, total)
             self._reached = True
 
         self._tried(once, command, "", 3)
+
+    def _refuse(self, reply: Reply) -> None:
+        """Say why something was not sent."""
+        posted, reached = not self.by_get, self._reached
+        read_reply(reply, dict[str, Any], posted=posted, reached=reached)
 
     @property
     def version(self) -> str:

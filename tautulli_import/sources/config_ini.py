@@ -1,8 +1,9 @@
-"""Tautulli's ``config.ini``: which plays its owner calls watched.
+"""Tautulli's ``config.ini``: which plays its owner calls watched, and where it answers.
 
-Only three settings of ``[Monitoring]`` are looked at. The file also holds the API key and
-passwords: nothing else of it leaves this module, and no message quotes a line of it. It is
-written by ConfigObj: values may be quoted, ``[[sections]]`` nested, and ``#`` begins a comment.
+Three settings of ``[Monitoring]`` and six of ``[General]`` are looked at, the API key among
+them. The file also holds passwords: nothing else of it leaves this module, and no message quotes
+a line of it. It is written by ConfigObj: values may be quoted, ``[[sections]]`` nested, and
+``#`` begins a comment.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from msgspec import Struct
+
 from ..errors import ConfigurationError, NotFoundError
 from ..watched import WatchedRule
 
-__all__ = ["beside", "rule_from"]
+__all__ = ["Lent", "beside", "rule_from", "server_from"]
 
 _HINT: Final = "Name Tautulli's own config.ini, or leave the option out."
 _SECTION: Final = re.compile(r"\s*(\[+)\s*(.*?)\s*\]+\s*(?:#.*)?")
@@ -35,6 +38,34 @@ def beside(database: Path) -> Path | None:
     return None
 
 
+class Lent(Struct, frozen=True):
+    """Where the Tautulli answers whose file this is, and its key. Not to be shown."""
+
+    url: str
+    api_key: str
+
+    def __repr__(self) -> str:
+        return f"Lent({self.url!r})"
+
+
+def server_from(path: Path) -> Lent | None:
+    """The server that a ``config.ini`` is of; ``None`` where its API is off or it says nothing."""
+    try:
+        settings = _section(path.read_bytes().decode("utf-8-sig", "replace"), path, "General")
+    except (OSError, ConfigurationError):
+        return None
+    key, port = settings.get("api_key", ""), settings.get("http_port", "8181").strip()
+    if not key or not port.isdecimal() or settings.get("api_enabled", "1") in ("0", "False"):
+        return None
+    host = settings.get("http_host", "").strip()
+    if host in ("", "0.0.0.0", "::"):  # noqa: S104 - everywhere, so here as well
+        host = "127.0.0.1"
+    scheme = "https" if settings.get("enable_https", "0") in ("1", "True") else "http"
+    root = settings.get("http_root", "").strip("/ ")
+    place = f"[{host}]" if ":" in host else host
+    return Lent(f"{scheme}://{place}:{port}{f'/{root}' if root else ''}", key)
+
+
 def rule_from(path: Path) -> WatchedRule:
     """The thresholds of this ``config.ini``; what it does not say is Tautulli's default.
 
@@ -50,7 +81,7 @@ def rule_from(path: Path) -> WatchedRule:
         raise ConfigurationError(
             f"{path} cannot be read: {error.strerror or error}.", hint=_HINT
         ) from None
-    settings = _monitoring(text, path)
+    settings = _section(text, path, "Monitoring")
     default = WatchedRule()
     return WatchedRule(
         movie_percent=_number(settings, path, "movie_watched_percent", default.movie_percent, 100),
@@ -60,8 +91,8 @@ def rule_from(path: Path) -> WatchedRule:
     )
 
 
-def _monitoring(text: str, path: Path) -> Mapping[str, str]:
-    """The settings that stand directly in ``[Monitoring]``."""
+def _section(text: str, path: Path, name: str) -> Mapping[str, str]:
+    """The settings that stand directly in a section."""
     settings: dict[str, str] = {}
     inside = False
     lines = text.splitlines()
@@ -71,10 +102,10 @@ def _monitoring(text: str, path: Path) -> Mapping[str, str]:
         )
     for line in lines:
         if section := _SECTION.fullmatch(line):
-            inside = section.group(1) == "[" and section.group(2).strip("\"'") == "Monitoring"
+            inside = section.group(1) == "[" and section.group(2).strip("\"'") == name
         elif inside and (setting := _SETTING.fullmatch(line)):
-            name, *values = setting.groups()
-            settings[name] = next((value for value in values if value is not None), "")
+            key, *values = setting.groups()
+            settings[key] = next((value for value in values if value is not None), "")
     return settings
 
 

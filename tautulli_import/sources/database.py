@@ -48,11 +48,14 @@ class DatabaseSource:
         config_ini: Path | None = None,
         page: int = _PAGE,
         stdin: BinaryIO | None = None,
+        rule: WatchedRule | None = None,
+        shown: str | None = None,
     ) -> None:
         """Open every file and look at its schema; ``-`` among ``paths`` is ``stdin``.
 
         The thresholds are those of ``config_ini``; else of the ``config.ini`` beside each
-        file; else of the newest other file that has one; else Tautulli's defaults.
+        file; else of the newest other file that has one; else Tautulli's defaults. ``rule`` is
+        what Tautulli itself said of them; ``shown`` is what to call a file that has no name.
 
         Raises:
             TautulliImportError: one of the files cannot be used; see ``sources.sqlite_file``.
@@ -60,12 +63,12 @@ class DatabaseSource:
         self._page = page
         self._said: list[str] = []
         self._opened: list[_Opened] = []
-        named = rule_from(config_ini) if config_ini else None
+        named = rule or (rule_from(config_ini) if config_ini else None)
         files: list[tuple[DatabaseFile, WatchedRule | None]] = []
         try:
             for path in _distinct(paths):
                 piped = stdin if str(path) == "-" else None
-                file = DatabaseFile(path, piped)
+                file = DatabaseFile(path, piped, shown)
                 files.append((file, None))
                 files[-1] = (file, named or (None if piped else self._rule_beside(path)))
         except BaseException:
@@ -87,6 +90,11 @@ class DatabaseSource:
     def rules(self) -> Sequence[WatchedRule]:
         """The thresholds in force, without repetition."""
         return list(dict.fromkeys(one.rule for one in self._opened))
+
+    @property
+    def files(self) -> Sequence[DatabaseFile]:
+        """The files, newest first."""
+        return [one.file for one in self._opened]
 
     def total(self) -> int:
         """How many rows there are in all files together."""

@@ -56,8 +56,8 @@ class Named(Struct, frozen=True):
 class DatabaseFile:
     """One database: its rows, page by page, and its small tables."""
 
-    def __init__(self, path: Path, stdin: BinaryIO | None) -> None:
-        self.sqlite = SqliteFile(path, stdin=stdin)
+    def __init__(self, path: Path, stdin: BinaryIO | None = None, shown: str | None = None) -> None:
+        self.sqlite = SqliteFile(path, stdin=stdin, shown=shown)
         self.shown = self.sqlite.shown
         self.unusable: dict[int, Rejected] = {}
         """Rows that were met and could not be used, by id: a backup may have them whole."""
@@ -69,6 +69,8 @@ class DatabaseFile:
             self.count, self.first, self.last, newest = self._ask(_extent)
             # Which of two backups is the newer; the rest only settles a tie, always alike.
             written = self.sqlite.path.stat().st_mtime_ns
+            self.newest = newest
+            """When the newest play started (epoch seconds); 0 without one."""
             self.age = (newest, self.last, self.count, written, self.shown)
         except BaseException:
             self.sqlite.close()

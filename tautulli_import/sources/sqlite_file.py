@@ -40,6 +40,7 @@ from ..errors import (
     SourceUnreachableError,
     TautulliImportError,
 )
+from .private import PrivateFolder
 
 __all__ = ["SqliteFile", "explain"]
 
@@ -57,7 +58,9 @@ class SqliteFile:
     ``connection`` may be replaced by ``reopen``: ask for it each time.
     """
 
-    def __init__(self, path: Path, *, stdin: BinaryIO | None = None) -> None:
+    def __init__(
+        self, path: Path, *, stdin: BinaryIO | None = None, shown: str | None = None
+    ) -> None:
         """Open ``path``; with ``stdin`` its bytes are spooled to a private file first.
 
         Raises:
@@ -66,9 +69,11 @@ class SqliteFile:
             SourceDamagedError: it is a directory, empty, or not SQLite.
         """
         # As bytes a file name can be anything; messages and reports are UTF-8.
-        self.shown = "standard input" if stdin else os.fsencode(path).decode("utf-8", "replace")
+        self.shown = shown or (
+            "standard input" if stdin else os.fsencode(path).decode("utf-8", "replace")
+        )
         self.notices: list[str] = []
-        self._private: tempfile.TemporaryDirectory[str] | None = None
+        self._private: PrivateFolder | None = None
         # SQLite looks for the -wal beside the file itself, not beside a link to it.
         self._path = _resolved(path)
         if stdin:
@@ -107,7 +112,7 @@ class SqliteFile:
         if connection is not None:
             connection.close()
         if self._private is not None:
-            self._private.cleanup()
+            self._private.remove()
             self._private = None
 
     def _check_what_it_is(self) -> None:
@@ -286,8 +291,8 @@ class SqliteFile:
 
     def _private_folder(self) -> Path:
         if self._private is None:
-            self._private = tempfile.TemporaryDirectory(prefix="tautulli-import-")
-        return Path(self._private.name)
+            self._private = PrivateFolder()
+        return self._private.path
 
 
 def explain(error: sqlite3.Error, shown: str) -> TautulliImportError:
