@@ -46,14 +46,16 @@ class WatchedRule(Struct, frozen=True, gc=False):
 def percent_complete(play: Play) -> int | None:
     """How far the play got, in percent, rounded as Tautulli rounds it; live TV is 100.
 
-    ``None`` where the length is not known: Tautulli then divides by one millisecond, and
-    its API answers with a number in the thousands or, below ten milliseconds, with noise.
+    ``None`` where it is not known. Of what has no length Tautulli takes one millisecond for
+    it: its API says 10 when nothing was noted of the play, and numbers in the thousands
+    otherwise. Those are no percentages; the 10 is kept, for both ways of reading must agree.
     """
     if play.live:
         return 100
-    if play.percent is not None:
-        return play.percent if play.percent < 1000 else None
-    if not play.duration:
-        return None
-    offset = 0.1 if play.view_offset is None else float(play.view_offset)
-    return round(offset / play.duration * 100)
+    percent = play.percent
+    if percent is None:
+        if play.duration == 0:  # its API cannot deliver such a row at all
+            return None
+        offset = 0.1 if play.view_offset is None else float(play.view_offset)
+        percent = round(offset / (play.duration or 1) * 100)
+    return percent if percent < 1000 else None

@@ -1,5 +1,8 @@
 """``make bench``: how fast and how big, as ratios within one run.
 
+Over HTTP it measures against ``tests.tautulli``, which costs what the real Tautulli was measured
+to cost: the whole query at every request, and every row of it made into a dict.
+
 The history is made by ``tests.history`` and kept in ``.cache``. Times are the best of a few
 rounds taken by turns, because the machines that this runs on are shared and noisy.
 """
@@ -8,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import shutil
 import sqlite3
@@ -16,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from tests.history import generate
@@ -74,6 +79,99 @@ def peak_megabytes(database: Path, what: str) -> float:
     return float(json.loads(answer.stdout)["peak_kilobytes"]) / 1024
 
 
+def over_http(plays: int) -> None:
+    """The crawl of ``api`` beside one single dump and beside pages of 100 rows."""
+    from tests.tautulli import FakeTautulli
+
+    CACHE.mkdir(exist_ok=True)
+    database = CACHE / f"http-{plays}.db"
+    if not database.exists():
+        generate(database, plays=plays, truth=False)
+        with closing(sqlite3.connect(database)) as connection, connection:
+            # No request at all could have these rows in it.
+            connection.execute(
+                "UPDATE session_history_metadata SET duration = 1 WHERE duration = 0"
+            )
+    with FakeTautulli(database, cost=True) as server, tempfile.TemporaryDirectory() as folder:
+        alone = [1.0]
+        for name, length, requests in (("one single dump", plays, 1), ("pages of 100", 100, 20)):
+            began = time.perf_counter()
+            for number in range(requests):
+                dump(server.url, server.key, number * length, length)
+            took = (time.perf_counter() - began) / requests
+            needed = max(1, -(-plays // length))
+            alone.append(took * needed)
+            more = f", from {requests} of them" if requests < needed else ""
+            print(f"{name:<25} {took * needed:8.2f} s   {needed:6,} requests{more}")
+        for name in ("api, first run", "api, nothing new"):
+            asked = len(server.requests)
+            began = time.perf_counter()
+            import_over_http(server.url, server.key, Path(folder))
+            took = time.perf_counter() - began
+            count = len(server.requests) - asked
+            print(
+                f"{name:<25} {took:8.2f} s   {count:6,} requests   {took / alone[1]:.2f} x the dump"
+            )
+        began = time.perf_counter()
+        download(server.url, server.key, Path(folder) / "bare.db")
+        bare = time.perf_counter() - began
+        began = time.perf_counter()
+        program = [sys.executable, "-m", "tautulli_import", "db", str(Path(folder) / "bare.db")]
+        subprocess.run(
+            [*program, "--to", "tracker", "-q", "--out", str(Path(folder) / "db")], check=True
+        )
+        read = time.perf_counter() - began
+        began = time.perf_counter()
+        import_over_http(server.url, server.key, Path(folder), via="database")
+        took = time.perf_counter() - began
+        parts = f"bare download {bare:.2f} s, db {read:.2f} s"
+        print(f"{'api --via database':<25} {took:8.2f} s   {took / (bare + read):.2f} x {parts}")
+
+
+def dump(url: str, key: str, start: int, length: int) -> bytes:
+    """What a plain script does: some rows of the ungrouped history."""
+    import httpx
+
+    answer = httpx.get(
+        f"{url}/api/v2",
+        params={
+            "apikey": key, "cmd": "get_history", "grouping": 0, "include_activity": 0,
+            "order_column": "date", "order_dir": "asc", "start": start, "length": length,
+        },
+        timeout=600,
+    )  # fmt: skip
+    answer.raise_for_status()
+    json.loads(answer.content)
+    return answer.content
+
+
+def download(url: str, key: str, path: Path) -> None:
+    """The bare download of the database."""
+    import httpx
+
+    with (
+        path.open("wb") as file,
+        httpx.stream(
+            "GET", f"{url}/api/v2", params={"apikey": key, "cmd": "download_database"}, timeout=600
+        ) as answer,
+    ):
+        for piece in answer.iter_bytes(1 << 20):
+            file.write(piece)
+
+
+def import_over_http(url: str, key: str, folder: Path, *, via: str = "history") -> None:
+    """``api --to tracker`` as people run it, in a process of its own."""
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "tautulli_import", "api", "--to", "tracker", "--quiet"),
+            *("--out", str(folder / via), "--state-dir", str(folder / "state"), "--via", via),
+            "--no-enrich",
+        ],
+        check=True,
+        env={**os.environ, "TAUTULLI_URL": url, "TAUTULLI_API_KEY": key},
+    )
+
+
 def start_up(*arguments: str) -> float:
     """Seconds to run a command of the program, best of seven."""
     return min(
@@ -87,9 +185,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plays", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", choices=["import", "bare"])
+    parser.add_argument("--http-plays", type=int, default=50_000)
+    parser.add_argument("--only", choices=["import", "bare", "http"])
     parser.add_argument("--database", type=Path)
     given = parser.parse_args()
+    if given.only == "http":
+        over_http(given.http_plays)
+        return
     if given.only:
         (import_once if given.only == "import" else bare_read)(given.database)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -120,6 +222,8 @@ def main() -> None:
     for name, most in (("--version", 50), ("--help", 150)):
         over = (start_up(*program, name) - nothing) * 1000
         print(f"start-up, {name:<14} {over:9.0f} ms over bare Python (at most {most})")
+    print(f"{given.http_plays:,} plays over HTTP")
+    over_http(given.http_plays)
 
 
 if __name__ == "__main__":

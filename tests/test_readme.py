@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ import pytest
 from tautulli_import.cli.app import app
 from tautulli_import.errors import TautulliImportError
 from tests.history import generate
+from tests.tautulli import FakeTautulli
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -37,6 +40,13 @@ def help_of(*command: str) -> str:
 
 
 @pytest.fixture(scope="module")
+def server(place: Path) -> Iterator[FakeTautulli]:
+    """A Tautulli over the database that the README's commands name."""
+    with FakeTautulli(place / "tautulli.db") as tautulli:
+        yield tautulli
+
+
+@pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with everything that the README's commands name."""
     folder = tmp_path_factory.mktemp("readme")
@@ -55,7 +65,7 @@ def test_the_readme_shows_commands() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_of_the_readme_works(command: str, place: Path) -> None:
+def test_a_command_of_the_readme_works(command: str, place: Path, server: FakeTautulli) -> None:
     users = subprocess.run(
         [*PROGRAM, "users", "tautulli.db"], check=True, capture_output=True, text=True, cwd=place
     ).stdout.splitlines()
@@ -79,12 +89,22 @@ def test_a_command_of_the_readme_works(command: str, place: Path) -> None:
         for path in (sorted(place.glob(word)) if "*" in word else [place / word])
     ]
     answer = subprocess.run(
-        [*PROGRAM, *words], check=False, capture_output=True, text=True, cwd=place
+        [*PROGRAM, *words],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=place,
+        env={
+            **os.environ,
+            "TAUTULLI_URL": server.url,
+            "TAUTULLI_API_KEY": server.key,
+            "TAUTULLI_IMPORT_STATE_DIR": str(place / "state"),
+        },
     )
     assert answer.returncode == 0, answer.stderr
 
 
-@pytest.mark.parametrize("command", ["db", "check", "users", "libraries"])
+@pytest.mark.parametrize("command", ["api", "db", "check", "users", "libraries"])
 def test_every_option_is_documented(command: str) -> None:
     documented = set(re.findall(r"--[a-z][a-z-]*", README))
     offered = {
@@ -96,7 +116,9 @@ def test_every_option_is_documented(command: str) -> None:
 
 
 def test_every_documented_option_exists() -> None:
-    offered = set(re.findall(r"--[a-z][a-z-]*", help_of() + help_of("db") + help_of("check")))
+    offered = set(
+        re.findall(r"--[a-z][a-z-]*", help_of() + help_of("api") + help_of("db") + help_of("check"))
+    )
     documented = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z]", README)) - {"--no"}
     assert documented <= offered | {"--quiet"}
 

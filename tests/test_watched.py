@@ -159,7 +159,7 @@ def test_whoever_got_further_watched_no_less(
         (None, 1, 10),
         (50, None, None),
         (50, 0, None),
-        (None, None, None),
+        (None, None, 10),
     ],
 )
 def test_percent_is_rounded_as_tautulli_rounds_it(
