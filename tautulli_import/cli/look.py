@@ -146,7 +146,9 @@ def _list(what: str, flags: Mapping[str, object], *, as_json: bool) -> None:
     command, loaded = _door(flags)
     screen = Screen(color=loaded.settings.color)
     now = int(time.time())
-    with opened(command, loaded, screen, now=now, everybody=True, enrich=False) as found:
+    with opened(
+        command, loaded, screen, now=now, everybody=True, enrich=False, plays=what == "users"
+    ) as found:
         source = found.source
         listed = source.users() if what == "users" else source.libraries()
         notices = source.notices if command == "api" else ()

@@ -47,11 +47,12 @@ def opened(
     restart: bool = False,
     everybody: bool = False,
     enrich: bool = True,
+    plays: bool = True,
 ) -> Iterator[Opened]:
     """Open what the settings name, read over HTTP what is new, and close it all in the end.
 
     With ``everybody`` users without plays are wanted as well; without ``enrich`` nobody is
-    asked for ids.
+    asked for ids, and without ``plays`` the history is not read over HTTP.
 
     Raises:
         TautulliImportError: it cannot be opened or read.
@@ -63,7 +64,15 @@ def opened(
         connection = connect_for_ids(loaded, screen) if enrich else None
     try:
         source = (
-            _over_http(connection, loaded.settings, screen, now, restart, everybody=everybody)
+            _over_http(
+                connection,
+                loaded.settings,
+                screen,
+                now,
+                restart=restart,
+                everybody=everybody,
+                plays=plays,
+            )
             if connection and command == "api"
             else prepare.open_databases(loaded.settings)
         )
@@ -86,9 +95,10 @@ def _over_http(
     settings: Settings,
     screen: Screen,
     now: int,
-    restart: bool,
     *,
+    restart: bool,
     everybody: bool,
+    plays: bool,
 ) -> Source:
     if settings.via == "database":
         try:
@@ -110,8 +120,9 @@ def _over_http(
         page=settings.batch_size,
         restart=restart,
     )
-    with screen.progress() as bar:
-        source.refresh(bar)
+    if plays:
+        with screen.progress() as bar:
+            source.refresh(bar)
     return source
 
 

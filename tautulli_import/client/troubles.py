@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from urllib.parse import urlsplit
 
@@ -79,6 +80,7 @@ def _no_connection(error: Exception, said: str, access: Access, *, reached: bool
         hint += " Tautulli's own port is 8181, and the URL names none."
     if isinstance(error, httpx.ConnectTimeout):
         said = f"no connection within {CONNECT_SECONDS:g} seconds"
+    said = re.sub(r"\[Errno -?\d+\] ", "", said)
     tries = MOST_TRIES if reached else 3
     return failure(SourceUnreachableError, f"cannot be reached: {said}", hint, tries)
 
