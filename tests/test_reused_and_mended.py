@@ -370,7 +370,7 @@ def test_every_play_of_a_show_that_lost_its_number_is_rejected_by_itself(
     assert {getattr(record.item, "series_title", "") for record in found.records} == {"Show B"}
     assert dict(found.reading.verdicts) == {Reason.REUSED_NUMBER: 6, Reason.PARTIAL: 1}
     rejected = found.reading.rejected
-    assert sorted(row.id for row in rejected) == list(range(1, 7))
+    assert sorted(row.id or 0 for row in rejected) == list(range(1, 7))
     assert {row.reason for row in rejected} == {Reason.REUSED_NUMBER}
     assert {row.detail for row in rejected} == {"Show A - Chapter 1", "Show A - Chapter 2"}
 

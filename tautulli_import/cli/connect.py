@@ -73,7 +73,10 @@ def connect_for_ids(loaded: Loaded, screen: Screen) -> Connection | None:
     if settings.url or key:
         return None
     for database in settings.database:
-        place = settings.config_ini or (None if database == Path("-") else beside(database))
+        try:
+            place = settings.config_ini or (None if database == Path("-") else beside(database))
+        except OSError:  # a directory that may not be entered; reading the database says so
+            continue
         lent = server_from(place) if place else None
         if lent is None:
             continue

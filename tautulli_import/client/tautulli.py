@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote, quote_plus, urlsplit
 
@@ -60,6 +61,7 @@ class Tautulli:
         self.asked: Counter[str] = Counter()
         """Requests that were made, by command."""
         self.by_get = False
+        self._counting = Lock()
         self._on_wait = on_wait
         self._reached = False
         self._version: str | None = None
@@ -202,7 +204,8 @@ class Tautulli:
         raise self._said(told, command, about, attempt)
 
     def _answer(self, command: str, parameters: Mapping[str, str | int]) -> _Streamed:
-        self.asked[command] += 1
+        with self._counting:
+            self.asked[command] += 1
         form = {"apikey": self.access.api_key, "cmd": command} | {
             name: str(value) for name, value in parameters.items()
         }

@@ -28,6 +28,8 @@ _FIRST: Final = timedelta(days=45)
 _AGAIN: Final = timedelta(days=3)
 _WHOLE_AGAIN: Final = 30 * 86_400
 _ROUNDS: Final = 3
+# A few rows of a history have lost their metadata; not most of them.
+_UNLISTED: Final = 100_000
 
 
 class Refresh:
@@ -167,6 +169,9 @@ class Refresh:
             if missing > 0:  # in no window at all?
                 crawl.undated(missing, counted.filtered)
             if counted.filtered == mirror.count():
+                unlisted = counted.total - counted.filtered
+                if unlisted > max(_UNLISTED, 10 * counted.filtered):
+                    return f"it lists {counted.filtered:,} of {counted.total:,} rows"
                 self._note_proven(counted.total - counted.filtered)
                 return ""
             counted = crawl.count()

@@ -76,9 +76,9 @@ class SqliteFile:
         self._private: PrivateFolder | None = None
         # SQLite looks for the -wal beside the file itself, not beside a link to it.
         self._path = _resolved(path)
-        if stdin:
-            self._path = self._spool(stdin)
         try:
+            if stdin:
+                self._path = self._spool(stdin)
             self._check_what_it_is()
             self._open()
         except BaseException:

@@ -1,0 +1,231 @@
+"""Whatever a server answers: the whole history, or an error and nothing written.
+
+Every fault strikes once or for good, at the first request, amid the crawl, or in the run after
+one that went well. And once it is gone, the same command gives what it should have given:
+nothing wrong is remembered.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import stamina
+
+from tests.hostile import World, gentle, make_history, says
+from tests.inside import Inside
+from tests.tautulli import (
+    Change,
+    FakeTautulli,
+    Fault,
+    after,
+    broken_json,
+    close,
+    empty_success,
+    fewer_rows,
+    hang,
+    html,
+    json_error,
+    not_an_object,
+    on,
+    redirect,
+    repeated_page,
+    reset,
+    retry_after,
+    shrinking_total,
+    slow,
+    status,
+    times,
+    truncated,
+    with_data,
+    with_rows,
+    without,
+    wrong_types,
+)
+
+OLD: Final = b'{"key":"imdb:tt0000000","title":"From before"}\n'
+Data = dict[str, Any]
+Rows = list[dict[str, Any]]
+
+
+def rows(change: Callable[[Rows], object]) -> Callable[[], Fault]:
+    """Change the rows of an answer."""
+    return lambda: Change(lambda data: data | {"data": change(data["data"])})
+
+
+def envelope(data: object, **fields: object) -> Callable[[], Fault]:
+    """Answer with this in place of the data."""
+    whole = {"response": {"result": "success", "message": None, "data": data} | fields}
+    return lambda: says(json.dumps(whole).encode())
+
+
+def number(fault: Callable[..., Fault], *values: object) -> dict[str, Callable[[], Fault]]:
+    """The same fault with one value and the other."""
+    return {f"{fault.__name__} {value}": partial(fault, value) for value in values}
+
+
+def first_row(**fields: object) -> Callable[[], Fault]:
+    """Set fields of the first row."""
+    return rows(lambda found: [found[0] | fields, *found[1:]] if found else found)
+
+
+#: After one of these asking again makes no sense, or would be wrong.
+FATAL: Final = {
+    **number(status, 400, 401, 410, 418),
+    "a proxy wants a login": partial(html, 401),
+    "a login page by redirect": partial(redirect, "/auth/login?redirect_uri=/api/v2"),
+    "the home page by redirect": partial(redirect, "/home", 303),
+    "https by redirect": partial(redirect, "https://127.0.0.1:9/api/v2", 307),
+    "a redirect to nowhere": partial(redirect, "http://[", 301),
+    "a redirect without a place": partial(status, 308),
+    "the key is not valid": partial(json_error, "Invalid apikey"),
+    "the key is not valid, under 200": partial(json_error, "Invalid apikey", 200),
+    "the API is off": partial(json_error, "API not enabled"),
+    "an unknown command": partial(json_error, "Unknown command: get_history."),
+    "the old API": partial(json_error, "Please use the /api/v2 endpoint.", 200),
+    "an error without words": partial(json_error, ""),
+    "an error under 200": partial(json_error, "Something else", 200),
+    "plays are grouped": partial(with_rows, group_count=3),
+}
+#: These can pass, and one alone must not be the end.
+PASSING: Final = {
+    **number(status, 200, 204, 206, 403, 404, 405, 408, 425, 429, 500, 501, 502, 503, 504, 524),
+    **number(html, 200, 403, 404, 500, 502, 503),
+    "an internal error": partial(json_error, "Check the logs for errors", 500),
+    "no key has arrived": partial(json_error, "Parameter apikey is required"),
+    **number(retry_after, 1, -1, "soon", "Wed, 21 Oct 2015 07:28:00 GMT"),
+    "a proxy is busy": partial(retry_after, 3, 503),
+    "half an answer": broken_json,
+    **number(not_an_object, [], "text", None, 42, {"response": None}, {"response": {}}),
+    "two answers in one": partial(says, b'{"response": {"result": "success"}}' * 2),
+    "UTF-16": partial(says, '{"response": {"result": "success"}}'.encode("utf-16")),
+    "no UTF-8": partial(says, b'{"response": {"result": "success", "message": "\xff"}}'),
+    "a deep hole": partial(says, b'{"response": ' + b"[" * 100_000),
+    "zeros": partial(says, b"\0" * 1000),
+    "no data": envelope(None),
+    "a list of rows alone": envelope([]),
+    "text for data": envelope("rows"),
+    "empty data": envelope({}),
+    "the connection breaks in the body": partial(truncated, 100),
+    "the connection breaks at the end": partial(truncated, 1),
+    "a reset": reset,
+    "a reset in the body": partial(reset, 50),
+    "a closed connection": close,
+    "silence": partial(hang, 2),
+    "a drip": partial(slow, 8),
+    "no rows at all": empty_success,
+    "no rows of many": partial(empty_success, total=True),
+    "fewer rows than it says": fewer_rows,
+    "rows kept back": partial(fewer_rows, 100),
+    "a total that shrinks": shrinking_total,
+    "a total that falls to nothing": partial(shrinking_total, 1000),
+    "the same row twice": rows(lambda found: [*found[:-1], found[0]] if found else found),
+    "every row twice": rows(lambda found: [*found, *found]),
+    "one row too many": rows(lambda found: [*found, *found[:1]]),
+    "rows in place of rows": rows(lambda found: [[*row.values()] for row in found]),
+    "no objects": rows(lambda found: [None for _ in found]),
+    "a row that is text": rows(lambda found: [*found[:-1], "row"]),
+    "wrong types everywhere": wrong_types,
+    "rows of other days": partial(with_rows, started=1_000_000_000, date=1_000_000_000),
+    "rows without numbers": partial(without, "id", "row_id"),
+    "a row without a number": first_row(id=None, row_id=None),
+    "a row with a word for its number": first_row(id="one", row_id="one"),
+    "a row with a list for its number": first_row(id=[1], row_id=[1]),
+    "a row with a number beyond all": first_row(id=10**30, row_id=10**30),
+    "a row with half a number": first_row(id=1.5, row_id=1.5),
+    "nothing but what is playing": partial(with_rows, state="playing"),
+    **{
+        f"{name} is {value!r}": partial(with_data, **{name: value})
+        for name in ("recordsFiltered", "recordsTotal")
+        for value in (None, -1, 100_000, 1, "many", 0.5, [], {})
+    },
+    **{f"data is {value!r}": partial(with_data, data=value) for value in (None, {}, "rows", [], 7)},
+}
+FAULTS: Final = FATAL | PASSING
+
+
+class Moment:
+    """When a fault strikes, and how long it stays."""
+
+    def __init__(self, told: str, *, amid: bool, once: bool, earlier: bool = False) -> None:
+        self.told = told
+        self.amid = amid
+        self.once = once
+        self.earlier = earlier
+        """Whether a run before went well."""
+
+    def __call__(self, fault: Fault, requests: int) -> Fault:
+        """The fault at its moment of a crawl of so many requests."""
+        later = after(requests // 2, fault) if self.amid else fault
+        return on("get_history", times(1, later) if self.once else later)
+
+
+FIRST = Moment("the first request", amid=False, once=True)
+AMID = Moment("amid the crawl", amid=True, once=True)
+FOR_GOOD = Moment("from then on", amid=True, once=False)
+AGAIN = Moment("in the next run", amid=False, once=False, earlier=True)
+
+
+class Clean:
+    """What comes out when nothing goes wrong."""
+
+    def __init__(self, items: bytes, requests: int) -> None:
+        self.items = items
+        self.requests = requests
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_history(tmp_path_factory.mktemp("history"))
+
+
+@pytest.fixture
+def world(
+    history: Path, tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
+    gentle(monkeypatch)
+    with FakeTautulli(history) as tautulli, stamina.set_testing(True, attempts=7, cap=True):
+        yield World(tautulli, Inside(tmp_path, environment, monkeypatch), tmp_path)
+
+
+@pytest.fixture(scope="module")
+def clean(history: Path, tmp_path_factory: pytest.TempPathFactory) -> Clean:
+    folder = tmp_path_factory.mktemp("clean")
+    with pytest.MonkeyPatch.context() as patch, FakeTautulli(history) as tautulli:
+        gentle(patch)
+        world = World(tautulli, Inside(folder, {"HOME": str(folder)}, patch), folder)
+        assert world.imports("--state-dir", str(folder)).code == 0
+        return Clean(world.items, len(tautulli.asked("get_history")))
+
+
+def test_the_crawl_is_long_enough_to_have_a_middle(clean: Clean) -> None:
+    assert clean.items.count(b"\n") == 12
+    assert clean.requests >= 6
+
+
+@pytest.mark.parametrize("moment", [FIRST, AMID, FOR_GOOD, AGAIN], ids=lambda one: one.told)
+@pytest.mark.parametrize("name", FAULTS)
+def test_the_whole_history_or_an_error(
+    name: str, moment: Moment, world: World, clean: Clean
+) -> None:
+    world.out.write_bytes(OLD)
+    if moment.earlier:
+        assert world.imports().code == 0
+    before = world.items
+    world.tautulli.faults.append(moment(FAULTS[name](), clean.requests))
+
+    result = world.imports()
+
+    if result.code:
+        assert world.items == before
+        assert not (moment.once and name in PASSING), result.err
+    else:
+        assert world.items == clean.items, result.err
+    world.tautulli.faults.clear()
+    cured = world.imports()
+    assert cured.code == 0, cured.err
+    assert world.items == clean.items, cured.err
