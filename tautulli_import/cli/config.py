@@ -21,7 +21,7 @@ def show(*, json: options.Json = False, debug: options.Debug = False) -> None:
         from ..settings import load
 
         loaded = load({})
-        values = loaded.settings.model_dump(mode="json")
+        values = {**loaded.settings.model_dump(mode="json"), "url": _address(loaded.settings.url)}
         if json:
             import msgspec
 
@@ -44,6 +44,17 @@ def path(*, debug: options.Debug = False) -> None:
         from ..settings import config_path
 
         typer.echo(str(config_path()))
+
+
+def _address(url: str | None) -> str | None:
+    """The URL without a password, or a key that was pasted with it."""
+    from ..client.address import parse_address
+    from ..errors import ConfigurationError
+
+    try:
+        return url and parse_address(url).base
+    except ConfigurationError:
+        return "not a URL"
 
 
 def _told(value: object) -> str:

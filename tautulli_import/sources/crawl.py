@@ -106,6 +106,8 @@ class Crawl:
         Sorted by time those without one come first, those beyond every calendar last.
         ``listed`` is how many rows there are in all, ``missing`` how many of them no window had.
         """
+        if not missing:
+            return
         spans = Spans(self._listing, Window(), self._tally)
         count = min(missing, listed)
         rows = [*spans.read(0, count), *spans.read(max(count, listed - count), listed)]
@@ -151,36 +153,48 @@ class Crawl:
         """Read a window in halves: of its days, and where it is a single day, of its rows."""
         halves = window.halves(self._today)
         if halves is None:
-            count = self._listing.page(window, 0, 0, divisible=False).filtered
+            count = self._count(window)
             return self._by_position(window, 0, max(1, (count + 1) // 2))
         older, newer = halves
         return self._read(newer) + self._read(older)
 
     def _around(self, window: Window) -> int | None:
-        """Read a window around the rows without a length, at which Tautulli divides by zero.
+        """Read a window around the rows that Tautulli cannot deliver, of the two sorts known.
 
         There can be hundreds, and to halve the days around each would take thousands of
-        requests. Sorted by duration they stand together: two ends to find, however many.
-        ``None`` when they are not what makes it fail.
+        requests. A media type that it does not know can be left out by asking for those that it
+        knows. And where it divides by a length of zero: sorted by duration such rows stand
+        together, so that there are two ends to find, however many they are. ``None`` when
+        neither is what makes it fail.
         """
         # Without rows nothing is built that could fail, so this tells how many there are.
-        count = self._listing.page(window, 0, 0, divisible=False).filtered
-        spans = Spans(self._listing, window, self._tally, order="duration")
-        found = spans.first_failing(count)
-        if found is None:
-            return None
-        begin, rows = found
-        end = spans.first_answered(begin, count)
+        count = self._count(window)
+        usual = self._count(window, known=True)
+        strange = count - usual if usual else 0  # an old one does not know lists of types
+        spans = Spans(self._listing, window, self._tally, order="duration", known=bool(strange))
+        count -= strange
+        begin = end = 0
+        rows = spans.whole(count, self._most) if strange else None
+        if rows is None:
+            begin, rows = spans.first_failing(count)
+            if begin == count and not strange:
+                self._keep(Stretch(window, rows))
+                return None
+            end = spans.first_answered(begin, count)
+            for position in range(end, count, self._most):
+                self._keep(Stretch(window, rows))
+                rows = spans.read(position, min(position + self._most, count))
         spans.pass_by(begin, end)
+        spans.pass_by(count, count + strange)
         self._keep(Stretch(window, rows, spans.undelivered))
-        for position in range(end, count, self._most):
-            rows = spans.read(position, min(position + self._most, count))
-            self._keep(Stretch(window, rows, spans.undelivered))
-        return count
+        return count + strange
+
+    def _count(self, window: Window, *, known: bool = False) -> int:
+        return self._listing.page(window, 0, 0, known=known, divisible=False).filtered
 
     def _by_position(self, window: Window, begin: int, size: int) -> int:
         """Read what cannot be divided by days, so many rows at a time; how many there are."""
-        count = self._listing.page(window, 0, 0, divisible=False).filtered
+        count = self._count(window)
         spans = Spans(self._listing, window, self._tally)
         for position in range(begin, count, size):
             rows = spans.read(position, min(position + size, count))

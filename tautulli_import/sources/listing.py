@@ -30,6 +30,7 @@ COLUMNS: Final = (
 )  # fmt: skip
 """What is kept of a row: first the fields of ``Play``, in their order."""
 
+_KNOWN: Final = "movie,episode,track,clip,photo,live"
 Order: TypeAlias = Literal["date", "duration"]
 _ATTEMPTS: Final = 3
 # A day anywhere on earth begins up to 14 hours before, and ends up to 12 after, that of UTC.
@@ -154,11 +155,13 @@ class Listing:
         length: int,
         *,
         order: Order = "date",
+        known: bool = False,
         divisible: bool = True,
     ) -> Page:
         """The rows from ``start`` on, ``length`` of them at most, of a window of days.
 
         By the time they started; by ``duration`` of what was played, those without one first.
+        ``known`` asks for the media types that Tautulli knows, and leaves out any other.
 
         Raises:
             UnansweredError: no usable answer, or only such as contradict themselves.
@@ -177,7 +180,10 @@ class Listing:
                 include_activity=0,
                 order_column=order,
                 order_dir="asc",
-                **{"start": start, "length": length} | self._filter | window.parameters,
+                **{"start": start, "length": length}
+                | self._filter
+                | window.parameters
+                | ({"media_type": _KNOWN} if known else {}),
             )
             wrong = self._contradiction(answer, window, start, length)
             if wrong and not self.windows:

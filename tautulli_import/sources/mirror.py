@@ -135,6 +135,19 @@ class Mirror:
         )
         return count, first
 
+    def count_of(self, section: int) -> int:
+        """Rows that are known to be of a library."""
+        (count,) = self._one("SELECT count(*) FROM plays WHERE section_id = ?", section)
+        return int(count)
+
+    def has_undated(self) -> bool:
+        """Whether there are rows that no window of days can have."""
+        (found,) = self._one(
+            "SELECT EXISTS (SELECT 1 FROM plays"
+            " WHERE date(started, 'unixepoch') IS NULL OR started < 0)"
+        )
+        return bool(found)
+
     def count(self) -> int:
         """Rows that were read, and rows that could not be."""
         (count,) = self._one("SELECT (SELECT count(*) FROM plays) + count(*) FROM undelivered")

@@ -17,7 +17,7 @@ from .rows import Row
 
 __all__ = ["Spans", "Tally", "Undelivered"]
 
-_GIVE_UP: Final = 100
+_GIVE_UP: Final = 500
 
 
 class Undelivered(Struct, frozen=True):
@@ -39,7 +39,13 @@ class Spans:
     """The rows of one window in one order, from a position up to another."""
 
     def __init__(
-        self, listing: Listing, window: Window, tally: Tally, *, order: Order = "date"
+        self,
+        listing: Listing,
+        window: Window,
+        tally: Tally,
+        *,
+        order: Order = "date",
+        known: bool = False,
     ) -> None:
         self.undelivered: list[Undelivered] = []
         """What was met so far."""
@@ -47,6 +53,7 @@ class Spans:
         self._window = window
         self._tally = tally
         self._order: Order = order
+        self._known = known
 
     def read(self, begin: int, end: int) -> Sequence[Row]:
         """The rows from ``begin`` up to ``end``, without those that cannot be had.
@@ -73,8 +80,18 @@ class Spans:
         middle = begin + (end - begin) // 2
         return [*self.read(begin, middle), *self.read(middle, end)]
 
-    def first_failing(self, count: int) -> tuple[int, Sequence[Row]] | None:
-        """The first position that fails, and the rows before it; ``None`` when none does.
+    def whole(self, count: int, most: int) -> Sequence[Row] | None:
+        """All rows, so many at a time; ``None`` when there are some that cannot be had."""
+        rows: list[Row] = []
+        try:
+            for position in range(0, count, most):
+                rows += self._page(position, min(position + most, count))
+        except UndeliverableError:
+            return None
+        return rows
+
+    def first_failing(self, count: int) -> tuple[int, Sequence[Row]]:
+        """The first position that fails, and the rows before it; ``count`` when none does.
 
         It is looked for near the beginning, in steps that double.
         """
@@ -94,7 +111,7 @@ class Spans:
                     except UndeliverableError:
                         end = middle
                 return begin, rows
-        return None
+        return count, rows
 
     def first_answered(self, failing: int, count: int) -> int:
         """The first position after a run of failing ones; ``count`` when there is none."""
@@ -137,6 +154,8 @@ class Spans:
         return True
 
     def _page(self, begin: int, end: int) -> Sequence[Row]:
-        page = self._listing.page(self._window, begin, end - begin, order=self._order)
+        page = self._listing.page(
+            self._window, begin, end - begin, order=self._order, known=self._known
+        )
         self._tally.delivered += len(page.rows)
         return page.rows
