@@ -149,7 +149,8 @@ class ApiSource:
                 crawl.newest(day_of(first) - timedelta(days=1))
             if self._mirror.has_undated():
                 listed = crawl.count().filtered
-                crawl.undated(max(0, listed - self._mirror.count_of(section)), listed)
+                if missing := max(0, listed - self._mirror.count_of(section)):
+                    crawl.undated(missing, listed)
             self._mirror.section_known(section)
 
     def lookups(self) -> Sequence[Lookup]:

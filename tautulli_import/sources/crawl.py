@@ -100,18 +100,18 @@ class Crawl:
         """Read everything by position, from a server that knows no windows."""
         self._by_position(Window(), 0, self._most)
 
-    def undated(self, missing: int, listed: int) -> None:
+    def undated(self, missing: int, listed: int) -> Sequence[Undelivered]:
         """Read rows that are in no window: they have no start, or one that no calendar has.
 
         Sorted by time those without one come first, those beyond every calendar last.
         ``listed`` is how many rows there are in all, ``missing`` how many of them no window had.
+        Returns what could not be had, which may have been met in a window already.
         """
-        if not missing:
-            return
         spans = Spans(self._listing, Window(), self._tally)
         count = min(missing, listed)
         rows = [*spans.read(0, count), *spans.read(max(count, listed - count), listed)]
-        self._keep(Stretch(Window(), rows, spans.undelivered[:missing]))
+        self._keep(Stretch(Window(), rows))
+        return spans.undelivered
 
     def count(self) -> Page:
         """How many rows are listed, and how many there are, without reading any."""
@@ -121,15 +121,15 @@ class Crawl:
         """Read a window whole, in as many pieces as it takes; how many rows it has."""
         try:
             page = self._listing.page(window, 0, self._most)
-        except UndeliverableError:
+        except UnansweredError as error:
+            if not self._listing.windows:
+                raise
             if cut and window.after and window.after < cut:
                 earlier = self._read(Window(window.after, cut - timedelta(days=1)))
                 return earlier + self._read(Window(cut))
-            count = self._around(window)
-            return self._divide(window) if count is None else count
-        except UnansweredError:
-            if not self._listing.windows:
-                raise
+            if isinstance(error, UndeliverableError):
+                count = self._around(window)
+                return self._divide(window) if count is None else count
             self._wanted, self._shrunk = max(self._wanted // 2, _FEWEST), True
             return self._divide(window)
         count = len(page.rows)

@@ -18,7 +18,7 @@ from ..checkpoint import StateFile
 from ..models import Play
 from ..watched import WatchedRule
 from .crawl import Stretch
-from .listing import COLUMNS
+from .listing import COLUMNS, Window
 from .rows import Row
 from .spans import Undelivered
 
@@ -68,7 +68,13 @@ class Mirror:
             state.db.table("plays").create(types, pk="id")
         if "undelivered" not in tables:
             state.db.table("undelivered").create(
-                {"day": str, "window": str, "position": int, "sorted": str},
+                {
+                    "day": str,
+                    "until": str,
+                    "window": str,
+                    "position": int,
+                    "sorted": str,
+                },
                 pk=("window", "position", "sorted"),
             )
         if "sections" not in tables:
@@ -91,15 +97,26 @@ class Mirror:
                 db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
             self._state.put("progress", Progress())
 
-    def forget_undelivered(self, since: date) -> None:
-        """Of the days from ``since`` on, which are going to be read again."""
+    def read_from(self, since: date) -> date | None:
+        """Where to begin in order to read the days from ``since`` on again.
+
+        What could not be had is known by window only, so a window is read again whole or not
+        at all. ``None``: from the beginning. What could not be had from there on is forgotten.
+        """
+        query = "SELECT min(day) FROM undelivered WHERE day < ? AND until >= ?"
+        begin = str(since)
+        while (found := self._one(query, begin, begin)[0]) is not None:
+            begin = found
         with self._state.step() as db:
-            db.execute("DELETE FROM undelivered WHERE day >= ?", (str(since),))
+            db.execute("DELETE FROM undelivered WHERE day >= ?", (begin,))
+        return date.fromisoformat(begin) if begin else None
 
     def keep(self, stretch: Stretch) -> None:
         """Take in what was read, newer words for the same row over older ones."""
         window = str(stretch.window)
-        day = str(stretch.window.after or "")
+        day, until = str(stretch.window.after or ""), str(stretch.window.before or "9999-12-31")
+        if stretch.window == Window():  # what has no day at all
+            until = ""
         with self._state.step() as db:
             try:
                 db.executemany(_KEEP, stretch.rows)
@@ -107,8 +124,8 @@ class Mirror:
                 db.executemany(_KEEP, [_encodable(row) for row in stretch.rows])
             db.execute("DELETE FROM undelivered WHERE window = ?", (window,))
             db.executemany(
-                "INSERT INTO undelivered VALUES (?, ?, ?, ?)",
-                [(day, window, one.position, one.order) for one in stretch.undelivered],
+                "INSERT INTO undelivered VALUES (?, ?, ?, ?, ?)",
+                [(day, until, window, one.position, one.order) for one in stretch.undelivered],
             )
 
     def keep_section(self, section: int, rows: Sequence[Row]) -> None:
@@ -149,9 +166,8 @@ class Mirror:
         return bool(found)
 
     def count(self) -> int:
-        """Rows that were read, and rows that could not be."""
-        (count,) = self._one("SELECT (SELECT count(*) FROM plays) + count(*) FROM undelivered")
-        return int(count)
+        """Rows that were read or could not be: all that were met."""
+        return sum(self.counts())
 
     def strangers(self, rows: Sequence[Row]) -> int:
         """How many of these rows are here under the same number as somebody else's play."""
@@ -180,6 +196,13 @@ class Mirror:
         while rows := self._state.db.conn.execute(query, (after, size)).fetchall():
             yield [_play(row) for row in rows]
             after = rows[-1][0]
+
+    def counts(self) -> tuple[int, int]:
+        """Rows that were read, and rows that could not be."""
+        delivered, undelivered = self._one(
+            "SELECT (SELECT count(*) FROM plays), (SELECT count(*) FROM undelivered)"
+        )
+        return delivered, undelivered
 
     def users(self) -> Sequence[tuple[int, int, str, str]]:
         """Everybody with plays: id, how many, and username and friendly name of the newest."""

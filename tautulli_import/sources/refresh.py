@@ -17,9 +17,10 @@ from ..errors import SourceDamagedError, UnansweredError
 from ..watched import WatchedRule
 from .base import Watcher
 from .crawl import Crawl, Stretch
-from .listing import Listing, day_of
+from .listing import Listing, Window, day_of
 from .mirror import Mirror, Progress
 from .rows import integer
+from .spans import TOO_MANY, too_many
 
 __all__ = ["Refresh", "thresholds"]
 
@@ -28,6 +29,8 @@ _FIRST: Final = timedelta(days=45)
 _AGAIN: Final = timedelta(days=3)
 _WHOLE_AGAIN: Final = 30 * 86_400
 _ROUNDS: Final = 3
+_AMONG_OLD: Final = "among old plays are some that could not be had"
+_FILE: Final = "'tautulli-import db tautulli.db' reads the file itself."
 # A few rows of a history have lost their metadata; not most of them.
 _UNLISTED: Final = 100_000
 
@@ -73,7 +76,7 @@ class Refresh:
             raise SourceDamagedError(
                 f"{self._tautulli.shown} contradicts itself: {why}.",
                 hint="Nothing was written. Does something between here and Tautulli change "
-                "answers? 'tautulli-import db tautulli.db' reads the file itself.",
+                f"answers? {_FILE}",
             )
 
     def _read(self) -> str:
@@ -94,8 +97,9 @@ class Refresh:
         crawl = Crawl(listing, keep, today=today)
         since = self._since(today)
         try:
-            mirror.forget_undelivered(since)
-            rows = crawl.newest(since, cut=today - _AGAIN)
+            rows = self._newest(crawl, since)
+            if rows is None:
+                return _AMONG_OLD
             if self._watcher:
                 self._watcher.reading(max(0, (listing.total or 0) - mirror.count()))
             if not progress.complete:
@@ -104,7 +108,17 @@ class Refresh:
             if listing.windows:
                 raise
             self._without_windows(crawl)
-        return self._prove(crawl, listing, since, incremental=progress.complete)
+        why = self._prove(crawl, listing, since, incremental=progress.complete)
+        if not why and too_many(*mirror.counts()):
+            raise SourceDamagedError(f"{TOO_MANY}.", hint=_FILE)
+        return why
+
+    def _newest(self, crawl: Crawl, since: date) -> int | None:
+        """Read from a day on; how many rows there are. ``None``: everything has to be read."""
+        begin = self._mirror.read_from(since)
+        if begin is None:
+            return None
+        return crawl.newest(begin, cut=day_of(self._now) - _AGAIN)
 
     def _since(self, today: date) -> date:
         """The first day to read again."""
@@ -157,22 +171,27 @@ class Refresh:
             return ""
         if incremental and self.windows and (listing.total or 0) > mirror.count():
             # A play that was paused for days appears where it began.
-            crawl.newest(since - _FIRST)
+            if self._newest(crawl, since - _FIRST) is None:
+                return _AMONG_OLD
             if listing.total == mirror.count() + progress.unlisted:
                 self._note_proven(progress.unlisted)
                 return ""
         counted = crawl.count()
         for _ in range(_ROUNDS):
-            if counted.filtered > mirror.count() and self.windows:
-                crawl.newest(since, cut=day_of(self._now) - _AGAIN)  # logged meanwhile?
+            late = counted.filtered > mirror.count() and self.windows  # logged meanwhile?
+            if late and self._newest(crawl, since) is None:
+                return _AMONG_OLD
             missing = counted.filtered - mirror.count()
             if missing > 0:  # in no window at all?
-                crawl.undated(missing, counted.filtered)
+                found = crawl.undated(missing, counted.filtered)
+                missing = counted.filtered - mirror.count()
+                if 0 < missing <= len(found):
+                    mirror.keep(Stretch(Window(), (), found[:missing]))
             if counted.filtered == mirror.count():
                 unlisted = counted.total - counted.filtered
                 if unlisted > max(_UNLISTED, 10 * counted.filtered):
                     return f"it lists {counted.filtered:,} of {counted.total:,} rows"
-                self._note_proven(counted.total - counted.filtered)
+                self._note_proven(unlisted)
                 return ""
             counted = crawl.count()
         there, listed = mirror.count(), counted.filtered

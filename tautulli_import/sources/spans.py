@@ -7,6 +7,7 @@ whose media type it does not know. Whatever fails is halved until such a row is 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from msgspec import Struct
@@ -15,9 +16,19 @@ from ..errors import SourceDamagedError, UnansweredError, UndeliverableError
 from .listing import Listing, Order, Window
 from .rows import Row
 
-__all__ = ["Spans", "Tally", "Undelivered"]
+__all__ = ["TOO_MANY", "Spans", "Tally", "Undelivered", "too_many"]
 
-_GIVE_UP: Final = 500
+_GIVE_UP: Final = 100
+TOO_MANY: Final = "Tautulli fails on most of its rows"
+_HINT: Final = (
+    "Its database is in trouble, or its version. 'tautulli-import db tautulli.db' reads the file "
+    "itself."
+)
+
+
+def too_many(delivered: int, undelivered: int) -> bool:
+    """Whether rows that cannot be had are no exception any more."""
+    return undelivered >= _GIVE_UP and undelivered > delivered
 
 
 class Undelivered(Struct, frozen=True):
@@ -99,59 +110,63 @@ class Spans:
         begin, size = 0, 1
         while begin < count:
             end = min(begin + size, count)
-            try:
-                rows += self._page(begin, end)
+            found = self._if_had(begin, end)
+            if found is not None:
+                rows += found
                 begin, size = end, size * 2
-            except UndeliverableError:
-                while end - begin > 1:
-                    middle = begin + (end - begin) // 2
-                    try:
-                        rows += self._page(begin, middle)
-                        begin = middle
-                    except UndeliverableError:
-                        end = middle
+                continue
+            while end - begin > 1:
+                middle = begin + (end - begin) // 2
+                found = self._if_had(begin, middle)
+                if found is None:
+                    end = middle
+                else:
+                    rows += found
+                    begin = middle
+            alone = self._if_had(begin, end)
+            if alone is None:
                 return begin, rows
+            rows += alone  # it was something that has passed
+            begin = end
         return count, rows
 
     def first_answered(self, failing: int, count: int) -> int:
         """The first position after a run of failing ones; ``count`` when there is none."""
         low, step = failing, 1
-        while low + step < count and not self._answers(low + step):
+        while low + step < count and self._if_had(low + step, low + step + 1) is None:
             low, step = low + step, step * 2
         high = min(low + step, count)
         while high - low > 1:
             middle = low + (high - low) // 2
-            if self._answers(middle):
+            if self._if_had(middle, middle + 1) is not None:
                 high = middle
             else:
                 low = middle
         return high
 
     def pass_by(self, begin: int, end: int, error: UndeliverableError | None = None) -> None:
-        """Note rows that cannot be had, as long as they are the exception.
+        """Note rows that cannot be had.
 
         Raises:
-            SourceDamagedError: they are not.
+            SourceDamagedError: they are met one by one, with an ``error`` each, and are many.
         """
         self._tally.undelivered += end - begin
-        if self._tally.undelivered >= _GIVE_UP and self._tally.undelivered > self._tally.delivered:
-            raise SourceDamagedError(
-                "Tautulli fails on most of its rows."
-                if error is None
-                else f"Tautulli fails on most of its rows: {error}",
-                hint="Its database is in trouble, or its version. 'tautulli-import db tautulli.db' "
-                "reads the file itself.",
-            ) from error
+        if error is not None and too_many(self._tally.delivered, self._tally.undelivered):
+            raise SourceDamagedError(f"{TOO_MANY}: {error}", hint=_HINT) from error
         self.undelivered += [
             Undelivered(str(self._window), position, self._order) for position in range(begin, end)
         ]
 
-    def _answers(self, position: int) -> bool:
-        try:
-            self._page(position, position + 1)
-        except UndeliverableError:
-            return False
-        return True
+    def _if_had(self, begin: int, end: int) -> Sequence[Row] | None:
+        """The rows, or ``None`` where they cannot be had.
+
+        That has to be said twice: a locked database fails in the same way, and a moment later
+        it does not.
+        """
+        for _ in range(2):
+            with suppress(UndeliverableError):
+                return self._page(begin, end)
+        return None
 
     def _page(self, begin: int, end: int) -> Sequence[Row]:
         page = self._listing.page(
