@@ -41,11 +41,24 @@ class StateFile:
         """
         self.notices: list[str] = []
         self.path = None if folder is None else folder / _name_of(server)
+        self._views: list[sqlite3.Connection] = []
         self.db: Database = self._open()
 
     def close(self) -> None:
         """Close the file."""
+        for view in self._views:
+            view.close()
         self.db.conn.close()
+
+    def view(self) -> sqlite3.Connection:
+        """What is remembered now, to be read while other runs go on; it can be closed early."""
+        if self.path is None:
+            return self.db.conn
+        connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
+        connection.execute("BEGIN")
+        connection.execute("SELECT count(*) FROM about").fetchone()
+        self._views.append(connection)
+        return connection
 
     @contextmanager
     def step(self) -> Iterator[sqlite3.Connection]:
@@ -70,9 +83,15 @@ class StateFile:
                 raise self._sentence(error) from error
             raise
 
-    def get(self, name: str, kind: type[_T]) -> _T | None:
+    def get(
+        self, name: str, kind: type[_T], *, view: sqlite3.Connection | None = None
+    ) -> _T | None:
         """A remembered value; ``None`` when there is none of that kind."""
-        row = self.db.conn.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
+        row = (
+            (view or self.db.conn)
+            .execute("SELECT value FROM about WHERE name = ?", (name,))
+            .fetchone()
+        )
         if row is None:
             return None
         try:

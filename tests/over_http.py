@@ -80,6 +80,8 @@ class Home:
         self.state = folder / "state"
         self.conn = create(self.path, wal=wal)
         self.conn.execute("PRAGMA synchronous = OFF")
+        if not wal:
+            self.conn.execute("PRAGMA journal_mode = MEMORY")
         add_user(self.conn, 1, "alice", "Alice")
         add_user(self.conn, 2, "bob", "Bob")
         add_library(self.conn, 1, "Films", "movie")

@@ -64,6 +64,9 @@ class InMemory:
         """No library is known by name."""
         return ()
 
+    def know_everybody(self) -> None:
+        pass
+
     def know_sections(self, sections: frozenset[int]) -> None:
         del sections
 

@@ -8,8 +8,9 @@ nothing wrong is remembered.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,8 +40,8 @@ from tests.tautulli import (
     shrinking_total,
     slow,
     status,
-    times,
     truncated,
+    when,
     with_data,
     with_rows,
     without,
@@ -48,7 +49,7 @@ from tests.tautulli import (
 )
 
 OLD: Final = b'{"key":"imdb:tt0000000","title":"From before"}\n'
-Data = dict[str, Any]
+Faults = Mapping[str, Callable[[], Fault]]
 Rows = list[dict[str, Any]]
 
 
@@ -73,9 +74,9 @@ def first_row(**fields: object) -> Callable[[], Fault]:
     return rows(lambda found: [found[0] | fields, *found[1:]] if found else found)
 
 
-#: After one of these asking again makes no sense, or would be wrong.
-FATAL: Final = {
-    **number(status, 400, 401, 410, 418),
+#: One of these can be the end: to ask again makes no sense, or would be wrong.
+FATAL: Final[Faults] = {
+    **number(status, 400, 401, 403, 405, 410, 425),
     "a proxy wants a login": partial(html, 401),
     "a login page by redirect": partial(redirect, "/auth/login?redirect_uri=/api/v2"),
     "the home page by redirect": partial(redirect, "/home", 303),
@@ -87,23 +88,33 @@ FATAL: Final = {
     "the API is off": partial(json_error, "API not enabled"),
     "an unknown command": partial(json_error, "Unknown command: get_history."),
     "the old API": partial(json_error, "Please use the /api/v2 endpoint.", 200),
+    "POST is refused, and then GET": partial(html, 403),
+    "no key has arrived": partial(json_error, "Parameter apikey is required"),
+    "plays that go on": partial(with_rows, state="playing"),
     "an error without words": partial(json_error, ""),
     "an error under 200": partial(json_error, "Something else", 200),
+    "an envelope without a result": partial(not_an_object, {"response": {}}),
     "plays are grouped": partial(with_rows, group_count=3),
 }
+ODD_DATA: Final[tuple[object, ...]] = (None, {}, "rows", [], 7)
+ODD_TOTALS: Final[tuple[object, ...]] = (None, -1, 100_000, 1, "many", 0.5, [], {})
 #: These can pass, and one alone must not be the end.
-PASSING: Final = {
-    **number(status, 200, 204, 206, 403, 404, 405, 408, 425, 429, 500, 501, 502, 503, 504, 524),
-    **number(html, 200, 403, 404, 500, 502, 503),
+PASSING: Final[Faults] = {
+    **number(status, 200, 204, 206, 404, 408, 429, 500, 501, 502, 503, 504, 524),
+    **number(html, 200, 404, 500, 502, 503),
     "an internal error": partial(json_error, "Check the logs for errors", 500),
-    "no key has arrived": partial(json_error, "Parameter apikey is required"),
     **number(retry_after, 1, -1, "soon", "Wed, 21 Oct 2015 07:28:00 GMT"),
     "a proxy is busy": partial(retry_after, 3, 503),
     "half an answer": broken_json,
-    **number(not_an_object, [], "text", None, 42, {"response": None}, {"response": {}}),
+    **number(not_an_object, [], "text", None, 42, {"response": None}),
     "two answers in one": partial(says, b'{"response": {"result": "success"}}' * 2),
     "UTF-16": partial(says, '{"response": {"result": "success"}}'.encode("utf-16")),
     "no UTF-8": partial(says, b'{"response": {"result": "success", "message": "\xff"}}'),
+    "no UTF-8 in a title": partial(
+        says,
+        b'{"response": {"result": "success", "data": {"recordsFiltered": 1, "recordsTotal": 12,'
+        b' "data": [{"row_id": 1, "started": 1600000000, "title": "\xff"}]}}}',
+    ),
     "a deep hole": partial(says, b'{"response": ' + b"[" * 100_000),
     "zeros": partial(says, b"\0" * 1000),
     "no data": envelope(None),
@@ -119,6 +130,7 @@ PASSING: Final = {
     "a drip": partial(slow, 8),
     "no rows at all": empty_success,
     "no rows of many": partial(empty_success, total=True),
+    "every page is the first": repeated_page,
     "fewer rows than it says": fewer_rows,
     "rows kept back": partial(fewer_rows, 100),
     "a total that shrinks": shrinking_total,
@@ -137,37 +149,44 @@ PASSING: Final = {
     "a row with a list for its number": first_row(id=[1], row_id=[1]),
     "a row with a number beyond all": first_row(id=10**30, row_id=10**30),
     "a row with half a number": first_row(id=1.5, row_id=1.5),
-    "nothing but what is playing": partial(with_rows, state="playing"),
     **{
         f"{name} is {value!r}": partial(with_data, **{name: value})
         for name in ("recordsFiltered", "recordsTotal")
-        for value in (None, -1, 100_000, 1, "many", 0.5, [], {})
+        for value in ODD_TOTALS
     },
-    **{f"data is {value!r}": partial(with_data, data=value) for value in (None, {}, "rows", [], 7)},
+    **{f"data is {value!r}": partial(with_data, data=value) for value in ODD_DATA},
 }
-FAULTS: Final = FATAL | PASSING
+FAULTS: Final[Faults] = {**FATAL, **PASSING}
 
 
-class Moment:
-    """When a fault strikes, and how long it stays."""
-
-    def __init__(self, told: str, *, amid: bool, once: bool, earlier: bool = False) -> None:
-        self.told = told
-        self.amid = amid
-        self.once = once
-        self.earlier = earlier
-        """Whether a run before went well."""
-
-    def __call__(self, fault: Fault, requests: int) -> Fault:
-        """The fault at its moment of a crawl of so many requests."""
-        later = after(requests // 2, fault) if self.amid else fault
-        return on("get_history", times(1, later) if self.once else later)
+def from_the_middle(fault: Fault, requests: int) -> Fault:
+    """For good, once half of the crawl is through."""
+    return after(requests // 2, fault)
 
 
-FIRST = Moment("the first request", amid=False, once=True)
-AMID = Moment("amid the crawl", amid=True, once=True)
-FOR_GOOD = Moment("from then on", amid=True, once=False)
-AGAIN = Moment("in the next run", amid=False, once=False, earlier=True)
+def every_fifth(fault: Fault, requests: int) -> Fault:
+    """Once in a while, the first request among them."""
+    del requests
+    numbers = count()
+    return when(lambda _: next(numbers) % 5 == 0, fault)
+
+
+def at_once(fault: Fault, requests: int) -> Fault:
+    """For good; then a run before went well."""
+    del requests
+    return fault
+
+
+Moment = Callable[[Fault, int], Fault]
+CASES: Final = [
+    pytest.param(name, moment, id=f"{name}: {told}")
+    for told, moment, names in (
+        ("once in a while", every_fifth, FATAL),
+        ("from the middle on", from_the_middle, FAULTS),
+        ("in the next run", at_once, FAULTS),
+    )
+    for name in names
+]
 
 
 class Clean:
@@ -207,24 +226,27 @@ def test_the_crawl_is_long_enough_to_have_a_middle(clean: Clean) -> None:
     assert clean.requests >= 6
 
 
-@pytest.mark.parametrize("moment", [FIRST, AMID, FOR_GOOD, AGAIN], ids=lambda one: one.told)
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", PASSING)
+def test_what_passes_is_survived(name: str, world: World, clean: Clean) -> None:
+    world.tautulli.faults.append(on("get_history", every_fifth(PASSING[name](), clean.requests)))
+    result = world.imports()
+    assert result.code == 0, result.err
+    assert world.items == clean.items, result.err
+
+
+@pytest.mark.parametrize(("name", "moment"), CASES)
 def test_the_whole_history_or_an_error(
     name: str, moment: Moment, world: World, clean: Clean
 ) -> None:
     world.out.write_bytes(OLD)
-    if moment.earlier:
+    if moment is at_once:
         assert world.imports().code == 0
     before = world.items
-    world.tautulli.faults.append(moment(FAULTS[name](), clean.requests))
+    world.tautulli.faults.append(on("get_history", moment(FAULTS[name](), clean.requests)))
 
     result = world.imports()
 
-    if result.code:
-        assert world.items == before
-        assert not (moment.once and name in PASSING), result.err
-    else:
-        assert world.items == clean.items, result.err
+    assert world.items == (before if result.code else clean.items), result.err
     world.tautulli.faults.clear()
     cured = world.imports()
     assert cured.code == 0, cured.err

@@ -115,11 +115,12 @@ def _over_http(
         connection.tautulli,
         connection.state,
         now=now,
-        everybody=everybody or bool(settings.user) or settings.each_user,
         sections=[int(name) for name in settings.library if name.isdecimal()],
         page=settings.batch_size,
         restart=restart,
     )
+    if everybody:
+        source.know_everybody()
     if plays:
         with screen.progress() as bar:
             source.refresh(bar)

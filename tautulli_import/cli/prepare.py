@@ -100,7 +100,7 @@ def selection(settings: Settings, source: Source, *, now: int) -> Selection:
         source.know_sections(sections)
     return Selection(
         media_types=frozenset(settings.media_type),
-        users=choose_users(source.users(), settings.user) if settings.user else None,
+        users=_users(source, settings.user) if settings.user else None,
         sections=sections,
         since=since,
         until=until,
@@ -108,6 +108,15 @@ def selection(settings: Settings, source: Source, *, now: int) -> Selection:
         include_partial=settings.include_partial,
         watched_at=settings.watched_at,
     )
+
+
+def _users(source: Source, names: Sequence[str]) -> frozenset[int]:
+    """The users that are meant; the plays mostly tell, and cost no further question."""
+    try:
+        return choose_users(source.users(), names)
+    except NotFoundError:
+        source.know_everybody()
+        return choose_users(source.users(), names)
 
 
 def targets(settings: Settings) -> Sequence[Target]:

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from ..checkpoint import StateFile
 from ..client.tautulli import Tautulli
+from ..errors import BusyError
 from ..models import Reason, Rejected
 from ..watched import WatchedRule
 from .base import Batch, Cursor, Library, Lookup, User, Watcher
@@ -36,22 +37,20 @@ class ApiSource:
         state: StateFile,
         *,
         now: int,
-        everybody: bool = False,
         sections: Sequence[int] = (),
         page: int = _PAGE,
         restart: bool = False,
     ) -> None:
         """Nothing is asked before ``refresh``.
 
-        ``now`` is the time of the run (epoch seconds, UTC). With ``everybody`` users without
-        plays are asked for too; ``sections`` are libraries that may be deleted, by id;
-        ``restart`` forgets what was read before.
+        ``now`` is the time of the run (epoch seconds, UTC); ``sections`` are libraries that may
+        be deleted, by id; ``restart`` forgets what was read before.
         """
         self.name = tautulli.shown
         self._tautulli = tautulli
         self._state = state
         self._now = now
-        self._everybody = everybody
+        self._everybody = False
         self._sections = sections
         self._page = page
         self._mirror = Mirror(state)
@@ -86,9 +85,14 @@ class ApiSource:
         refresh = Refresh(self._tautulli, self._mirror, self._rule, now=self._now, watcher=watcher)
         try:
             refresh.run()
+            self._hold()
         finally:
             self._said += refresh.notices
             self._windows = refresh.windows
+
+    def know_everybody(self) -> None:
+        """Ask for the users table as well."""
+        self._everybody = True
 
     def total(self) -> int:
         """How many rows Tautulli has, listed or not."""
@@ -106,8 +110,8 @@ class ApiSource:
             yield Batch((), cursor, self._rule, missing, source=self.name)
 
     def users(self) -> Sequence[User]:
-        """Everybody with plays; with ``everybody`` those without as well, most plays first."""
-        known = self._known_users
+        """Everybody with plays, most plays first; see ``know_everybody``."""
+        known = self._users_table if self._everybody else {}
         found = {
             number: User(
                 number,
@@ -131,6 +135,7 @@ class ApiSource:
         Raises:
             TautulliImportError: as of ``refresh``.
         """
+        self._mirror.release()
         for section in sorted(sections):
             unknown, first = self._mirror.unknown_of(section)
             if not unknown:
@@ -152,13 +157,28 @@ class ApiSource:
                 if missing := max(0, listed - self._mirror.count_of(section)):
                     crawl.undated(missing, listed)
             self._mirror.section_known(section)
+        self._hold()
 
     def lookups(self) -> Sequence[Lookup]:
         """None: Tautulli's lookup tables cannot be asked for over HTTP."""
         return ()
 
     def close(self) -> None:
-        """Nothing: the connection and the state file are the caller's."""
+        """Let go of what is read; the connection and the state file are the caller's."""
+        self._mirror.release()
+
+    def _hold(self) -> None:
+        """Keep what was read and proven, though another run begin anew.
+
+        Raises:
+            BusyError: it has begun already.
+        """
+        self._mirror.hold()
+        if not self._mirror.progress.complete:
+            raise BusyError(
+                f"Another run is reading everything of {self.name} again.",
+                hint="Try again when it has ended.",
+            )
 
     def _undelivered(self) -> Iterator[Rejected]:
         for one in self._mirror.undelivered():
@@ -171,10 +191,8 @@ class ApiSource:
             yield Rejected(Reason.NO_METADATA, None, f"{number} of {count} not listed", self.name)
 
     @cached_property
-    def _known_users(self) -> dict[int, User]:
+    def _users_table(self) -> dict[int, User]:
         """What the users table says, of those that were not deleted."""
-        if not self._everybody:
-            return {}
         rows = self._tautulli.ask("get_users", list[_User])
         return {
             number: User(number, text(row.username) or "", text(row.friendly_name) or "", 0)

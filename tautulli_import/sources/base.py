@@ -106,6 +106,9 @@ class Source(Protocol):
     def libraries(self) -> Sequence[Library]:
         """Every library with a play in the history or known to Tautulli, most plays first."""
 
+    def know_everybody(self) -> None:
+        """Let ``users`` tell those without plays as well, and names that no play has."""
+
     def know_sections(self, sections: frozenset[int]) -> None:
         """Be able to tell which plays are from these libraries, before ``batches`` is asked."""
 

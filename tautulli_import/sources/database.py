@@ -154,6 +154,9 @@ class DatabaseSource:
         ]
         return sorted(found, key=lambda library: (-library.plays, library.section_id))
 
+    def know_everybody(self) -> None:
+        """Nothing to do: the users table is in the file."""
+
     def know_sections(self, sections: frozenset[int]) -> None:
         """Nothing to do: every row of a database says where it is from."""
 

@@ -115,6 +115,9 @@ class DownloadedSource:
         """As the file has them; of the missing plays the library is not known."""
         return self._database.libraries()
 
+    def know_everybody(self) -> None:
+        """Nothing to do: the users table is in the file."""
+
     def know_sections(self, sections: frozenset[int]) -> None:
         """Ask which of the missing plays are from these libraries."""
         started = [play.started for play in self._missing if play.started]
@@ -182,7 +185,7 @@ class DownloadedSource:
                 for row in rows.values()
                 if row[0] in known and known[row[0]] != (row[0], row[2], row[4])
             ]
-            if others:
+            if others or (file.count and not rows):
                 raise SourceDamagedError(
                     f"The database that {self.name} sent is not that of its history.",
                     hint="--via history asks for the plays instead.",

@@ -145,6 +145,7 @@ class Listing:
         )
         self.total: int | None = None
         """How many rows Tautulli last said it has in all."""
+        self._playing = 0
         self.windows = True
         """Whether the server knows windows (Tautulli from 2.8)."""
 
@@ -189,10 +190,11 @@ class Listing:
             if wrong and not self.windows:
                 break
             if not wrong:
-                playing = [row for row in answer.data if row.state]
                 rows = [_settled(row) for row in answer.data if not row.state]
+                if length:
+                    self._playing = len(answer.data) - len(rows)
                 self.total = answer.recordsTotal
-                return Page(rows, answer.recordsFiltered - len(playing), answer.recordsTotal)
+                return Page(rows, answer.recordsFiltered - self._playing, answer.recordsTotal)
         raise UnansweredError(
             f"{self._tautulli.shown} contradicts itself ({window}): {wrong}.",
             hint="Something between here and Tautulli may mix up answers, or its database is "
@@ -202,8 +204,8 @@ class Listing:
     def _contradiction(self, answer: _Answer, window: Window, start: int, length: int) -> str:
         """What is wrong with an answer; empty when nothing is."""
         filtered, total, rows = answer.recordsFiltered, answer.recordsTotal, answer.data
-        if total == 0 and (integer(answer.draw) == 0 or self.total):
-            return "it says that there are no rows at all, as it does when its database fails"
+        if integer(answer.draw) == 0 or (total == 0 and self.total):
+            return "it says that there are no rows, as it does when its database fails"
         if not 0 <= filtered - sum(1 for row in rows if row.state) <= total:
             return f"{filtered} of {total} rows cannot be"
         expected = max(0, min(length, filtered - start))

@@ -7,6 +7,7 @@ settled; reading them is like reading a database's.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Final
@@ -16,6 +17,7 @@ from msgspec import Struct
 
 from ..checkpoint import StateFile
 from ..models import Play
+from ..selection import LAST_MOMENT
 from ..watched import WatchedRule
 from .crawl import Stretch
 from .listing import COLUMNS, Window
@@ -62,6 +64,7 @@ class Mirror:
 
     def __init__(self, state: StateFile) -> None:
         self._state = state
+        self._view: sqlite3.Connection | None = None
         tables = state.db.table_names()
         if "plays" not in tables:
             types = {name: int if name in _INTEGERS else str for name in COLUMNS}
@@ -83,7 +86,18 @@ class Mirror:
     @property
     def progress(self) -> Progress:
         """How far it goes."""
-        return self._state.get("progress", Progress) or Progress()
+        return self._state.get("progress", Progress, view=self._view) or Progress()
+
+    def hold(self) -> None:
+        """From now on read what is here now, whatever another run does to the file."""
+        self.release()
+        self._view = self._state.view()
+
+    def release(self) -> None:
+        """Read what is there again, whoever writes it."""
+        if self._view is not None and self._view is not self._state.db.conn:
+            self._view.close()
+        self._view = None
 
     def note(self, progress: Progress) -> None:
         """Remember how far it goes."""
@@ -169,11 +183,22 @@ class Mirror:
         """Rows that were read or could not be: all that were met."""
         return sum(self.counts())
 
+    def newest(self) -> int | None:
+        """When the newest play started (epoch seconds, UTC)."""
+        (newest,) = self._one("SELECT max(started) FROM plays WHERE started <= ?", LAST_MOMENT)
+        return None if newest is None else int(newest)
+
+    def ids_since(self, started: int) -> set[int]:
+        """The plays that started at that moment or later, as far as a calendar goes."""
+        query = "SELECT id FROM plays WHERE started BETWEEN ? AND ?"
+        found = self._db.execute(query, (started, LAST_MOMENT))
+        return {number for (number,) in found}
+
     def strangers(self, rows: Sequence[Row]) -> int:
         """How many of these rows are here under the same number as somebody else's play."""
         known = 0
         for row in rows:
-            found = self._state.db.conn.execute(
+            found = self._db.execute(
                 "SELECT started, user_id FROM plays WHERE id = ?", (row[0],)
             ).fetchone()
             known += found is not None and found != (row[2], row[4])
@@ -181,7 +206,7 @@ class Mirror:
 
     def undelivered(self) -> Sequence[Undelivered]:
         """The rows that could not be had."""
-        found = self._state.db.conn.execute(
+        found = self._db.execute(
             "SELECT window, position, sorted FROM undelivered ORDER BY day, window, position"
         )
         return [Undelivered(*row) for row in found]
@@ -193,7 +218,7 @@ class Mirror:
             "WHERE id > ? ORDER BY id LIMIT ?"
         )
         after: int = -(1 << 63)
-        while rows := self._state.db.conn.execute(query, (after, size)).fetchall():
+        while rows := self._db.execute(query, (after, size)).fetchall():
             yield [_play(row) for row in rows]
             after = rows[-1][0]
 
@@ -206,14 +231,18 @@ class Mirror:
 
     def users(self) -> Sequence[tuple[int, int, str, str]]:
         """Everybody with plays: id, how many, and username and friendly name of the newest."""
-        found = self._state.db.conn.execute(
+        found = self._db.execute(
             "SELECT user_id, count(*), max(id), user, friendly_name FROM plays"
             " WHERE user_id IS NOT NULL GROUP BY user_id"
         )
         return [(user, count, name or "", shown or "") for user, count, _, name, shown in found]
 
+    @property
+    def _db(self) -> sqlite3.Connection:
+        return self._state.db.conn if self._view is None else self._view
+
     def _one(self, query: str, *values: object) -> Row:
-        row: Row = self._state.db.conn.execute(query, values).fetchone()
+        row: Row = self._db.execute(query, values).fetchone()
         return row
 
 

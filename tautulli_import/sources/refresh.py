@@ -29,6 +29,7 @@ _FIRST: Final = timedelta(days=45)
 _AGAIN: Final = timedelta(days=3)
 _WHOLE_AGAIN: Final = 30 * 86_400
 _ROUNDS: Final = 3
+_A_FEW: Final = 1_000
 _AMONG_OLD: Final = "among old plays are some that could not be had"
 _FILE: Final = "'tautulli-import db tautulli.db' reads the file itself."
 # A few rows of a history have lost their metadata; not most of them.
@@ -55,6 +56,7 @@ class Refresh:
         self._rule = rule
         self._now = now
         self._watcher = watcher
+        self._late: set[int] = set()
 
     def run(self) -> None:
         """Read, prove; read anew once if the proof fails.
@@ -91,15 +93,19 @@ class Refresh:
             if progress.oldest and mirror.strangers(stretch.rows):
                 raise _ReplacedError
             mirror.keep(stretch)
+            self._late -= {row[0] for row in stretch.rows}
             if self._watcher:
                 self._watcher.advanced(mirror.count() - before)
 
         crawl = Crawl(listing, keep, today=today)
         since = self._since(today)
+        self._late = mirror.ids_since(_surely(since))
         try:
             rows = self._newest(crawl, since)
             if rows is None:
                 return _AMONG_OLD
+            if progress.oldest and self._lost(listing, since):
+                return "plays of late are gone"
             if self._watcher:
                 self._watcher.reading(max(0, (listing.total or 0) - mirror.count()))
             if not progress.complete:
@@ -126,6 +132,23 @@ class Refresh:
         if not progress.oldest:
             return today - _FIRST
         return min(day_of(progress.read_at), today) - _AGAIN
+
+    def _lost(self, listing: Listing, since: date) -> bool:
+        """Whether the newest plays that are here are there no more."""
+        if self._late:
+            return True
+        newest = self._mirror.newest()
+        if newest is None or newest >= _surely(since):
+            return False
+        day = day_of(newest)
+        around = Window(day - timedelta(days=1), day + timedelta(days=1))
+        try:
+            page = listing.page(around, 0, _A_FEW)
+        except UnansweredError:
+            return False  # a row that cannot be had is on it; the count will do
+        known = self._mirror.ids_since(newest)
+        found = {row[0] for row in page.rows}
+        return page.filtered <= _A_FEW and not known & found
 
     def _continue(self, crawl: Crawl, listing: Listing, since: date, rows: int) -> None:
         """Read what is older, from where an earlier run was cut short."""
@@ -189,7 +212,7 @@ class Refresh:
                     mirror.keep(Stretch(Window(), (), found[:missing]))
             if counted.filtered == mirror.count():
                 unlisted = counted.total - counted.filtered
-                if unlisted > max(_UNLISTED, 10 * counted.filtered):
+                if unlisted > max(_UNLISTED, 10 * counted.filtered) or not counted.filtered:
                     return f"it lists {counted.filtered:,} of {counted.total:,} rows"
                 self._note_proven(unlisted)
                 return ""
@@ -220,6 +243,11 @@ class Refresh:
     def _read_anew(self, why: str) -> None:
         self.notices.append(f"Everything is read again: {why}.")
         self._mirror.forget()
+
+
+def _surely(day: date) -> int:
+    """The moment (epoch seconds) from which on it is that day or a later one everywhere."""
+    return (day.toordinal() - date(1970, 1, 1).toordinal()) * 86_400 + 15 * 3600
 
 
 class _ReplacedError(Exception):

@@ -65,6 +65,7 @@ class Spans:
         self._tally = tally
         self._order: Order = order
         self._known = known
+        self._seen: set[int] = set()
 
     def read(self, begin: int, end: int) -> Sequence[Row]:
         """The rows from ``begin`` up to ``end``, without those that cannot be had.
@@ -77,11 +78,11 @@ class Spans:
             return ()
         alone = end - begin == 1
         try:
-            return self._page(begin, end)
+            return self._new(self._page(begin, end), begin)
         except UndeliverableError as error:
             if alone:
                 try:  # all that it was part of has failed too; this is to be sure
-                    return self._page(begin, end)
+                    return self._new(self._page(begin, end), begin)
                 except UndeliverableError:
                     self.pass_by(begin, end, error)
                     return ()
@@ -156,6 +157,17 @@ class Spans:
         self.undelivered += [
             Undelivered(str(self._window), position, self._order) for position in range(begin, end)
         ]
+
+    def _new(self, rows: Sequence[Row], begin: int) -> Sequence[Row]:
+        """The rows, which must not be those of another position."""
+        ids = {row[0] for row in rows}
+        if ids and ids <= self._seen:
+            raise SourceDamagedError(
+                f"Tautulli sent the same rows again ({self._window}, from {begin}).",
+                hint="Does something between here and Tautulli remember old answers?",
+            )
+        self._seen |= ids
+        return rows
 
     def _if_had(self, begin: int, end: int) -> Sequence[Row] | None:
         """The rows, or ``None`` where they cannot be had.
