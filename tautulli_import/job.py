@@ -109,17 +109,24 @@ def _no_cycle_collector() -> Iterator[None]:
 
 @_no_cycle_collector()
 def run(
-    source: Source, job: Job, *, stdout: BinaryIO, now: int, observer: Observer | None = None
+    source: Source,
+    job: Job,
+    *,
+    stdout: BinaryIO,
+    now: int,
+    observer: Observer | None = None,
+    began: float | None = None,
 ) -> Outcome:
     """Carry out a job.
 
-    ``now`` is the time of the run: epoch seconds, UTC.
+    ``now`` is the time of the run: epoch seconds, UTC. ``began`` is when its work began by
+    ``time.perf_counter``, where some of it was done before.
 
     Raises:
         TautulliImportError: see the errors of sources. Nothing is written before everything
             is read and the numbers add up. What a sink said is in ``Outcome.failure``.
     """
-    began = time.perf_counter()
+    began = time.perf_counter() if began is None else began
     classes = {target.name: sink_class(target.name) for target in job.targets}
     _check(job, classes, source, stdout, now)
     reading = read(
@@ -252,13 +259,18 @@ def _deliver(planned: _Planned, reading: Reading, *, dry_run: bool) -> Delivery:
 
 def _with_plays(source: Source) -> Sequence[User]:
     """Everybody in the history: a file's name must not depend on who has new plays today."""
-    return [user for user in source.users() if user.plays]
+    return sorted((user for user in source.users() if user.plays), key=_by_number)
+
+
+def _by_number(user: User) -> int:
+    return user.user_id
 
 
 def _users(source: Source, reading: Reading) -> Sequence[User | None]:
-    """Those who have something to import, in the source's order."""
+    """Those who have something to import."""
     with_plays = {survivor.partition[0] for survivor in reading.survivors}
-    known = [user for user in source.users() if user.user_id in with_plays]
+    # By number: how many plays somebody has, the two ways of reading may know differently.
+    known = sorted((user for user in source.users() if user.user_id in with_plays), key=_by_number)
     strangers = with_plays - {user.user_id for user in known} - {None}
     return [
         *known,

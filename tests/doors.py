@@ -30,9 +30,9 @@ __all__ = ["DOORS", "Door", "Doors", "Files", "Listed", "opened"]
 
 Door: TypeAlias = Literal["db", "api", "via"]
 DOORS: Final[tuple[Door, ...]] = ("db", "api", "via")
-#: What of a report is allowed to differ.
+#: What of a report is allowed to differ; warnings tell, among other things, how it was read.
 _OF_THE_DOOR: Final = frozenset(
-    {"source", "command", "requests", "elapsed_seconds", "plays_per_second"}
+    {"source", "command", "requests", "elapsed_seconds", "plays_per_second", "warnings"}
 )
 
 

@@ -37,7 +37,7 @@ from tests.tautulli import (
 )
 
 #: In how many requests a crawl of a few plays has to have given up.
-MOST = 150
+MOST = 80
 
 
 @pytest.fixture

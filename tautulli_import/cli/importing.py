@@ -39,6 +39,7 @@ def import_history(
     prepare.check_report_path(settings.report)
     prepare.check_not_read(settings, "--report", settings.report)
     corrections = prepare.corrections(settings)
+    began = time.perf_counter()
     with opened(command, loaded, screen, now=now, restart=restart) as found:
         source = found.source
         job = Job(
@@ -62,7 +63,7 @@ def import_history(
                 f"episode, marker mode {rule.marker} ({rule.origin})."
             )
         with screen.progress() as bar:
-            outcome = run(source, job, stdout=sys.stdout.buffer, now=now, observer=bar)
+            outcome = run(source, job, stdout=sys.stdout.buffer, now=now, observer=bar, began=began)
     _show(outcome, settings, screen, as_json=as_json)
     if outcome.failure is not None:
         raise outcome.failure

@@ -111,12 +111,9 @@ def selection(settings: Settings, source: Source, *, now: int) -> Selection:
 
 
 def _users(source: Source, names: Sequence[str]) -> frozenset[int]:
-    """The users that are meant; the plays mostly tell, and cost no further question."""
-    try:
-        return choose_users(source.users(), names)
-    except NotFoundError:
-        source.know_everybody()
-        return choose_users(source.users(), names)
+    """The users that are meant; a play can bear a name that somebody no longer has."""
+    source.know_everybody()
+    return choose_users(source.users(), names)
 
 
 def targets(settings: Settings) -> Sequence[Target]:

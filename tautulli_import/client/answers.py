@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from html import unescape
 from typing import Any, Final, TypeVar
 
@@ -120,7 +121,7 @@ def read_reply(reply: Reply, kind: type[_T], *, posted: bool, reached: bool) -> 
         raise _refused(reply.status, message, posted=posted)
     try:
         return msgspec.json.decode(envelope.data, type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return _leniently(reply.body, kind, error)
 
 
@@ -128,7 +129,7 @@ def _envelope(body: bytes) -> _Response | None:
     """The envelope of Tautulli's own answers; ``None`` for anything else."""
     try:
         return msgspec.json.decode(body, type=_Envelope).response
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:  # NaN and Infinity, which Python writes and JSON does not know
         found = json.loads(body)["response"]
@@ -137,14 +138,15 @@ def _envelope(body: bytes) -> _Response | None:
         return None
 
 
-def _leniently(body: bytes, kind: type[_T], error: msgspec.DecodeError) -> _T:
+def _leniently(body: bytes, kind: type[_T], error: Exception) -> _T:
     try:
         return msgspec.convert(json.loads(body)["response"]["data"], kind)
     except (ValueError, LookupError, TypeError, RecursionError):
+        unreadable = isinstance(error, UnicodeDecodeError)
         raise failure(
-            UndeliverableError,
+            UndeliverableError if unreadable else SourceDamagedError,
             f"answered something that it never should: {_short(str(error))}",
-            "Is it really Tautulli? 'tautulli-import check api' looks closer.",
+            "Is it really Tautulli, and does something in front of it change answers?",
             3,
         ) from None
 
@@ -249,6 +251,8 @@ def _server_failed(said: str) -> Failure:
 def _page(body: bytes) -> str:
     """The title of a web page, or its first words."""
     text = body[:20_000].decode("utf-8", "replace")
+    with suppress(ValueError, LookupError, TypeError, RecursionError):
+        text = str(json.loads(body)["message"])
     found = _TITLE.search(text)
     return _short(unescape(found.group(1) if found else _TAGS.sub(" ", text)))
 

@@ -90,13 +90,15 @@ class Tautulli:
         about: str = "",
         tries: int = MOST_TRIES,
         divisible: bool = False,
+        check: Callable[[_T], Failure | None] | None = None,
         **parameters: str | int,
     ) -> _T:
         """The ``data`` that a command answers with, as a ``kind``.
 
         ``about`` says in messages what the question was about (a window of days); ``tries``
         is how often to ask at most, where asking again makes sense. A ``divisible`` question
-        is not asked again where a smaller one is more likely to get an answer.
+        is not asked again where a smaller one is more likely to get an answer. ``check`` may
+        find that an answer is none.
 
         Raises:
             UnansweredError: no usable answer; to a smaller question there may be one.
@@ -112,6 +114,8 @@ class Tautulli:
                 reply = _read(response, self.access.timeout * 4, self._without_key)
             data = read_reply(reply, kind, posted=not self.by_get, reached=self._reached)
             self._reached = True
+            if check and (wrong := check(data)):
+                raise wrong
             return data
 
         return self._tried(once, command, about, tries, divisible=divisible)
@@ -291,9 +295,12 @@ def _read(response: httpx.Response, seconds: float, clean: Callable[[str], str])
             said = f"needed more than {seconds:g} seconds for one answer"
             hint = "Give it more time: --timeout SECONDS."
             raise failure(UnansweredError, said, hint, 2, smaller=True)
-    location = urlsplit(response.headers.get("location", ""))
-    host = location.netloc.rpartition("@")[2]
-    shown = f"{location.scheme}://{host}{location.path}" if host else location.path
+    try:
+        location = urlsplit(response.headers.get("location", ""))
+        host = location.netloc.rpartition("@")[2]
+        shown = f"{location.scheme}://{host}{location.path}" if host else location.path
+    except ValueError:
+        shown = "an address that is none"
     reply = Reply(
         status=response.status_code,
         kind=_kind(response),

@@ -48,12 +48,11 @@ def trouble(error: Exception, said: str, access: Access, *, reached: bool) -> Fa
             "Does a proxy in front cut answers off?",
             4,
         )
-    return failure(
-        UnansweredError,
-        f"broke off: {said or type(error).__name__}",
-        "Is Tautulli restarting, or does a proxy in front cut answers off?",
-        5,
-    )
+    hint = "Is Tautulli restarting, or does a proxy in front cut answers off?"
+    if not reached and access.address.base.startswith("http://"):
+        hint += " Or does it speak HTTPS? Then the URL begins with https://"
+    broke = f"broke off: {said.rstrip('.') or type(error).__name__}"
+    return failure(UnansweredError, broke, hint, 5 if reached else 3)
 
 
 def _no_connection(error: Exception, said: str, access: Access, *, reached: bool) -> Failure:

@@ -16,7 +16,7 @@ from ..models import Reason, Rejected
 from ..watched import WatchedRule
 from .base import Batch, Cursor, Library, Lookup, User, Watcher
 from .crawl import Crawl, Stretch
-from .listing import Listing, day_of
+from .listing import Listing, Window, day_of
 from .mirror import Mirror
 from .refresh import Refresh, thresholds
 from .rows import integer, text
@@ -68,7 +68,7 @@ class ApiSource:
             if self._tautulli.by_get
             else []
         )
-        return [*self._state.notices, *self._said, *by_get]
+        return [*self._state.notices, *self._said, *by_get, *self._left_out()]
 
     def rules(self) -> Sequence[WatchedRule]:
         """The thresholds that Tautulli's verdicts are made with."""
@@ -115,8 +115,8 @@ class ApiSource:
         found = {
             number: User(
                 number,
-                known[number].username if number in known else name,
-                known[number].friendly_name if number in known else friendly,
+                known[number].username if number in known else name.strip(),
+                known[number].friendly_name if number in known else friendly.strip(),
                 plays,
                 deleted=bool(known) and number not in known,
             )
@@ -167,6 +167,13 @@ class ApiSource:
         """Let go of what is read; the connection and the state file are the caller's."""
         self._mirror.release()
 
+    def _left_out(self) -> Sequence[str]:
+        """What a list of users cannot count."""
+        _, missing = self._mirror.counts()
+        if not self._everybody or not missing:
+            return []
+        return [f"{missing:,} plays that Tautulli fails to deliver are counted for nobody."]
+
     def _hold(self) -> None:
         """Keep what was read and proven, though another run begin anew.
 
@@ -195,7 +202,12 @@ class ApiSource:
         """What the users table says, of those that were not deleted."""
         rows = self._tautulli.ask("get_users", list[_User])
         return {
-            number: User(number, text(row.username) or "", text(row.friendly_name) or "", 0)
+            number: User(
+                number,
+                (text(row.username) or "").strip(),
+                (text(row.friendly_name) or "").strip(),
+                0,
+            )
             for row in rows
             if (number := integer(row.user_id)) is not None
         }
@@ -213,6 +225,12 @@ class ApiSource:
             for row in found.data
             if (number := integer(row.section_id)) is not None
         }
+        plays = sum(library.plays for library in known.values())
+        if (rest := Listing(self._tautulli).page(Window(), 0, 0).total - plays) > 0:
+            self._said.append(
+                f"{rest:,} plays are from libraries that Tautulli lists no more; --library takes "
+                "their numbers."
+            )
         for section in self._sections:
             if section not in known:
                 listing = Listing(self._tautulli, section_id=section)

@@ -29,6 +29,8 @@ _FEWEST: Final = 500
 _FIRST_DAYS: Final = 45
 _BEGINNING: Final = date(1990, 1, 1)
 _GROWTH: Final = 10
+_RECORDED: Final = "movie,episode,track,clip,photo"
+_LIVE: Final = "live"
 
 
 class Stretch(Struct, frozen=True):
@@ -164,15 +166,16 @@ class Crawl:
         There can be hundreds, and to halve the days around each would take thousands of
         requests. A media type that it does not know can be left out by asking for those that it
         knows. And where it divides by a length of zero: sorted by duration such rows stand
-        together, so that there are two ends to find, however many they are. ``None`` when
-        neither is what makes it fail.
+        together, so that there are two ends to find, however many they are; live TV, of which
+        it takes no percentage, set aside. ``None`` when neither is what makes it fail.
         """
         # Without rows nothing is built that could fail, so this tells how many there are.
-        count = self._count(window)
-        usual = self._count(window, known=True)
-        strange = count - usual if usual else 0  # an old one does not know lists of types
-        spans = Spans(self._listing, window, self._tally, order="duration", known=bool(strange))
-        count -= strange
+        total = self._count(window)
+        count, live = self._count(window, _RECORDED), self._count(window, _LIVE)
+        if not count:
+            return None  # nothing but live TV, or an old one that does not know lists of types
+        strange = total - count - live
+        spans = Spans(self._listing, window, self._tally, order="duration", kinds=_RECORDED)
         begin = end = 0
         rows = spans.whole(count, self._most) if strange else None
         if rows is None:
@@ -186,11 +189,14 @@ class Crawl:
                 rows = spans.read(position, min(position + self._most, count))
         spans.pass_by(begin, end)
         spans.pass_by(count, count + strange)
-        self._keep(Stretch(window, rows, spans.undelivered))
-        return count + strange
+        self._keep(Stretch(window, rows))
+        broadcast = Spans(self._listing, window, self._tally, kinds=_LIVE)
+        rows = broadcast.read(0, live)
+        self._keep(Stretch(window, rows, [*spans.undelivered, *broadcast.undelivered]))
+        return total
 
-    def _count(self, window: Window, *, known: bool = False) -> int:
-        return self._listing.page(window, 0, 0, known=known, divisible=False).filtered
+    def _count(self, window: Window, kinds: str = "") -> int:
+        return self._listing.page(window, 0, 0, kinds=kinds, divisible=False).filtered
 
     def _by_position(self, window: Window, begin: int, size: int) -> int:
         """Read what cannot be divided by days, so many rows at a time; how many there are."""

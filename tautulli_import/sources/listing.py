@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
 from msgspec import Struct
 
+from ..client.answers import Failure, failure
 from ..client.tautulli import Tautulli
 from ..errors import SourceDamagedError, UnansweredError
 from .rows import Row, integer, text
@@ -30,9 +32,8 @@ COLUMNS: Final = (
 )  # fmt: skip
 """What is kept of a row: first the fields of ``Play``, in their order."""
 
-_KNOWN: Final = "movie,episode,track,clip,photo,live"
 Order: TypeAlias = Literal["date", "duration"]
-_ATTEMPTS: Final = 3
+_ATTEMPTS: Final = 4
 # A day anywhere on earth begins up to 14 hours before, and ends up to 12 after, that of UTC.
 _ELSEWHERE: Final = 15 * 3600
 _FIRST_DAY: Final = date(2005, 1, 1)  # before Plex; older rows have a clock that was wrong
@@ -90,42 +91,45 @@ class Page(Struct, frozen=True):
     """How many rows there are in all, listed or not."""
 
 
+_Value: TypeAlias = str | int | float | bool | None
+
+
 class _Row(Struct):
     """A row as it comes: numbers can be text, empty text or nothing at all."""
 
-    row_id: Any = None
-    id: Any = None
-    reference_id: Any = None
-    started: Any = None
-    stopped: Any = None
-    user_id: Any = None
-    user: Any = None
-    media_type: Any = None
-    live: Any = None
-    rating_key: Any = None
-    grandparent_rating_key: Any = None
-    title: Any = None
-    grandparent_title: Any = None
-    parent_media_index: Any = None
-    media_index: Any = None
-    year: Any = None
-    guid: Any = None
-    percent_complete: Any = None
-    watched_status: Any = None
-    friendly_name: Any = None
-    parent_title: Any = None
-    paused_counter: Any = None
-    platform: Any = None
-    player: Any = None
-    product: Any = None
-    machine_id: Any = None
-    ip_address: Any = None
-    location: Any = None
-    transcode_decision: Any = None
-    secure: Any = None
-    relayed: Any = None
-    state: Any = None
-    group_count: Any = None
+    row_id: _Value = None
+    id: _Value = None
+    reference_id: _Value = None
+    started: _Value = None
+    stopped: _Value = None
+    user_id: _Value = None
+    user: _Value = None
+    media_type: _Value = None
+    live: _Value = None
+    rating_key: _Value = None
+    grandparent_rating_key: _Value = None
+    title: _Value = None
+    grandparent_title: _Value = None
+    parent_media_index: _Value = None
+    media_index: _Value = None
+    year: _Value = None
+    guid: _Value = None
+    percent_complete: _Value = None
+    watched_status: _Value = None
+    friendly_name: _Value = None
+    parent_title: _Value = None
+    paused_counter: _Value = None
+    platform: _Value = None
+    player: _Value = None
+    product: _Value = None
+    machine_id: _Value = None
+    ip_address: _Value = None
+    location: _Value = None
+    transcode_decision: _Value = None
+    secure: _Value = None
+    relayed: _Value = None
+    state: _Value = None
+    group_count: _Value = None
 
 
 class _Answer(Struct):
@@ -156,49 +160,54 @@ class Listing:
         length: int,
         *,
         order: Order = "date",
-        known: bool = False,
+        kinds: str = "",
         divisible: bool = True,
     ) -> Page:
         """The rows from ``start`` on, ``length`` of them at most, of a window of days.
 
         By the time they started; by ``duration`` of what was played, those without one first.
-        ``known`` asks for the media types that Tautulli knows, and leaves out any other.
+        ``kinds`` is a list of media types, and leaves out any other.
 
         Raises:
             UnansweredError: no usable answer, or only such as contradict themselves.
             SourceDamagedError: it does not do what every Tautulli does.
             TautulliImportError: see ``Tautulli.ask``.
         """
-        wrong = ""
-        for _ in range(_ATTEMPTS):
-            about = f"{window}, {length} rows from {start}" if start else str(window)
-            answer = self._tautulli.ask(
-                "get_history",
-                _Answer,
-                about=about,
-                divisible=divisible,
-                grouping=0,
-                include_activity=0,
-                order_column=order,
-                order_dir="asc",
-                **{"start": start, "length": length}
-                | self._filter
-                | window.parameters
-                | ({"media_type": _KNOWN} if known else {}),
-            )
-            wrong = self._contradiction(answer, window, start, length)
-            if wrong and not self.windows:
-                break
-            if not wrong:
-                rows = [_settled(row) for row in answer.data if not row.state]
-                if length:
-                    self._playing = len(answer.data) - len(rows)
-                self.total = answer.recordsTotal
-                return Page(rows, answer.recordsFiltered - self._playing, answer.recordsTotal)
-        raise UnansweredError(
-            f"{self._tautulli.shown} contradicts itself ({window}): {wrong}.",
-            hint="Something between here and Tautulli may mix up answers, or its database is "
-            "in trouble: its log says so. Nothing was written.",
+        about = f"{window}, {length} rows from {start}" if start else str(window)
+        answer = self._tautulli.ask(
+            "get_history",
+            _Answer,
+            about=about,
+            divisible=divisible,
+            check=partial(self._check, window=window, start=start, length=length),
+            grouping=0,
+            include_activity=0,
+            order_column=order,
+            order_dir="asc",
+            **{"start": start, "length": length}
+            | self._filter
+            | window.parameters
+            | ({"media_type": kinds} if kinds else {}),
+        )
+        rows = [_settled(row) for row in answer.data if not _plays(row)]
+        if length:
+            self._playing = len(answer.data) - len(rows)
+        self.total = answer.recordsTotal
+        return Page(rows, answer.recordsFiltered - self._playing, answer.recordsTotal)
+
+    def _check(self, answer: _Answer, window: Window, start: int, length: int) -> Failure | None:
+        """The failure that an answer is which contradicts itself."""
+        wrong = self._contradiction(answer, window, start, length)
+        if not wrong:
+            return None
+        if not self.windows:
+            return failure(UnansweredError, wrong, "", 1)
+        return failure(
+            SourceDamagedError,
+            f"contradicts itself: {wrong}",
+            "Is its database in trouble (logs/tautulli.log in its data directory says so), or does "
+            "something between here and Tautulli mix up answers?",
+            _ATTEMPTS,
         )
 
     def _contradiction(self, answer: _Answer, window: Window, start: int, length: int) -> str:
@@ -206,12 +215,12 @@ class Listing:
         filtered, total, rows = answer.recordsFiltered, answer.recordsTotal, answer.data
         if integer(answer.draw) == 0 or (total == 0 and self.total):
             return "it says that there are no rows, as it does when its database fails"
-        if not 0 <= filtered - sum(1 for row in rows if row.state) <= total:
+        if not 0 <= filtered - sum(map(_plays, rows)) <= total:
             return f"{filtered} of {total} rows cannot be"
         expected = max(0, min(length, filtered - start))
         if len(rows) != expected:
             return f"{len(rows)} rows came, {expected} should have, of {filtered}"
-        listed = [row for row in rows if not row.state]
+        listed = [row for row in rows if not _plays(row)]
         ids = {_number(row) for row in listed}
         if len(ids) != len(listed) or None in ids:
             return "the same row came twice, or one without a number"
@@ -242,6 +251,11 @@ def day_of(started: int) -> date:
 
 def _midnight(day: date) -> int:
     return (day.toordinal() - date(1970, 1, 1).toordinal()) * 86_400
+
+
+def _plays(row: _Row) -> bool:
+    """Whether it is being played at this moment: then it is no history, and has no number."""
+    return bool(row.state) and row.row_id is None and row.id is None
 
 
 def _number(row: _Row) -> int | None:

@@ -138,7 +138,7 @@ class Mirror:
                 db.executemany(_KEEP, [_encodable(row) for row in stretch.rows])
             db.execute("DELETE FROM undelivered WHERE window = ?", (window,))
             db.executemany(
-                "INSERT INTO undelivered VALUES (?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO undelivered VALUES (?, ?, ?, ?, ?)",
                 [(day, until, window, one.position, one.order) for one in stretch.undelivered],
             )
 
@@ -221,6 +221,11 @@ class Mirror:
         while rows := self._db.execute(query, (after, size)).fetchall():
             yield [_play(row) for row in rows]
             after = rows[-1][0]
+
+    def can_begin(self, since: date) -> bool:
+        """Whether the days from ``since`` on can be read again without any before them."""
+        query = "SELECT count(*) FROM undelivered WHERE day < ? AND until >= ?"
+        return not self._one(query, str(since), str(since))[0]
 
     def counts(self) -> tuple[int, int]:
         """Rows that were read, and rows that could not be."""

@@ -131,7 +131,11 @@ class Refresh:
         progress = self._mirror.progress
         if not progress.oldest:
             return today - _FIRST
-        return min(day_of(progress.read_at), today) - _AGAIN
+        since = min(day_of(progress.read_at), today) - _AGAIN
+        newest = self._mirror.newest()
+        # With the newest play on it, the answer tells whether it is the same history still.
+        with_newest = since if newest is None else min(since, day_of(newest) - timedelta(days=1))
+        return with_newest if self._mirror.can_begin(with_newest) else since
 
     def _lost(self, listing: Listing, since: date) -> bool:
         """Whether the newest plays that are here are there no more."""
@@ -212,6 +216,15 @@ class Refresh:
                     mirror.keep(Stretch(Window(), (), found[:missing]))
             if counted.filtered == mirror.count():
                 unlisted = counted.total - counted.filtered
+                if unlisted > progress.unlisted and self.windows:
+                    # One that was logged after the rows were looked up, and before they were
+                    # counted, is not unlisted: it comes with the newest days.
+                    if self._newest(crawl, since) is None:
+                        return _AMONG_OLD
+                    if mirror.count() != counted.filtered:
+                        counted = crawl.count()
+                        continue
+                    unlisted = min(unlisted, (listing.total or 0) - mirror.count())
                 if unlisted > max(_UNLISTED, 10 * counted.filtered) or not counted.filtered:
                     return f"it lists {counted.filtered:,} of {counted.total:,} rows"
                 self._note_proven(unlisted)

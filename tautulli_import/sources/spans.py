@@ -56,7 +56,7 @@ class Spans:
         tally: Tally,
         *,
         order: Order = "date",
-        known: bool = False,
+        kinds: str = "",
     ) -> None:
         self.undelivered: list[Undelivered] = []
         """What was met so far."""
@@ -64,7 +64,7 @@ class Spans:
         self._window = window
         self._tally = tally
         self._order: Order = order
-        self._known = known
+        self._kinds = kinds
         self._seen: set[int] = set()
 
     def read(self, begin: int, end: int) -> Sequence[Row]:
@@ -182,7 +182,7 @@ class Spans:
 
     def _page(self, begin: int, end: int) -> Sequence[Row]:
         page = self._listing.page(
-            self._window, begin, end - begin, order=self._order, known=self._known
+            self._window, begin, end - begin, order=self._order, kinds=self._kinds
         )
         self._tally.delivered += len(page.rows)
         return page.rows
