@@ -141,7 +141,10 @@ class DatabaseFile:
     def _newest_name(self, user_id: int) -> str:
         if "user" not in self._columns:
             return ""
-        query = "SELECT user FROM session_history WHERE user_id = ? ORDER BY id DESC LIMIT 1"
+        query = (
+            "SELECT user FROM session_history WHERE user_id = ? AND trim(user) <> ''"
+            " ORDER BY id DESC LIMIT 1"
+        )
         rows = self._ask(lambda db: self._decoded(db, query, (user_id,)))
         return (text(rows[0][0]) or "").strip() if rows else ""
 

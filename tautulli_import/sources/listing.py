@@ -64,7 +64,7 @@ class Window(Struct, frozen=True):
     def halves(self, today: date) -> tuple[Window, Window] | None:
         """The older and the newer half; ``None`` of what cannot be divided by days."""
         low = self.after or _FIRST_DAY
-        high = self.before or max(today, low) + timedelta(days=1)
+        high = self.before or today + timedelta(days=1)
         if high <= low:
             if self.after is None and self.before and self.before >= _FIRST_DAY:
                 older = Window(None, _FIRST_DAY - timedelta(days=1))
@@ -152,6 +152,10 @@ class Listing:
         self._playing = 0
         self.windows = True
         """Whether the server knows windows (Tautulli from 2.8)."""
+
+    def where(self, window: Window) -> str:
+        """What is asked, for messages."""
+        return f"{self._tautulli.access.address.endpoint} get_history ({window})"
 
     def page(
         self,

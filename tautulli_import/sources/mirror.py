@@ -235,9 +235,10 @@ class Mirror:
         return delivered, undelivered
 
     def users(self) -> Sequence[tuple[int, int, str, str]]:
-        """Everybody with plays: id, how many, and username and friendly name of the newest."""
+        """Everybody with plays: id, how many, and the names on the newest that bears any."""
         found = self._db.execute(
-            "SELECT user_id, count(*), max(id), user, friendly_name FROM plays"
+            "SELECT user_id, count(*), max(iif(trim(user) <> '', id, -id)), user, friendly_name"
+            " FROM plays"
             " WHERE user_id IS NOT NULL GROUP BY user_id"
         )
         return [(user, count, name or "", shown or "") for user, count, _, name, shown in found]

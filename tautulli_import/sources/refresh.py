@@ -116,7 +116,7 @@ class Refresh:
             self._without_windows(crawl)
         why = self._prove(crawl, listing, since, incremental=progress.complete)
         if not why and too_many(*mirror.counts()):
-            raise SourceDamagedError(f"{TOO_MANY}.", hint=_FILE)
+            raise SourceDamagedError(f"{TOO_MANY}: {listing.where(Window())}.", hint=_FILE)
         return why
 
     def _newest(self, crawl: Crawl, since: date) -> int | None:

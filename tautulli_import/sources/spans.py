@@ -163,7 +163,7 @@ class Spans:
         ids = {row[0] for row in rows}
         if ids and ids <= self._seen:
             raise SourceDamagedError(
-                f"Tautulli sent the same rows again ({self._window}, from {begin}).",
+                f"{self._listing.where(self._window)} sent the same rows again, from {begin} on.",
                 hint="Does something between here and Tautulli remember old answers?",
             )
         self._seen |= ids
