@@ -23,6 +23,7 @@ _PAGES: Final = frozenset(
         *("api", "welcome", "import_database", "export", "recently_added"),
     }
 )
+_NEVER: Final = frozenset('<>"{}|\\^`')
 _HINT: Final = "Write it as you open Tautulli in a browser, for example http://192.168.1.10:8181"
 
 
@@ -33,6 +34,9 @@ class Address(Struct, frozen=True):
     """Scheme, host, port and HTTP root; no user, no query, no slash at the end."""
     auth: tuple[str, str] | None = None
     """User and password for a proxy in front (basic authentication)."""
+
+    def __repr__(self) -> str:
+        return f"Address({self.base!r})"
 
     @property
     def endpoint(self) -> str:
@@ -55,24 +59,42 @@ def parse_address(text: str) -> Address:
     try:
         parts = urlsplit(text)
         host, port = parts.hostname or "", parts.port
+        unquote(text).encode()
     except ValueError:
         raise ConfigurationError("The URL of Tautulli cannot be read.", hint=_HINT) from None
     if parts.scheme.lower() not in ("http", "https"):
         raise ConfigurationError(
             "The URL of Tautulli begins neither with http:// nor with https://.", hint=_HINT
         )
-    if not host or any(c.isspace() or c in '<>"{}|\\^`' for c in parts.netloc + parts.path):
-        raise ConfigurationError("The URL of Tautulli names no server.", hint=_HINT)
     shown = f"[{host}]" if ":" in host else host
     place = shown if port is None else f"{shown}:{port}"
-    return Address(f"{parts.scheme.lower()}://{place}{_root(parts.path)}", _auth(parts))
+    base = f"{parts.scheme.lower()}://{place}{_root(parts)}"
+    if not _can_be_asked(base, host):
+        raise ConfigurationError("The URL of Tautulli names no server.", hint=_HINT)
+    return Address(base, _auth(parts))
 
 
-def _root(path: str) -> str:
+def _can_be_asked(base: str, host: str) -> bool:
+    """Whether it is an address that a request can be made of."""
+    import httpx
+
+    labels = [] if ":" in host else host.removesuffix(".").split(".")
+    if not host or not base.isprintable() or any(c.isspace() or c in _NEVER for c in base):
+        return False
+    if any(not 0 < len(label) < 64 for label in labels):
+        return False
+    try:
+        return httpx.URL(f"{base}/api/v2").host != ""
+    except (httpx.InvalidURL, UnicodeError):
+        return False
+
+
+def _root(parts: SplitResult) -> str:
     """The HTTP root: what stands before the first part that is a page of Tautulli's own."""
     kept: list[str] = []
-    for part in filter(None, path.split("/")):
-        if part.lower() in _PAGES:
+    pages = _PAGES | {"info", "status"} if parts.query else _PAGES
+    for part in filter(None, parts.path.split("/")):
+        if part.lower() in pages:
             break
         kept.append(part)
     return "".join(f"/{part}" for part in kept)

@@ -209,6 +209,8 @@ def _without_envelope(reply: Reply, *, posted: bool, patience: int) -> Failure:
         case _ if status >= 500:
             hint = "Tautulli may be starting, or is not running behind its proxy."
             return failure(SourceUnreachableError, said, hint, 5)
+        case 400 if "plain http" in told.lower() or "https" in told.lower():
+            return _fatal(NotFoundError, said, "It speaks HTTPS: the URL begins with https://")
         case _ if status >= 400:
             return _fatal(NotFoundError, said, _ROOT_HINT)
         case _ if page:

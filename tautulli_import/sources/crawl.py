@@ -85,9 +85,9 @@ class Crawl:
         """
         days, upto = self._days(per_day, _FIRST_DAYS), before
         while remaining() > (self._wanted if self._shrunk else self._most):
-            after = max(upto - timedelta(days=days - 1), _BEGINNING)
-            if after >= upto and upto <= _BEGINNING:
+            if upto <= _BEGINNING:
                 break
+            after = max(upto - timedelta(days=min(days, (upto - _BEGINNING).days)), _BEGINNING)
             rows = self._read(Window(after, upto))
             reached(after)
             days, upto = self._days(rows / days, days), after - timedelta(days=1)
@@ -111,8 +111,10 @@ class Crawl:
         """
         spans = Spans(self._listing, Window(), self._tally)
         count = min(missing, listed)
-        rows = [*spans.read(0, count), *spans.read(max(count, listed - count), listed)]
-        self._keep(Stretch(Window(), rows))
+        for begin, end in ((0, count), (max(count, listed - count), listed)):
+            for position in range(begin, end, self._most):
+                rows = spans.read(position, min(position + self._most, end))
+                self._keep(Stretch(Window(), rows))
         return spans.undelivered
 
     def count(self) -> Page:

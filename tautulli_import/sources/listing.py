@@ -210,7 +210,7 @@ class Listing:
             SourceDamagedError,
             f"contradicts itself: {wrong}",
             "Is its database in trouble (logs/tautulli.log in its data directory says so), or does "
-            "something between here and Tautulli mix up answers?",
+            "something in front of it mix up answers? --via database reads around what it cannot.",
             _ATTEMPTS,
         )
 
