@@ -29,7 +29,7 @@ class WorkIds(Struct, frozen=True):
     could_get: int
     """Without ids, but with a rating key: Plex may still know them."""
     never: int
-    """Without ids and without a rating key."""
+    """Without ids, and with nobody left to ask: no rating key, or Plex has been asked."""
 
 
 class Census(Struct, frozen=True):
@@ -108,6 +108,7 @@ def take(
         enrich=enrich,
     )
     records = records_of(reading, every_viewing=False)
+    asked = enrich is not None and not reading.identified.warnings
     alarms = [*(server.warnings if server else ()), *alarms_of(reading)]
     census = Census(
         schema=1,
@@ -120,8 +121,8 @@ def take(
         libraries=_by_name([(b.name, b.section_id, b.plays) for b in source.libraries()]),
         plays=account(reading, [records]),
         items=count_items(records, new=len(records)),
-        films=_ids_of(reading, "movie"),
-        shows=_ids_of(reading, "show"),
+        films=_ids_of(reading, "movie", asked=asked),
+        shows=_ids_of(reading, "show", asked=asked),
         conflicts=reading.identified.conflicts,
         warnings=[*source.notices, *alarms],
         server=server,
@@ -144,8 +145,8 @@ def _imported(reading: Reading) -> Sequence[Work]:
     return list({id(survivor.work): survivor.work for survivor in reading.survivors}.values())
 
 
-def _ids_of(reading: Reading, kind: str) -> WorkIds:
+def _ids_of(reading: Reading, kind: str, *, asked: bool) -> WorkIds:
     works = [work for work in _imported(reading) if work.kind == kind]
     without = [work for work in works if not work.ids]
-    could = sum(1 for work in without if work.rating_keys)
+    could = 0 if asked else sum(1 for work in without if work.rating_keys)
     return WorkIds(len(works), len(works) - len(without), could, len(without) - could)

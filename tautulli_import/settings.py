@@ -155,21 +155,12 @@ class Loaded(Struct, frozen=True):
     settings: Settings
     origins: Mapping[str, str]
 
+    ranks: Mapping[str, int] = {}
+    """How high the place is that said it; the default is 0."""
+
     def outranks(self, name: str, other: str) -> bool:
         """Whether ``name`` was said at a higher place than ``other``, or at the same."""
-        return _PLACES.index(_place(self.origins[name])) >= _PLACES.index(
-            _place(self.origins[other])
-        )
-
-
-_PLACES: Final = ("default", "file", "environment", "option")
-
-
-def _place(origin: str) -> str:
-    """What sort of place an origin is; ``.env`` stands above ``config.toml``, both are files."""
-    if origin in _PLACES:
-        return origin
-    return "environment" if origin.startswith("environment") else "file"
+        return self.ranks[name] >= self.ranks[other]
 
 
 def state_path() -> Path:
@@ -201,16 +192,18 @@ def load(flags: Mapping[str, object], *, env_file: Path | None = None) -> Loaded
     }
     values: dict[str, Any] = {}
     origins = dict.fromkeys(Settings.model_fields, "default")
-    for origin, layer in layers.items():
+    ranks = dict.fromkeys(Settings.model_fields, 0)
+    for rank, (origin, layer) in enumerate(layers.items()):
         for name, value in layer.items():
             if name in Settings.model_fields:
                 values[name] = value
                 origins[name] = origin
+                ranks[name] = rank
     try:
         settings = Settings(**values)
     except ValidationError as error:
         raise _sentence(error, origins) from None
-    return Loaded(settings, origins)
+    return Loaded(settings, origins, ranks)
 
 
 def _dotenv(path: Path) -> Mapping[str, Any]:

@@ -228,7 +228,7 @@ def _print_census(census: Census, screen: Screen, rules: list[str]) -> None:
         if ids.could_get:
             rest.append(f"{ids.could_get:,} without that Plex may still know")
         if ids.never:
-            rest.append(f"{ids.never:,} without and without a rating key")
+            rest.append(f"{ids.never:,} without, and nobody left to ask")
         screen.pairs([(name, f"{ids.total:,}: {', '.join(rest)}")])
     sources = {name: count for name, count in items.ids_from.items() if count}
     screen.pairs(

@@ -44,7 +44,20 @@ __all__ = [
 
 def settings_from(flags: Mapping[str, object]) -> Loaded:
     """The settings in force; an empty list of a repeatable option counts as not given."""
-    return load({name: value for name, value in flags.items() if value not in (None, [])})
+    loaded = load({name: value for name, value in flags.items() if value not in (None, [])})
+    settings = loaded.settings
+    piped = {
+        "the database": Path("-") in settings.database,
+        "--ids": settings.ids == Path("-"),
+        "--api-key-file": settings.api_key_file == Path("-"),
+    }
+    wanted = [name for name, is_piped in piped.items() if is_piped]
+    if len(wanted) > 1:
+        raise ConfigurationError(
+            f"{' and '.join(wanted)} are all to come from standard input.",
+            hint="Name a file for all but one.",
+        )
+    return loaded
 
 
 def open_databases(settings: Settings) -> DatabaseSource:
@@ -58,11 +71,6 @@ def open_databases(settings: Settings) -> DatabaseSource:
         raise ConfigurationError(
             "No database was named.",
             hint="Name Tautulli's tautulli.db, or set IMPORT_DB_PATH.",
-        )
-    if Path("-") in paths and settings.ids == Path("-"):
-        raise ConfigurationError(
-            "Both the database and --ids are to come from standard input.",
-            hint="Name a file for one of them.",
         )
     if Path("-") in paths and sys.stdin is None:
         raise ConfigurationError(
