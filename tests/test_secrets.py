@@ -82,6 +82,11 @@ def echo_briefly(code: int) -> Fault:
     return lambda asked: Reply(status=code, body=asked.body or asked.path.encode())
 
 
+def echo_login(asked: Asked) -> Reply:
+    """A page that quotes how the password was sent."""
+    return Reply(status=502, body=asked.header("Authorization").encode())
+
+
 def echo_error(code: int) -> Fault:
     """An error in Tautulli's own envelope, quoting the key."""
     return json_error(f"Failed for apikey={KEY} ({quote_plus(KEY)})", code)
@@ -91,6 +96,7 @@ FAULTS: Final[Mapping[str, Callable[[], Fault]]] = {
     **{f"page {code}": lambda code=code: echo(code) for code in (200, 401, 403, 404, 500, 502)},  # type: ignore[misc]
     **{f"brief {code}": lambda code=code: echo_briefly(code) for code in (200, 400, 429, 502)},  # type: ignore[misc]
     **{f"error {code}": lambda code=code: echo_error(code) for code in (200, 400, 500)},  # type: ignore[misc]
+    "a password as it was sent": lambda: echo_login,
     "a redirect": lambda: redirect(f"/auth/login?apikey={quote_plus(KEY)}"),
     "a redirect with a path": lambda: redirect(f"https://a.example/{quote(KEY, safe='')}/x"),
     "a redirect with a user": lambda: redirect(f"https://{USER}:{quote_plus(SECOND)}@a.example/"),

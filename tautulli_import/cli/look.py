@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..enrichment.works import Work
     from ..settings import Loaded
     from ..sources.health import Health
+    from ..watched import WatchedRule
     from .opening import Command
 
 __all__ = ["check", "libraries", "users"]
@@ -127,7 +128,7 @@ def _door(flags: Mapping[str, object]) -> tuple[Command, Loaded]:
 
     given = flags.get("database")
     named = given if isinstance(given, list) else []
-    if Path("api") not in named:
+    if "api" not in named:
         loaded = prepare.settings_from(flags)
         settings = loaded.settings
         return ("db" if named or settings.database or not settings.url else "api"), loaded
@@ -199,7 +200,7 @@ def _check(
     if as_json:
         _print_json(checked.census)
     elif missing_ids != Path("-"):
-        _print_census(checked.census, screen, [rule.origin for rule in rules])
+        _print_census(checked.census, screen, [_told(rule) for rule in rules])
     if settings.verbose:
         for row in checked.rejected:
             screen.note(f"row {row.id}: {row.reason.sentence} {row.detail}")
@@ -243,6 +244,10 @@ def _print_census(census: Census, screen: Screen, rules: list[str]) -> None:
     for conflict in census.conflicts[:10]:
         told = f"{conflict.namespace} {conflict.kept}, not {conflict.dropped}"
         screen.pairs([("Contradiction", f"{conflict.title}: {told}")])
+
+
+def _told(rule: WatchedRule) -> str:
+    return f"{rule.movie_percent} % of a film, {rule.tv_percent} % of an episode ({rule.origin})"
 
 
 def _of_server(server: Health | None) -> list[tuple[str, str]]:

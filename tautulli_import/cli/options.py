@@ -83,9 +83,8 @@ Databases: TypeAlias = Annotated[
     ),
 ]
 Sources: TypeAlias = Annotated[
-    list[Path] | None,
+    list[str] | None,  # no paths: those know no difference between api and ./api
     typer.Argument(
-        readable=False,
         metavar="SOURCE",
         help="Tautulli's database, or several backups; - is standard input. The word api: "
         "Tautulli itself, over HTTP.",

@@ -70,7 +70,8 @@ def open_databases(settings: Settings) -> DatabaseSource:
     if not paths:
         raise ConfigurationError(
             "No database was named.",
-            hint="Name Tautulli's tautulli.db, or set IMPORT_DB_PATH.",
+            hint="Name Tautulli's tautulli.db, or set IMPORT_DB_PATH. Over HTTP: api, with "
+            "TAUTULLI_URL.",
         )
     if Path("-") in paths and sys.stdin is None:
         raise ConfigurationError(

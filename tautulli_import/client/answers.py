@@ -57,6 +57,8 @@ class Reply(Struct, frozen=True):
     challenge: str
     """What a proxy says about passwords (``WWW-Authenticate``)."""
     body: bytes
+    clean: Callable[[str], str] = str
+    """Takes secrets out of what is quoted; before it is shortened, for half a key tells half."""
 
 
 class Failure(Exception):  # noqa: N818 - never seen outside the client
@@ -106,14 +108,14 @@ def read_reply(reply: Reply, kind: type[_T], *, posted: bool, reached: bool) -> 
     if 300 <= reply.status < 400:
         raise _fatal(
             ConfigurationError,
-            f"redirects to {reply.location or 'another place'}, and a redirect is not followed "
-            "because the API key would go with it",
+            f"redirects to {_short(reply.location) or 'another place'}, and a redirect is not "
+            "followed because the API key would go with it",
             _redirect_hint(reply.location),
         )
     envelope = _envelope(reply.body)
     if envelope is None:
         raise _without_envelope(reply, posted=posted, patience=4 if reached else 1)
-    message = str(envelope.message or "")
+    message = reply.clean(str(envelope.message or ""))
     if reply.status >= 500:
         # "Check the logs for errors": a row that Tautulli cannot deliver, or a locked database.
         raise _server_failed(f"answered {reply.status}: {_short(message)}")
@@ -175,7 +177,7 @@ def _refused(status: int, message: str, *, posted: bool) -> Failure:
 def _without_envelope(reply: Reply, *, posted: bool, patience: int) -> Failure:
     """Not from Tautulli's API: a web page, a proxy, a torn answer, another program."""
     page = reply.body.lstrip()[:1] == b"<" or "html" in reply.kind
-    status, told = reply.status, _page(reply.body)
+    status, told = reply.status, _page(reply)
     said = f"answered {status}{f': {told}' if told else ''}"
     match status:
         case 401:
@@ -250,13 +252,13 @@ def _server_failed(said: str) -> Failure:
     return failure(UndeliverableError, said, hint, 3, smaller=True)
 
 
-def _page(body: bytes) -> str:
+def _page(reply: Reply) -> str:
     """The title of a web page, or its first words."""
-    text = body[:20_000].decode("utf-8", "replace")
+    text = reply.body[:20_000].decode("utf-8", "replace")
     with suppress(ValueError, LookupError, TypeError, RecursionError):
-        text = str(json.loads(body)["message"])
+        text = str(json.loads(reply.body)["message"])
     found = _TITLE.search(text)
-    return _short(unescape(found.group(1) if found else _TAGS.sub(" ", text)))
+    return _short(reply.clean(unescape(found.group(1) if found else _TAGS.sub(" ", text))))
 
 
 def _short(text: str) -> str:

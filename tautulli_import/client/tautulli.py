@@ -7,6 +7,7 @@ in its Location (seen on Tautulli 2.17.2).
 
 from __future__ import annotations
 
+import base64
 import email.utils
 import logging
 import time
@@ -62,6 +63,9 @@ class Tautulli:
         """Requests that were made, by command."""
         self.by_get = False
         self._counting = Lock()
+        user, password = access.address.auth or ("", "")
+        sent = base64.b64encode(f"{user}:{password}".encode()).decode() if password else ""
+        self._secrets = (access.api_key, password, sent)
         self._on_wait = on_wait
         self._reached = False
         self._version: str | None = None
@@ -238,7 +242,7 @@ class Tautulli:
         return f"{self.access.address.endpoint} {command}{said}"
 
     def _without_key(self, text: str) -> str:
-        for secret in (self.access.api_key, *(self.access.address.auth or ())[1:]):
+        for secret in self._secrets:
             if len(secret) < 4:  # nobody's key, and cutting it out would garble every word
                 continue
             for form in (secret, quote(secret, safe=""), quote_plus(secret)):
@@ -290,7 +294,8 @@ def _read(response: httpx.Response, seconds: float, clean: Callable[[str], str])
         body += chunk
         if len(body) > _MOST_BYTES:
             said = f"sent more than {_MOST_BYTES >> 20} MB"
-            raise failure(UnansweredError, said, "", 1, smaller=True)
+            hint = "Is it really Tautulli? No answer of its own is that long."
+            raise failure(UnansweredError, said, hint, 1, smaller=True)
         if time.monotonic() > until:
             said = f"needed more than {seconds:g} seconds for one answer"
             hint = "Give it more time: --timeout SECONDS."
@@ -307,6 +312,7 @@ def _read(response: httpx.Response, seconds: float, clean: Callable[[str], str])
         location=clean(shown),
         challenge=str(response.headers.get("www-authenticate", "")),
         body=bytes(body),
+        clean=clean,
     )
     if reply.status in (429, 503) and (wait := _retry_after(response)) is not None:
         raise Failure(
