@@ -65,12 +65,13 @@ class InMemory:
         return ()
 
     def know_everybody(self) -> None:
-        pass
+        """Nothing to do."""
 
     def know_sections(self, sections: frozenset[int]) -> None:
-        del sections
+        """Nothing to do."""
 
     def rules(self) -> Sequence[WatchedRule]:
+        """Tautulli's defaults."""
         return [WatchedRule()]
 
     def lookups(self) -> Sequence[Lookup]:
