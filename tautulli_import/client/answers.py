@@ -239,7 +239,8 @@ def failure(
 
 
 def _by_get(kind: type[TautulliImportError], said: str, hint: str) -> Failure:
-    return Failure(lambda where: kind(f"{where} {said}.", hint=hint), with_get=True)
+    """Something refuses the POST: before the first answer GET is worth a try, later it passes."""
+    return Failure(lambda where: kind(f"{where} {said}.", hint=hint), tries=3, with_get=True)
 
 
 def _fatal(kind: type[TautulliImportError], said: str, hint: str) -> Failure:

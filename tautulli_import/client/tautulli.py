@@ -21,7 +21,12 @@ from urllib.parse import quote, quote_plus, urlsplit
 from msgspec import Struct
 
 from .. import __version__
-from ..errors import SourceUnreachableError, TautulliImportError, UnansweredError
+from ..errors import (
+    SourceUnreachableError,
+    TautulliImportError,
+    UnansweredError,
+    UndeliverableError,
+)
 from .access import CONNECT_SECONDS, Access, trust
 from .answers import MOST_TRIES, Failure, Reply, failure, read_reply
 from .troubles import trouble
@@ -188,13 +193,18 @@ class Tautulli:
         def again(error: Exception) -> bool | float:
             if not isinstance(error, Failure):
                 return False
-            if error.with_get and not self.by_get:
+            if error.with_get and not self.by_get and not self._reached:
                 self.by_get = True
                 return 0.0
-            if attempt >= min(error.tries, tries) or (divisible and error.smaller):
+            said = self._said(error, command, about, attempt)
+            if divisible and error.smaller:
+                if self._on_wait and not isinstance(said, UndeliverableError):
+                    self._on_wait(f"{said} Asking for less.")
+                return False
+            if attempt >= min(error.tries, tries):
                 return False
             if self._on_wait:
-                self._on_wait(f"{self._said(error, command, about, attempt)} Trying again.")
+                self._on_wait(f"{said} Trying again.")
             return True if error.wait is None else min(error.wait, _LONGEST_WAIT)
 
         # Its own hook writes to the log, and without a log to standard error.
