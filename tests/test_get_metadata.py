@@ -1101,7 +1101,8 @@ def test_a_census_asks_too(home: Home) -> None:
         desk = MetadataDesk(tautulli, state, now=NOW)
         with closing(DatabaseSource([home.path])) as source:
             census = take(source, Selection(), enrich=desk).census
-    assert (census.films.total, census.films.known, census.films.could_get) == (3, 2, 1)
+    assert (census.films.total, census.films.known) == (3, 2)
+    assert (census.films.could_get, census.films.never) == (0, 1)  # Plex has been asked
     assert census.items.ids_from["get_metadata"] == 2
 
 
