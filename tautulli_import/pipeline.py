@@ -23,19 +23,13 @@ from .mapper import item
 from .models import Play, Reason, Record, Rejected
 from .selection import Judge, Selection
 from .sinks.base import Receipt, Sink
-from .sources.base import Source
+from .sources.base import Source, Watcher
 
 __all__ = ["Delivery", "Enricher", "Observer", "Reading", "deliver", "read", "records_of"]
 
 
-class Observer(Protocol):
-    """Somebody who watches a run: a progress bar, a test."""
-
-    def reading(self, total: int) -> None:
-        """Reading begins; about ``total`` rows are there."""
-
-    def advanced(self, rows: int) -> None:
-        """That many more rows were read."""
+class Observer(Watcher, Protocol):
+    """Somebody who watches a run from the first row to the last item: a progress bar, a test."""
 
     def asking(self, done: int, total: int) -> None:
         """Plex is asked for ids; so many of all questions are through."""

@@ -1,9 +1,10 @@
 """What most tests need: the program as people run it, and a small history for it to read."""
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,3 +109,29 @@ def history(tmp_path: Path) -> Path:
         add_play(conn, media_type="episode", grandparent_title="A Show", user="alice")
         add_play(conn, title="Third Film", year=2003, user_id=2, user="bob")
     return path
+
+
+@pytest.fixture
+def bound(tmp_path: Path, environment: dict[str, str]) -> Callable[..., tuple[int, str, str]]:
+    """Run the program so that file permissions bind it, even where the tests are run by root."""
+    prefix: list[str] = []
+    if os.geteuid() == 0:
+        setpriv = shutil.which("setpriv")
+        if setpriv is None:
+            pytest.skip("root ignores permissions, and there is no setpriv to make it obey")
+        rights = "-dac_override,-dac_read_search"
+        prefix = [setpriv, "--bounding-set", rights, "--inh-caps", rights]
+
+    def run(*args: str | Path) -> tuple[int, str, str]:
+        done = subprocess.run(
+            [*prefix, sys.executable, "-m", "tautulli_import", *map(str, args)],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env={**environment, "COLUMNS": "2000"},
+            timeout=60,
+            check=False,
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    return run

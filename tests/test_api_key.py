@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import combinations
 from pathlib import Path
@@ -201,13 +200,15 @@ def test_a_directory_is_no_key(place: Place) -> None:
     assert f"{place.folder} cannot be read: Is a directory." in result.err
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read_is_said(place: Place) -> None:
-    path = place.write("key", KEY)
+def test_a_file_that_may_not_be_read_is_said(
+    tmp_path: Path, bound: Callable[..., tuple[int, str, str]]
+) -> None:
+    path = tmp_path / "key"
+    path.write_text(KEY, encoding="utf-8")
     path.chmod(0)
-    result = place.users("--api-key-file", path)
-    assert result.code == 2
-    assert "Permission denied" in result.err
+    code, out, err = bound("users", "api", "--url", "127.0.0.1:1", "--api-key-file", path)
+    assert (code, out) == (2, "")
+    assert f"{path} cannot be read: Permission denied." in err
 
 
 def test_standard_input_without_a_key_is_said(place: Place) -> None:

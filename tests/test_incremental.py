@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -351,12 +351,16 @@ def test_without_a_place_to_remember_it_works_and_says_so(
         assert sum(asked.rows for asked in home.fake.asked("get_history")) == 60
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_state_directory_that_may_not_be_written(home: Home) -> None:
+def test_a_state_directory_that_may_not_be_written(
+    home: Home, environment: dict[str, str], bound: Callable[..., tuple[int, str, str]]
+) -> None:
     home.state.mkdir(mode=0o500)
-    run = home.run()
-    assert run.ids == home.listed
-    assert any("Nothing can be remembered in" in notice for notice in run.notices)
+    environment |= {"TAUTULLI_URL": home.fake.url, "TAUTULLI_API_KEY": home.fake.key}
+    code, out, err = bound("api", "--dry-run", "--no-enrich", "--state-dir", home.state)
+    assert code == 0, err
+    assert len(out.splitlines()) == len(home.listed)
+    assert "Nothing can be remembered in" in err
+    assert list(home.state.iterdir()) == []
 
 
 def _garbage(path: Path) -> None:

@@ -8,7 +8,6 @@ import hashlib
 import io
 import json
 import os
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -330,32 +329,6 @@ def test_a_private_copy_is_gone_when_it_turns_out_to_be_damaged(cli: Cli, tmp_pa
 
 
 # Permissions -----------------------------------------------------------------------------
-
-
-@pytest.fixture
-def bound(tmp_path: Path, environment: dict[str, str]) -> Callable[..., tuple[int, str, str]]:
-    """Run the program so that file permissions bind it, even where the tests are run by root."""
-    prefix: list[str] = []
-    if os.geteuid() == 0:
-        setpriv = shutil.which("setpriv")
-        if setpriv is None:
-            pytest.skip("root ignores permissions, and there is no setpriv to make it obey")
-        rights = "-dac_override,-dac_read_search"
-        prefix = [setpriv, "--bounding-set", rights, "--inh-caps", rights]
-
-    def run(*args: str | Path) -> tuple[int, str, str]:
-        done = subprocess.run(
-            [*prefix, sys.executable, "-m", "tautulli_import", *map(str, args)],
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            env={**environment, **WIDE},
-            timeout=60,
-            check=False,
-        )
-        return done.returncode, done.stdout, done.stderr
-
-    return run
 
 
 @contextmanager

@@ -100,9 +100,8 @@ class ApiSource:
 
     def batches(self, after: Cursor | None = None) -> Iterator[Batch]:
         """Every row in the order of its number, then those that could not be had."""
-        del after  # a reading is cheap: the mirror is on this machine's disk
-        cursor = Cursor("0")
-        for plays in self._mirror.pages(self._page):
+        cursor = after or Cursor(str(-(1 << 63)))
+        for plays in self._mirror.pages(int(cursor), self._page):
             cursor = Cursor(str(plays[-1].id))
             yield Batch(plays, cursor, self._rule, source=self.name)
         missing = [*self._undelivered(), *self._unlisted()]

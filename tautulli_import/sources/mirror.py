@@ -211,13 +211,12 @@ class Mirror:
         )
         return [Undelivered(*row) for row in found]
 
-    def pages(self, size: int) -> Iterator[list[Play]]:
-        """All plays in the order of their row ids."""
+    def pages(self, after: int, size: int) -> Iterator[list[Play]]:
+        """All plays with an id above ``after``, in the order of their ids."""
         query = (
             f"SELECT {', '.join(COLUMNS[:_PLAY])} FROM plays "  # noqa: S608 - our own names
             "WHERE id > ? ORDER BY id LIMIT ?"
         )
-        after: int = -(1 << 63)
         while rows := self._db.execute(query, (after, size)).fetchall():
             yield [_play(row) for row in rows]
             after = rows[-1][0]

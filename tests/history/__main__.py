@@ -7,7 +7,8 @@ from pathlib import Path
 from .generator import generate
 from .truth import Totals
 
-#: What Tautulli keeps beside its database. The key is no key, and says so.
+#: What Tautulli keeps beside its database. Its API is off: nobody is to be asked for what is
+#: invented, least of all a real Tautulli that this machine may have.
 CONFIG_INI = """\
 [General]
 config_version = 22
@@ -15,7 +16,7 @@ http_host = 0.0.0.0
 http_port = 8181
 http_root = ""
 enable_https = 0
-api_enabled = 1
+api_enabled = 0
 api_key = 0000-not-a-real-api-key-0000
 [PMS]
 pms_ip = 192.0.2.1

@@ -1,0 +1,1 @@
+"""Tautulli's HTTP API, one question at a time."""
