@@ -169,7 +169,7 @@ class Crawl:
         requests. A media type that it does not know can be left out by asking for those that it
         knows. And where it divides by a length of zero: sorted by duration such rows stand
         together, so that there are two ends to find, however many they are; live TV, of which
-        it takes no percentage, set aside. ``None`` when neither is what makes it fail.
+        it takes no percentage, set aside. ``None`` where it cannot be asked for media types.
         """
         # Without rows nothing is built that could fail, so this tells how many there are.
         total = self._count(window)
@@ -182,9 +182,6 @@ class Crawl:
         rows = spans.whole(count, self._most) if strange else None
         if rows is None:
             begin, rows = spans.first_failing(count)
-            if begin == count and not strange:
-                self._keep(Stretch(window, rows))
-                return None
             end = spans.first_answered(begin, count)
             for position in range(end, count, self._most):
                 self._keep(Stretch(window, rows))
