@@ -102,7 +102,6 @@ def take(
         source,
         selection,
         corrections=corrections,
-        keep_rejected=True,
         observer=observer,
         sighted=tally,
         enrich=enrich,

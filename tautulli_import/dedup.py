@@ -12,10 +12,21 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
+from msgspec import Struct
+
 from .models import Play, Reason, Record
 from .selection import LAST_MOMENT, Judge, WatchedAt, moment
 
-__all__ = ["NOBODY", "History", "Newest", "Partition", "Sighting", "newest_per_key", "owner"]
+__all__ = [
+    "NOBODY",
+    "History",
+    "Newest",
+    "Partition",
+    "Sight",
+    "Sighting",
+    "newest_per_key",
+    "owner",
+]
 
 Partition: TypeAlias = tuple[int | None, tuple[int | None, int] | None]
 """Plays that may be merged: of one user (with ``--each-user``), of one viewing (a user's group
@@ -61,10 +72,21 @@ class Sighting:
 
     def going_on(self) -> Iterable[tuple[Partition, Newest]]:
         """The plays that will be imported, and which of them may be merged with which."""
-        if self.best is not _NONE:
+        if self.best != _NONE:
             yield _ALL, self.best
         if self.survivors is not None:
             yield from self.survivors.items()
+
+
+class Sight(Struct, frozen=True, gc=False, array_like=True):
+    """A ``Sighting`` as it is remembered."""
+
+    play: Play
+    when: int
+    newest_id: int
+    accepted: int
+    best: Newest
+    survivors: list[tuple[Partition, Newest]] | None
 
 
 class History:
@@ -90,6 +112,32 @@ class History:
     def sightings(self) -> Iterable[Sighting]:
         """Everything that was ever played and could be a film or an episode."""
         return self._sightings.values()
+
+    def remembered(self) -> list[Sight]:
+        """Everything that was taken, to be given to ``recall`` of another ``History``."""
+        return [
+            Sight(
+                one.play,
+                one.when,
+                one.newest_id,
+                one.accepted,
+                one.best,
+                None if one.survivors is None else list(one.survivors.items()),
+            )
+            for one in self._sightings.values()
+        ]
+
+    def recall(self, sights: Iterable[Sight]) -> None:
+        """Take what another one had taken, in place of the plays."""
+        for sight in sights:
+            one = Sighting(sight.play, sight.when)
+            one.newest_id, one.accepted, one.best = sight.newest_id, sight.accepted, sight.best
+            one.survivors = None if sight.survivors is None else dict(sight.survivors)
+            self._sightings[_identity(one.play)] = one
+
+    def sighting_of(self, play: Play) -> Sighting | None:
+        """What the play was tallied under."""
+        return self._sightings.get(_identity(play))
 
     def take(self, plays: Sequence[Play], judge: Judge) -> list[tuple[Play, Reason]]:
         """Tally these plays; gives back those that ``judge`` rejected, for the report.

@@ -2,6 +2,7 @@
 
     TautulliImportError            exit 1   something unexpected
     ├── ConfigurationError         exit 2   an option, a setting or a file of ours is wrong
+    │   └── CheckpointError        exit 2   what is remembered is of another source or other options
     ├── SourceUnreachableError     exit 3   Tautulli, or its data, cannot be got at
     │   └── UnansweredError        exit 3   one question got no usable answer; a smaller may
     │       └── UndeliverableError exit 3   Tautulli itself fails on something that was asked for
@@ -26,6 +27,7 @@ from typing import ClassVar
 __all__ = [
     "AccountingError",
     "BusyError",
+    "CheckpointError",
     "ConfigurationError",
     "DamagedPageError",
     "NotFoundError",
@@ -54,6 +56,10 @@ class ConfigurationError(TautulliImportError):
     """An option, a setting, the config file or the corrections file is wrong."""
 
     exit_code = 2
+
+
+class CheckpointError(ConfigurationError):
+    """What is remembered does not belong to this source, or was begun with other options."""
 
 
 class SourceUnreachableError(TautulliImportError):

@@ -6,6 +6,7 @@ Between the command line, which knows words, and the pipeline, which knows plays
 from __future__ import annotations
 
 import gc
+import os
 import re
 import time
 from collections import Counter
@@ -14,13 +15,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+import msgspec
 from msgspec import Struct
 
 from .dedup import NOBODY
 from .enrichment.corrections import Correction
 from .errors import ConfigurationError, TautulliImportError
 from .models import Record
-from .pipeline import Delivery, Enricher, Observer, Reading, deliver, read, records_of
+from .pipeline import (
+    Delivery,
+    Enricher,
+    Observer,
+    Reading,
+    deliver,
+    read,
+    records_of,
+    superseded,
+)
 from .report import (
     IdsOf,
     Output,
@@ -33,6 +44,7 @@ from .report import (
     count_items,
     without_external_id,
 )
+from .resume import Ledger
 from .selection import Selection
 from .sinks.base import Sink, SinkOptions, make_sink, sink_class
 from .sinks.files import identity, shown
@@ -89,6 +101,8 @@ class _Planned(Struct, frozen=True):
     sink: Sink
     user: User | None
     records: Sequence[Record]
+    place: tuple[str, str, str]
+    """Under what it is remembered: the sink, where it writes, the user's number."""
 
 
 @contextmanager
@@ -116,11 +130,13 @@ def run(
     now: int,
     observer: Observer | None = None,
     began: float | None = None,
+    ledger: Ledger | None = None,
 ) -> Outcome:
     """Carry out a job.
 
     ``now`` is the time of the run: epoch seconds, UTC. ``began`` is when its work began by
-    ``time.perf_counter``, where some of it was done before.
+    ``time.perf_counter``, where some of it was done before. With a ``ledger`` it goes on from
+    what earlier runs have reached, and remembers what it reaches.
 
     Raises:
         TautulliImportError: see the errors of sources. Nothing is written before everything
@@ -135,15 +151,18 @@ def run(
         corrections=job.corrections,
         every_viewing=job.rewatches or any(cls.every_viewing for cls in classes.values()),
         each_user=job.each_user,
-        keep_rejected=job.detailed,
         observer=observer,
         enrich=job.enrich,
+        ledger=ledger,
     )
     users = _users(source, reading) if job.each_user else [None]
     names = _file_names([*_with_plays(source), *(user for user in users if user)])
     plan = [
         _plan(
+            source,
             reading,
+            job.selection,
+            ledger,
             target.name,
             classes[target.name],
             _options(
@@ -170,11 +189,16 @@ def run(
     failure: TautulliImportError | None = None
     for planned in plan:
         try:
-            deliveries.append(_deliver(planned, reading, dry_run=job.dry_run))
+            deliveries.append(_deliver(planned, reading, ledger, dry_run=job.dry_run))
         except TautulliImportError as error:  # the other sinks still get theirs
             failure = failure or error
+    if ledger and not failure:
+        ledger.finish()
     elapsed = time.perf_counter() - began
-    alarms = alarms_of(reading)
+    alarms = [
+        *alarms_of(reading),
+        *dict.fromkeys(said for one in deliveries for said in one.receipt.warnings),
+    ]
     report = _report(
         source,
         job,
@@ -183,6 +207,7 @@ def run(
         status="failed" if failure else "completed",
         plays=accounts[0],
         elapsed=elapsed,
+        notices=ledger.notices if ledger else (),
         alarms=alarms,
     )
     return Outcome(report, deliveries, alarms, failure)
@@ -245,9 +270,20 @@ def _options(  # noqa: PLR0917 - all that a sink is told
     )
 
 
-def _deliver(planned: _Planned, reading: Reading, *, dry_run: bool) -> Delivery:
+def _deliver(
+    planned: _Planned, reading: Reading, ledger: Ledger | None, *, dry_run: bool
+) -> Delivery:
+    """Staged, made durable by the sink, and only then noted as published."""
     user = planned.user
-    return deliver(
+    remembers = planned.sink.supersedes and ledger is not None
+    if remembers and ledger is not None:
+        # A key whose play is gone stays known: what it stands for is still in the sink.
+        before = ledger.journal.published(*planned.place)
+        gone = planned.sink.options.superseded
+        kept = {key: play for key, play in before.items() if key not in gone}
+        now = {record.key: (record.play_id, record.epoch) for record in planned.records}
+        ledger.journal.stage(*planned.place, kept | now)
+    delivery = deliver(
         planned.sink,
         planned.name,
         planned.records,
@@ -255,6 +291,9 @@ def _deliver(planned: _Planned, reading: Reading, *, dry_run: bool) -> Delivery:
         dry_run=dry_run,
         user=user.name if user else None,
     )
+    if remembers and ledger is not None:
+        ledger.journal.publish(*planned.place)
+    return delivery
 
 
 def _with_plays(source: Source) -> Sequence[User]:
@@ -281,8 +320,15 @@ def _users(source: Source, reading: Reading) -> Sequence[User | None]:
     ]
 
 
-def _plan(
-    reading: Reading, name: str, cls: type[Sink], options: SinkOptions, user: User | None
+def _plan(  # noqa: PLR0917 - all that one output depends on
+    source: Source,
+    reading: Reading,
+    selection: Selection,
+    ledger: Ledger | None,
+    name: str,
+    cls: type[Sink],
+    options: SinkOptions,
+    user: User | None,
 ) -> _Planned:
     records = records_of(
         reading,
@@ -290,7 +336,18 @@ def _plan(
         user_id=user.user_id if user else None,
         user=user.name if user else None,
     )
-    return _Planned(name, make_sink(cls, name, options), user, records)
+    sink = make_sink(cls, name, options)
+    place = (name, _place_of(sink), str(user.user_id) if user else "")
+    if ledger and cls.supersedes:
+        before = ledger.journal.published(*place)
+        gone = superseded(reading, source, before, records, selection)
+        sink = make_sink(cls, name, msgspec.structs.replace(options, superseded=gone))
+    return _Planned(name, sink, user, records, place)
+
+
+def _place_of(sink: Sink) -> str:
+    """Where a sink writes, the same from whatever directory it is started."""
+    return "\n".join(shown(Path(os.path.realpath(path))) for path in sink.writes())
 
 
 def _file_names(users: Sequence[User]) -> dict[int, str]:
@@ -322,6 +379,7 @@ def _report(
     status: Status,
     plays: Plays,
     elapsed: float,
+    notices: Sequence[str],
     alarms: Sequence[str],
 ) -> Report:
     first = [d for d in deliveries if d.sink == job.targets[0].name]
@@ -341,7 +399,7 @@ def _report(
         ),
         requests=Requests.of(job.asked),
         elapsed_seconds=round(elapsed, 3),
-        plays_per_second=round(reading.read / elapsed) if elapsed else 0,
+        plays_per_second=round((reading.read - reading.carried) / elapsed) if elapsed else 0,
         outputs=[
             Output(
                 sink=d.sink,
@@ -359,9 +417,10 @@ def _report(
             for d in deliveries
         ],
         source=source.name,
-        warnings=[*source.notices, *alarms],
+        warnings=[*source.notices, *notices, *alarms],
+        carried=reading.carried,
         view="viewings" if first and first[0].every_viewing else "titles",
-        rejected_rows=reading.rejected,
+        rejected_rows=reading.rejected if job.detailed else [],
         without_external_id=without_external_id(records),
         ids=[IdsOf(record.key, dict(record.origins)) for record in records if record.origins]
         if job.detailed

@@ -18,6 +18,7 @@ __all__ = [
     "Ids",
     "Item",
     "Kind",
+    "Landmark",
     "Movie",
     "Origin",
     "Play",
@@ -68,6 +69,14 @@ class Play(Struct, frozen=True, gc=False, array_like=True):
     """As Tautulli computed it (API); ``None`` where offset and duration are known instead."""
     watched: bool | None = None
     """Tautulli's own verdict (API); ``None`` where the rule has to be applied to the row."""
+
+
+class Landmark(Struct, frozen=True, gc=False, array_like=True):
+    """A play by which a history is recognised: no other has it under the same number."""
+
+    id: int
+    started: int | None
+    user_id: int | None
 
 
 class Ids(Struct, frozen=True, gc=False, omit_defaults=True):

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Protocol
 
 from msgspec import Struct
 
+from .checkpoint.journal import Published, Reached
 from .dedup import History, Newest, Partition, Sighting, newest_per_key, owner
 from .enrichment.chain import Identified, identify, origin_in
 from .enrichment.corrections import Correction
@@ -21,11 +23,23 @@ from .errors import SinkError, TautulliImportError
 from .keys import episode_key, event_key, movie_key
 from .mapper import item
 from .models import Play, Reason, Record, Rejected
-from .selection import Judge, Selection
+from .resume import Ledger
+from .selection import Judge, Selection, moment
 from .sinks.base import Receipt, Sink
-from .sources.base import Source, Watcher
+from .sources.base import Batch, Cursor, Source, Watcher
+from .stopping import held
+from .watched import WatchedRule
 
-__all__ = ["Delivery", "Enricher", "Observer", "Reading", "deliver", "read", "records_of"]
+__all__ = [
+    "Delivery",
+    "Enricher",
+    "Observer",
+    "Reading",
+    "deliver",
+    "read",
+    "records_of",
+    "superseded",
+]
 
 
 class Observer(Watcher, Protocol):
@@ -65,13 +79,106 @@ class Reading(Struct, frozen=True):
     """Everything a source had to say, read once and identified."""
 
     read: int
+    """All rows, those that earlier runs had read and that are unchanged counted."""
+    carried: int
+    """How many of them were not read again."""
     verdicts: Mapping[Reason, int]
     accepted: Mapping[int | None, int]
     """Plays that go on, by user where users are kept apart, else under ``None``."""
     survivors: Sequence[Survivor]
     rejected: Sequence[Rejected]
-    """One by one; empty when not asked for. ``verdicts`` has them all."""
+    """One by one. ``verdicts`` has their numbers."""
     identified: Identified
+    is_merged: Callable[[Play, WatchedRule], bool]
+    """Whether a play goes on, and so is one of ``survivors`` or merged into one."""
+
+
+class _Tally:
+    """What is known after some batches, and how to go on after them in another run."""
+
+    def __init__(self, history: History, selection: Selection, *, each_user: bool) -> None:
+        self.history = history
+        self.rejected: dict[tuple[str, int | str], Rejected] = {}
+        self.verdicts: Counter[Reason] = Counter()
+        """Of what is no play; ``history`` has those of plays."""
+        self.rows = 0
+        self._selection = selection
+        self._each_user = each_user
+        self._judges: dict[object, Judge] = {}
+        self._cursor = Cursor("")
+        self._mark = 0
+        self._is_settled = True
+        self._is_whole = True
+
+    def recall(self, reached: Reached) -> Cursor:
+        """Begin after what was reached."""
+        self.history.recall(reached.sights)
+        self.history.verdicts.update({Reason(n): count for n, count in reached.verdicts.items()})
+        self.history.accepted.update(dict(reached.accepted))
+        self.rejected |= {_place(row): row for row in reached.rejected}
+        self.rows, self._mark, self._cursor = reached.rows, reached.mark, Cursor(reached.cursor)
+        return self._cursor
+
+    def reached(self) -> Reached | None:
+        """What to remember; ``None`` where some of it may be different the next time."""
+        if not (self._is_settled and self._is_whole and self.rows):
+            return None
+        verdicts = self.verdicts + self.history.verdicts
+        return Reached(
+            cursor=self._cursor,
+            rows=self.rows,
+            mark=self._mark,
+            rules=(),
+            verdicts={reason.value: count for reason, count in verdicts.items()},
+            accepted=list(self.history.accepted.items()),
+            rejected=list(self.rejected.values()),
+            sights=self.history.remembered(),
+            whole_at=0,
+        )
+
+    def judge(self, rule: WatchedRule) -> Judge:
+        """The verdict under these thresholds."""
+        judge = self._judges.get(rule)
+        if judge is None:
+            judge = self._judges[rule] = self._selection.judge(rule)
+        return judge
+
+    def take(self, batch: Batch) -> int:
+        """Take a batch in, all of it or nothing; how many rows it had."""
+        judge = self.judge(batch.rule)
+        with held():
+            self._is_whole = False
+            turned_away = self.history.take(batch.plays, judge)
+            self.verdicts.update(row.reason for row in batch.rejected)
+            for row in batch.recovered:
+                self.verdicts[row.reason] -= 1
+                self.rejected.pop(_place(row), None)
+            self.verdicts[Reason.DUPLICATE] += batch.duplicates + len(batch.recovered)
+            rows_of_batch = (_rejected(play, why, batch.source) for play, why in turned_away)
+            self.rejected |= {_place(row): row for row in (*batch.rejected, *rows_of_batch)}
+            rows = len(batch.plays) + len(batch.rejected) + batch.duplicates
+            self.rows += rows
+            self._mark += batch.mark
+            self._cursor = batch.cursor
+            self._is_settled = self._is_settled and batch.settled
+            self._is_whole = True
+        return rows
+
+    def turn_away(self, homeless: Sequence[tuple[Sighting, Reason]], source: Source) -> None:
+        """Count the plays of these as rejected after all.
+
+        Few histories have any, and only here each play of them has to be known one by one.
+        """
+        reasons = {id(sighting): reason for sighting, reason in homeless}
+        for batch in source.batches(None):
+            judge = self.judge(batch.rule)
+            for play, sighting in self.history.plays_of([one for one, _ in homeless], batch.plays):
+                if judge(play) is not None:
+                    continue
+                reason = reasons[id(sighting)]
+                self.verdicts[reason] += 1
+                self.history.accepted[owner(play) if self._each_user else None] -= 1
+                self.rejected[batch.source, play.id] = _rejected(play, reason, batch.source)
 
 
 def read(
@@ -81,69 +188,104 @@ def read(
     corrections: Sequence[Correction] = (),
     every_viewing: bool = False,
     each_user: bool = False,
-    keep_rejected: bool = False,
     observer: Observer | None = None,
     sighted: Callable[[Sequence[Play]], None] | None = None,
     enrich: Enricher | None = None,
+    ledger: Ledger | None = None,
 ) -> Reading:
     """Read a source once, whole: judge every play, find out what was played.
 
-    ``enrich`` is asked for the ids that cannot be known offline.
+    ``enrich`` is asked for the ids that cannot be known offline. With a ``ledger`` what earlier
+    runs have read is not read again, and what this one has read is remembered, also when it is
+    cut short. ``sighted`` sees every play that is read.
+
+    Raises:
+        CheckpointError: what is remembered is of another history.
+        TautulliImportError: see the errors of sources.
     """
     history = History(
         every_viewing=every_viewing, each_user=each_user, watched_at=selection.watched_at
     )
-    rejected: dict[tuple[str, int | str], Rejected] = {}
-    verdicts: Counter[Reason] = Counter()
-    count = 0
+    tally = _Tally(history, selection, each_user=each_user)
+    reached = ledger.resume() if ledger else None
+    cursor = tally.recall(reached) if reached else None
+    carried = tally.rows
     if observer:
-        observer.reading(source.total())
-    judges: dict[object, Judge] = {}
-    for batch in source.batches(None):
-        judge = judges.get(batch.rule)
-        if judge is None:
-            judge = judges[batch.rule] = selection.judge(batch.rule)
-        turned_away = history.take(batch.plays, judge)
-        if sighted:
-            sighted(batch.plays)
-        verdicts.update(row.reason for row in batch.rejected)
-        for row in batch.recovered:
-            verdicts[row.reason] -= 1
-            rejected.pop(_place(row), None)
-        verdicts[Reason.DUPLICATE] += batch.duplicates + len(batch.recovered)
-        rows = len(batch.plays) + len(batch.rejected) + batch.duplicates
-        count += rows
-        if keep_rejected:
-            rows_of_batch = (_rejected(play, why, batch.source) for play, why in turned_away)
-            rejected |= {_place(row): row for row in (*batch.rejected, *rows_of_batch)}
-        if observer:
-            observer.advanced(rows)
-    verdicts.update(history.verdicts)
+        observer.reading(source.total(), carried)
+    try:
+        is_settled = True
+        for batch in source.batches(cursor):
+            if ledger and is_settled:
+                is_settled = batch.settled
+                _note(ledger, tally, is_last=not is_settled)
+            rows = tally.take(batch)
+            if sighted:
+                sighted(batch.plays)
+            if observer:
+                observer.advanced(rows)
+        if ledger and is_settled:
+            _note(ledger, tally, is_last=True)
+    except BaseException:
+        # Stopped, or the source is gone: what was read until here need not be read again.
+        if ledger and tally.rows > carried and (so_far := tally.reached()):
+            with suppress(TautulliImportError), held():
+                ledger.save(so_far)
+        raise
     ask = partial(enrich.ask, asking=observer.asking if observer else _unseen) if enrich else None
     identified = identify(history.sightings, source.lookups(), corrections, ask)
     survivors, homeless = _survivors(identified, history.sightings)
-    accepted = Counter(history.accepted)
     if homeless:
-        # Few histories have any, and only here each play of them has to be known one by one.
-        reasons = {id(sighting): reason for sighting, reason in homeless}
-        for batch in source.batches(None):
-            judge = judges[batch.rule]
-            for play, sighting in history.plays_of([one for one, _ in homeless], batch.plays):
-                if judge(play) is not None:
-                    continue
-                reason = reasons[id(sighting)]
-                verdicts[reason] += 1
-                accepted[owner(play) if each_user else None] -= 1
-                if keep_rejected:
-                    rejected[batch.source, play.id] = _rejected(play, reason, batch.source)
+        tally.turn_away(homeless, source)
+    without_key = {id(sighting) for sighting, _ in homeless}
+
+    def is_merged(play: Play, rule: WatchedRule) -> bool:
+        sighting = history.sighting_of(play)
+        goes_on = tally.judge(rule)(play) is None
+        return goes_on and sighting is not None and id(sighting) not in without_key
+
     return Reading(
-        read=count,
-        verdicts=+verdicts,
-        accepted=accepted,
+        read=tally.rows,
+        carried=carried,
+        verdicts=+(tally.verdicts + history.verdicts),
+        accepted=Counter(history.accepted),
         survivors=survivors,
-        rejected=list(rejected.values()),
+        rejected=list(tally.rejected.values()),
         identified=identified,
+        is_merged=is_merged,
     )
+
+
+def superseded(
+    reading: Reading,
+    source: Source,
+    before: Published,
+    records: Sequence[Record],
+    selection: Selection,
+) -> Mapping[str, int]:
+    """Keys that a sink was given by earlier runs, and whose plays have other keys now.
+
+    With the moment under which each was given (epoch seconds, UTC). Of a play that is no longer
+    there nothing is said: an import takes nothing away.
+    """
+    keys = {record.key for record in records}
+    orphans = {play_id: key for key, (play_id, _) in before.items() if key not in keys}
+    found: dict[str, int] = {}
+    for batch in source.chosen(orphans) if orphans else ():
+        for play in batch.plays:
+            key = orphans.get(play.id, "")
+            when = moment(play, selection.watched_at)
+            if key and before[key][1] == when and reading.is_merged(play, batch.rule):
+                found[key] = when
+    return found
+
+
+def _note(ledger: Ledger, tally: _Tally, *, is_last: bool) -> None:
+    """Remember how far it is, when that is due, or at the end of what will not change."""
+    rows = tally.rows
+    if (ledger.is_due(rows) or (is_last and ledger.is_worth_it(rows))) and (
+        reached := tally.reached()
+    ):
+        ledger.save(reached)
 
 
 class Delivery(Struct, frozen=True):
@@ -193,11 +335,23 @@ def deliver(
     Raises:
         SinkError: it could not be written.
     """
+    # What is being made durable is finished before anything stops; a reader may take forever.
+    with nullcontext() if sink.to_stdout or dry_run else held():
+        receipt = _committed(sink, name, records, dry_run=dry_run)
+    return Delivery(name, user, records, accepted, receipt, sink.options.every_viewing)
+
+
+def _committed(sink: Sink, name: str, records: Sequence[Record], *, dry_run: bool) -> Receipt:
+    """What the sink made of the records.
+
+    Raises:
+        SinkError: it could not be written.
+    """
     try:
         sink.write(records)
-        receipt = sink.preview() if dry_run else sink.commit()
+        return sink.preview() if dry_run else sink.commit()
     except BrokenPipeError:
-        receipt = sink.preview()
+        return sink.preview()
     except (TautulliImportError, MemoryError):
         raise
     except OSError as error:
@@ -210,7 +364,6 @@ def deliver(
             f"The sink {name} failed: {type(error).__name__}: {error}.",
             hint="Other sinks have what is theirs. --debug shows where it failed.",
         ) from error
-    return Delivery(name, user, records, accepted, receipt, sink.options.every_viewing)
 
 
 def _survivors(

@@ -105,6 +105,8 @@ class Summary(Struct, frozen=True):
     outputs: Sequence[Output]
     source: str
     warnings: Sequence[str]
+    carried: int
+    """How many of the plays that were read stood in the checkpoint, and were not read again."""
     view: View
     """Whether ``items`` counts titles or viewings: what the first sink takes."""
 

@@ -128,6 +128,7 @@ class Settings(BaseSettings):
     watched_at: Literal["stopped", "started"] = "stopped"
     ids: _File = None
     merge_with: _File = None
+    wait: Annotated[float, Field(ge=0)] = 0.0
     batch_size: Annotated[int, Field(ge=1, le=10_000)] = 200
     strict: bool = False
     report: _File = None

@@ -19,7 +19,7 @@ from unittest.mock import patch
 import stamina
 from msgspec import Struct
 
-from tautulli_import.checkpoint import StateFile
+from tautulli_import.checkpoint.state import StateFile
 from tautulli_import.client.access import Access
 from tautulli_import.client.address import parse_address
 from tautulli_import.client.tautulli import Tautulli

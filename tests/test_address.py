@@ -10,7 +10,7 @@ import httpx
 import pytest
 from hypothesis import example, given, strategies as st
 
-from tautulli_import.checkpoint import StateFile
+from tautulli_import.checkpoint.state import StateFile
 from tautulli_import.client.address import Address, parse_address
 from tautulli_import.errors import ConfigurationError
 

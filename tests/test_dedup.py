@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from msgspec import structs
 
 from tautulli_import.dedup import NOBODY, newest_per_key
-from tautulli_import.models import Ids, Movie, Play, Reason, Record, Rejected
+from tautulli_import.models import Ids, Landmark, Movie, Play, Reason, Record, Rejected
 from tautulli_import.pipeline import Reading, read, records_of
 from tautulli_import.report import Plays, account
 from tautulli_import.selection import Selection, moment
@@ -73,6 +73,25 @@ class InMemory:
     def rules(self) -> Sequence[WatchedRule]:
         """Tautulli's defaults."""
         return [WatchedRule()]
+
+    def marked(self, upto: Cursor) -> tuple[int, int] | None:
+        """Nobody knows."""
+        del upto
+        return None
+
+    def landmarks(self) -> Sequence[Landmark]:
+        """Nothing to be recognised by."""
+        return ()
+
+    def recognised(self, landmarks: Sequence[Landmark]) -> int:
+        """Nothing is."""
+        del landmarks
+        return 0
+
+    def chosen(self, ids: Collection[int]) -> Iterator[Batch]:
+        """Nothing is looked up by its number."""
+        del ids
+        return iter(())
 
     def lookups(self) -> Sequence[Lookup]:
         """Nothing was looked up."""
@@ -416,9 +435,7 @@ def test_every_row_is_filtered_rejected_merged_or_emitted(
 ) -> None:
     rows = [Rejected(Reason.NO_METADATA, 1000 + n) for n in range(unreadable)]
     source = InMemory(plays, rejected=rows, duplicates=duplicates)
-    reading = read(
-        source, selection, every_viewing=every_viewing, each_user=each_user, keep_rejected=True
-    )
+    reading = read(source, selection, every_viewing=every_viewing, each_user=each_user)
     outputs = _outputs(reading, every_viewing=every_viewing, each_user=each_user)
     counts = account(reading, outputs)
     assert counts.read == source.total()
@@ -437,7 +454,7 @@ def test_what_is_imported_was_wanted_and_something_is_if_anything_was(
     plays: list[Play], selection: Selection
 ) -> None:
     judge = selection.judge(RULE)
-    reading = read(InMemory(plays), selection, keep_rejected=True)
+    reading = read(InMemory(plays), selection)
     homeless = {row.id for row in reading.rejected if row.reason is Reason.NO_SHOW}
     wanted = {play.id for play in plays if judge(play) is None} - homeless
     found = set(ids_of(records_of(reading, every_viewing=False)))

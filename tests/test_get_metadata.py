@@ -25,7 +25,7 @@ from msgspec import Struct
 
 from tautulli_import.asking.desk import MetadataDesk
 from tautulli_import.census import take
-from tautulli_import.checkpoint import StateFile
+from tautulli_import.checkpoint.state import StateFile
 from tautulli_import.client.access import Access
 from tautulli_import.client.address import parse_address
 from tautulli_import.client.tautulli import Tautulli
@@ -116,7 +116,7 @@ class Watching:
         self.seen: list[tuple[int, int]] = []
         self._then = then
 
-    def reading(self, total: int) -> None:
+    def reading(self, total: int, done: int = 0) -> None:
         """Reading begins."""
 
     def advanced(self, rows: int) -> None:
@@ -194,7 +194,7 @@ class Home:
         tautulli = self.client(key)
         state = StateFile(self.state, self.fake.url)
         if broken_memory:
-            state.step = _disk_full  # type: ignore[method-assign]
+            state.step = _disk_full  # type: ignore[method-assign, assignment]
         try:
             reading = read(
                 source,
@@ -756,7 +756,7 @@ PROGRAM = """
 import os, signal, sys
 from pathlib import Path
 from tautulli_import.asking.desk import MetadataDesk
-from tautulli_import.checkpoint import StateFile
+from tautulli_import.checkpoint.state import StateFile
 from tautulli_import.client.access import Access
 from tautulli_import.client.address import parse_address
 from tautulli_import.client.tautulli import Tautulli
@@ -765,7 +765,7 @@ from tautulli_import.selection import Selection
 from tautulli_import.sources.database import DatabaseSource
 
 class Killer:
-    def reading(self, total): pass
+    def reading(self, total, done=0): pass
     def advanced(self, rows): pass
     def asking(self, done, total):
         if done == 20:

@@ -141,7 +141,6 @@ class Tautulli:
                 selection or Selection(),
                 corrections=given_ids,
                 every_viewing=every_viewing,
-                keep_rejected=True,
             )
         finally:
             source.close()

@@ -20,6 +20,7 @@ PACKAGE = "tautulli_import"
 #: here stands for all modules in it, which may use each other as long as nothing goes in circles.
 ORDER = (
     "errors",
+    "stopping",
     "models",
     "guids",
     "keys",
@@ -33,6 +34,7 @@ ORDER = (
     "sources",
     "enrichment",
     "asking",
+    "resume",
     "sinks.base",
     "sinks",
     "pipeline",
@@ -43,7 +45,7 @@ ORDER = (
     "console",
     "cli",
 )
-FOLDERS = ("client", "sources", "enrichment", "asking", "sinks", "cli")
+FOLDERS = ("checkpoint", "client", "sources", "enrichment", "asking", "sinks", "cli")
 #: What reads files, a clock, the environment or chance.
 WORLD = frozenset(
     {

@@ -12,7 +12,7 @@ from shutil import copy
 
 import pytest
 
-from tautulli_import.checkpoint import StateFile
+from tautulli_import.checkpoint.state import StateFile
 from tautulli_import.client.access import Access
 from tautulli_import.client.address import parse_address
 from tautulli_import.client.tautulli import Tautulli

@@ -252,66 +252,62 @@ def backups(tmp_path: Path) -> list[Path]:
     return made
 
 
-def reading_of(paths: Sequence[Path], *, keep_rejected: bool, page: int = 10_000) -> Reading:
+def reading_of(paths: Sequence[Path], *, page: int = 10_000) -> Reading:
     """Read these files as one history, the counts checked."""
     with closing(DatabaseSource(paths, page=page)) as source:
         total = source.total()
-        reading = read(source, Selection(), keep_rejected=keep_rejected)
+        reading = read(source, Selection())
     assert reading.read == total
     account(reading, [records_of(reading, every_viewing=False)])
     return reading
 
 
 @pytest.mark.parametrize("page", [1, 3, 10_000])
-@pytest.mark.parametrize("keep_rejected", [True, False])
 @pytest.mark.parametrize("table", ["session_history_metadata", "session_history_media_info"])
 def test_a_row_that_only_the_oldest_of_three_has_whole_is_imported_once(
-    backups: list[Path], *, keep_rejected: bool, table: str, page: int
+    backups: list[Path], *, table: str, page: int
 ) -> None:
     for newer in backups[:2]:
         change(newer, f"DELETE FROM {table} WHERE id = 1")  # noqa: S608
 
-    reading = reading_of(backups, keep_rejected=keep_rejected, page=page)
+    reading = reading_of(backups, page=page)
 
     assert sorted(survivor.play.id for survivor in reading.survivors) == list(range(1, 11))
     assert dict(reading.verdicts) == {Reason.DUPLICATE: 11}
     assert reading.rejected == []
 
 
-@pytest.mark.parametrize("keep_rejected", [True, False])
 def test_a_row_that_the_newest_alone_has_lost_is_imported_once(
-    backups: list[Path], *, keep_rejected: bool
+    backups: list[Path],
 ) -> None:
     change(backups[0], "DELETE FROM session_history_metadata WHERE id = 1")
 
-    reading = reading_of(backups, keep_rejected=keep_rejected)
+    reading = reading_of(backups)
 
     assert sorted(survivor.play.id for survivor in reading.survivors) == list(range(1, 11))
     assert dict(reading.verdicts) == {Reason.DUPLICATE: 11}
     assert reading.rejected == []
 
 
-@pytest.mark.parametrize("keep_rejected", [True, False])
 def test_a_row_that_none_of_three_has_whole_is_rejected_once(
-    backups: list[Path], *, keep_rejected: bool
+    backups: list[Path],
 ) -> None:
     for file in backups:
         change(file, "DELETE FROM session_history_metadata WHERE id = 1")
 
-    reading = reading_of(backups, keep_rejected=keep_rejected)
+    reading = reading_of(backups)
 
     assert dict(reading.verdicts) == {Reason.DUPLICATE: 11, Reason.NO_METADATA: 1}
-    assert [row.id for row in reading.rejected] == ([1] if keep_rejected else [])
+    assert [row.id for row in reading.rejected] == [1]
 
 
-@pytest.mark.parametrize("keep_rejected", [True, False])
 def test_a_row_that_an_older_file_alone_lacks_half_of_is_a_duplicate(
-    backups: list[Path], *, keep_rejected: bool
+    backups: list[Path],
 ) -> None:
     change(backups[1], "DELETE FROM session_history_metadata WHERE id IN (1, 6)")
     change(backups[2], "DELETE FROM session_history_metadata WHERE id = 1")
 
-    reading = reading_of(backups, keep_rejected=keep_rejected)
+    reading = reading_of(backups)
 
     assert dict(reading.verdicts) == {Reason.DUPLICATE: 11}
     assert reading.rejected == []
@@ -375,10 +371,9 @@ def test_every_play_of_a_show_that_lost_its_number_is_rejected_by_itself(
     assert {row.detail for row in rejected} == {"Show A - Chapter 1", "Show A - Chapter 2"}
 
 
-@pytest.mark.parametrize("keep_rejected", [True, False])
 @pytest.mark.parametrize("every_viewing", [True, False])
 def test_the_counts_of_each_user_add_up_without_the_plays_that_have_no_number(
-    given_away: Tautulli, *, every_viewing: bool, keep_rejected: bool
+    given_away: Tautulli, *, every_viewing: bool
 ) -> None:
     with closing(DatabaseSource([given_away.path], page=2)) as source:
         reading = read(
@@ -386,7 +381,6 @@ def test_the_counts_of_each_user_add_up_without_the_plays_that_have_no_number(
             Selection(),
             every_viewing=every_viewing,
             each_user=True,
-            keep_rejected=keep_rejected,
         )
 
     outputs = [
@@ -397,7 +391,7 @@ def test_the_counts_of_each_user_add_up_without_the_plays_that_have_no_number(
     assert plays.rejected == {"reused_number": 6}
     assert (plays.read, plays.emitted, plays.merged) == (9, 2, 0)
     assert +Counter(reading.accepted) == {1: 1, 2: 1}
-    assert len(reading.rejected) == (6 if keep_rejected else 0)
+    assert len(reading.rejected) == 6
 
 
 def test_the_program_tells_the_same_of_everybody_and_of_each(

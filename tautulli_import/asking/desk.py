@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from ..checkpoint import StateFile
+from ..checkpoint.state import StateFile
 from ..client.tautulli import Tautulli
 from ..enrichment.metadata import Metadata, Told
 from ..enrichment.works import Work

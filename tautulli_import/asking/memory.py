@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from ..checkpoint import StateFile
+from ..checkpoint.state import StateFile
 from ..enrichment.metadata import Metadata, ids_of, is_about
 from ..enrichment.works import Work
 from ..errors import TautulliImportError

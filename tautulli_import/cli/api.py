@@ -36,6 +36,7 @@ def api(
     enrich: options.Enrich = None,
     state_dir: options.StateDir = None,
     restart: options.Restart = False,
+    wait: options.Wait = None,
     batch_size: options.BatchSize = None,
     strict: options.Strict = None,
     json: options.Json = False,

@@ -8,9 +8,11 @@ import typer
 
 from .. import __version__
 from .api import api
+from .checkpoint import checkpoint_app
 from .config import config_app
 from .db import db
 from .look import check, libraries, users
+from .status import status, stop
 
 __all__ = ["app"]
 
@@ -45,4 +47,7 @@ app.command(name="db")(db)
 app.command(name="check")(check)
 app.command(name="users")(users)
 app.command(name="libraries")(libraries)
+app.command(name="status")(status)
+app.command(name="stop")(stop)
+app.add_typer(checkpoint_app, name="checkpoint")
 app.add_typer(config_app, name="config")

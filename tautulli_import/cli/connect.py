@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from ..checkpoint import StateFile
+from ..checkpoint.state import StateFile
 from ..client.access import Access
 from ..client.address import parse_address
 from ..client.tautulli import Tautulli

@@ -35,6 +35,8 @@ def db(
     insecure: options.Insecure = None,
     timeout: options.Timeout = None,
     state_dir: options.StateDir = None,
+    restart: options.Restart = False,
+    wait: options.Wait = None,
     batch_size: options.BatchSize = None,
     strict: options.Strict = None,
     config_ini: options.ConfigIni = None,
@@ -59,9 +61,11 @@ def db(
     shows that have no external id are looked up there.
     """
     flags = {
-        name: value for name, value in locals().items() if name not in ("json", "debug", "flags")
+        name: value
+        for name, value in locals().items()
+        if name not in ("json", "debug", "flags", "restart")
     }
     with guarded(debug=debug, color=color):
         from .importing import import_history
 
-        import_history("db", flags, as_json=json)
+        import_history("db", flags, as_json=json, restart=restart)

@@ -13,29 +13,25 @@ from types import FrameType
 
 import typer
 
+from .. import stopping
 from ..errors import SinkError, TautulliImportError
 
 __all__ = ["guarded"]
 
 
-class _Signalled(BaseException):
-    """SIGTERM or SIGHUP, as an exception, so that temporary files are taken away."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
-def _raise(number: int, _frame: FrameType | None) -> None:
-    raise _Signalled(number)
+def _on_signal(number: int, _frame: FrameType | None) -> None:
+    """The first one ends what is being done in good order, the second leaves at once."""
+    if not stopping.ask(number):
+        os._exit(128 + number)
 
 
 @contextmanager
 def guarded(*, debug: bool = False, color: bool | None = None) -> Iterator[None]:
     """Turn what goes wrong inside into a sentence on standard error and an exit code."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, _raise)
+    stopping.forget()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, _on_signal)
     try:
         yield
         sys.stdout.flush()
@@ -54,10 +50,10 @@ def guarded(*, debug: bool = False, color: bool | None = None) -> Iterator[None]
         _give_up_stdout()  # the reader has all it wanted ("| head -1")
         raise typer.Exit(0) from None
     except KeyboardInterrupt:
-        _say_stopped()
+        _say_stopped(stopping.Stopped(signal.SIGINT))
         raise typer.Exit(128 + signal.SIGINT) from None
-    except _Signalled as stopped:
-        _say_stopped()
+    except stopping.Stopped as stopped:
+        _say_stopped(stopped)
         raise typer.Exit(128 + stopped.number) from None
     except (typer.Exit, typer.Abort):
         raise
@@ -94,6 +90,9 @@ def _wants_color(flag: bool | None) -> bool:
     return said not in ("0", "false", "no", "off", "f", "n")
 
 
-def _say_stopped() -> None:
+def _say_stopped(stopped: stopping.Stopped) -> None:
     _give_up_stdout()  # a reader that is gone, or does not read, must not hold us up
-    sys.stderr.write("Stopped; what was not finished is as it was before. Run it again.\n")
+    said = stopped.said or "Stopped; what was not finished is as it was before."
+    line = f"\n  To go on: {stopped.line}" if stopped.line else " Run it again."
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{said}{line}\n")

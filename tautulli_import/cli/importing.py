@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
+from ..checkpoint.journal import About, Journal
+from ..checkpoint.runs import RunLog
+from ..checkpoint.state import StateFile, database_source, state_path as state_file_path
+from ..client.address import parse_address
 from ..console import Screen
 from ..errors import ConfigurationError
 from ..job import Job, Outcome, Target, run
 from ..report import Report, Summary, many
-from ..settings import Settings
-from ..sinks.files import identity, write_whole
+from ..resume import Ledger
+from ..settings import Settings, state_path
+from ..sinks.base import SinkOptions, make_sink, sink_class
+from ..sinks.files import identity, shown, write_whole
 from ..sinks.jsonl import lines
+from ..sources.base import Source
 from . import prepare
-from .opening import Command, opened
+from .holding import Held, holding
+from .line import typed_again
+from .opening import Command, Watchers, opened
 
 __all__ = ["import_history"]
 
@@ -40,7 +52,24 @@ def import_history(
     prepare.check_not_read(settings, "--report", settings.report)
     corrections = prepare.corrections(settings)
     began = time.perf_counter()
-    with opened(command, loaded, screen, now=now, restart=restart) as found:
+    remembered = _Remembered(command, settings, targets)
+    with ExitStack() as stack:
+        begun = None
+        if not settings.dry_run:
+            places = [place for place in remembered.places.values() if place]
+            held = stack.enter_context(holding(remembered.path, places, screen, wait=settings.wait))
+            begun = partial(_begin, remembered, held, settings)
+        found = stack.enter_context(
+            opened(
+                command,
+                loaded,
+                screen,
+                now=now,
+                restart=restart,
+                state_of=remembered.folder,
+                begun=begun,
+            )
+        )
         source = found.source
         job = Job(
             command=command,
@@ -57,17 +86,109 @@ def import_history(
             asked=found.asked,
         )
         prepare.announce(source, settings, screen)
+        for notice in found.state.notices if found.state and command == "db" else ():
+            screen.note(notice)
         for rule in source.rules():
             screen.detail(
                 f"Watched means {rule.movie_percent} % of a film and {rule.tv_percent} % of an "
                 f"episode, marker mode {rule.marker} ({rule.origin})."
             )
+        ledger = remembered.ledger(found.state, source, job, now=now, restart=restart)
         with screen.progress() as bar:
-            outcome = run(source, job, stdout=sys.stdout.buffer, now=now, observer=bar, began=began)
-    _show(outcome, settings, screen, as_json=as_json)
-    if outcome.failure is not None:
-        raise outcome.failure
-    prepare.judge_rejected(outcome.report.plays.rejected, source, settings)
+            outcome = run(
+                source,
+                job,
+                stdout=sys.stdout.buffer,
+                now=now,
+                observer=Watchers(bar, found.log),
+                began=began,
+                ledger=ledger,
+            )
+        for notice in ledger.notices if ledger else ():
+            screen.note(notice)
+        _show(outcome, settings, screen, as_json=as_json)
+        if outcome.failure is not None:
+            raise outcome.failure
+        prepare.judge_rejected(outcome.report.plays.rejected, source, settings)
+        if found.log:
+            found.log.ended(_in_a_sentence(outcome.report))
+
+
+class _Remembered:
+    """What a job is called in the state file, and where that is."""
+
+    def __init__(self, command: Command, settings: Settings, targets: Sequence[Target]) -> None:
+        self._command = command
+        self._settings = settings
+        self.folder = None if Path("-") in settings.database else _folder(settings)
+        if command == "api":
+            self.folder = _folder(settings)
+        self.places = {target.name: _place(target) for target in targets}
+        self.sinks = tuple(
+            f"{name}={shown(Path(os.path.realpath(place))) if place else '-'}"
+            for name, place in self.places.items()
+        )
+        self.source = ""
+        if command == "api" and settings.url:
+            self.source = parse_address(settings.url).base
+        elif command == "db" and settings.database and self.folder:
+            self.source = database_source(settings.database)
+        self.path = (
+            state_file_path(self.folder, self.source) if self.folder and self.source else None
+        )
+        if settings.dry_run and command == "db" and not (self.path and self.path.exists()):
+            self.folder = None  # nothing to be looked up, and nothing may be written
+
+    def ledger(
+        self, state: StateFile | None, source: Source, job: Job, *, now: int, restart: bool
+    ) -> Ledger | None:
+        """The checkpoint of this job; ``None`` where nothing is remembered."""
+        settings = self._settings
+        if state is None or state.path is None:
+            return None
+        if any(_is_relative(when) for when in (settings.since, settings.until)):
+            return None  # "30d" means other plays tomorrow
+        selection = msgspec.to_builtins(job.selection)
+        selection = {
+            name: sorted(value) if isinstance(value, list) else value
+            for name, value in selection.items()
+        }
+        about = About(
+            source=self.source,
+            command=self._command if settings.via == "history" else f"{self._command} via file",
+            sinks=self.sinks,
+            selection=selection,
+            options={"rewatches": settings.rewatches, "each_user": settings.each_user},
+        )
+        journal = Journal(state, about, writes=not settings.dry_run)
+        return Ledger(journal, source, now=now, restart=restart)
+
+
+def _begin(remembered: _Remembered, held: Held, settings: Settings, state: StateFile) -> RunLog:
+    log = RunLog(state, typed_again(sys.argv[1:], settings), remembered.source, remembered.sinks)
+    held.note(log.holder)
+    return log
+
+
+def _folder(settings: Settings) -> Path:
+    return settings.state_dir or state_path()
+
+
+def _place(target: Target) -> Path | None:
+    """What the target's sink is going to write."""
+    options = SinkOptions(out=target.out, stdout=sys.stdout.buffer, now=0)
+    return make_sink(sink_class(target.name), target.name, options).place()
+
+
+def _is_relative(when: str | None) -> bool:
+    return when is not None and when.strip().lower().endswith("d")
+
+
+def _in_a_sentence(report: Report) -> str:
+    items = report.items
+    if not (items.new or items.updated):
+        return f"nothing new among {many(report.plays.read, 'play')}"
+    return f"{items.new:,} new and {items.updated:,} updated of {many(report.plays.read, 'play')}"
 
 
 def _taken(settings: Settings) -> Mapping[object, str]:

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
 from ..asking.desk import MetadataDesk
-from ..console import Screen
+from ..checkpoint.runs import RunLog
+from ..checkpoint.state import StateFile, database_source
+from ..console import Bar, Screen, in_words
 from ..errors import BusyError, SourceDamagedError, UnansweredError
 from ..pipeline import Enricher
 from ..settings import Loaded, Settings
 from ..sources.api import ApiSource
 from ..sources.base import Source
 from ..sources.downloaded import DownloadedSource
+from ..stopping import Stopped
 from . import prepare
 from .connect import Connection, connect, connect_for_ids, warn_of_key
 
-__all__ = ["Command", "Opened", "opened"]
+__all__ = ["Command", "Opened", "Watchers", "opened"]
 
 Command: TypeAlias = Literal["api", "db"]
+Begun: TypeAlias = Callable[[StateFile], RunLog]
+"""Somebody who writes down that a run has begun, and in which state file it stands."""
 
 
 class Opened(Struct, frozen=True):
@@ -30,6 +36,9 @@ class Opened(Struct, frozen=True):
     source: Source
     connection: Connection | None
     enricher: Enricher | None
+    state: StateFile | None = None
+    """Where what is remembered of the source stands; ``None`` where nothing is."""
+    log: RunLog | None = None
 
     @property
     def asked(self) -> Mapping[str, int]:
@@ -48,46 +57,104 @@ def opened(
     everybody: bool = False,
     enrich: bool = True,
     plays: bool = True,
+    state_of: Path | None = None,
+    begun: Begun | None = None,
 ) -> Iterator[Opened]:
     """Open what the settings name, read over HTTP what is new, and close it all in the end.
 
     With ``everybody`` users without plays are wanted as well; without ``enrich`` nobody is
-    asked for ids, and without ``plays`` the history is not read over HTTP.
+    asked for ids, and without ``plays`` the history is not read over HTTP. ``state_of`` is the
+    folder in which something is remembered of a database; ``begun`` begins the log of the run,
+    which is told how it ends.
 
     Raises:
         TautulliImportError: it cannot be opened or read.
     """
     warn_of_key(loaded, screen)
-    if command == "api":
-        connection: Connection | None = connect(loaded, screen)
-    else:
-        connection = connect_for_ids(loaded, screen) if enrich else None
-    try:
-        source = (
-            _over_http(
+    with ExitStack() as stack:
+        if command == "api":
+            connection: Connection | None = connect(loaded, screen)
+        else:
+            connection = connect_for_ids(loaded, screen) if enrich else None
+        if connection:
+            stack.callback(connection.close)
+        state = connection.state if connection and command == "api" else None
+        if state_of is not None and command == "db":
+            state = StateFile(state_of, database_source(loaded.settings.database))
+            stack.callback(state.close)
+        log = begun(state) if begun and state else None
+        if log:
+            stack.enter_context(_told(log))
+        source: Source
+        if connection and command == "api":
+            source = _over_http(
                 connection,
                 loaded.settings,
                 screen,
                 now,
+                log,
                 restart=restart,
                 everybody=everybody,
                 plays=plays,
             )
-            if connection and command == "api"
-            else prepare.open_databases(loaded.settings)
+        else:
+            source = prepare.open_databases(loaded.settings, now=now)
+        stack.callback(source.close)
+        enricher = (
+            MetadataDesk(connection.tautulli, connection.state, now=now)
+            if connection and enrich and loaded.settings.enrich
+            else None
         )
-        try:
-            enricher = (
-                MetadataDesk(connection.tautulli, connection.state, now=now)
-                if connection and enrich and loaded.settings.enrich
-                else None
-            )
-            yield Opened(source, connection, enricher)
-        finally:
-            source.close()
-    finally:
-        if connection:
-            connection.close()
+        yield Opened(source, connection, enricher, state, log)
+
+
+@contextmanager
+def _told(log: RunLog) -> Iterator[None]:
+    """Write down how a run ends that does not come to its own end."""
+    try:
+        yield
+    except Stopped as stopped:
+        run = log.run
+        at = "" if run.phase == "starting" else f" while {in_words(run)}"
+        stopped.said = f"Stopped{at}. Every output is whole: as it was before, or finished."
+        stopped.line = run.line
+        log.failed(stopped, 128 + stopped.number)
+        raise
+    except BaseException as error:
+        log.failed(error, getattr(error, "exit_code", 1))
+        raise
+
+
+class Watchers:
+    """Several observers of one run."""
+
+    def __init__(self, *observers: Bar | RunLog | None) -> None:
+        self._all = [observer for observer in observers if observer is not None]
+
+    def reading(self, total: int, done: int = 0) -> None:
+        """Reading begins."""
+        for one in self._all:
+            one.reading(total, done)
+
+    def advanced(self, rows: int) -> None:
+        """More rows were read."""
+        for one in self._all:
+            one.advanced(rows)
+
+    def downloading(self, done: int, total: int | None) -> None:
+        """So many bytes have come."""
+        for one in self._all:
+            one.downloading(done, total)
+
+    def asking(self, done: int, total: int) -> None:
+        """So many questions are through."""
+        for one in self._all:
+            one.asking(done, total)
+
+    def writing(self, items: int) -> None:
+        """Items are about to be written."""
+        for one in self._all:
+            one.writing(items)
 
 
 def _over_http(
@@ -95,6 +162,7 @@ def _over_http(
     settings: Settings,
     screen: Screen,
     now: int,
+    log: RunLog | None,
     *,
     restart: bool,
     everybody: bool,
@@ -106,7 +174,7 @@ def _over_http(
                 return DownloadedSource(
                     connection.tautulli,
                     now=now,
-                    advanced=bar.downloading if bar else _unseen,
+                    advanced=Watchers(bar, log).downloading,
                     page=settings.batch_size,
                 )
         except (SourceDamagedError, UnansweredError, BusyError) as error:
@@ -123,9 +191,5 @@ def _over_http(
         source.know_everybody()
     if plays:
         with screen.progress() as bar:
-            source.refresh(bar)
+            source.refresh(Watchers(bar, log))
     return source
-
-
-def _unseen(_done: int, _total: int | None) -> None:
-    """Nobody watches."""

@@ -48,6 +48,7 @@ __all__ = [
     "User",
     "Verbose",
     "Via",
+    "Wait",
     "WatchedAt",
 ]
 
@@ -326,7 +327,16 @@ Restart: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--restart",
-        help="Forget what was read before, and read everything again.",
+        help="Forget the checkpoint, and read everything again.",
+        rich_help_panel=_RUN,
+    ),
+]
+Wait: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--wait",
+        metavar="SECONDS",
+        help="How long to wait for another import from here or to there to end.",
         rich_help_panel=_RUN,
     ),
 ]

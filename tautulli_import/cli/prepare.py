@@ -60,8 +60,8 @@ def settings_from(flags: Mapping[str, object]) -> Loaded:
     return loaded
 
 
-def open_databases(settings: Settings) -> DatabaseSource:
-    """The databases that were named.
+def open_databases(settings: Settings, *, now: int | None = None) -> DatabaseSource:
+    """The databases that were named; ``now`` is the time of the run (epoch seconds, UTC).
 
     Raises:
         TautulliImportError: none was, or one cannot be used.
@@ -83,6 +83,7 @@ def open_databases(settings: Settings) -> DatabaseSource:
         config_ini=settings.config_ini,
         page=settings.batch_size,
         stdin=sys.stdin.buffer if Path("-") in paths else None,
+        now=now,
     )
 
 

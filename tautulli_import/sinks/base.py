@@ -13,7 +13,7 @@ A sink of your own is a subclass of ``Sink`` and one line in your ``pyproject.to
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import BinaryIO, ClassVar
@@ -51,6 +51,9 @@ class SinkOptions(Struct, frozen=True):
     """``--merge-with``: an exported history to build on."""
     user: str | None = None
     """Whose output this is, where ``--each-user`` writes one for each."""
+    superseded: Mapping[str, int] = {}
+    """Keys that earlier runs gave to this sink and whose plays have other keys now, with the
+    moment of each (epoch seconds, UTC): what stands there as it was given may go."""
 
 
 class Receipt(Struct, frozen=True):
@@ -64,6 +67,8 @@ class Receipt(Struct, frozen=True):
     removed: int = 0
     """Entries that were there and will not be; never of another source."""
     written: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    """What a person should look at, one sentence each."""
     next_steps: Sequence[str] = ()
     """What a person does now, one sentence each."""
 
@@ -77,6 +82,8 @@ class Sink(ABC):
     """Whether several users' outputs may follow each other on standard output."""
     merges: ClassVar[bool] = False
     """Whether ``--merge-with`` means anything to it."""
+    supersedes: ClassVar[bool] = False
+    """Whether what it was given stays until it is told, so that it wants ``superseded``."""
     every_viewing: ClassVar[bool] = False
     """Whether it wants a record for every viewing, ``--rewatches`` or not."""
 
@@ -94,6 +101,10 @@ class Sink(ABC):
         """The files that it is going to write, as far as that is known beforehand."""
         out = self.options.out
         return [] if out is None or out == Path("-") else [out]
+
+    def place(self) -> Path | None:
+        """What nobody else may write meanwhile: a file or a directory; ``None`` for neither."""
+        return next(iter(self.writes()), None)
 
     @abstractmethod
     def write(self, records: Sequence[Record]) -> None:

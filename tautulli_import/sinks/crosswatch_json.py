@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from ..errors import NotFoundError, SinkError
 from ..keys import event_key, movie_key
+from ..mapper import watched_at
 from ..models import Ids, Movie, Record
 from .files import read_bytes
 
@@ -43,6 +44,7 @@ UPLOAD: Final = (
 
 _EVENT: Final = re.compile(r"@(\d{7,}(~.+)?|id:.+)$")
 _WEAK: Final = ("plex:", "guid:")
+_NONE: Final[Mapping[str, int]] = {}
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -61,6 +63,8 @@ class Merged(Struct, frozen=True):
     new: int
     updated: int
     unchanged: int
+    removed: int = 0
+    """Entries of ours whose plays stand under other keys now."""
 
 
 def entries_of(path: Path) -> dict[str, Entry]:
@@ -107,11 +111,17 @@ def event_entries_of(path: Path | None) -> dict[str, Entry]:
     return found
 
 
-def merge(existing: Mapping[str, Entry], records: Iterable[Record]) -> Merged:
+def merge(
+    existing: Mapping[str, Entry],
+    records: Iterable[Record],
+    superseded: Mapping[str, int] = _NONE,
+) -> Merged:
     """Records into what is there, by CrossWatch's own rule; every foreign entry stays.
 
-    On the same key and moment only the fields that we write are ours: what CrossWatch or
-    another source has added to the entry stays in it.
+    What stands under a ``superseded`` key goes, if it is still of the moment (epoch seconds,
+    UTC) under which we wrote it: its plays are in the records under other keys. On the same
+    key and moment only the fields that we write are ours: what CrossWatch or another source
+    has added to the entry stays in it.
     """
     entries = dict(existing)
     new = updated = unchanged = 0
@@ -143,8 +153,19 @@ def merge(existing: Mapping[str, Entry], records: Iterable[Record]) -> Merged:
             unchanged += 1
         else:
             updated += 1
+    stale = [
+        key
+        for written, epoch in superseded.items()
+        # A pair with "Rewatches" on has rewritten our plain keys.
+        for key in (written, event_key(written, epoch))
+        if key in existing
+        and entries.get(key) is existing[key]
+        and existing[key].watched_at == watched_at(epoch)
+    ]
+    for key in stale:
+        del entries[key]
     ordered = dict(sorted(entries.items(), key=lambda pair: pair[1].watched_at))
-    return Merged(ordered, new, updated, unchanged)
+    return Merged(ordered, new, updated, unchanged, len(stale))
 
 
 def newer_of(one: Mapping[str, Entry], other: Mapping[str, Entry]) -> dict[str, Entry]:

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ..errors import SinkError
 
-__all__ = ["identity", "read_bytes", "shown", "write_whole"]
+__all__ = ["identity", "make_directory", "read_bytes", "shown", "stamp", "write_whole"]
 
 _DIRECTORY_MODE = 0o755
 _MODE = 0o644  # CrossWatch counts a file that it cannot read as empty, and overwrites it
 
 
 def write_whole(
-    path: Path, chunks: Iterable[bytes], *, mtime: float | None = None, option: str = "--out"
-) -> None:
+    path: Path,
+    chunks: Iterable[bytes],
+    *,
+    mtime: float | None = None,
+    option: str = "--out",
+    unless: Callable[[], bool] | None = None,
+) -> bool:
     """Write a file so that at every instant either the old or the new one is there, whole.
 
     Temporary name in the same directory, fsync, rename, fsync of the directory. The name
     does not end in ``.json``: CrossWatch reads stray ``.json`` files as state. A symbolic
     link stays one; a pipe or a device is written to, not replaced. ``option`` is what named
-    the path, for the hint.
+    the path, for the hint. ``unless`` is asked at the last moment: when it says so, nothing
+    is replaced, and the answer is false.
 
     Raises:
         SinkError: it could not be written; the old file is untouched.
@@ -33,12 +39,11 @@ def write_whole(
         if path.exists() and not path.is_file():
             with path.open("wb") as file:  # of a directory: "Is a directory"
                 file.writelines(chunks)
-            return
-        _make_directory(path.parent)
+            return True
+        make_directory(path.parent)
         _clear_left_behind(path.parent)
-        _write_and_rename(
-            path, path.with_name(f".{path.name}.{os.getpid()}.partial"), chunks, mtime
-        )
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        return _write_and_rename(path, temporary, chunks, mtime, unless)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -46,6 +51,15 @@ def write_whole(
             f"{shown(path)} could not be written: {error.strerror or error}.",
             hint=f"What stood there is unchanged. Make room, or name another place with {option}.",
         ) from error
+
+
+def stamp(path: Path) -> object:
+    """Another one whenever the file was replaced or written; ``None`` where there is none."""
+    try:
+        info = path.stat()
+    except OSError:
+        return None
+    return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns
 
 
 def identity(path: Path) -> object:
@@ -63,8 +77,12 @@ def shown(path: Path) -> str:
 
 
 def _write_and_rename(
-    path: Path, temporary: Path, chunks: Iterable[bytes], mtime: float | None
-) -> None:
+    path: Path,
+    temporary: Path,
+    chunks: Iterable[bytes],
+    mtime: float | None,
+    unless: Callable[[], bool] | None,
+) -> bool:
     try:
         with temporary.open("wb") as file:
             file.writelines(chunks)
@@ -74,19 +92,23 @@ def _write_and_rename(
             os.fsync(file.fileno())
         if mtime is not None:
             os.utime(temporary, (mtime, mtime))
+        if unless is not None and unless():
+            temporary.unlink()
+            return False
         temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
     _sync_directory(path.parent)
+    return True
 
 
-def _make_directory(directory: Path) -> None:
+def make_directory(directory: Path) -> None:
     """Make it and what is above it, each belonging to whom the directory above belongs."""
     if directory.is_dir():
         return
-    _make_directory(directory.parent)
+    make_directory(directory.parent)
     directory.mkdir(exist_ok=True)
     directory.chmod(_DIRECTORY_MODE)  # whatever the umask: CrossWatch has to get in
     descriptor = os.open(directory, os.O_RDONLY)

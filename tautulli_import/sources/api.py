@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date, timedelta
 from functools import cached_property
 from typing import Any, Final
 
 from msgspec import Struct
 
-from ..checkpoint import StateFile
+from ..checkpoint.state import StateFile
 from ..client.tautulli import Tautulli
 from ..errors import BusyError
-from ..models import Reason, Rejected
+from ..models import Landmark, Reason, Rejected
 from ..watched import WatchedRule
 from .base import Batch, Cursor, Library, Lookup, User, Watcher
 from .crawl import Crawl, Stretch
@@ -25,6 +25,9 @@ __all__ = ["ApiSource"]
 
 _PAGE: Final = 200
 _EVERYBODY: Final = 100_000
+_DAY: Final = 86_400
+# What took place in the last days is asked for again each time, and may have changed.
+_SETTLED_AFTER: Final = 7 * _DAY
 _LONG_AGO: Final = date(1990, 1, 1)
 
 
@@ -51,6 +54,7 @@ class ApiSource:
         self._state = state
         self._now = now
         self._everybody = False
+        self._knows_sections = False
         self._sections = sections
         self._page = page
         self._mirror = Mirror(state)
@@ -101,12 +105,34 @@ class ApiSource:
     def batches(self, after: Cursor | None = None) -> Iterator[Batch]:
         """Every row in the order of its number, then those that could not be had."""
         cursor = after or Cursor(str(-(1 << 63)))
-        for plays in self._mirror.pages(int(cursor), self._page):
+        settled = self._mirror.settled_upto(self._now - _SETTLED_AFTER, self._now + _DAY)
+        pages = self._mirror.pages(int(cursor), self._page, sections=self._knows_sections)
+        for plays, mark in pages:
             cursor = Cursor(str(plays[-1].id))
-            yield Batch(plays, cursor, self._rule, source=self.name)
+            old = plays[-1].id <= settled
+            yield Batch(plays, cursor, self._rule, source=self.name, settled=old, mark=mark)
         missing = [*self._undelivered(), *self._unlisted()]
         if missing:
             yield Batch((), cursor, self._rule, missing, source=self.name)
+
+    def marked(self, upto: Cursor) -> tuple[int, int] | None:
+        """How many plays were read up to there, and the sum of their marks."""
+        if not upto.lstrip("-").isdecimal():
+            return None
+        return self._mirror.marked(int(upto), sections=self._knows_sections)
+
+    def landmarks(self) -> Sequence[Landmark]:
+        """Some of the plays that were read."""
+        return self._mirror.landmarks()
+
+    def recognised(self, landmarks: Sequence[Landmark]) -> int:
+        """How many of them were read."""
+        return self._mirror.recognised(landmarks)
+
+    def chosen(self, ids: Collection[int]) -> Iterator[Batch]:
+        """The plays with these numbers."""
+        if plays := self._mirror.chosen(sorted(ids)):
+            yield Batch(plays, Cursor(str(plays[-1].id)), self._rule, source=self.name)
 
     def users(self) -> Sequence[User]:
         """Everybody with plays, most plays first; see ``know_everybody``."""
@@ -134,6 +160,7 @@ class ApiSource:
         Raises:
             TautulliImportError: as of ``refresh``.
         """
+        self._knows_sections = bool(sections)
         self._mirror.release()
         for section in sorted(sections):
             unknown, first = self._mirror.unknown_of(section)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NewType, Protocol
 
 from msgspec import Struct
 
-from ..models import Kind, Play, Rejected
+from ..models import Kind, Landmark, Play, Rejected
 from ..watched import WatchedRule
 
 __all__ = ["Batch", "Cursor", "Library", "Lookup", "Source", "User", "Watcher"]
@@ -19,8 +19,8 @@ Cursor = NewType("Cursor", str)
 class Watcher(Protocol):
     """Somebody who watches plays being read: a progress bar, a test."""
 
-    def reading(self, total: int) -> None:
-        """Reading begins; about ``total`` rows are there."""
+    def reading(self, total: int, done: int = 0) -> None:
+        """Reading begins; about ``total`` rows are there, ``done`` of them read by earlier runs."""
 
     def advanced(self, rows: int) -> None:
         """That many more rows were read."""
@@ -40,6 +40,10 @@ class Batch(Struct, frozen=True):
     """Rows of earlier batches, rejected there, that this one has whole."""
     source: str = ""
     """Which file or server the rows are from, for the report."""
+    settled: bool = False
+    """Whether all of it, and all before it, will be the same the next time: old rows."""
+    mark: int = 0
+    """The sum of what stands in its rows; see ``Source.marked``."""
 
 
 class User(Struct, frozen=True):
@@ -99,6 +103,22 @@ class Source(Protocol):
             SourceDamagedError: it is damaged or is not what it claims to be.
             BusyError: another program holds it too long.
         """
+
+    def marked(self, upto: Cursor) -> tuple[int, int] | None:
+        """How many rows there are up to a cursor, and the sum of their marks, as of ``Batch``.
+
+        Other than before when any of them was changed, deleted or put in between; ``None``
+        where that cannot be told.
+        """
+
+    def landmarks(self) -> Sequence[Landmark]:
+        """A few plays by which this history is recognised, from the first to the last."""
+
+    def recognised(self, landmarks: Sequence[Landmark]) -> int:
+        """How many of them are in it."""
+
+    def chosen(self, ids: Collection[int]) -> Iterator[Batch]:
+        """The plays with these numbers, as far as they are there."""
 
     def users(self) -> Sequence[User]:
         """Everybody with a play in the history, and everybody Tautulli knows, most plays first."""

@@ -9,7 +9,7 @@ unless the newer file has it incomplete and the older one has it whole.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -17,7 +17,7 @@ from typing import BinaryIO, Final
 from msgspec import Struct
 
 from ..errors import ConfigurationError
-from ..models import Reason, Rejected
+from ..models import Landmark, Reason, Rejected
 from ..watched import WatchedRule
 from .base import Batch, Cursor, Library, Lookup, User
 from .config_ini import beside, rule_from
@@ -50,17 +50,21 @@ class DatabaseSource:
         stdin: BinaryIO | None = None,
         rule: WatchedRule | None = None,
         shown: str | None = None,
+        now: int | None = None,
     ) -> None:
         """Open every file and look at its schema; ``-`` among ``paths`` is ``stdin``.
 
         The thresholds are those of ``config_ini``; else of the ``config.ini`` beside each
         file; else of the newest other file that has one; else Tautulli's defaults. ``rule`` is
         what Tautulli itself said of them; ``shown`` is what to call a file that has no name.
+        With ``now`` (epoch seconds, UTC) the batches of a single file tell which rows are old
+        enough to be the same next time. Several files overlap differently each time.
 
         Raises:
             TautulliImportError: one of the files cannot be used; see ``sources.sqlite_file``.
         """
         self._page = page
+        self._now = now
         self._said: list[str] = []
         self._opened: list[_Opened] = []
         named = rule or (rule_from(config_ini) if config_ini else None)
@@ -103,6 +107,11 @@ class DatabaseSource:
     def batches(self, after: Cursor | None = None) -> Iterator[Batch]:
         """Every row of every file; see ``Source.batches``."""
         position, last = _read_cursor(after)
+        settled = (
+            self.files[0].settled_upto(self._now)
+            if self._now is not None and len(self._opened) == 1
+            else None
+        )
         for index, one in enumerate(self._opened):
             if index < position:
                 continue
@@ -110,7 +119,30 @@ class DatabaseSource:
             newer = [opened.file for opened in self._opened[:index]]
             for page in one.file.pages(begin, self._page):
                 cursor = Cursor(f"{index}:{page.upto}")
-                yield _batch(page, cursor, one, newer)
+                if settled is not None and not (page.is_whole and page.upto <= settled):
+                    settled = None
+                yield _batch(page, cursor, one, newer, settled=settled is not None)
+
+    def marked(self, upto: Cursor) -> tuple[int, int] | None:
+        """How many rows there are up to there, and the sum of their marks."""
+        _, last = _read_cursor(upto)
+        if len(self._opened) != 1 or last is None:
+            return None
+        return self.files[0].marked(last)
+
+    def landmarks(self) -> Sequence[Landmark]:
+        """Some plays of the newest file."""
+        return self.files[0].landmarks()
+
+    def recognised(self, landmarks: Sequence[Landmark]) -> int:
+        """How many of them the file has that has the most."""
+        return max(file.recognised(landmarks) for file in self.files)
+
+    def chosen(self, ids: Collection[int]) -> Iterator[Batch]:
+        """The plays with these numbers, of each file that has them."""
+        for index, one in enumerate(self._opened):
+            for page in one.file.chosen(sorted(ids)):
+                yield _batch(page, Cursor(f"{index}:{page.upto}"), one, ())
 
     def users(self) -> Sequence[User]:
         """Everybody in the users tables and everybody with plays."""
@@ -197,10 +229,25 @@ class DatabaseSource:
             newer.append(one.file)
 
 
-def _batch(page: Page, cursor: Cursor, one: _Opened, newer: Sequence[DatabaseFile]) -> Batch:
+def _batch(
+    page: Page,
+    cursor: Cursor,
+    one: _Opened,
+    newer: Sequence[DatabaseFile],
+    *,
+    settled: bool = False,
+) -> Batch:
     """The rows of a page that no newer file has; what one has incomplete counts as not there."""
     if not newer:
-        return Batch(page.plays, cursor, one.rule, page.rejected, source=one.file.shown)
+        return Batch(
+            page.plays,
+            cursor,
+            one.rule,
+            page.rejected,
+            source=one.file.shown,
+            settled=settled,
+            mark=page.mark,
+        )
     there = _identities(newer, page.after, page.upto)
     plays = []
     recovered: list[Rejected] = []
@@ -248,4 +295,4 @@ def _read_cursor(cursor: Cursor | None) -> tuple[int, int | None]:
     if cursor is None:
         return 0, None
     index, _, last = cursor.partition(":")
-    return int(index), int(last)
+    return int(index or 0), int(last) if last else None

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Final, TypeVar
 from msgspec import Struct
 
 from ..errors import BusyError, DamagedPageError, TautulliImportError
-from ..models import Play, Reason, Rejected
+from ..models import Landmark, Play, Reason, Rejected
 from .base import Lookup
 from .lookups import read_lookups
 from .rows import Row, decode, integer, settle, text
@@ -29,6 +29,10 @@ __all__ = ["DatabaseFile", "Identity", "Named", "Page"]
 
 _REREADS: Final = 8
 _WINDOW: Final = 10_000
+_LANDMARKS: Final = 16
+# Tautulli may still touch what ended in the last days: it groups plays, and people mend titles.
+_SETTLED_AFTER: Final = 7 * 86_400
+_CLOCKS_DIFFER: Final = 86_400
 _Answer = TypeVar("_Answer")
 
 Identity = tuple[int, int | None, int | None]
@@ -42,6 +46,10 @@ class Page(Struct, frozen=True):
     rejected: Sequence[Rejected]
     after: int
     upto: int
+    mark: int = 0
+    """The sum of its rows' marks."""
+    is_whole: bool = True
+    """Whether every row of it could be read."""
 
 
 class Named(Struct, frozen=True):
@@ -98,8 +106,70 @@ class DatabaseFile:
             rejected = [*rejected, *unreadable]
             if self.has_older:
                 self.unusable.update((row.id, row) for row in rejected if row.id is not None)
-            yield Page(plays, rejected, after, upto)
+            mark = sum([row[-2] for row in rows])
+            yield Page(plays, rejected, after, upto, mark, not unreadable)
             after = upto
+
+    def settled_upto(self, now: int) -> int:
+        """The last id up to which every play ended a week before ``now`` (epoch seconds)."""
+        if not {"started", "stopped"} <= self._columns:
+            return self.first - 1
+        query = (
+            "SELECT coalesce(min(id) - 1, ?) FROM session_history"
+            " WHERE started BETWEEN ? AND ? OR stopped BETWEEN ? AND ?"
+        )
+        late = (now - _SETTLED_AFTER, now + _CLOCKS_DIFFER)
+        try:
+            rows = self._ask(lambda db: self._decoded(db, query, (self.last, *late, *late)))
+        except DamagedPageError:
+            return self.first - 1
+        return int(rows[0][0])
+
+    def marked(self, upto: int) -> tuple[int, int] | None:
+        """How many rows there are up to an id, and the sum of their marks.
+
+        ``None`` where the file is damaged there.
+        """
+        try:
+            rows = self._ask(lambda db: self._decoded(db, self.schema.marks, (upto,)))
+        except DamagedPageError:
+            return None
+        return rows[0][0], rows[0][1]
+
+    def landmarks(self) -> Sequence[Landmark]:
+        """Some rows from the first to the last, by which the history is recognised."""
+        step = max(1, (self.last - self.first) // (_LANDMARKS - 1))
+        found: dict[int, Landmark] = {}
+        for number in (*range(self.first, self.last, step), self.last):
+            for one in self._landmarks("id >= ? ORDER BY id LIMIT 1", (number,)):
+                found[one.id] = one
+        return list(found.values())
+
+    def recognised(self, landmarks: Sequence[Landmark]) -> int:
+        """How many of these rows are here as they were."""
+        wanted = set(landmarks)
+        where = f"id IN ({', '.join('?' * len(wanted))})"
+        there = self._landmarks(where, [one.id for one in wanted])
+        return sum(1 for one in there if one in wanted)
+
+    def chosen(self, ids: Sequence[int]) -> Iterator[Page]:
+        """The rows with these numbers, as far as they are here and can be read."""
+        for number in ids:
+            try:
+                rows = self._ask(partial(self._rows, after=number - 1, upto=number, size=1))
+            except DamagedPageError:
+                continue
+            plays, rejected = settle(rows, self.shown)
+            yield Page(plays, rejected, number - 1, number)
+
+    def _landmarks(self, where: str, values: Sequence[object]) -> Sequence[Landmark]:
+        user = "user_id" if "user_id" in self._columns else "NULL"
+        query = f"SELECT id, started, {user} FROM session_history WHERE {where}"  # noqa: S608 - our own words
+        try:
+            rows = self._ask(lambda db: self._decoded(db, query, values))
+        except DamagedPageError:
+            return ()
+        return [Landmark(number, integer(when), integer(who)) for number, when, who in rows]
 
     def identities(self, after: int, upto: int) -> Sequence[tuple[Identity, int | None]]:
         """Every row between two ids, as far as it identifies a play, with its section."""

@@ -8,7 +8,7 @@ came is held against the history's newest rows, and what is missing is read from
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import timedelta
 from typing import BinaryIO, Final
 
@@ -16,7 +16,7 @@ import msgspec
 
 from ..client.tautulli import Tautulli
 from ..errors import SourceDamagedError, SourceUnreachableError
-from ..models import Play
+from ..models import Landmark, Play
 from ..watched import WatchedRule
 from .base import Batch, Cursor, Library, Lookup, User
 from .crawl import Crawl, Stretch
@@ -98,6 +98,24 @@ class DownloadedSource:
         if self._missing:
             yield Batch(self._missing, cursor, self._rule, source=self.name)
 
+    def marked(self, upto: Cursor) -> tuple[int, int] | None:
+        """As of the file: what is missing there is never settled."""
+        return self._database.marked(upto)
+
+    def landmarks(self) -> Sequence[Landmark]:
+        """Those of the file."""
+        return self._database.landmarks()
+
+    def recognised(self, landmarks: Sequence[Landmark]) -> int:
+        """How many of them the file has."""
+        return self._database.recognised(landmarks)
+
+    def chosen(self, ids: Collection[int]) -> Iterator[Batch]:
+        """The plays with these numbers."""
+        yield from self._database.chosen(ids)
+        if late := [play for play in self._missing if play.id in ids]:
+            yield Batch(late, Cursor("0"), self._rule, source=self.name)
+
     def users(self) -> Sequence[User]:
         """As the file has them, the missing plays counted in."""
         late = Counter(play.user_id for play in self._missing if play.user_id is not None)
@@ -157,7 +175,7 @@ class DownloadedSource:
                     f"What {self.name} sent is no SQLite database.",
                     hint="--via history asks for the plays instead.",
                 )
-        return DatabaseSource([path], page=page, rule=self._rule, shown=self.name)
+        return DatabaseSource([path], page=page, rule=self._rule, shown=self.name, now=self._now)
 
     def _missing_plays(self) -> Sequence[Play]:
         """The plays that Tautulli has and the file has not.

@@ -15,13 +15,14 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from ..checkpoint import StateFile
-from ..models import Play
+from ..checkpoint.state import StateFile
+from ..models import Landmark, Play
 from ..selection import LAST_MOMENT
 from ..watched import WatchedRule
 from .crawl import Stretch
 from .listing import COLUMNS, Window
 from .rows import Row
+from .schema import row_mark
 from .spans import Undelivered
 
 __all__ = ["Mirror", "Progress"]
@@ -35,6 +36,16 @@ _INTEGERS: Final = frozenset(
         *("paused_counter", "secure", "relayed"),
     }
 )
+_MARK: Final = row_mark(
+    "id",
+    [
+        *("started", "stopped", "reference_id", "user_id", "rating_key", "season", "episode"),
+        *("grandparent_rating_key", "year", "live", "percent", "watched"),
+    ],
+    ["media_type", "title", "grandparent_title", "guid"],
+)
+_MARK_OF_SECTION: Final = f"{_MARK} + coalesce(section_id, 0)"
+_LANDMARKS: Final = 16
 _KEEP: Final = (
     f"INSERT INTO plays ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "  # noqa: S608 - our own names
     "ON CONFLICT (id) DO UPDATE SET "
@@ -211,15 +222,68 @@ class Mirror:
         )
         return [Undelivered(*row) for row in found]
 
-    def pages(self, after: int, size: int) -> Iterator[list[Play]]:
-        """All plays with an id above ``after``, in the order of their ids."""
+    def pages(
+        self, after: int, size: int, *, sections: bool = False
+    ) -> Iterator[tuple[list[Play], int]]:
+        """All plays with an id above ``after``, in the order of their ids, and their marks' sum.
+
+        With ``sections`` the marks tell of a play's library as well.
+        """
+        mark = _MARK_OF_SECTION if sections else _MARK
         query = (
-            f"SELECT {', '.join(COLUMNS[:_PLAY])} FROM plays "  # noqa: S608 - our own names
+            f"SELECT {mark}, {', '.join(COLUMNS[:_PLAY])} FROM plays "  # noqa: S608 - our own names
             "WHERE id > ? ORDER BY id LIMIT ?"
         )
         while rows := self._db.execute(query, (after, size)).fetchall():
-            yield [_play(row) for row in rows]
-            after = rows[-1][0]
+            yield [_play(row[1:]) for row in rows], sum([row[0] for row in rows])
+            after = rows[-1][1]
+
+    def marked(self, upto: int, *, sections: bool = False) -> tuple[int, int]:
+        """How many plays there are up to an id, and the sum of their marks."""
+        mark = _MARK_OF_SECTION if sections else _MARK
+        count, marks = self._one(
+            f"SELECT count(*), coalesce(sum({mark}), 0) FROM plays WHERE id <= ?",  # noqa: S608 - our own names
+            upto,
+        )
+        return count, marks
+
+    def settled_upto(self, since: int, until: int) -> int:
+        """The last id up to which no play took place between two moments (epoch seconds)."""
+        (last,) = self._one(
+            "SELECT coalesce(min(id) - 1, (SELECT max(id) FROM plays), -1) FROM plays"
+            " WHERE started BETWEEN ? AND ? OR stopped BETWEEN ? AND ?",
+            *(since, until, since, until),
+        )
+        return int(last)
+
+    def landmarks(self) -> Sequence[Landmark]:
+        """Some plays from the first to the last, by which the history is recognised."""
+        first, last = self._one("SELECT min(id), max(id) FROM plays")
+        if first is None:
+            return ()
+        found: dict[int, Landmark] = {}
+        for number in (*range(first, last, max(1, (last - first) // (_LANDMARKS - 1))), last):
+            row = self._one(
+                "SELECT id, started, user_id FROM plays WHERE id >= ? ORDER BY id LIMIT 1", number
+            )
+            found[row[0]] = Landmark(*row)
+        return list(found.values())
+
+    def recognised(self, landmarks: Sequence[Landmark]) -> int:
+        """How many of these plays are here as they were."""
+        query = "SELECT id, started, user_id FROM plays WHERE id = ?"
+        found = (self._db.execute(query, (one.id,)).fetchone() for one in landmarks)
+        return sum(
+            1
+            for one, row in zip(landmarks, found, strict=True)
+            if row is not None and Landmark(*row) == one
+        )
+
+    def chosen(self, ids: Sequence[int]) -> list[Play]:
+        """The plays with these numbers."""
+        query = f"SELECT {', '.join(COLUMNS[:_PLAY])} FROM plays WHERE id = ?"  # noqa: S608 - our own names
+        found = (self._db.execute(query, (number,)).fetchone() for number in ids)
+        return [_play(row) for row in found if row is not None]
 
     def can_begin(self, since: date) -> bool:
         """Whether the days from ``since`` on can be read again without any before them."""

@@ -107,7 +107,7 @@ class Refresh:
             if progress.oldest and self._lost(listing, since):
                 return "plays of late are gone"
             if self._watcher:
-                self._watcher.reading(max(0, (listing.total or 0) - mirror.count()))
+                self._watcher.reading(max(listing.total or 0, mirror.count()), mirror.count())
             if not progress.complete:
                 self._continue(crawl, listing, since, rows)
         except UnansweredError:

@@ -17,7 +17,8 @@ from ..models import Play, Reason, Rejected
 __all__ = ["Row", "decode", "integer", "settle", "text"]
 
 Row: TypeAlias = tuple[Any, ...]
-"""The values of ``Play``'s fields, then what is absent: 1 metadata, 2 media info."""
+"""The values of ``Play``'s fields; of a database then its mark, and what is absent: 1 metadata,
+2 media info."""
 
 _MEASURED: Final = frozenset({"view_offset", "duration", "credits_first", "credits_final"})
 _DIGITS: Final = 18

@@ -8,13 +8,14 @@ once; nothing here guesses.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
 
 from ..errors import SourceDamagedError
 
-__all__ = ["Schema", "look_at"]
+__all__ = ["Schema", "columns_of", "look_at", "row_mark"]
 
 _HISTORY: Final = "session_history"
 _METADATA: Final = "session_history_metadata"
@@ -50,6 +51,14 @@ _PLACES: Final[dict[str, tuple[str, ...]]] = {
 _ROUTINELY_EMPTY: Final = frozenset(
     {"grandparent_rating_key", "season", "episode", "year", "duration"}
 )
+# What tells that a row is no longer what it was. Whatever Tautulli writes into an old row's
+# metadata, it writes Plex's ``updated_at`` with it (2.17.2), so not every column is needed.
+_MARKED: Final = (
+    *("h.started", "h.stopped", "h.reference_id", "h.user_id", "h.view_offset", "h.section_id"),
+    *("m.rating_key", "m.grandparent_rating_key", "m.parent_media_index", "m.media_index"),
+    *("m.year", "m.updated_at"),
+)
+_MEASURED: Final = ("m.title", "m.grandparent_title", "m.guid")
 _ESSENTIAL: Final = ("id", "started", "media_type", "title")
 # What a person loses when a column is not there; the rest is not worth a word.
 _MISSED: Final = {
@@ -66,10 +75,13 @@ class Schema(Struct, frozen=True):
     """What one database has."""
 
     query: str
-    """Rows in the order of ``Play``'s fields, then what is absent: 1 metadata, 2 media info.
+    """Rows in the order of ``Play``'s fields, then the row's mark, then what is absent: 1
+    metadata, 2 media info.
 
     Parameters: the id after which to begin, the last id, how many.
     """
+    marks: str
+    """How many rows there are up to an id, and the sum of their marks."""
     missing: tuple[str, ...]
     """Sentences about columns that are not there."""
     tables: frozenset[str]
@@ -114,12 +126,32 @@ def look_at(connection: sqlite3.Connection, shown: str) -> Schema:
     join = f"LEFT JOIN {_MEDIA_INFO} i ON i.id = h.id " if has_info else ""
     absence = "(m.id IS NULL) + 2 * (i.id IS NULL)" if has_info else "m.id IS NULL"
     # percent and watched are the API's to give: NULL here.
+    mark = row_mark(
+        "h.id",
+        [name for name in _MARKED if name in columns],
+        [name for name in _MEASURED if name in columns],
+    )
+    tables_joined = f"FROM {_HISTORY} h LEFT JOIN {_METADATA} m ON m.id = h.id {join}"
+    mark = f"{mark} + ({absence})"
     query = (
-        f"SELECT {selected}, NULL, NULL, {absence} FROM {_HISTORY} h "  # noqa: S608 - names from the lists above
-        f"LEFT JOIN {_METADATA} m ON m.id = h.id {join}"
+        f"SELECT {selected}, NULL, NULL, {mark}, {absence} {tables_joined}"
         "WHERE h.id > ? AND h.id <= ? ORDER BY h.id LIMIT ?"
     )
-    return Schema(query, missing, tables, _sections(chosen["section_id"]))
+    marks = f"SELECT count(*), coalesce(sum({mark}), 0) {tables_joined}WHERE h.id <= ?"
+    return Schema(query, marks, missing, tables, _sections(chosen["section_id"]))
+
+
+def row_mark(number: str, integers: Sequence[str], texts: Sequence[str]) -> str:
+    """SQL for one small number that is another when any of these columns of a row changes.
+
+    A check, not a proof: of a text its length counts. It depends on the row's ``number`` as
+    well, and never overflows, whatever stands in the columns.
+    """
+    parts = [
+        *(f"coalesce({name} & 268435455, 3) * {2 * at + 3}" for at, name in enumerate(integers)),
+        *(f"coalesce(length({name}), 1) * {2 * at + 71}" for at, name in enumerate(texts)),
+    ]
+    return f"(({' + '.join(parts)}) % 1000003) * (({number} & 1023) + 1)"
 
 
 def _sections(places: list[str]) -> str:

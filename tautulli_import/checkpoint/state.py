@@ -1,6 +1,6 @@
-"""What is remembered of one Tautulli between runs: a SQLite file in the state directory.
+"""What is remembered of one source between runs: a SQLite file in the state directory.
 
-It saves asking again, and nothing else: without it, or with a damaged one, the answer is the
+It saves reading again, and nothing else: without it, or with a damaged one, the answer is the
 same and takes longer. Every step is one transaction, so a killed run leaves the last whole
 step. The file is for this user only, because the history of a household is in it.
 """
@@ -8,41 +8,99 @@ step. The file is for this user only, because the history of a household is in i
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
-from .errors import BusyError, SinkError
+from ..errors import BusyError, ConfigurationError, SinkError
+from ..stopping import held
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-__all__ = ["StateFile"]
+__all__ = ["StateFile", "database_source", "state_path"]
 
-_SCHEMA: Final = 1
+# 1: a server's history and metadata. 2: jobs, runs and what was published, for files as well.
+_SCHEMA: Final = 2
 _BUSY_SECONDS: Final = 30.0
+_TABLES: Final[dict[str, tuple[dict[str, type], str | tuple[str, ...]]]] = {
+    "jobs": (
+        {
+            "key": str,
+            "series": str,
+            "about": str,
+            "status": str,
+            "landmarks": str,
+            "rows": int,
+            "reached": bytes,
+            "updated": int,
+        },
+        "key",
+    ),
+    "published": (
+        {"job": str, "sink": str, "target": str, "user": str, "staged": bytes, "published": bytes},
+        ("job", "sink", "target", "user"),
+    ),
+    "runs": ({"id": int, "told": str}, "id"),
+}
 _T = TypeVar("_T")
 
 
+def database_source(paths: Sequence[Path]) -> str:
+    """What to call database files as a source: one by its place, several by their folders.
+
+    The backups in a folder are others every week, and the same history still.
+    """
+    real = [Path(os.path.realpath(path)) for path in paths]
+    places = real if len(real) == 1 else sorted({path.parent for path in real})
+    return "file://" + os.pathsep.join(
+        os.fsencode(place).decode("utf-8", "backslashreplace") for place in places
+    )
+
+
+def state_path(folder: Path, source: str) -> Path:
+    """The state file of a source: a name that a person recognises and no two sources share."""
+    scheme, _, rest = source.partition("://")
+    name = rest.rstrip("/").rpartition("/")[2] if scheme == "file" else rest
+    plain = re.sub(r"[^a-z0-9.-]+", "-", name.lower()).strip("-.")[:60]
+    return folder / f"{plain}-{hashlib.sha256(source.encode()).hexdigest()[:8]}.db"
+
+
 class StateFile:
-    """One server's file. ``notices`` says what a person should know about it."""
+    """One source's file. ``notices`` says what a person should know about it."""
 
-    def __init__(self, folder: Path | None, server: str) -> None:
-        """Open or make the file of ``server`` (its address without secrets) in ``folder``.
+    def __init__(self, folder: Path | None, source: str) -> None:
+        """Open or make the file of ``source`` in ``folder``.
 
+        ``source`` is a server's address without secrets, or what ``database_source`` says.
         With ``None``, and where the folder cannot be used, everything is kept in a temporary
         file that is gone afterwards. A damaged file is set aside.
+
+        Raises:
+            ConfigurationError: a newer version of this program wrote it.
         """
         self.notices: list[str] = []
-        self.path = None if folder is None else folder / _name_of(server)
+        self.path = None if folder is None else state_path(folder, source)
         self._views: list[sqlite3.Connection] = []
         self.db: Database = self._open()
+
+    @classmethod
+    def existing(cls, path: Path) -> StateFile | None:
+        """A state file as it lies there; ``None`` when it is damaged or cannot be used."""
+        found = cls.__new__(cls)
+        found.notices, found.path, found._views = [], path, []  # noqa: SLF001 - its own
+        try:
+            found.db = _prepared(str(path))
+        except (sqlite3.Error, OSError, ConfigurationError):
+            return None
+        return found
 
     def close(self) -> None:
         """Close the file."""
@@ -61,27 +119,36 @@ class StateFile:
         return connection
 
     @contextmanager
-    def step(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of it is kept, or nothing.
+    def step(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of it is kept, or nothing; nobody is stopped in the middle.
+
+        ``durable``: it outlives a power cut as well as the death of this process.
 
         Raises:
             BusyError: another run has been writing for half a minute.
             SinkError: the disk is full or failing.
         """
         connection = self.db.conn
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.Error as error:
-            raise self._sentence(error) from error
-        try:
-            yield connection
-            connection.execute("COMMIT")
-        except BaseException as error:
-            with suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
-            if isinstance(error, sqlite3.Error):
+        with held():
+            try:
+                if durable:
+                    connection.execute("PRAGMA synchronous = FULL")
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.Error as error:
                 raise self._sentence(error) from error
-            raise
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException as error:
+                with suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+                if isinstance(error, sqlite3.Error):
+                    raise self._sentence(error) from error
+                raise
+            finally:
+                if durable:
+                    with suppress(sqlite3.Error):
+                        connection.execute("PRAGMA synchronous = NORMAL")
 
     def get(
         self, name: str, kind: type[_T], *, view: sqlite3.Connection | None = None
@@ -164,17 +231,41 @@ def _prepared(path: str) -> Database:
         connection.execute("PRAGMA synchronous = NORMAL")
         _check(connection)
         db = Database(connection)
-        found = connection.execute("PRAGMA user_version").fetchone()[0]
-        if found != _SCHEMA:
-            for table in (*db.view_names(), *db.table_names()):
-                if not table.startswith("sqlite_"):
-                    connection.execute(f"DROP TABLE IF EXISTS [{table}]")
-        db.table("about").create({"name": str, "value": str}, pk="name", if_not_exists=True)
-        connection.execute(f"PRAGMA user_version = {_SCHEMA}")
+        _upgrade(db, path)
     except BaseException:
         connection.close()
         raise
     return db
+
+
+def _upgrade(db: Database, path: str) -> None:
+    """Bring the tables to what this version knows; nothing that is in them is lost.
+
+    Raises:
+        ConfigurationError: a newer version wrote it.
+    """
+    found = db.conn.execute("PRAGMA user_version").fetchone()[0]
+    if found == _SCHEMA:
+        return
+    if found > _SCHEMA:
+        raise ConfigurationError(
+            f"{path} was written by a newer version of tautulli-import (its schema is {found}, "
+            f"this version knows {_SCHEMA}).",
+            hint="Use that version, or name another place with --state-dir.",
+        )
+    if not found and db.table_names() and "about" not in db.table_names():
+        raise _Corrupt("it is another program's")
+    db.conn.execute("BEGIN IMMEDIATE")
+    try:
+        db.table("about").create({"name": str, "value": str}, pk="name", if_not_exists=True)
+        for name, (columns, key) in _TABLES.items():
+            db.table(name).create(dict(columns), pk=key, if_not_exists=True)
+        db.conn.execute(f"PRAGMA user_version = {_SCHEMA}")
+        db.conn.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            db.conn.execute("ROLLBACK")
+        raise
 
 
 def _check(connection: sqlite3.Connection) -> None:
@@ -187,12 +278,6 @@ class _Corrupt(sqlite3.DatabaseError):
     """Found by looking, not by falling over it."""
 
     sqlite_errorname = "SQLITE_CORRUPT"
-
-
-def _name_of(server: str) -> str:
-    """A file name that a person recognises and no two servers share."""
-    plain = re.sub(r"[^a-z0-9.-]+", "-", server.partition("://")[2].lower()).strip("-.")[:60]
-    return f"{plain}-{hashlib.sha256(server.encode()).hexdigest()[:8]}.db"
 
 
 def _code(error: sqlite3.Error) -> str:

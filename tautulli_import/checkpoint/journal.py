@@ -1,0 +1,254 @@
+"""What a job has reached: how far its source was read, and what it has published where.
+
+A job is a source, the sinks, and every option that changes what comes out; each has a
+checkpoint of its own. The order of things is always: read, staged here, made durable by the
+sink, and only then noted as published and read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from ..dedup import Sight
+from ..models import Landmark, Rejected
+from ..watched import WatchedRule
+from .state import StateFile
+
+__all__ = ["About", "Checkpoint", "JobStatus", "Journal", "Published", "Reached", "checkpoints"]
+
+JobStatus: TypeAlias = Literal["unfinished", "completed"]
+Published: TypeAlias = dict[str, tuple[int, int]]
+"""Keys that a sink was given: the play behind each, and its moment (epoch seconds, UTC)."""
+
+_KEY: Final = 12
+
+
+class About(Struct, frozen=True):
+    """What tells one job from another."""
+
+    source: str
+    command: str
+    sinks: tuple[str, ...]
+    """Each as ``name=place``."""
+    selection: Mapping[str, object]
+    options: Mapping[str, object]
+    """What changes the results beyond the selection."""
+
+    @property
+    def key(self) -> str:
+        """The job's name: short, and the same for the same job."""
+        return _digest((self.series, sorted(self.options.items())))
+
+    @property
+    def series(self) -> str:
+        """The same for jobs that differ in their options only."""
+        return _digest((self.source, self.command, self.sinks, sorted(self.selection.items())))
+
+
+class Reached(Struct, frozen=True):
+    """A source read up to some point, and all that has to be known of what lies before it."""
+
+    cursor: str
+    rows: int
+    mark: int
+    """The sum over those rows by which it is seen that none of them has changed."""
+    rules: Sequence[WatchedRule]
+    verdicts: Mapping[str, int]
+    accepted: Sequence[tuple[int | None, int]]
+    rejected: Sequence[Rejected]
+    sights: Sequence[Sight]
+    whole_at: int
+    """When all of this was read from the beginning (epoch seconds, UTC)."""
+
+
+class Checkpoint(Struct, frozen=True):
+    """A job as the state file has it."""
+
+    key: str
+    series: str
+    about: About
+    status: JobStatus
+    landmarks: Sequence[Landmark]
+    rows: int
+    updated: int
+    """Epoch seconds, UTC."""
+    bytes: int
+
+
+class Journal:
+    """The part of a state file that is about one job."""
+
+    def __init__(self, state: StateFile, about: About, *, writes: bool = True) -> None:
+        """Without ``writes`` everything is looked at and nothing is noted: for a dry run."""
+        self.about = about
+        self.writes = writes
+        self._state = state
+        self._key = about.key
+
+    def checkpoint(self) -> Checkpoint | None:
+        """How far the job got; ``None`` where it never began, or that cannot be read."""
+        return next((one for one in checkpoints(self._state) if one.key == self._key), None)
+
+    def begun_otherwise(self) -> Checkpoint | None:
+        """The same job with other options, cut short in the middle of its source."""
+        for one in checkpoints(self._state):
+            if (
+                one.series == self.about.series
+                and one.key != self._key
+                and one.status == "unfinished"
+                and one.rows
+            ):
+                return one
+        return None
+
+    def reached(self) -> Reached | None:
+        """How far the source was read for it."""
+        row = self._state.db.conn.execute(
+            "SELECT reached FROM jobs WHERE key = ?", (self._key,)
+        ).fetchone()
+        if row is None or row[0] is None:
+            return None
+        try:
+            return msgspec.msgpack.decode(row[0], type=Reached)
+        except (msgspec.DecodeError, TypeError):  # written by something else: read it again
+            return None
+
+    def begin(self, landmarks: Sequence[Landmark]) -> None:
+        """Note that the job is under way."""
+        self._note("unfinished", landmarks)
+
+    def save(self, reached: Reached, landmarks: Sequence[Landmark]) -> None:
+        """Remember how far the source was read.
+
+        Raises:
+            SinkError: it cannot be written.
+        """
+        if not self.writes:
+            return
+        with self._state.step() as db:
+            self._insert(landmarks)
+            db.execute(
+                "UPDATE jobs SET rows = ?, reached = ?, updated = ? WHERE key = ?",
+                (reached.rows, msgspec.msgpack.encode(reached), int(time.time()), self._key),
+            )
+
+    def finish(self, landmarks: Sequence[Landmark]) -> None:
+        """Note that all sinks have all of it; what they were given counts as published."""
+        if not self.writes:
+            return
+        self._note("completed", landmarks)
+
+    def forget(self) -> None:
+        """Read from the beginning next time; what was published is still known."""
+        if not self.writes:
+            return
+        with self._state.step() as db:
+            db.execute("DELETE FROM jobs WHERE series = ?", (self.about.series,))
+
+    def published(self, sink: str, target: str, user: str) -> Published:
+        """What a sink may hold from this job: what was published, and what was about to be."""
+        row = self._state.db.conn.execute(
+            "SELECT published, staged FROM published"
+            " WHERE job = ? AND sink = ? AND target = ? AND user = ?",
+            (self._key, sink, target, user),
+        ).fetchone()
+        return {} if row is None else _keys_in(row[0]) | _keys_in(row[1])
+
+    def stage(self, sink: str, target: str, user: str, keys: Published) -> None:
+        """Remember what a sink is about to be given, before it is."""
+        if not self.writes:
+            return
+        place = (self._key, sink, target, user)
+        where = "WHERE job = ? AND sink = ? AND target = ? AND user = ?"
+        staged = msgspec.msgpack.encode(keys)
+        row = self._state.db.conn.execute(
+            f"SELECT published FROM published {where}",  # noqa: S608 - our own words
+            place,
+        ).fetchone()
+        if row is not None and row[0] == staged:
+            return
+        with self._state.step(durable=True) as db:
+            db.execute("INSERT OR IGNORE INTO published VALUES (?, ?, ?, ?, NULL, NULL)", place)
+            db.execute(
+                f"UPDATE published SET staged = ? {where}",  # noqa: S608 - our own words
+                (staged, *place),
+            )
+
+    def publish(self, sink: str, target: str, user: str) -> None:
+        """Note that the sink has made durable what was staged for it."""
+        if not self.writes:
+            return
+        with self._state.step() as db:
+            db.execute(
+                "UPDATE published SET published = staged, staged = NULL WHERE job = ? AND sink = ?"
+                " AND target = ? AND user = ? AND staged IS NOT NULL",
+                (self._key, sink, target, user),
+            )
+
+    def _note(self, status: JobStatus, landmarks: Sequence[Landmark]) -> None:
+        if not self.writes:
+            return
+        with self._state.step() as db:
+            self._insert(landmarks)
+            db.execute(
+                "UPDATE jobs SET status = ?, updated = ? WHERE key = ?",
+                (status, int(time.time()), self._key),
+            )
+
+    def _insert(self, landmarks: Sequence[Landmark]) -> None:
+        db = self._state.db.conn
+        about = msgspec.json.encode(self.about).decode()
+        db.execute(
+            "INSERT OR IGNORE INTO jobs (key, series, about, status, rows) VALUES (?, ?, ?, ?, 0)",
+            (self._key, self.about.series, about, "unfinished"),
+        )
+        if landmarks:
+            db.execute(
+                "UPDATE jobs SET landmarks = ? WHERE key = ?",
+                (msgspec.json.encode(landmarks).decode(), self._key),
+            )
+
+
+def checkpoints(state: StateFile) -> Sequence[Checkpoint]:
+    """Every job in a state file, the last one first; what cannot be read is passed by."""
+    found = []
+    query = (
+        "SELECT key, series, about, status, landmarks, rows, updated, length(reached) FROM jobs"
+        " ORDER BY updated DESC, key"
+    )
+    for key, series, about, status, landmarks, rows, updated, size in state.db.conn.execute(query):
+        try:
+            found.append(
+                Checkpoint(
+                    key,
+                    series,
+                    msgspec.json.decode(about, type=About),
+                    status,
+                    msgspec.json.decode(landmarks or "[]", type=list[Landmark]),
+                    rows or 0,
+                    updated or 0,
+                    size or 0,
+                )
+            )
+        except (msgspec.DecodeError, TypeError):
+            continue
+    return found
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(msgspec.json.encode(value)).hexdigest()[:_KEY]
+
+
+def _keys_in(packed: bytes | None) -> Published:
+    if packed is None:
+        return {}
+    try:
+        return msgspec.msgpack.decode(packed, type=Published)
+    except (msgspec.DecodeError, TypeError):
+        return {}

@@ -1,0 +1,204 @@
+"""The runs of a state file: how far each got, how it ended, and what to do next."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Struct
+
+from ..errors import TautulliImportError
+from ..stopping import Stopped
+from .lock import Holder, Lock
+from .state import StateFile
+
+__all__ = ["Phase", "Run", "RunLog", "RunStatus", "last_run", "lock_of"]
+
+RunStatus: TypeAlias = Literal["running", "completed", "failed", "cancelled"]
+Phase: TypeAlias = Literal["starting", "downloading", "reading", "asking for ids", "writing"]
+
+_KEPT: Final = 100
+_EVERY_SECONDS: Final = 1.0
+_KILLED: Final = "it ended without a word: it was killed, or the machine went down"
+
+
+class Run(Struct, frozen=True):
+    """One run of ``api`` or ``db``. Times are epoch seconds, UTC."""
+
+    id: int
+    status: RunStatus
+    line: str
+    """The command, without secrets: to be typed again."""
+    pid: int
+    source: str
+    targets: tuple[str, ...]
+    began: float
+    updated: float
+    ended: float | None = None
+    phase: Phase = "starting"
+    phase_began: float = 0.0
+    done: int = 0
+    """Of the phase: plays, megabytes or questions; those of earlier runs counted."""
+    carried: int = 0
+    """How many of them earlier runs had done."""
+    total: int = 0
+    error: str = ""
+    next_step: str = ""
+    exit_code: int | None = None
+    said: str = ""
+    """What came of it, in a sentence."""
+
+    @property
+    def percent(self) -> float | None:
+        """How much of the phase is done; ``None`` where its size is not known."""
+        if self.status == "completed":
+            return 100.0
+        return min(100.0, 100 * self.done / self.total) if self.total else None
+
+    @property
+    def per_second(self) -> float | None:
+        """Plays a second in this run and phase, what earlier runs did not counted."""
+        took = self.updated - self.phase_began
+        return (self.done - self.carried) / took if took > 0 and self.done > self.carried else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Of the phase, at the speed of this run; ``None`` where nobody knows."""
+        speed = self.per_second
+        if self.status != "running" or not speed or not self.total:
+            return None
+        return max(0, self.total - self.done) / speed
+
+
+def lock_of(state: Path) -> Lock:
+    """The lock of a state file: held as long as a run that writes it lives."""
+    return Lock(state.with_name(state.name + ".lock"))
+
+
+def last_run(state: Path, number: int | None = None) -> Run | None:
+    """The last run in a state file, or that one; ``None`` where there is none to be read.
+
+    A run that was not ended, and whose lock nobody holds, was killed.
+    """
+    where = "id = ?" if number else "id = (SELECT max(id) FROM runs)"
+    uri = f"file:{quote(os.fsencode(state.absolute()))}?mode=ro"
+    try:
+        with closing(sqlite3.connect(uri, uri=True, timeout=2.0)) as connection:
+            query = f"SELECT told FROM runs WHERE {where}"  # noqa: S608 - our own words
+            row = connection.execute(query, (number,) if number else ()).fetchone()
+        run = None if row is None else msgspec.json.decode(row[0], type=Run)
+    except (sqlite3.Error, msgspec.DecodeError, OSError):
+        return None
+    if run and run.status == "running" and not lock_of(state).is_held():
+        return msgspec.structs.replace(
+            run, status="failed", error=_KILLED, next_step=run.line, ended=run.updated
+        )
+    return run
+
+
+class RunLog:
+    """Writes down how a run gets on, once a second; it watches one as a progress bar does.
+
+    That something could not be written down is no reason to end an import.
+    """
+
+    def __init__(self, state: StateFile, line: str, source: str, targets: tuple[str, ...]) -> None:
+        """``line`` is the command without secrets."""
+        now = time.time()
+        self._state = state
+        self._written = 0.0
+        self._run = Run(0, "running", line, os.getpid(), source, targets, now, now, phase_began=now)
+        with suppress(TautulliImportError, sqlite3.Error), state.step() as db:
+            db.execute("DELETE FROM runs WHERE id <= (SELECT max(id) FROM runs) - ?", (_KEPT,))
+            (number,) = db.execute("SELECT coalesce(max(id), 0) + 1 FROM runs").fetchone()
+            self._run = msgspec.structs.replace(self._run, id=number)
+            self._put(db)
+
+    @property
+    def run(self) -> Run:
+        """How far it is."""
+        return self._run
+
+    @property
+    def holder(self) -> Holder:
+        """What a lock of this run tells others."""
+        path = self._state.path
+        return Holder(self._run.pid, str(path) if path else "", self._run.id, self._run.line)
+
+    def reading(self, total: int, done: int = 0) -> None:
+        """Reading begins."""
+        self._enter("reading", total, done)
+
+    def advanced(self, rows: int) -> None:
+        """More plays were read."""
+        self._tell(self._run.done + rows)
+
+    def downloading(self, done: int, total: int | None) -> None:
+        """So many bytes have come."""
+        if self._run.phase != "downloading":
+            self._enter("downloading", (total or 0) >> 20, 0)
+        self._tell(done >> 20)
+
+    def asking(self, done: int, total: int) -> None:
+        """Plex is asked for ids."""
+        if self._run.phase != "asking for ids" or total != self._run.total:
+            self._enter("asking for ids", total, 0)
+        self._tell(done)
+
+    def writing(self, items: int) -> None:
+        """Items are about to be written."""
+        self._enter("writing", items, 0)
+
+    def ended(self, said: str) -> None:
+        """It came to its end."""
+        self._end("completed", said=said, exit_code=0)
+
+    def failed(self, error: BaseException, exit_code: int, *, said: str = "") -> None:
+        """It came to another end."""
+        status: RunStatus = "cancelled" if isinstance(error, Stopped) else "failed"
+        if isinstance(error, TautulliImportError):
+            words = str(error)
+        elif status == "cancelled":
+            words = ""
+        else:
+            words = f"{type(error).__name__}: {error}"
+        hint = getattr(error, "hint", "")
+        step = self._run.line if status == "cancelled" or not hint else hint
+        self._end(status, error=words, next_step=step, exit_code=exit_code, said=said)
+
+    def _enter(self, phase: Phase, total: int, done: int) -> None:
+        now = time.time()
+        self._run = msgspec.structs.replace(
+            self._run, phase=phase, phase_began=now, total=total, done=done, carried=done
+        )
+        self._write()
+
+    def _tell(self, done: int) -> None:
+        now = time.time()
+        if now - self._written >= _EVERY_SECONDS:
+            self._run = msgspec.structs.replace(self._run, done=done, updated=now)
+            self._write()
+        else:
+            self._run = msgspec.structs.replace(self._run, done=done)
+
+    def _end(self, status: RunStatus, **what: object) -> None:
+        now = time.time()
+        self._run = msgspec.structs.replace(
+            self._run, status=status, updated=now, ended=now, **what
+        )
+        self._write()
+
+    def _write(self) -> None:
+        self._written = time.time()
+        with suppress(TautulliImportError, sqlite3.Error), self._state.step() as db:
+            self._put(db)
+
+    def _put(self, db: sqlite3.Connection) -> None:
+        told = msgspec.json.encode(self._run).decode()
+        db.execute("INSERT OR REPLACE INTO runs (id, told) VALUES (?, ?)", (self._run.id, told))

@@ -1,0 +1,71 @@
+"""Being asked to stop, at a moment that suits: what has begun to be written is finished first.
+
+A signal can come at any instruction. Wherever half a step would be worse than none, the step is
+``held``: what was asked meanwhile happens when it is done. Everywhere else the exception comes
+at once, so that nobody waits for a server's answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["Stopped", "ask", "forget", "held"]
+
+
+class Stopped(BaseException):
+    """Somebody asked the program to stop: nobody but the command line catches it for good."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+        """The signal."""
+        self.said = ""
+        """How far it was, in a sentence, for a person."""
+        self.line = ""
+        """The command that goes on from there."""
+
+
+_holders = 0
+_asked: int | None = None
+_told = False
+
+
+def ask(number: int) -> bool:
+    """Ask for a stop with a signal's number; false when that had been asked before.
+
+    Raises:
+        Stopped: at once, unless a step is held.
+    """
+    global _asked, _told  # noqa: PLW0603 - a process has one set of signal handlers
+    if _asked is not None:
+        return False
+    _asked = number
+    if not _holders:
+        _told = True
+        raise Stopped(number)
+    return True
+
+
+def forget() -> None:
+    """As if nobody had asked: for a program that goes on in the same process."""
+    global _asked, _told
+    _asked, _told = None, False
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """A step that is finished before anything stops.
+
+    Raises:
+        Stopped: at its end, where a stop was asked for meanwhile.
+    """
+    global _holders, _told  # noqa: PLW0603 - as above
+    _holders += 1
+    try:
+        yield
+    finally:
+        _holders -= 1
+        if _asked is not None and not _holders and not _told:
+            _told = True
+            raise Stopped(_asked)
