@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
-import re
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,10 +16,10 @@ from typing import BinaryIO
 import msgspec
 from msgspec import Struct
 
-from .dedup import NOBODY
 from .enrichment.corrections import Correction
 from .errors import ConfigurationError, TautulliImportError
 from .models import Record
+from .owners import file_names, owners, with_plays
 from .pipeline import (
     Delivery,
     Enricher,
@@ -49,8 +47,6 @@ from .selection import Selection
 from .sinks.base import Sink, SinkOptions, make_sink, sink_class
 from .sinks.files import identity, shown
 from .sources.base import Source, User
-
-_LONGEST_NAME = 48  # characters; in bytes up to four times that, and a file name has 255
 
 __all__ = ["Job", "Outcome", "Target", "run"]
 
@@ -155,8 +151,8 @@ def run(
         enrich=job.enrich,
         ledger=ledger,
     )
-    users = _users(source, reading) if job.each_user else [None]
-    names = _file_names([*_with_plays(source), *(user for user in users if user)])
+    users = owners(source, reading) if job.each_user else [None]
+    names = file_names([*with_plays(source), *(user for user in users if user)])
     plan = [
         _plan(
             source,
@@ -227,8 +223,8 @@ def _check(
                 "--merge-with holds one history; with --each-user everybody would get it.",
                 hint="Run once for each --user, with that user's own export.",
             )
-    known = _with_plays(source) if job.each_user else []
-    names = _file_names(known)
+    known = with_plays(source) if job.each_user else []
+    names = file_names(known)
     users: Sequence[User | None] = known or [None]
     for target in job.targets:
         cls = classes[target.name]
@@ -296,30 +292,6 @@ def _deliver(
     return delivery
 
 
-def _with_plays(source: Source) -> Sequence[User]:
-    """Everybody in the history: a file's name must not depend on who has new plays today."""
-    return sorted((user for user in source.users() if user.plays), key=_by_number)
-
-
-def _by_number(user: User) -> int:
-    return user.user_id
-
-
-def _users(source: Source, reading: Reading) -> Sequence[User | None]:
-    """Those who have something to import."""
-    with_plays = {survivor.partition[0] for survivor in reading.survivors}
-    # By number: how many plays somebody has, the two ways of reading may know differently.
-    known = sorted((user for user in source.users() if user.user_id in with_plays), key=_by_number)
-    strangers = with_plays - {user.user_id for user in known} - {None}
-    return [
-        *known,
-        *(
-            User(one or 0, "unknown" if one == NOBODY else "", "", 0)
-            for one in sorted(strangers, key=str)
-        ),
-    ]
-
-
 def _plan(  # noqa: PLR0917 - all that one output depends on
     source: Source,
     reading: Reading,
@@ -348,26 +320,6 @@ def _plan(  # noqa: PLR0917 - all that one output depends on
 def _place_of(sink: Sink) -> str:
     """Where a sink writes, the same from whatever directory it is started."""
     return "\n".join(shown(Path(os.path.realpath(path))) for path in sink.writes())
-
-
-def _file_names(users: Sequence[User]) -> dict[int, str]:
-    """A name for each user's files, by user id: the user's own, with the id where needed."""
-    names: dict[int, str] = {}
-    taken: set[str] = set()
-    plain = {user.user_id: _plain(user.name) for user in users}
-    counts = Counter(name.casefold() for name in plain.values())
-    for number, name in plain.items():
-        unique = name if name and counts[name.casefold()] == 1 else f"{name or 'user'}-{number}"
-        while unique.casefold() in taken:
-            unique += "_"
-        taken.add(unique.casefold())
-        names[number] = unique
-    return names
-
-
-def _plain(name: str) -> str:
-    """A name as part of a file name: nothing that leads elsewhere, and not too long."""
-    return re.sub(r"[^\w.@+-]+", "_", name).strip("._")[:_LONGEST_NAME]
 
 
 def _report(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import options
+from . import options, server_options
 from .guard import guarded
 
 __all__ = ["api"]
@@ -10,12 +10,12 @@ __all__ = ["api"]
 
 def api(
     *,
-    url: options.Url = None,
-    api_key_file: options.ApiKeyFile = None,
-    api_key: options.ApiKey = None,
-    ca_file: options.CaFile = None,
-    insecure: options.Insecure = None,
-    timeout: options.Timeout = None,
+    url: server_options.Url = None,
+    api_key_file: server_options.ApiKeyFile = None,
+    api_key: server_options.ApiKey = None,
+    ca_file: server_options.CaFile = None,
+    insecure: server_options.Insecure = None,
+    timeout: server_options.Timeout = None,
     via: options.Via = None,
     to: options.To = None,
     out: options.Out = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import options
+from . import options, server_options
 from .guard import guarded
 
 __all__ = ["db"]
@@ -28,12 +28,12 @@ def db(
     watched_at: options.WatchedAt = None,
     ids: options.Ids = None,
     enrich: options.Enrich = None,
-    url: options.Url = None,
-    api_key_file: options.ApiKeyFile = None,
-    api_key: options.ApiKey = None,
-    ca_file: options.CaFile = None,
-    insecure: options.Insecure = None,
-    timeout: options.Timeout = None,
+    url: server_options.Url = None,
+    api_key_file: server_options.ApiKeyFile = None,
+    api_key: server_options.ApiKey = None,
+    ca_file: server_options.CaFile = None,
+    insecure: server_options.Insecure = None,
+    timeout: server_options.Timeout = None,
     state_dir: options.StateDir = None,
     restart: options.Restart = False,
     wait: options.Wait = None,

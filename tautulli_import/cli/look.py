@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from . import options
+from . import options, server_options
 from .guard import guarded
 
 if TYPE_CHECKING:
@@ -39,12 +39,12 @@ _MissingIds = Annotated[
 def users(
     *,
     database: options.Sources = None,
-    url: options.Url = None,
-    api_key_file: options.ApiKeyFile = None,
-    api_key: options.ApiKey = None,
-    ca_file: options.CaFile = None,
-    insecure: options.Insecure = None,
-    timeout: options.Timeout = None,
+    url: server_options.Url = None,
+    api_key_file: server_options.ApiKeyFile = None,
+    api_key: server_options.ApiKey = None,
+    ca_file: server_options.CaFile = None,
+    insecure: server_options.Insecure = None,
+    timeout: server_options.Timeout = None,
     state_dir: options.StateDir = None,
     json: options.Json = False,
     debug: options.Debug = False,
@@ -59,12 +59,12 @@ def users(
 def libraries(
     *,
     database: options.Sources = None,
-    url: options.Url = None,
-    api_key_file: options.ApiKeyFile = None,
-    api_key: options.ApiKey = None,
-    ca_file: options.CaFile = None,
-    insecure: options.Insecure = None,
-    timeout: options.Timeout = None,
+    url: server_options.Url = None,
+    api_key_file: server_options.ApiKeyFile = None,
+    api_key: server_options.ApiKey = None,
+    ca_file: server_options.CaFile = None,
+    insecure: server_options.Insecure = None,
+    timeout: server_options.Timeout = None,
     state_dir: options.StateDir = None,
     json: options.Json = False,
     debug: options.Debug = False,
@@ -89,12 +89,12 @@ def check(
     ids: options.Ids = None,
     missing_ids: _MissingIds = None,
     enrich: options.Enrich = None,
-    url: options.Url = None,
-    api_key_file: options.ApiKeyFile = None,
-    api_key: options.ApiKey = None,
-    ca_file: options.CaFile = None,
-    insecure: options.Insecure = None,
-    timeout: options.Timeout = None,
+    url: server_options.Url = None,
+    api_key_file: server_options.ApiKeyFile = None,
+    api_key: server_options.ApiKey = None,
+    ca_file: server_options.CaFile = None,
+    insecure: server_options.Insecure = None,
+    timeout: server_options.Timeout = None,
     via: options.Via = None,
     state_dir: options.StateDir = None,
     restart: options.Restart = False,

@@ -12,10 +12,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 __all__ = [
-    "ApiKey",
-    "ApiKeyFile",
     "BatchSize",
-    "CaFile",
     "Color",
     "ConfigIni",
     "Databases",
@@ -26,7 +23,6 @@ __all__ = [
     "Format",
     "Ids",
     "IncludePartial",
-    "Insecure",
     "Json",
     "Library",
     "MediaType",
@@ -41,10 +37,8 @@ __all__ = [
     "Sources",
     "StateDir",
     "Strict",
-    "Timeout",
     "To",
     "Until",
-    "Url",
     "User",
     "Verbose",
     "Via",
@@ -52,7 +46,6 @@ __all__ = [
     "WatchedAt",
 ]
 
-_SERVER = "Server"
 _WHERE = "Where to"
 _WHAT = "What"
 _IDS = "Ids"
@@ -73,6 +66,16 @@ def _choices(*values: str) -> object:
     return complete
 
 
+Via: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--via",
+        metavar="history|database",
+        help="Ask for the history, or download the whole database once.",
+        autocompletion=_choices("history", "database"),
+        rich_help_panel="Server",
+    ),
+]
 Databases: TypeAlias = Annotated[
     list[Path] | None,
     typer.Argument(
@@ -90,72 +93,6 @@ Sources: TypeAlias = Annotated[
         help="Tautulli's database, or several backups; - is standard input. The word api: "
         "Tautulli itself, over HTTP.",
         show_default=False,
-    ),
-]
-Url: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--url",
-        metavar="URL",
-        help="Tautulli's address, as you open it in a browser. Also TAUTULLI_URL.",
-        rich_help_panel=_SERVER,
-    ),
-]
-ApiKeyFile: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        "--api-key-file",
-        readable=False,
-        metavar="FILE",
-        help="A file with Tautulli's API key; - is standard input. Also TAUTULLI_API_KEY_FILE, "
-        "or the key itself in TAUTULLI_API_KEY.",
-        rich_help_panel=_SERVER,
-    ),
-]
-ApiKey: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--api-key",
-        metavar="KEY",
-        help="The API key itself: everybody on this machine can see it while the command runs.",
-        rich_help_panel=_SERVER,
-    ),
-]
-CaFile: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        "--ca-file",
-        readable=False,
-        metavar="FILE",
-        help="Trust this certificate (PEM) as well.",
-        rich_help_panel=_SERVER,
-    ),
-]
-Insecure: TypeAlias = Annotated[
-    bool | None,
-    typer.Option(
-        "--insecure/--no-insecure",
-        help="Accept any certificate.",
-        rich_help_panel=_SERVER,
-    ),
-]
-Timeout: TypeAlias = Annotated[
-    float | None,
-    typer.Option(
-        "--timeout",
-        metavar="SECONDS",
-        help="How long Tautulli may be silent; 120 unless given.",
-        rich_help_panel=_SERVER,
-    ),
-]
-Via: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--via",
-        metavar="history|database",
-        help="Ask for the history, or download the whole database once.",
-        autocompletion=_choices("history", "database"),
-        rich_help_panel=_SERVER,
     ),
 ]
 To: TypeAlias = Annotated[

@@ -11,9 +11,10 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import astuple
 
 from ..client.tautulli import Tautulli
-from ..errors import SourceDamagedError, UnansweredError
+from ..errors import CheckpointError, SourceDamagedError, UnansweredError
 from ..watched import WatchedRule
 from .base import Watcher
 from .crawl import Crawl, Stretch
@@ -30,6 +31,7 @@ _AGAIN: Final = timedelta(days=3)
 _WHOLE_AGAIN: Final = 30 * 86_400
 _ROUNDS: Final = 3
 _A_FEW: Final = 1_000
+_ASKED_FOR: Final = 5
 _AMONG_OLD: Final = "among old plays are some that could not be had"
 _FILE: Final = "'tautulli-import db tautulli.db' reads the file itself."
 # A few rows of a history have lost their metadata; not most of them.
@@ -62,6 +64,7 @@ class Refresh:
         """Read, prove; read anew once if the proof fails.
 
         Raises:
+            CheckpointError: another history stands behind this address now.
             SourceDamagedError: the numbers contradict each other.
             TautulliImportError: as of ``Tautulli.ask``.
         """
@@ -70,8 +73,15 @@ class Refresh:
         try:
             why = self._read()
         except _ReplacedError:
-            why = "another database stands behind this address now"
+            why = "numbers stand for other plays than they did, as after a restored backup"
         if why:
+            if why != _AMONG_OLD and not self._is_the_same():
+                raise CheckpointError(
+                    f"{self._tautulli.shown} holds another history than the one that was read from "
+                    "there before: plays that are remembered of it are not in it.",
+                    hint="If it is meant, forget the other one with --restart, or keep both with "
+                    "another --state-dir.",
+                )
             self._read_anew(why)
             why = self._read()
         if why:
@@ -233,6 +243,23 @@ class Refresh:
         there, listed = mirror.count(), counted.filtered
         why = "rows were deleted" if listed < there else "some are nowhere to be found"
         return f"{there:,} rows were read, and it lists {listed:,} of {counted.total:,}: {why}"
+
+    def _is_the_same(self) -> bool:
+        """Whether anything that is remembered is there still, from the first play to the last."""
+        listing = Listing(self._tautulli)
+        known = [one for one in self._mirror.landmarks() if one.started is not None]
+        some = {place * (len(known) - 1) // (_ASKED_FOR - 1) for place in range(_ASKED_FOR)}
+        for place in sorted(some, reverse=True) if known else ():
+            landmark = known[place]
+            day = day_of(landmark.started or 0)
+            around = Window(day - timedelta(days=1), day + timedelta(days=1))
+            try:
+                page = listing.page(around, 0, _A_FEW)
+            except UnansweredError:
+                return True  # nobody can tell; what follows proves itself
+            if any((row[0], row[2], row[4]) == astuple(landmark) for row in page.rows):
+                return True
+        return not known
 
     def _note_proven(self, unlisted: int) -> None:
         found = self._mirror.progress
