@@ -61,4 +61,4 @@ def test_bash_offers_what_the_script_asks_the_program_for(tmp_path: Path) -> Non
         text=True,
         env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
     )
-    assert answer.stdout.split() == ["check"]
+    assert answer.stdout.split() == ["check", "checkpoint"]

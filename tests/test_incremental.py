@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tautulli_import.errors import UnauthorisedError
+from tautulli_import.errors import CheckpointError, ConfigurationError, UnauthorisedError
 from tests.conftest import Cli
 from tests.history import add_play, create
 from tests.over_http import DAY, NOW, Home, no_waiting, small_windows
@@ -221,10 +221,12 @@ def test_another_database_behind_the_same_address(home: Home, tmp_path: Path) ->
             started = NOW - number * 3600
             add_play(conn, title=f"Other {number}", started=started, user_id=7, user="somebody")
     home.replace(tmp_path / "other.db")
-    run = home.run(now=NOW + DAY)
+    with pytest.raises(CheckpointError, match="another history") as refused:
+        home.run(now=NOW + DAY)
+    assert "--restart" in refused.value.hint
+    run = home.run(now=NOW + DAY, restart=True)
     assert {play.user_id for play in run.plays.values()} == {7}
     assert run.ids == home.listed
-    assert run.read_again
 
 
 def test_another_database_with_as_many_rows_and_the_same_numbers(
@@ -238,19 +240,16 @@ def test_another_database_with_as_many_rows_and_the_same_numbers(
         for number in range(63):
             add_play(conn, title=f"Other {number}", started=NOW - (62 - number) * 3000, user_id=7)
     home.replace(tmp_path / "other.db")
-    run = home.run(now=NOW + DAY)
-    assert {play.user_id for play in run.plays.values()} == {7}
-    assert run.notices == [
-        "Everything is read again: another database stands behind this address now."
-    ]
+    with pytest.raises(CheckpointError):
+        home.run(now=NOW + DAY)
 
 
 def test_another_database_with_as_many_rows_and_none_of_late(home: Home) -> None:
     """Its number of rows alone says nothing; that the newest play is gone does."""
     home.run()
     home.execute("UPDATE session_history SET user_id = 7, started = started - 10 * 86400")
-    run = home.run(now=NOW + DAY)
-    assert {play.user_id for play in run.plays.values()} == {7}
+    with pytest.raises(CheckpointError):
+        home.run(now=NOW + DAY)
 
 
 def test_a_backup_that_was_restored(home: Home, tmp_path: Path) -> None:
@@ -404,14 +403,14 @@ def test_an_empty_state_file_is_begun(home: Home) -> None:
     assert home.run(now=NOW + 60).ids == home.listed
 
 
-def test_a_state_file_of_another_version_is_begun_anew(home: Home) -> None:
+def test_a_state_file_of_a_newer_version_is_left_alone(home: Home) -> None:
     home.run()
     with closing(sqlite3.connect(remembered(home.state))) as conn, conn:
         conn.execute("PRAGMA user_version = 99")
-        conn.execute("UPDATE plays SET title = 'Old'")
-    run = home.run(now=NOW + 60)
-    assert run.ids == home.listed
-    assert "Old" not in {play.title for play in run.plays.values()}
+    before = remembered(home.state).read_bytes()
+    with pytest.raises(ConfigurationError, match="newer version"):
+        home.run(now=NOW + 60)
+    assert remembered(home.state).read_bytes() == before
 
 
 def test_two_addresses_of_one_server_are_remembered_apart(home: Home) -> None:

@@ -202,13 +202,16 @@ def test_ctrl_c_ends_a_crawl_at_once_and_keeps_what_was_read(
 # Several at once.
 
 
-def test_two_runs_at_the_same_moment_both_end_well(
+def test_of_two_runs_at_the_same_moment_the_second_waits_if_it_may(
     home: Home, started: Started, tmp_path: Path
 ) -> None:
     home.fake.faults.append(on("get_history", slow(0.1)))
-    with started(tmp_path / "one") as one, started(tmp_path / "two") as two:
-        finish(one)
-        finish(two)
+    with (
+        started(tmp_path / "one", "--wait", "60") as one,
+        started(tmp_path / "two", "--wait", "60") as two,
+    ):
+        said = finish(one), finish(two)
+    assert sum("Waiting, 60 s at most" in words for words in said) == 1
     assert tracker(tmp_path / "one") == tracker(tmp_path / "two")
     assert titles(tmp_path / "one") == ALL
     home.fake.requests.clear()
@@ -314,7 +317,8 @@ def test_a_run_leaves_the_downloaded_database_of_another_alone(
         hanging.wait()
         (copy,) = copies(temporary)
         home.fake.faults.clear()
-        with started(tmp_path / "two", "--via", "database") as two:
+        elsewhere = ("--state-dir", tmp_path / "elsewhere")
+        with started(tmp_path / "two", "--via", "database", *elsewhere) as two:
             finish(two)
         assert copies(temporary) == [copy]
         one.terminate()

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
+from urllib.parse import quote
 
 import msgspec
 
@@ -92,12 +93,15 @@ class StateFile:
         self.db: Database = self._open()
 
     @classmethod
-    def existing(cls, path: Path) -> StateFile | None:
-        """A state file as it lies there; ``None`` when it is damaged or cannot be used."""
+    def existing(cls, path: Path, *, reads_only: bool = False) -> StateFile | None:
+        """A state file as it lies there; ``None`` when it is damaged or of another version.
+
+        With ``reads_only`` nothing of it is touched, and nothing can be written.
+        """
         found = cls.__new__(cls)
         found.notices, found.path, found._views = [], path, []  # noqa: SLF001 - its own
         try:
-            found.db = _prepared(str(path))
+            found.db = _looked_at(path) if reads_only else _prepared(str(path))
         except (sqlite3.Error, OSError, ConfigurationError):
             return None
         return found
@@ -236,6 +240,28 @@ def _prepared(path: str) -> Database:
         connection.close()
         raise
     return db
+
+
+def _looked_at(path: Path) -> Database:
+    """The database for reading: beside a run that writes it, or else without leaving a trace.
+
+    ``mode=ro`` on its own would leave a ``-wal`` and a ``-shm`` there (SQLite 3.40).
+    """
+    from sqlite_utils import Database
+
+    wal = path.with_name(f"{path.name}-wal")
+    options = "mode=ro" if wal.exists() and wal.stat().st_size else "immutable=1"
+    uri = f"file:{quote(os.fsencode(path.absolute()))}?{options}"
+    connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
+    try:
+        found = connection.execute("PRAGMA user_version").fetchone()[0]
+    except BaseException:
+        connection.close()
+        raise
+    if found != _SCHEMA:
+        connection.close()
+        raise _Corrupt("it is of another version")
+    return Database(connection)
 
 
 def _upgrade(db: Database, path: str) -> None:

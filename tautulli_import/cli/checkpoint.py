@@ -112,17 +112,17 @@ def _all(state_dir: Path | None) -> Iterator[tuple[Path, list[Checkpoint]]]:
     flags = {"state_dir": state_dir} if state_dir else {}
     folder = load(flags).settings.state_dir or state_path()
     for path in state_files(folder):
-        with _opened(path) as state:
+        with _opened(path, reads_only=True) as state:
             if state is not None:
                 yield path, list(checkpoints(state))
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[StateFile | None]:
+def _opened(path: Path, *, reads_only: bool = False) -> Iterator[StateFile | None]:
     """A state file as it lies there; ``None`` when it is damaged, which the next import mends."""
     from ..checkpoint.state import StateFile
 
-    state = StateFile.existing(path)
+    state = StateFile.existing(path, reads_only=reads_only)
     try:
         yield state
     finally:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from ..asking.desk import MetadataDesk
 from ..checkpoint.runs import RunLog
-from ..checkpoint.state import StateFile, database_source
+from ..checkpoint.state import StateFile, database_source, state_path
 from ..console import Bar, Screen, in_words
 from ..errors import BusyError, SourceDamagedError, UnansweredError
 from ..pipeline import Enricher
@@ -80,8 +80,9 @@ def opened(
             stack.callback(connection.close)
         state = connection.state if connection and command == "api" else None
         if state_of is not None and command == "db":
-            state = StateFile(state_of, database_source(loaded.settings.database))
-            stack.callback(state.close)
+            state = _state_of_files(state_of, loaded.settings)
+            if state:
+                stack.callback(state.close)
         log = begun(state) if begun and state else None
         if log:
             stack.enter_context(_told(log))
@@ -106,6 +107,14 @@ def opened(
             else None
         )
         yield Opened(source, connection, enricher, state, log)
+
+
+def _state_of_files(folder: Path, settings: Settings) -> StateFile | None:
+    """What is remembered of database files; a dry run only looks at what is there."""
+    source = database_source(settings.database)
+    if settings.dry_run:
+        return StateFile.existing(state_path(folder, source), reads_only=True)
+    return StateFile(folder, source)
 
 
 @contextmanager
