@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types bench completions build check clean
+N ?= 1000
+.PHONY: help demo test lint types bench crash completions build check clean
 
 help: ## Show what there is to do
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -41,6 +42,9 @@ types: $(READY) ## Check the types
 
 bench: $(READY) ## Measure: a million plays beside a bare read of the same rows
 	$(BIN)/python -m tests.bench
+
+crash: $(READY) ## Kill and starve imports N times, and look what came of them
+	$(BIN)/python -m tests.crash --n $(N)
 
 completions: $(READY) ## Write completions/ anew from the program
 	$(BIN)/python -m tests.completions completions

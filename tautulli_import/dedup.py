@@ -113,10 +113,10 @@ class History:
         """Everything that was ever played and could be a film or an episode."""
         return self._sightings.values()
 
-    def remembered(self) -> list[Sight]:
+    def remembered(self) -> Iterator[Sight]:
         """Everything that was taken, to be given to ``recall`` of another ``History``."""
-        return [
-            Sight(
+        for one in self._sightings.values():
+            yield Sight(
                 one.play,
                 one.when,
                 one.newest_id,
@@ -124,8 +124,6 @@ class History:
                 one.best,
                 None if one.survivors is None else list(one.survivors.items()),
             )
-            for one in self._sightings.values()
-        ]
 
     def recall(self, sights: Iterable[Sight]) -> None:
         """Take what another one had taken, in place of the plays."""

@@ -228,8 +228,7 @@ def _check(
     users: Sequence[User | None] = known or [None]
     for target in job.targets:
         cls = classes[target.name]
-        to_stdout = target.out == Path("-") or (target.out is None and cls.to_stdout)
-        if job.each_user and to_stdout and not job.dry_run and not cls.lines:
+        if job.each_user and cls.goes_to_stdout(target.out) and not job.dry_run and not cls.lines:
             raise ConfigurationError(
                 "--each-user writes one output per user; standard output is only one.",
                 hint="Name a file with --out.",

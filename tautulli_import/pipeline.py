@@ -26,7 +26,7 @@ from .models import Play, Reason, Record, Rejected
 from .resume import Ledger
 from .selection import Selection, moment
 from .sinks.base import Receipt, Sink
-from .sources.base import Source, Watcher
+from .sources.base import Cursor, Source, Watcher
 from .stopping import held
 from .tally import Tally
 from .watched import WatchedRule
@@ -120,8 +120,7 @@ def read(
         every_viewing=every_viewing, each_user=each_user, watched_at=selection.watched_at
     )
     tally = Tally(history, selection, each_user=each_user)
-    reached = ledger.resume() if ledger else None
-    cursor = tally.recall(reached) if reached else None
+    cursor = _go_on(ledger, tally) if ledger else None
     carried = tally.rows
     if observer:
         observer.reading(source.total(), carried)
@@ -142,7 +141,7 @@ def read(
         # Stopped, or the source is gone: what was read until here need not be read again.
         if ledger and tally.rows > carried and (so_far := tally.reached()):
             with suppress(TautulliImportError), held():
-                ledger.save(so_far)
+                ledger.save(so_far, history.remembered())
         raise
     ask = partial(enrich.ask, asking=observer.asking if observer else _unseen) if enrich else None
     identified = identify(history.sightings, source.lookups(), corrections, ask)
@@ -192,13 +191,19 @@ def superseded(
     return found
 
 
+def _go_on(ledger: Ledger, tally: Tally) -> Cursor | None:
+    """Take in what earlier runs have reached; where to begin, ``None``: at the beginning."""
+    found = ledger.resume()
+    return tally.recall(*found) if found else None
+
+
 def _note(ledger: Ledger, tally: Tally, *, is_last: bool) -> None:
     """Remember how far it is, when that is due, or at the end of what will not change."""
     rows = tally.rows
     if (ledger.is_due(rows) or (is_last and ledger.is_worth_it(rows))) and (
         reached := tally.reached()
     ):
-        ledger.save(reached)
+        ledger.save(reached, tally.history.remembered())
 
 
 class Delivery(Struct, frozen=True):
@@ -249,7 +254,8 @@ def deliver(
         SinkError: it could not be written.
     """
     # What is being made durable is finished before anything stops; a reader may take forever.
-    with nullcontext() if sink.to_stdout or dry_run else held():
+    piped = sink.goes_to_stdout(sink.options.out)
+    with nullcontext() if piped or dry_run else held():
         receipt = _committed(sink, name, records, dry_run=dry_run)
     return Delivery(name, user, records, accepted, receipt, sink.options.every_viewing)
 

@@ -7,12 +7,13 @@ and that nothing has changed in the part that is not read again.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
 
 from .checkpoint.journal import Journal, Reached
+from .dedup import Sight
 from .errors import CheckpointError
 from .models import Landmark
 from .sources.base import Cursor, Source
@@ -49,7 +50,7 @@ class Ledger:
         self._noted_at = time.monotonic()
         self._whole_at = now
 
-    def resume(self) -> Reached | None:
+    def resume(self) -> tuple[Reached, Sequence[Sight]] | None:
         """What an earlier run has reached, if it still holds; ``None``: read from the beginning.
 
         Raises:
@@ -58,14 +59,14 @@ class Ledger:
         """
         if self._restart:
             self.journal.forget()
-        reached = None if self._restart else self._believed()
+        found = None if self._restart else self._believed()
         self._landmarks = self._source.landmarks()
         self.journal.begin(self._landmarks)
-        if reached is not None:
-            self._noted_rows = reached.rows
-            self._whole_at = reached.whole_at
+        if found is not None:
+            self._noted_rows = found[0].rows
+            self._whole_at = found[0].whole_at
         self._noted_at = time.monotonic()
-        return reached
+        return found
 
     def is_due(self, rows: int) -> bool:
         """Whether it is time to note that so many rows were read."""
@@ -75,7 +76,7 @@ class Ledger:
         """Whether so many rows are enough to be noted at the end of what is settled."""
         return rows - self._noted_rows >= _NEW_ROWS
 
-    def save(self, reached: Reached) -> None:
+    def save(self, reached: Reached, sights: Iterable[Sight]) -> None:
         """Note how far the source was read.
 
         Raises:
@@ -85,7 +86,7 @@ class Ledger:
         reached = msgspec.structs.replace(
             reached, rules=self._source.rules(), whole_at=self._whole_at
         )
-        self.journal.save(reached, self._landmarks)
+        self.journal.save(reached, sights, self._landmarks)
         self._noted_rows = reached.rows
         self._noted_at = time.monotonic()
         self._every = max(self._every, _SHARE * (self._noted_at - began))
@@ -94,7 +95,7 @@ class Ledger:
         """Note that every sink has everything."""
         self.journal.finish(self._landmarks)
 
-    def _believed(self) -> Reached | None:
+    def _believed(self) -> tuple[Reached, Sequence[Sight]] | None:
         checkpoint = self.journal.checkpoint()
         other = self.journal.begun_otherwise() if self.journal.writes else None
         if other is not None and (checkpoint is None or checkpoint.status == "completed"):
@@ -114,13 +115,13 @@ class Ledger:
                 hint="If it is meant, forget the other one with --restart, or keep both with "
                 "another --state-dir.",
             )
-        reached = self.journal.reached()
-        if reached is None:
+        found = self.journal.reached()
+        if found is None:
             return None
-        why = self._why_not(reached, known, recognised)
+        why = self._why_not(found[0], known, recognised)
         if why and not any("read again" in notice for notice in self._source.notices):
             self.notices.append(f"Everything is read again: {why}.")
-        return None if why else reached
+        return None if why else found
 
     def _why_not(self, reached: Reached, known: Sequence[Landmark], recognised: int) -> str:
         """Why what was reached does not hold any more; empty when it does."""

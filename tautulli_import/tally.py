@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from .checkpoint.journal import Reached
-from .dedup import History, Sighting, owner
+from .dedup import History, Sight, Sighting, owner
 from .models import Play, Reason, Rejected
 from .selection import Judge, Selection
 from .sources.base import Batch, Cursor, Source
@@ -33,9 +33,9 @@ class Tally:
         self._is_settled = True
         self._is_whole = True
 
-    def recall(self, reached: Reached) -> Cursor:
+    def recall(self, reached: Reached, sights: Sequence[Sight]) -> Cursor:
         """Begin after what was reached."""
-        self.history.recall(reached.sights)
+        self.history.recall(sights)
         self.history.verdicts.update({Reason(n): count for n, count in reached.verdicts.items()})
         self.history.accepted.update(dict(reached.accepted))
         self.rejected |= {_place(row): row for row in reached.rejected}
@@ -55,7 +55,7 @@ class Tally:
             verdicts={reason.value: count for reason, count in verdicts.items()},
             accepted=list(self.history.accepted.items()),
             rejected=list(self.rejected.values()),
-            sights=self.history.remembered(),
+            sights=0,
             whole_at=0,
         )
 

@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from tests.history import generate
@@ -63,6 +64,27 @@ def import_once(database: Path) -> None:
             run(source, job, stdout=stdout, now=int(time.time()))
         finally:
             source.close()
+
+
+def import_remembering(database: Path, folder: Path) -> None:
+    """The same with checkpoints, into ``folder``: the first time, or when nothing is new."""
+    from tautulli_import.checkpoint.journal import About, Journal
+    from tautulli_import.checkpoint.state import StateFile, database_source
+    from tautulli_import.job import Job, Target, run
+    from tautulli_import.resume import Ledger
+    from tautulli_import.selection import Selection
+    from tautulli_import.sources.database import DatabaseSource
+
+    now = int(time.time())
+    with (
+        Path("/dev/null").open("wb") as stdout,
+        closing(StateFile(folder / "state", database_source([database]))) as state,
+        closing(DatabaseSource([database], now=now)) as source,
+    ):
+        about = About(str(database), "db", ("tracker",), {}, {})
+        ledger = Ledger(Journal(state, about), source, now=now)
+        job = Job("db", [Target("tracker", folder / "T")], Selection())
+        run(source, job, stdout=stdout, now=now, ledger=ledger)
 
 
 def seconds(work: Callable[[Path], object], database: Path) -> float:
@@ -193,7 +215,11 @@ def main() -> None:
         over_http(given.http_plays)
         return
     if given.only:
-        (import_once if given.only == "import" else bare_read)(given.database)
+        if given.only == "import":
+            with tempfile.TemporaryDirectory() as folder:
+                import_remembering(given.database, Path(folder))
+        else:
+            bare_read(given.database)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         print(json.dumps({"peak_kilobytes": peak}))
         return
@@ -207,15 +233,24 @@ def main() -> None:
         generate(unfinished, plays=given.plays, truth=False)
         shutil.move(unfinished, database)
     bare_read(database)  # into the page cache
-    reads, imports = [], []
+    reads, imports, remembering, nights = [], [], [], []
     for _ in range(given.rounds):
         reads.append(seconds(bare_read, database))
         imports.append(seconds(import_once, database))
+        with tempfile.TemporaryDirectory() as folder:
+            into = partial(import_remembering, folder=Path(folder))
+            remembering.append(seconds(into, database))
+            nights.append(seconds(into, database))
     read, whole = min(reads), min(imports)
     print(f"{given.plays:,} plays")
     print(f"bare read of the join     {read:8.2f} s   {given.plays / read:12,.0f} plays/s")
     print(f"db --to tracker           {whole:8.2f} s   {given.plays / whole:12,.0f} plays/s")
     print(f"ratio                     {whole / read:8.2f} x   (wanted: at most 1.6)")
+    print(
+        f"with checkpoints          {min(remembering):8.2f} s   "
+        f"{min(remembering) / whole:.2f} x without   (wanted: at most 1.1)"
+    )
+    print(f"a night with nothing new  {min(nights):8.2f} s   {min(nights) / whole:.2f} x")
     print(f"peak memory of the import {peak_megabytes(database, 'import'):8.0f} MB  (at most 300)")
     program = [sys.executable, "-m", "tautulli_import"]
     nothing = start_up(sys.executable, "-c", "pass")

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -27,6 +28,7 @@ Published: TypeAlias = dict[str, tuple[int, int]]
 """Keys that a sink was given: the play behind each, and its moment (epoch seconds, UTC)."""
 
 _KEY: Final = 12
+_PART: Final = 5_000
 
 
 class About(Struct, frozen=True):
@@ -62,7 +64,8 @@ class Reached(Struct, frozen=True):
     verdicts: Mapping[str, int]
     accepted: Sequence[tuple[int | None, int]]
     rejected: Sequence[Rejected]
-    sights: Sequence[Sight]
+    sights: int
+    """How many ``Sight`` are kept with it."""
     whole_at: int
     """When all of this was read from the beginning (epoch seconds, UTC)."""
 
@@ -107,35 +110,54 @@ class Journal:
                 return one
         return None
 
-    def reached(self) -> Reached | None:
-        """How far the source was read for it."""
-        row = self._state.db.conn.execute(
-            "SELECT reached FROM jobs WHERE key = ?", (self._key,)
-        ).fetchone()
+    def reached(self) -> tuple[Reached, Sequence[Sight]] | None:
+        """How far the source was read for it, and what was seen until there."""
+        db = self._state.db.conn
+        row = db.execute("SELECT reached FROM jobs WHERE key = ?", (self._key,)).fetchone()
         if row is None or row[0] is None:
             return None
+        query = "SELECT packed FROM sights WHERE job = ? ORDER BY part"
         try:
-            return msgspec.msgpack.decode(row[0], type=Reached)
+            reached = msgspec.msgpack.decode(row[0], type=Reached)
+            decode = msgspec.msgpack.Decoder(list[Sight]).decode
+            sights = [
+                sight for (packed,) in db.execute(query, (self._key,)) for sight in decode(packed)
+            ]
         except (msgspec.DecodeError, TypeError):  # written by something else: read it again
             return None
+        return (reached, sights) if len(sights) == reached.sights else None
 
     def begin(self, landmarks: Sequence[Landmark]) -> None:
         """Note that the job is under way."""
         self._note("unfinished", landmarks)
 
-    def save(self, reached: Reached, landmarks: Sequence[Landmark]) -> None:
-        """Remember how far the source was read.
+    def save(
+        self, reached: Reached, sights: Iterable[Sight], landmarks: Sequence[Landmark]
+    ) -> None:
+        """Remember how far the source was read, and what was seen until there.
 
         Raises:
             SinkError: it cannot be written.
         """
         if not self.writes:
             return
+        encode = msgspec.msgpack.Encoder().encode
+        rest = iter(sights)
         with self._state.step() as db:
             self._insert(landmarks)
+            db.execute("DELETE FROM sights WHERE job = ?", (self._key,))
+            count = 0
+            while part := list(islice(rest, _PART)):
+                db.execute("INSERT INTO sights VALUES (?, ?, ?)", (self._key, count, encode(part)))
+                count += len(part)
             db.execute(
                 "UPDATE jobs SET rows = ?, reached = ?, updated = ? WHERE key = ?",
-                (reached.rows, msgspec.msgpack.encode(reached), int(time.time()), self._key),
+                (
+                    reached.rows,
+                    encode(msgspec.structs.replace(reached, sights=count)),
+                    int(time.time()),
+                    self._key,
+                ),
             )
 
     def finish(self, landmarks: Sequence[Landmark]) -> None:
@@ -149,6 +171,10 @@ class Journal:
         if not self.writes:
             return
         with self._state.step() as db:
+            db.execute(
+                "DELETE FROM sights WHERE job IN (SELECT key FROM jobs WHERE series = ?)",
+                (self.about.series,),
+            )
             db.execute("DELETE FROM jobs WHERE series = ?", (self.about.series,))
 
     def published(self, sink: str, target: str, user: str) -> Published:
@@ -219,7 +245,8 @@ def checkpoints(state: StateFile) -> Sequence[Checkpoint]:
     """Every job in a state file, the last one first; what cannot be read is passed by."""
     found = []
     query = (
-        "SELECT key, series, about, status, landmarks, rows, updated, length(reached) FROM jobs"
+        "SELECT key, series, about, status, landmarks, rows, updated, length(reached) +"
+        " (SELECT coalesce(sum(length(packed)), 0) FROM sights WHERE job = key) FROM jobs"
         " ORDER BY updated DESC, key"
     )
     for key, series, about, status, landmarks, rows, updated, size in state.db.conn.execute(query):

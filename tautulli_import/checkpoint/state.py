@@ -45,6 +45,7 @@ _TABLES: Final[dict[str, tuple[dict[str, type], str | tuple[str, ...]]]] = {
         },
         "key",
     ),
+    "sights": ({"job": str, "part": int, "packed": bytes}, ("job", "part")),
     "published": (
         {"job": str, "sink": str, "target": str, "user": str, "staged": bytes, "published": bytes},
         ("job", "sink", "target", "user"),

@@ -232,7 +232,7 @@ def _may_be_a_file(path: Path) -> bool:
 
 def writes_to_stdout(name: str, out: Path | None) -> bool:
     """Whether the sink called ``name`` will write to standard output."""
-    return out == Path("-") or (out is None and sink_class(name).to_stdout)
+    return sink_class(name).goes_to_stdout(out)
 
 
 def corrections(settings: Settings) -> Sequence[Correction]:

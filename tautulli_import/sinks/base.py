@@ -90,6 +90,11 @@ class Sink(ABC):
     def __init__(self, options: SinkOptions) -> None:
         self.options = options
 
+    @classmethod
+    def goes_to_stdout(cls, out: Path | None) -> bool:
+        """Whether it will write to standard output, given its ``--out``."""
+        return out == Path("-") or (out is None and cls.to_stdout)
+
     def check(self) -> None:  # noqa: B027 - most sinks have nothing to look at
         """Find out before anything is read what would make ``commit`` fail.
 
