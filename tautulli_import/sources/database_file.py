@@ -30,6 +30,8 @@ __all__ = ["DatabaseFile", "Identity", "Named", "Page"]
 _REREADS: Final = 8
 _WINDOW: Final = 10_000
 _LANDMARKS: Final = 16
+_MARKED: Final = 50_000
+_WINDOWS: Final = 200
 # Tautulli may still touch what ended in the last days: it groups plays, and people mend titles.
 _SETTLED_AFTER: Final = 7 * 86_400
 _CLOCKS_DIFFER: Final = 86_400
@@ -130,11 +132,19 @@ class DatabaseFile:
 
         ``None`` where the file is damaged there.
         """
-        try:
-            rows = self._ask(lambda db: self._decoded(db, self.schema.marks, (upto,)))
-        except DamagedPageError:
-            return None
-        return rows[0][0], rows[0][1]
+        count = marks = 0
+        # Short questions, so that no lock lasts; and not too many where ids lie far apart.
+        step = max(_MARKED, (upto - self.first) // _WINDOWS + 1)
+        for after in range(self.first - 1, upto, step):
+            window = (after, min(after + step, upto))
+            try:
+                ((rows, mark),) = self._ask(
+                    partial(self._decoded, query=self.schema.marks, parameters=window)
+                )
+            except DamagedPageError:
+                return None
+            count, marks = count + rows, marks + mark
+        return count, marks
 
     def landmarks(self) -> Sequence[Landmark]:
         """Some rows from the first to the last, by which the history is recognised."""

@@ -81,7 +81,7 @@ class Schema(Struct, frozen=True):
     Parameters: the id after which to begin, the last id, how many.
     """
     marks: str
-    """How many rows there are up to an id, and the sum of their marks."""
+    """How many rows there are between two ids, and the sum of their marks."""
     missing: tuple[str, ...]
     """Sentences about columns that are not there."""
     tables: frozenset[str]
@@ -137,7 +137,7 @@ def look_at(connection: sqlite3.Connection, shown: str) -> Schema:
         f"SELECT {selected}, NULL, NULL, {mark}, {absence} {tables_joined}"
         "WHERE h.id > ? AND h.id <= ? ORDER BY h.id LIMIT ?"
     )
-    marks = f"SELECT count(*), coalesce(sum({mark}), 0) {tables_joined}WHERE h.id <= ?"
+    marks = f"SELECT count(*), coalesce(sum({mark}), 0) {tables_joined}WHERE h.id > ? AND h.id <= ?"
     return Schema(query, marks, missing, tables, _sections(chosen["section_id"]))
 
 
