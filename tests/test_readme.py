@@ -104,28 +104,39 @@ def test_a_command_of_the_readme_works(command: str, place: Path, server: FakeTa
     assert answer.returncode == 0, answer.stderr
 
 
-@pytest.mark.parametrize("command", ["api", "db", "check", "users", "libraries"])
+#: All that have options of their own.
+COMMANDS = (
+    *("api", "db", "check", "users", "libraries", "status", "stop"),
+    *("checkpoint list", "checkpoint show", "checkpoint clear", "config show"),
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_is_documented(command: str) -> None:
     documented = set(re.findall(r"--[a-z][a-z-]*", README))
     offered = {
         option
-        for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", help_of(command))
+        for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", help_of(*command.split()))
         if not option.startswith("--no-") or option == "--no-color"
     } - {"--color"}
     assert offered <= documented
 
 
 def test_every_documented_option_exists() -> None:
-    offered = set(
-        re.findall(r"--[a-z][a-z-]*", help_of() + help_of("api") + help_of("db") + help_of("check"))
-    )
+    helps = [help_of(), *(help_of(*command.split()) for command in COMMANDS)]
+    offered = set(re.findall(r"--[a-z][a-z-]*", "".join(helps)))
     documented = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z]", README)) - {"--no"}
     assert documented <= offered | {"--quiet"}
 
 
 def test_every_command_is_documented() -> None:
     for command in app.registered_commands:
-        assert f"`{command.name} " in README
+        assert re.search(rf"`{command.name}[ `]", README)
+    for group in app.registered_groups:
+        assert group.typer_instance
+        for command in group.typer_instance.registered_commands:
+            name = command.name or getattr(command.callback, "__name__", "")
+            assert f"`{group.name} {name}" in README
 
 
 def test_every_exit_code_is_documented() -> None:

@@ -62,7 +62,7 @@ class ApiSource:
         self._said: list[str] = []
         self._rule = WatchedRule(origin="Tautulli's own verdict")
         if restart:
-            self._mirror.forget()
+            self._mirror.forget(whose=True)
 
     @property
     def notices(self) -> Sequence[str]:

@@ -110,17 +110,27 @@ class Mirror:
             self._view.close()
         self._view = None
 
-    def note(self, progress: Progress) -> None:
-        """Remember how far it goes."""
+    @property
+    def proven(self) -> Sequence[Landmark]:
+        """Plays of the last history that was read whole and held against its own numbers."""
+        return self._state.get("landmarks", list[Landmark]) or ()
+
+    def note(self, progress: Progress, *, proven: bool = False) -> None:
+        """Remember how far it goes; when that is ``proven``, by what it is recognised as well."""
+        landmarks = self.landmarks() if proven else ()
         with self._state.step():
             self._state.put("progress", progress)
+            if proven:
+                self._state.put("landmarks", landmarks)
 
-    def forget(self) -> None:
-        """Begin anew."""
+    def forget(self, *, whose: bool = False) -> None:
+        """Begin anew; with ``whose`` also with another history, if there is one."""
         with self._state.step() as db:
             for table in ("plays", "undelivered", "sections"):
                 db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
             self._state.put("progress", Progress())
+            if whose:
+                self._state.put("landmarks", ())
 
     def read_from(self, since: date) -> date | None:
         """Where to begin in order to read the days from ``since`` on again.

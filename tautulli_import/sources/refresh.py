@@ -247,7 +247,7 @@ class Refresh:
     def _is_the_same(self) -> bool:
         """Whether anything that is remembered is there still, from the first play to the last."""
         listing = Listing(self._tautulli)
-        known = [one for one in self._mirror.landmarks() if one.started is not None]
+        known = [one for one in self._mirror.proven if one.started is not None]
         some = {place * (len(known) - 1) // (_ASKED_FOR - 1) for place in range(_ASKED_FOR)}
         for place in sorted(some, reverse=True) if known else ():
             landmark = known[place]
@@ -266,7 +266,8 @@ class Refresh:
         self._mirror.note(
             msgspec.structs.replace(
                 found, read_at=self._now, unlisted=max(0, unlisted), rule=self._rule
-            )
+            ),
+            proven=True,
         )
 
     def _why_anew(self) -> str:
