@@ -216,7 +216,7 @@ class History:
 def _identity(play: Play) -> tuple[object, ...]:
     """Everything that tells one thing from another, and that an item takes from a play."""
     if play.media_type == "movie":
-        return play.guid, play.rating_key, play.title, play.year
+        return play.guid, play.rating_key, play.title, play.year, not play.live
     return (
         play.guid,
         play.rating_key,
@@ -226,6 +226,7 @@ def _identity(play: Play) -> tuple[object, ...]:
         play.grandparent_rating_key,
         play.grandparent_title,
         play.year,
+        not play.live,
     )
 
 

@@ -5,7 +5,7 @@ Nothing here prints or decides what an option means; an observer is told how far
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from functools import partial
@@ -120,7 +120,7 @@ def read(
         every_viewing=every_viewing, each_user=each_user, watched_at=selection.watched_at
     )
     tally = Tally(history, selection, each_user=each_user)
-    cursor = _go_on(ledger, tally) if ledger else None
+    cursor = _go_on(ledger, tally, source) if ledger else None
     carried = tally.rows
     if observer:
         observer.reading(source.total(), carried)
@@ -180,21 +180,23 @@ def superseded(
     there nothing is said: an import takes nothing away.
     """
     keys = {record.key for record in records}
-    orphans = {play_id: key for key, (play_id, _) in before.items() if key not in keys}
+    orphans: defaultdict[int, list[str]] = defaultdict(list)
+    for key, (play_id, _) in before.items():
+        if key not in keys:
+            orphans[play_id].append(key)
     found: dict[str, int] = {}
     for batch in source.chosen(orphans) if orphans else ():
         for play in batch.plays:
-            key = orphans.get(play.id, "")
             when = moment(play, selection.watched_at)
-            if key and before[key][1] == when and reading.is_merged(play, batch.rule):
-                found[key] = when
+            if reading.is_merged(play, batch.rule):
+                found |= {key: when for key in orphans[play.id] if before[key][1] == when}
     return found
 
 
-def _go_on(ledger: Ledger, tally: Tally) -> Cursor | None:
+def _go_on(ledger: Ledger, tally: Tally, source: Source) -> Cursor | None:
     """Take in what earlier runs have reached; where to begin, ``None``: at the beginning."""
     found = ledger.resume()
-    return tally.recall(*found) if found else None
+    return tally.recall(*found, source.name) if found else None
 
 
 def _note(ledger: Ledger, tally: Tally, *, is_last: bool) -> None:

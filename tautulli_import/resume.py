@@ -62,7 +62,9 @@ class Ledger:
         found = None if self._restart else self._believed()
         self._landmarks = self._source.landmarks()
         self.journal.begin(self._landmarks)
-        if found is not None:
+        if found is None:
+            self.journal.unread()
+        else:
             self._noted_rows = found[0].rows
             self._whole_at = found[0].whole_at
         self._noted_at = time.monotonic()
@@ -116,9 +118,13 @@ class Ledger:
                 "another --state-dir.",
             )
         found = self.journal.reached()
-        if found is None:
+        if found is None and not checkpoint.rows:
             return None
-        why = self._why_not(found[0], known, recognised)
+        why = (
+            self._why_not(found[0], known, recognised)
+            if found
+            else "what was remembered is damaged, or of another version of this program"
+        )
         if why and not any("read again" in notice for notice in self._source.notices):
             self.notices.append(f"Everything is read again: {why}.")
         return None if why else found

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+import msgspec
+
 from .checkpoint.journal import Reached
 from .dedup import History, Sight, Sighting, owner
 from .models import Play, Reason, Rejected
@@ -33,12 +35,14 @@ class Tally:
         self._is_settled = True
         self._is_whole = True
 
-    def recall(self, reached: Reached, sights: Sequence[Sight]) -> Cursor:
-        """Begin after what was reached."""
+    def recall(self, reached: Reached, sights: Sequence[Sight], source: str) -> Cursor:
+        """Begin after what was reached in the source of that name."""
         self.history.recall(sights)
-        self.history.verdicts.update({Reason(n): count for n, count in reached.verdicts.items()})
+        self.history.verdicts.update(reached.verdicts)
         self.history.accepted.update(dict(reached.accepted))
-        self.rejected |= {_place(row): row for row in reached.rejected}
+        # The same file can be named by another path today.
+        named = [msgspec.structs.replace(row, source=source) for row in reached.rejected]
+        self.rejected |= {_place(row): row for row in named}
         self.rows, self._mark, self._cursor = reached.rows, reached.mark, Cursor(reached.cursor)
         return self._cursor
 
@@ -52,7 +56,7 @@ class Tally:
             rows=self.rows,
             mark=self._mark,
             rules=(),
-            verdicts={reason.value: count for reason, count in verdicts.items()},
+            verdicts=dict(verdicts),
             accepted=list(self.history.accepted.items()),
             rejected=list(self.rejected.values()),
             sights=0,

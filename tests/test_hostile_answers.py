@@ -17,6 +17,7 @@ from typing import Any, Final
 import pytest
 import stamina
 
+from tautulli_import.errors import CheckpointError
 from tests.hostile import World, gentle, make_history, says
 from tests.inside import Inside
 from tests.tautulli import (
@@ -48,6 +49,7 @@ from tests.tautulli import (
     wrong_types,
 )
 
+OTHER_DAYS: Final = "rows of other days"
 OLD: Final = b'{"key":"imdb:tt0000000","title":"From before"}\n'
 Faults = Mapping[str, Callable[[], Fault]]
 Rows = list[dict[str, Any]]
@@ -142,7 +144,7 @@ PASSING: Final[Faults] = {
     "no objects": rows(lambda found: [None for _ in found]),
     "a row that is text": rows(lambda found: [*found[:-1], "row"]),
     "wrong types everywhere": wrong_types,
-    "rows of other days": partial(with_rows, started=1_000_000_000, date=1_000_000_000),
+    OTHER_DAYS: partial(with_rows, started=1_000_000_000, date=1_000_000_000),
     "rows without numbers": partial(without, "id", "row_id"),
     "a row without a number": first_row(id=None, row_id=None),
     "a row with a word for its number": first_row(id="one", row_id="one"),
@@ -249,5 +251,8 @@ def test_the_whole_history_or_an_error(
     assert world.items == (before if result.code else clean.items), result.err
     world.tautulli.faults.clear()
     cured = world.imports()
+    if name == OTHER_DAYS and cured.code == CheckpointError.exit_code:
+        # What was believed then is another history than the one that is there now.
+        cured = world.imports("--restart")
     assert cured.code == 0, cured.err
     assert world.items == clean.items, cured.err

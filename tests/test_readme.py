@@ -105,13 +105,13 @@ def test_a_command_of_the_readme_works(command: str, place: Path, server: FakeTa
 
 
 #: All that have options of their own.
-COMMANDS = (
+WITH_OPTIONS = (
     *("api", "db", "check", "users", "libraries", "status", "stop"),
     *("checkpoint list", "checkpoint show", "checkpoint clear", "config show"),
 )
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", WITH_OPTIONS)
 def test_every_option_is_documented(command: str) -> None:
     documented = set(re.findall(r"--[a-z][a-z-]*", README))
     offered = {
@@ -123,7 +123,7 @@ def test_every_option_is_documented(command: str) -> None:
 
 
 def test_every_documented_option_exists() -> None:
-    helps = [help_of(), *(help_of(*command.split()) for command in COMMANDS)]
+    helps = [help_of(), *(help_of(*command.split()) for command in WITH_OPTIONS)]
     offered = set(re.findall(r"--[a-z][a-z-]*", "".join(helps)))
     documented = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z]", README)) - {"--no"}
     assert documented <= offered | {"--quiet"}

@@ -16,8 +16,9 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 from msgspec import Struct
 
+from .. import __version__
 from ..dedup import Sight
-from ..models import Landmark, Rejected
+from ..models import Landmark, Reason, Rejected
 from ..watched import WatchedRule
 from .state import StateFile
 
@@ -29,6 +30,7 @@ Published: TypeAlias = dict[str, tuple[int, int]]
 
 _KEY: Final = 12
 _PART: Final = 5_000
+_SEAL: Final = 16
 
 
 class About(Struct, frozen=True):
@@ -61,7 +63,7 @@ class Reached(Struct, frozen=True):
     mark: int
     """The sum over those rows by which it is seen that none of them has changed."""
     rules: Sequence[WatchedRule]
-    verdicts: Mapping[str, int]
+    verdicts: Mapping[Reason, int]
     accepted: Sequence[tuple[int | None, int]]
     rejected: Sequence[Rejected]
     sights: int
@@ -118,10 +120,12 @@ class Journal:
             return None
         query = "SELECT packed FROM sights WHERE job = ? ORDER BY part"
         try:
-            reached = msgspec.msgpack.decode(row[0], type=Reached)
+            reached = msgspec.msgpack.decode(_checked(row[0]), type=Reached)
             decode = msgspec.msgpack.Decoder(list[Sight]).decode
             sights = [
-                sight for (packed,) in db.execute(query, (self._key,)) for sight in decode(packed)
+                sight
+                for (packed,) in db.execute(query, (self._key,))
+                for sight in decode(_checked(packed))
             ]
         except (msgspec.DecodeError, TypeError):  # written by something else: read it again
             return None
@@ -154,11 +158,19 @@ class Journal:
                 "UPDATE jobs SET rows = ?, reached = ?, updated = ? WHERE key = ?",
                 (
                     reached.rows,
-                    encode(msgspec.structs.replace(reached, sights=count)),
+                    _sealed(encode(msgspec.structs.replace(reached, sights=count))),
                     int(time.time()),
                     self._key,
                 ),
             )
+
+    def unread(self) -> None:
+        """Forget how far the source was read: it does not hold any more."""
+        if not self.writes:
+            return
+        with self._state.step() as db:
+            db.execute("DELETE FROM sights WHERE job = ?", (self._key,))
+            db.execute("UPDATE jobs SET reached = NULL, rows = 0 WHERE key = ?", (self._key,))
 
     def finish(self, landmarks: Sequence[Landmark]) -> None:
         """Note that all sinks have all of it; what they were given counts as published."""
@@ -194,10 +206,10 @@ class Journal:
         where = "WHERE job = ? AND sink = ? AND target = ? AND user = ?"
         staged = msgspec.msgpack.encode(keys)
         row = self._state.db.conn.execute(
-            f"SELECT published FROM published {where}",  # noqa: S608 - our own words
+            f"SELECT published, staged FROM published {where}",  # noqa: S608 - our own words
             place,
         ).fetchone()
-        if row is not None and row[0] == staged:
+        if row == (staged, None):
             return
         with self._state.step(durable=True) as db:
             db.execute("INSERT OR IGNORE INTO published VALUES (?, ?, ?, ?, NULL, NULL)", place)
@@ -266,6 +278,30 @@ def checkpoints(state: StateFile) -> Sequence[Checkpoint]:
         except (msgspec.DecodeError, TypeError):
             continue
     return found
+
+
+def _sealed(packed: bytes) -> bytes:
+    """With a sum in front, by which it is seen that not a bit of it has turned over.
+
+    What another version of this program has judged is not believed either.
+    """
+    return _sum(packed) + packed
+
+
+def _checked(sealed: bytes) -> bytes:
+    """What was sealed.
+
+    Raises:
+        TypeError: it is not what it was.
+    """
+    packed = sealed[_SEAL:]
+    if sealed[:_SEAL] != _sum(packed):
+        raise TypeError(sealed[:_SEAL])
+    return packed
+
+
+def _sum(packed: bytes) -> bytes:
+    return hashlib.blake2b(packed, digest_size=_SEAL, key=__version__.encode()).digest()
 
 
 def _digest(value: object) -> str:

@@ -7,6 +7,7 @@ step. The file is for this user only, because the history of a household is in i
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -184,6 +185,8 @@ class StateFile:
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.path.touch(mode=0o600)
+            if not os.access(self.path, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             return _prepared(str(self.path))
         except OSError as error:
             why = error.strerror or str(error)
@@ -231,11 +234,12 @@ def _prepared(path: str) -> Database:
 
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
     try:
+        _check(connection)
+        db = Database(connection)
+        _check_whose(db)
         if path:
             connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
-        _check(connection)
-        db = Database(connection)
         _upgrade(db, path)
     except BaseException:
         connection.close()
@@ -280,8 +284,6 @@ def _upgrade(db: Database, path: str) -> None:
             f"this version knows {_SCHEMA}).",
             hint="Use that version, or name another place with --state-dir.",
         )
-    if not found and db.table_names() and "about" not in db.table_names():
-        raise _Corrupt("it is another program's")
     db.conn.execute("BEGIN IMMEDIATE")
     try:
         db.table("about").create({"name": str, "value": str}, pk="name", if_not_exists=True)
@@ -293,6 +295,15 @@ def _upgrade(db: Database, path: str) -> None:
         with suppress(sqlite3.Error):
             db.conn.execute("ROLLBACK")
         raise
+
+
+def _check_whose(db: Database) -> None:
+    """Refuse another program's database before anything of it is touched."""
+    tables = set(db.table_names())
+    version = db.conn.execute("PRAGMA user_version").fetchone()[0]
+    wanted = {"about", *_TABLES} if version == _SCHEMA else {"about"}
+    if (tables or version) and not wanted <= tables and version <= _SCHEMA:
+        raise _Corrupt("it is another program's")
 
 
 def _check(connection: sqlite3.Connection) -> None:

@@ -98,9 +98,11 @@ def clear(
         if everything:
             count = sum(_clear_all(path) for path, _ in list(_all(state_dir)))
         else:
-            for path, one in [_named(name, state_dir) for name in dict.fromkeys(names or ())]:
+            found = [_named(name, state_dir) for name in names or ()]
+            chosen = {(path, one.key): one for path, one in found}
+            for (path, _), one in chosen.items():
                 _clear(path, one)
-            count = len(set(names or ()))
+            count = len(chosen)
         screen.note(f"Forgotten: {count}.")
 
 
