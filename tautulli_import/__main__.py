@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 from . import __version__
@@ -10,6 +11,8 @@ from . import __version__
 
 def main() -> None:
     """Run the command line. ``--version`` is answered before anything heavy is loaded."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # until there is something to be finished
     for name, mode in (("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
         if stream is None:  # closed by who started us; messages are not worth failing for

@@ -26,6 +26,7 @@ from .models import Play, Reason, Record, Rejected
 from .resume import Ledger
 from .selection import Selection, moment
 from .sinks.base import Receipt, Sink
+from .sinks.files import is_stream
 from .sources.base import Cursor, Source, Watcher
 from .stopping import held
 from .tally import Tally
@@ -256,7 +257,7 @@ def deliver(
         SinkError: it could not be written.
     """
     # What is being made durable is finished before anything stops; a reader may take forever.
-    piped = sink.goes_to_stdout(sink.options.out)
+    piped = sink.goes_to_stdout(sink.options.out) or any(map(is_stream, sink.writes()))
     with nullcontext() if piped or dry_run else held():
         receipt = _committed(sink, name, records, dry_run=dry_run)
     return Delivery(name, user, records, accepted, receipt, sink.options.every_viewing)

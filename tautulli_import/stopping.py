@@ -7,6 +7,7 @@ at once, so that nobody waits for a server's answer.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -28,7 +29,6 @@ class Stopped(BaseException):
 
 _holders = 0
 _asked: int | None = None
-_told = False
 
 
 def ask(number: int) -> bool:
@@ -37,20 +37,19 @@ def ask(number: int) -> bool:
     Raises:
         Stopped: at once, unless a step is held.
     """
-    global _asked, _told  # noqa: PLW0603 - a process has one set of signal handlers
+    global _asked  # noqa: PLW0603 - a process has one set of signal handlers
     if _asked is not None:
         return False
     _asked = number
     if not _holders:
-        _told = True
         raise Stopped(number)
     return True
 
 
 def forget() -> None:
     """As if nobody had asked: for a program that goes on in the same process."""
-    global _asked, _told
-    _asked, _told = None, False
+    global _asked  # noqa: PLW0603 - as above
+    _asked = None
 
 
 @contextmanager
@@ -58,14 +57,22 @@ def held() -> Iterator[None]:
     """A step that is finished before anything stops.
 
     Raises:
-        Stopped: at its end, where a stop was asked for meanwhile.
+        Stopped: at its end, where a stop was asked for, now or before: a function written in C
+            may have swallowed the first one.
     """
-    global _holders, _told  # noqa: PLW0603 - as above
+    global _holders  # noqa: PLW0603 - as above
     _holders += 1
     try:
         yield
     finally:
         _holders -= 1
-        if _asked is not None and not _holders and not _told:
-            _told = True
+        if _asked is not None and not _holders and not _is_under_way():
             raise Stopped(_asked)
+
+
+def _is_under_way() -> bool:
+    """Whether somebody is dealing with a ``Stopped`` right now."""
+    error = sys.exc_info()[1]
+    while error is not None and not isinstance(error, Stopped):
+        error = error.__context__
+    return error is not None

@@ -152,7 +152,9 @@ class Journal:
             db.execute("DELETE FROM sights WHERE job = ?", (self._key,))
             count = 0
             while part := list(islice(rest, _PART)):
-                db.execute("INSERT INTO sights VALUES (?, ?, ?)", (self._key, count, encode(part)))
+                db.execute(
+                    "INSERT INTO sights VALUES (?, ?, ?)", (self._key, count, _sealed(encode(part)))
+                )
                 count += len(part)
             db.execute(
                 "UPDATE jobs SET rows = ?, reached = ?, updated = ? WHERE key = ?",

@@ -28,10 +28,10 @@ class Holder(Struct, frozen=True):
     """Who holds a lock."""
 
     pid: int
-    state: str = ""
-    """The state file in which its progress stands; empty where there is none."""
+    state: bytes = b""
+    """The path of the state file in which its progress stands; empty where there is none."""
     run: int = 0
-    """The number of its run there."""
+    """The number of its run there; 0 as long as there is none."""
     line: str = ""
     """Its command line, without secrets."""
 
@@ -108,6 +108,8 @@ class Lock:
                 os.close(descriptor)
                 return False
             if _is_still(descriptor, self.path):
+                with suppress(OSError):
+                    os.ftruncate(descriptor, 0)  # what a killed run wrote of itself
                 self._descriptor = descriptor
                 return True
             os.close(descriptor)  # its last holder has just taken the file away

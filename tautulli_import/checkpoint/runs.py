@@ -113,7 +113,11 @@ class RunLog:
         now = time.time()
         self._state = state
         self._written = 0.0
-        self._run = Run(0, "running", line, os.getpid(), source, targets, now, now, phase_began=now)
+        targets = tuple(map(_plain, targets))
+        self._run = Run(
+            *(0, "running", _plain(line), os.getpid(), _plain(source), targets, now, now),
+            phase_began=now,
+        )
         with suppress(TautulliImportError, sqlite3.Error), state.step() as db:
             db.execute("DELETE FROM runs WHERE id <= (SELECT max(id) FROM runs) - ?", (_KEPT,))
             (number,) = db.execute("SELECT coalesce(max(id), 0) + 1 FROM runs").fetchone()
@@ -129,7 +133,9 @@ class RunLog:
     def holder(self) -> Holder:
         """What a lock of this run tells others."""
         path = self._state.path
-        return Holder(self._run.pid, str(path) if path else "", self._run.id, self._run.line)
+        return Holder(
+            self._run.pid, os.fsencode(path) if path else b"", self._run.id, self._run.line
+        )
 
     def reading(self, total: int, done: int = 0) -> None:
         """Reading begins."""
@@ -170,22 +176,28 @@ class RunLog:
             words = f"{type(error).__name__}: {error}"
         hint = getattr(error, "hint", "")
         step = self._run.line if status == "cancelled" or not hint else hint
-        self._end(status, error=words, next_step=step, exit_code=exit_code, said=said)
+        self._end(
+            status, error=_plain(words), next_step=_plain(step), exit_code=exit_code, said=said
+        )
 
     def _enter(self, phase: Phase, total: int, done: int) -> None:
         now = time.time()
         self._run = msgspec.structs.replace(
-            self._run, phase=phase, phase_began=now, total=total, done=done, carried=done
+            self._run,
+            phase=phase,
+            phase_began=now,
+            updated=now,
+            total=total,
+            done=done,
+            carried=done,
         )
         self._write()
 
     def _tell(self, done: int) -> None:
         now = time.time()
+        self._run = msgspec.structs.replace(self._run, done=done, updated=now)
         if now - self._written >= _EVERY_SECONDS:
-            self._run = msgspec.structs.replace(self._run, done=done, updated=now)
             self._write()
-        else:
-            self._run = msgspec.structs.replace(self._run, done=done)
 
     def _end(self, status: RunStatus, **what: object) -> None:
         now = time.time()
@@ -202,3 +214,8 @@ class RunLog:
     def _put(self, db: sqlite3.Connection) -> None:
         told = msgspec.json.encode(self._run).decode()
         db.execute("INSERT OR REPLACE INTO runs (id, told) VALUES (?, ?)", (self._run.id, told))
+
+
+def _plain(text: str) -> str:
+    """Text that can be written down: a path may hold bytes that are none."""
+    return text.encode("utf-8", "replace").decode()

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Final
 
 import typer
 
@@ -17,6 +18,9 @@ from .. import stopping
 from ..errors import SinkError, TautulliImportError
 
 __all__ = ["guarded"]
+
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def _on_signal(number: int, _frame: FrameType | None) -> None:
@@ -28,10 +32,30 @@ def _on_signal(number: int, _frame: FrameType | None) -> None:
 @contextmanager
 def guarded(*, debug: bool = False, color: bool | None = None) -> Iterator[None]:
     """Turn what goes wrong inside into a sentence on standard error and an exit code."""
+    with _listening():
+        yield from _guarded(debug=debug, color=color)
+
+
+@contextmanager
+def _listening() -> Iterator[None]:
+    """Hear of signals as long as there is something that they would end."""
     stopping.forget()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
-            signal.signal(number, _on_signal)
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    heard = [
+        number
+        for number, handler in before.items()
+        if handler in (signal.SIG_DFL, signal.default_int_handler)
+    ]
+    for number in heard:
+        signal.signal(number, _on_signal)
+    try:
+        yield
+    finally:
+        for number in heard:
+            signal.signal(number, before[number])
+
+
+def _guarded(*, debug: bool, color: bool | None) -> Iterator[None]:
     try:
         yield
         sys.stdout.flush()

@@ -34,11 +34,12 @@ class Held:
 
 @contextmanager
 def holding(
-    state: Path | None, places: Sequence[Path], screen: Screen, *, wait: float
+    state: Path | None, places: Sequence[Path], screen: Screen, *, wait: float, line: str
 ) -> Iterator[Held]:
     """Hold the state file and every place that will be written; wait so many seconds for it.
 
-    Where there can be no lock file nobody can write either: then the sink says what is wrong.
+    ``line`` is the command without secrets, to tell others. Where there can be no lock file
+    nobody can write either: then the sink says what is wrong.
 
     Raises:
         BusyError: another import has one of them.
@@ -48,25 +49,32 @@ def holding(
     deadline = time.monotonic() + wait
     was_said = False
     try:
-        wanted = [_beside(place, made) for place in sorted({_real(place) for place in places})]
-        if state is not None:
-            with suppress(OSError):
-                state.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            wanted.append(lock_of(state))
-        while (busy := _take([lock for lock in wanted if lock], locks)) is not None:
+        while (busy := _take(_wanted(state, places, made), locks)) is not None:
             if time.monotonic() >= deadline:
                 raise _busy(busy)
             if not was_said:
                 screen.note(f"Waiting, {wait:g} s at most: {_busy(busy)}")
                 was_said = True
             time.sleep(min(_AGAIN_SECONDS, max(0.0, deadline - time.monotonic())))
-        yield Held(locks)
+        held = Held(locks)
+        held.note(Holder(os.getpid(), line=line))
+        yield held
     finally:
         for lock in reversed(locks):
             lock.release()
         for folder in reversed(made):
             with suppress(OSError):
                 folder.rmdir()  # only if nothing came into it
+
+
+def _wanted(state: Path | None, places: Sequence[Path], made: list[Path]) -> list[Lock]:
+    """The locks to take; looked for anew each time, for directories come and go."""
+    wanted = [_beside(place, made) for place in sorted({_real(place) for place in places})]
+    if state is not None:
+        with suppress(OSError):
+            state.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        wanted.append(lock_of(state))
+    return [lock for lock in wanted if lock]
 
 
 def _take(wanted: Sequence[Lock], locks: list[Lock]) -> Lock | None:
@@ -113,8 +121,8 @@ def _busy(lock: Lock) -> BusyError:
             f"Another import is under way ({what}).", hint="Try again when it has ended."
         )
     run: Run | None = None
-    if holder.state:
-        run = last_run(Path(holder.state), holder.run)
+    if holder.state and holder.run:
+        run = last_run(Path(os.fsdecode(holder.state)), holder.run)
     told = f" It is at: {in_words(run)}." if run else ""
     return BusyError(
         f"Another import is under way, process {holder.pid}: {holder.line}.{told}",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from ..sinks.base import SinkOptions, make_sink, sink_class
 from ..sinks.files import identity, shown, write_whole
 from ..sinks.jsonl import lines
 from ..sources.base import Source
+from ..stopping import Stopped
 from . import prepare
 from .holding import Held, holding
 from .line import typed_again
@@ -53,12 +54,16 @@ def import_history(
     corrections = prepare.corrections(settings)
     began = time.perf_counter()
     remembered = _Remembered(command, settings, targets)
+    line = typed_again(sys.argv[1:], settings)
     with ExitStack() as stack:
+        stack.enter_context(_goes_on_with(line))
         begun = None
         if not settings.dry_run:
             places = [place for place in remembered.places.values() if place]
-            held = stack.enter_context(holding(remembered.path, places, screen, wait=settings.wait))
-            begun = partial(_begin, remembered, held, settings)
+            held = stack.enter_context(
+                holding(remembered.path, places, screen, wait=settings.wait, line=line)
+            )
+            begun = partial(_begin, remembered, held, line)
         found = stack.enter_context(
             opened(
                 command,
@@ -164,10 +169,20 @@ class _Remembered:
         return Ledger(journal, source, now=now, restart=restart)
 
 
-def _begin(remembered: _Remembered, held: Held, settings: Settings, state: StateFile) -> RunLog:
-    log = RunLog(state, typed_again(sys.argv[1:], settings), remembered.source, remembered.sinks)
+def _begin(remembered: _Remembered, held: Held, line: str, state: StateFile) -> RunLog:
+    log = RunLog(state, line, remembered.source, remembered.sinks)
     held.note(log.holder)
     return log
+
+
+@contextmanager
+def _goes_on_with(line: str) -> Iterator[None]:
+    """Whoever is stopped is told the command that goes on."""
+    try:
+        yield
+    except Stopped as stopped:
+        stopped.line = line
+        raise
 
 
 def _folder(settings: Settings) -> Path:

@@ -126,7 +126,6 @@ def _told(log: RunLog) -> Iterator[None]:
         run = log.run
         at = "" if run.phase == "starting" else f" while {in_words(run)}"
         stopped.said = f"Stopped{at}. Every output is whole: as it was before, or finished."
-        stopped.line = run.line
         log.failed(stopped, 128 + stopped.number)
         raise
     except BaseException as error:

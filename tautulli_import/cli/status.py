@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from ..stopping import Stopped
 from . import options
 from .guard import guarded
 
@@ -40,7 +41,10 @@ def status(
     with guarded(debug=debug, color=color):
         folder = _folder(state_dir)
         if watch:
-            _watch(folder, as_json=json)
+            try:
+                _watch(folder, as_json=json)
+            except Stopped as stopped:  # there is nothing that could have been left unfinished
+                raise typer.Exit(128 + stopped.number) from None
         else:
             _show(_runs(folder), as_json=json)
 
@@ -175,14 +179,18 @@ def _stop(folder: Path, *, everything: bool) -> None:
             f"{len(running)} imports are running: {lines}.",
             hint="End all of them with --all, or one of them with kill and its number.",
         )
-    for _, holder in known:
+    deaf: TautulliImportError | None = None
+    for lock, holder in known:
         try:
             os.kill(holder.pid, signal.SIGTERM)
         except OSError as error:
-            raise TautulliImportError(
-                f"Process {holder.pid} could not be told to stop: {error.strerror}.",
-                hint="It belongs to another user, or runs in another container: stop it there.",
-            ) from error
+            if lock.is_held():
+                deaf = TautulliImportError(
+                    f"Process {holder.pid} could not be told to stop: {error.strerror}.",
+                    hint="It belongs to another user, or runs in another container: stop it there.",
+                )
+    if deaf is not None:
+        raise deaf
     deadline = time.monotonic() + _STOP_SECONDS
     while any(lock.is_held() for lock in running):
         if time.monotonic() > deadline:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import SinkError
 
-__all__ = ["identity", "make_directory", "read_bytes", "shown", "stamp", "write_whole"]
+__all__ = ["identity", "is_stream", "make_directory", "read_bytes", "shown", "stamp", "write_whole"]
 
 _DIRECTORY_MODE = 0o755
 _MODE = 0o644  # CrossWatch counts a file that it cannot read as empty, and overwrites it
@@ -37,8 +37,7 @@ def write_whole(
     try:
         path = path.resolve() if path.is_symlink() else path
         if path.exists() and not path.is_file():
-            with path.open("wb") as file:  # of a directory: "Is a directory"
-                file.writelines(chunks)
+            _write_through(path, chunks)
             return True
         make_directory(path.parent)
         _clear_left_behind(path.parent)
@@ -74,6 +73,23 @@ def identity(path: Path) -> object:
 def shown(path: Path) -> str:
     """A path for messages and reports, which are UTF-8; a file name can be any bytes."""
     return os.fsencode(path).decode("utf-8", "replace")
+
+
+def is_stream(path: Path) -> bool:
+    """Whether it is a pipe or a device: what is written there is gone, and may have to wait."""
+    try:
+        return path.exists() and not path.is_file() and not path.is_dir()
+    except OSError:
+        return False
+
+
+def _write_through(path: Path, chunks: Iterable[bytes]) -> None:
+    """Write to a pipe or a device; nothing is kept back that closing it would wait for."""
+    with path.open("wb", buffering=0) as file:  # of a directory: "Is a directory"
+        for chunk in chunks:
+            rest = memoryview(chunk)
+            while rest:
+                rest = rest[file.write(rest) :]
 
 
 def _write_and_rename(

@@ -119,7 +119,7 @@ class Refresh:
             if self._watcher:
                 self._watcher.reading(max(listing.total or 0, mirror.count()), mirror.count())
             if not progress.complete:
-                self._continue(crawl, listing, since, rows)
+                self._continue(crawl, listing, progress, since, rows)
         except UnansweredError:
             if listing.windows:
                 raise
@@ -164,10 +164,15 @@ class Refresh:
         found = {row[0] for row in page.rows}
         return page.filtered <= _A_FEW and not known & found
 
-    def _continue(self, crawl: Crawl, listing: Listing, since: date, rows: int) -> None:
-        """Read what is older, from where an earlier run was cut short."""
+    def _continue(
+        self, crawl: Crawl, listing: Listing, progress: Progress, since: date, rows: int
+    ) -> None:
+        """Read what is older, from where an earlier run was cut short.
+
+        ``progress`` is how far that was at the beginning: somebody who only looks may have
+        written down meanwhile that all is there.
+        """
         mirror = self._mirror
-        progress = mirror.progress
         read_at = self._now if not progress.oldest else progress.read_at
         oldest = date.fromisoformat(progress.oldest) if progress.oldest else since
 
