@@ -238,14 +238,6 @@ def test_one_tracker_for_all_users_and_for_each(
     busy(cli("db", other, "--to", "tracker", "--each-user"), first)
 
 
-def test_the_tracker_of_one_user_by_its_own_name(
-    running: Programs, cli: Inside, history: Path, other: Path, tmp_path: Path
-) -> None:
-    first, _ = running.held_up(history, "--to", "tracker", "--out", "root", "--each-user")
-    (tmp_path / "root" / "Alice").mkdir(parents=True)
-    busy(cli("db", other, "--to", "tracker", "--out", "root/Alice"), first)
-
-
 def test_one_file(
     running: Programs, cli: Inside, history: Path, other: Path, tmp_path: Path
 ) -> None:

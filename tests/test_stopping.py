@@ -175,6 +175,7 @@ def test_of_a_step_that_fails_and_is_stopped_nothing_is_kept_and_the_next_one_wo
         stopping.ask(signal.SIGTERM)
         raise RuntimeError
     assert kept(state) is None
+    stopping.forget()
     with state.step():
         state.put("number", 2)
     assert kept(state) == 2
