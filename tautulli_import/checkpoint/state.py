@@ -141,7 +141,7 @@ class StateFile:
                     connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("BEGIN IMMEDIATE")
             except sqlite3.Error as error:
-                raise self._sentence(error) from error
+                raise self.sentence(error) from error
             try:
                 yield connection
                 connection.execute("COMMIT")
@@ -149,7 +149,7 @@ class StateFile:
                 with suppress(sqlite3.Error):
                     connection.execute("ROLLBACK")
                 if isinstance(error, sqlite3.Error):
-                    raise self._sentence(error) from error
+                    raise self.sentence(error) from error
                 raise
             finally:
                 if durable:
@@ -217,13 +217,14 @@ class StateFile:
         self.path.touch(mode=0o600)
         return _prepared(str(self.path))
 
-    def _sentence(self, error: sqlite3.Error) -> BusyError | SinkError:
+    def sentence(self, error: sqlite3.Error) -> BusyError | SinkError:
+        """What SQLite said about the file, for a person."""
         if _code(error) in ("SQLITE_BUSY", "SQLITE_LOCKED"):
             return BusyError(
                 f"{self.path} is in use by another run.", hint="Try again when that has ended."
             )
         return SinkError(
-            f"{self.path or 'A temporary file'} could not be written: {error}.",
+            f"{self.path or 'A temporary file'} could not be read or written: {error}.",
             hint="Make room, or name another place with --state-dir.",
         )
 

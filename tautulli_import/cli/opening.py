@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -86,6 +87,8 @@ def opened(
         log = begun(state) if begun and state else None
         if log:
             stack.enter_context(_told(log))
+        if state:
+            stack.enter_context(_explained(state))
         source: Source
         if connection and command == "api":
             source = _over_http(
@@ -115,6 +118,15 @@ def _state_of_files(folder: Path, settings: Settings) -> StateFile | None:
     if settings.dry_run:
         return StateFile.existing(state_path(folder, source), reads_only=True)
     return StateFile(folder, source)
+
+
+@contextmanager
+def _explained(state: StateFile) -> Iterator[None]:
+    """Say what is wrong with the state file, wherever it is read or written."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise state.sentence(error) from error
 
 
 @contextmanager

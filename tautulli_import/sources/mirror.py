@@ -76,23 +76,22 @@ class Mirror:
     def __init__(self, state: StateFile) -> None:
         self._state = state
         self._view: sqlite3.Connection | None = None
-        tables = state.db.table_names()
-        if "plays" not in tables:
-            types = {name: int if name in _INTEGERS else str for name in COLUMNS}
-            state.db.table("plays").create(types, pk="id")
-        if "undelivered" not in tables:
-            state.db.table("undelivered").create(
-                {
-                    "day": str,
-                    "until": str,
-                    "window": str,
-                    "position": int,
-                    "sorted": str,
-                },
-                pk=("window", "position", "sorted"),
-            )
-        if "sections" not in tables:
-            state.db.table("sections").create({"section_id": int, "upto": int}, pk="section_id")
+        if not {"plays", "undelivered", "sections"} <= set(state.db.table_names()):
+            with state.step():
+                self._make_tables()
+
+    def _make_tables(self) -> None:
+        db = self._state.db
+        types = {name: int if name in _INTEGERS else str for name in COLUMNS}
+        db.table("plays").create(types, pk="id", if_not_exists=True)
+        db.table("undelivered").create(
+            {"day": str, "until": str, "window": str, "position": int, "sorted": str},
+            pk=("window", "position", "sorted"),
+            if_not_exists=True,
+        )
+        db.table("sections").create(
+            {"section_id": int, "upto": int}, pk="section_id", if_not_exists=True
+        )
 
     @property
     def progress(self) -> Progress:

@@ -1,0 +1,54 @@
+"""Trials on file systems in memory that are really full: python -m tests.crash.full_disk FOLDER.
+
+Has to be started where it may mount: in a namespace of its own, so that nobody else sees it, and
+so that it is gone with the process.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final, Literal
+
+from .harness import Room, Stage
+from .places import PLENTY
+from .scenarios import Scenario
+from .zygote import Zygote
+
+_PAGE: Final = 4096
+_PAGES: Final = (0, 1, 2, 3, 5, 8, 14, 18, 24)
+_SCENARIOS: Final[tuple[tuple[Scenario, Literal["out", "state"]], ...]] = (
+    (Scenario("db", "tracker", foreign=True), "out"),
+    (Scenario("db", "tracker+editor", "more"), "out"),
+    (Scenario("db", "tracker", "more"), "state"),
+    (Scenario("api", "tracker", plays=120), "state"),
+)
+
+
+def _main() -> int:
+    wrong = 0
+    with Zygote() as zygote:
+        for number, (scenario, which) in enumerate(_SCENARIOS):
+            place = Path(sys.argv[1]) / str(number)
+            folder = place / which
+            folder.mkdir(parents=True)
+            mount = ["mount", "-t", "tmpfs", "-o", f"size={PLENTY}", "none", str(folder)]
+            subprocess.run(mount, check=True)
+            codes = set()
+            with Stage(place, scenario, zygote) as stage:
+                for pages in _PAGES:
+                    trial = stage.trial(Room(which, pages * _PAGE))
+                    codes.add(trial.ends[0].code)
+                    wrong += trial.failed
+                    for sentence in trial.wrong:
+                        print(f"{scenario}, {which}, {pages} pages: {sentence}")
+            print(f"{scenario}, {which}: ended with {sorted(codes)}")
+            if which == "out" and codes != {0, 8}:
+                print("  that was never full, or always")
+                wrong += 1
+    return int(wrong > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(_main())
