@@ -31,7 +31,7 @@ demo: $(READY) ## Make a sample history, import it into demo/, show the result
 	@echo; echo 'Look into demo/tracker/history.json, one item a line.'
 
 test: $(READY) ## Run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 
 lint: $(READY) ## Look for what a linter finds
 	$(BIN)/ruff check .

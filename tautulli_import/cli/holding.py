@@ -18,6 +18,8 @@ from ..sinks.files import make_directory, shown
 __all__ = ["Held", "holding"]
 
 _AGAIN_SECONDS: Final = 0.2
+_TOLD_TRIES: Final = 20
+_TOLD_SECONDS: Final = 0.02
 
 
 class Held:
@@ -115,6 +117,11 @@ def _beside(place: Path, made: list[Path]) -> Lock | None:
 
 def _busy(lock: Lock) -> BusyError:
     holder = lock.holder()
+    for _ in range(_TOLD_TRIES):  # it was taken this very moment
+        if holder is not None:
+            break
+        time.sleep(_TOLD_SECONDS)
+        holder = lock.holder()
     what = shown(lock.path)
     if holder is None:
         return BusyError(

@@ -116,7 +116,14 @@ def _write_and_rename(
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
-    _sync_directory(path.parent)
+    try:
+        _sync_directory(path.parent)
+    except OSError as error:
+        raise SinkError(
+            f"{shown(path)} was written, but a power cut could still undo that: "
+            f"{error.strerror or error}.",
+            hint="Look after the disk, and run it again.",
+        ) from error
     return True
 
 
