@@ -191,6 +191,16 @@ class Journal:
             )
             db.execute("DELETE FROM jobs WHERE series = ?", (self.about.series,))
 
+    def was_told(self, users: Sequence[int]) -> bool:
+        """Whether a person was told before that the plays of these users become one history."""
+        return self._state.get(f"{self._key}:merges", list[int]) == list(users)
+
+    def told(self, users: Sequence[int]) -> None:
+        """Note that this was said."""
+        if self.writes:
+            with self._state.step():
+                self._state.put(f"{self._key}:merges", list(users))
+
     def published(self, sink: str, target: str, user: str) -> Published:
         """What a sink may hold from this job: what was published, and what was about to be."""
         row = self._state.db.conn.execute(

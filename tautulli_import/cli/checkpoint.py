@@ -155,6 +155,7 @@ def _clear(path: Path, one: Checkpoint) -> None:
             with state.step() as db:
                 db.execute("DELETE FROM jobs WHERE key = ?", (one.key,))
                 db.execute("DELETE FROM sights WHERE job = ?", (one.key,))
+                db.execute("DELETE FROM about WHERE name = ?", (f"{one.key}:merges",))
                 db.execute("DELETE FROM published WHERE job = ?", (one.key,))
 
 

@@ -90,7 +90,9 @@ def import_history(
             enrich=found.enricher,
             asked=found.asked,
         )
-        prepare.announce(source, settings, screen)
+        ledger = remembered.ledger(found.state, source, job, now=now, restart=restart)
+        journal = ledger.journal if ledger and not settings.dry_run else None
+        prepare.announce(source, settings, screen, journal)
         for notice in found.state.notices if found.state and command == "db" else ():
             screen.note(notice)
         for rule in source.rules():
@@ -98,7 +100,6 @@ def import_history(
                 f"Watched means {rule.movie_percent} % of a film and {rule.tv_percent} % of an "
                 f"episode, marker mode {rule.marker} ({rule.origin})."
             )
-        ledger = remembered.ledger(found.state, source, job, now=now, restart=restart)
         with screen.progress() as bar:
             outcome = run(
                 source,

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
+from ..checkpoint.journal import Journal
 from ..console import Screen
 from ..enrichment.corrections import Correction, parse
 from ..errors import (
@@ -270,20 +271,28 @@ def corrections(settings: Settings) -> Sequence[Correction]:
         ) from None
 
 
-def announce(source: Source, settings: Settings, screen: Screen) -> None:
-    """Say how the source is read, and whose plays are about to become one history."""
+def announce(
+    source: Source, settings: Settings, screen: Screen, journal: Journal | None = None
+) -> None:
+    """Say how the source is read, and whose plays are about to become one history.
+
+    The latter once, until it is somebody else's: a nightly run would repeat what is long known.
+    """
     for notice in source.notices:
         screen.note(notice)
     if settings.user or settings.each_user:
         return
     people = [user for user in source.users() if user.plays]
-    if len(people) > 1:
+    ids = sorted(user.user_id for user in people)
+    if len(people) > 1 and not (journal and journal.was_told(ids)):
         named = ", ".join(f"{user.name} ({user.plays:,})" for user in people[:6])
         more = f" and {len(people) - 6} more" if len(people) > 6 else ""
         screen.note(
             f"Merging the plays of {len(people)} users into one history: {named}{more}. "
             "Choose with --user, or keep them apart with --each-user."
         )
+        if journal and not screen.quiet:
+            journal.told(ids)
 
 
 def judge_rejected(rejected: Mapping[str, int], source: Source, settings: Settings) -> None:
