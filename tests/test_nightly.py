@@ -71,8 +71,10 @@ def test_no_old_row_is_read_a_second_time(nights: Nights, monkeypatch: pytest.Mo
     read: list[int] = []
     pages = DatabaseFile.pages
 
-    def watched(file: DatabaseFile, after: int, size: int) -> Iterator[Page]:
-        for page in pages(file, after, size):
+    def watched(
+        file: DatabaseFile, after: int, size: int, *, marked: bool = False
+    ) -> Iterator[Page]:
+        for page in pages(file, after, size, marked=marked):
             read.extend(play.id for play in page.plays)
             yield page
 

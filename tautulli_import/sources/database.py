@@ -117,7 +117,7 @@ class DatabaseSource:
                 continue
             begin = last if index == position and last is not None else one.file.first - 1
             newer = [opened.file for opened in self._opened[:index]]
-            for page in one.file.pages(begin, self._page):
+            for page in one.file.pages(begin, self._page, marked=settled is not None):
                 cursor = Cursor(f"{index}:{page.upto}")
                 if settled is not None and not (page.is_whole and page.upto <= settled):
                     settled = None

@@ -91,8 +91,8 @@ class DatabaseFile:
         """How the file is read, and what an old one lacks."""
         return [*self.sqlite.notices, *self.schema.missing]
 
-    def pages(self, after: int, size: int) -> Iterator[Page]:
-        """All rows with an id above ``after``.
+    def pages(self, after: int, size: int, *, marked: bool = False) -> Iterator[Page]:
+        """All rows with an id above ``after``; the pages are ``marked`` where that is wanted.
 
         Around a damaged page the rows are read one by one; those that cannot be read are
         rejected by their ids, and everything else is there.
@@ -100,7 +100,9 @@ class DatabaseFile:
         while after < self.last:
             unreadable: list[Rejected] = []
             try:
-                rows = self._ask(partial(self._rows, after=after, upto=self.last, size=size))
+                rows = self._ask(
+                    partial(self._rows, after=after, upto=self.last, size=size, marked=marked)
+                )
                 upto = rows[-1][0] if rows else self.last
             except DamagedPageError:
                 rows, unreadable, upto = self._rows_around_damage(after, size)
@@ -291,8 +293,11 @@ class DatabaseFile:
                     sections[play.section_id] += 1
         return users, sections
 
-    def _rows(self, db: sqlite3.Connection, after: int, upto: int, size: int) -> list[Row]:
-        return self._decoded(db, self.schema.query, (after, upto, size))
+    def _rows(
+        self, db: sqlite3.Connection, after: int, upto: int, size: int, *, marked: bool = False
+    ) -> list[Row]:
+        query = self.schema.query if marked else self.schema.unmarked
+        return self._decoded(db, query, (after, upto, size))
 
     def _rows_around_damage(self, after: int, size: int) -> tuple[list[Row], list[Rejected], int]:
         """The next rows one by one: what can be read, what cannot, and how far that goes."""

@@ -80,6 +80,8 @@ class Schema(Struct, frozen=True):
 
     Parameters: the id after which to begin, the last id, how many.
     """
+    unmarked: str
+    """The same with 0 for the marks, which costs less: where nothing is remembered."""
     marks: str
     """How many rows there are between two ids, and the sum of their marks."""
     missing: tuple[str, ...]
@@ -133,25 +135,27 @@ def look_at(connection: sqlite3.Connection, shown: str) -> Schema:
     )
     tables_joined = f"FROM {_HISTORY} h LEFT JOIN {_METADATA} m ON m.id = h.id {join}"
     mark = f"{mark} + ({absence})"
-    query = (
-        f"SELECT {selected}, NULL, NULL, {mark}, {absence} {tables_joined}"
+    query, unmarked = (
+        f"SELECT {selected}, NULL, NULL, {value}, {absence} {tables_joined}"
         "WHERE h.id > ? AND h.id <= ? ORDER BY h.id LIMIT ?"
+        for value in (mark, "0")
     )
     marks = f"SELECT count(*), coalesce(sum({mark}), 0) {tables_joined}WHERE h.id > ? AND h.id <= ?"
-    return Schema(query, marks, missing, tables, _sections(chosen["section_id"]))
+    return Schema(query, unmarked, marks, missing, tables, _sections(chosen["section_id"]))
 
 
 def row_mark(number: str, integers: Sequence[str], texts: Sequence[str]) -> str:
     """SQL for one small number that is another when any of these columns of a row changes.
 
     A check, not a proof: of a text its length counts. It depends on the row's ``number`` as
-    well, and never overflows, whatever stands in the columns.
+    well, and is one whatever stands in the columns: too large a product becomes a REAL, which
+    is cut to the largest integer again.
     """
     parts = [
-        *(f"coalesce({name} & 268435455, 3) * {2 * at + 3}" for at, name in enumerate(integers)),
+        *(f"coalesce({name}, 3) * {2 * at + 3}" for at, name in enumerate(integers)),
         *(f"coalesce(length({name}), 1) * {2 * at + 71}" for at, name in enumerate(texts)),
     ]
-    return f"(({' + '.join(parts)}) % 1000003) * (({number} & 1023) + 1)"
+    return f"(CAST({' + '.join(parts)} AS INTEGER) % 1000003) * (({number} & 1023) + 1)"
 
 
 def _sections(places: list[str]) -> str:
