@@ -21,13 +21,13 @@ demo: $(READY) ## Make a sample history, import it into demo/, show the result
 	@rm -rf demo && mkdir -p demo
 	@$(BIN)/python -m tests.history demo/tautulli.db --plays 3000 --config-ini
 	@echo; echo '$$ tautulli-import check demo/tautulli.db'
-	@$(BIN)/tautulli-import check demo/tautulli.db
+	@$(BIN)/tautulli-import check demo/tautulli.db --state-dir demo/state
 	@echo; echo '$$ tautulli-import db demo/tautulli.db --dry-run --format table'
-	@$(BIN)/tautulli-import db demo/tautulli.db --dry-run --format table --out demo/tracker
+	@$(BIN)/tautulli-import db demo/tautulli.db --dry-run --format table --out demo/tracker --state-dir demo/state
 	@echo; echo '$$ tautulli-import db demo/tautulli.db --to tracker --out demo/tracker'
-	@$(BIN)/tautulli-import db demo/tautulli.db --to tracker --out demo/tracker
+	@$(BIN)/tautulli-import db demo/tautulli.db --to tracker --out demo/tracker --state-dir demo/state
 	@echo; echo 'The same command again:'
-	@$(BIN)/tautulli-import db demo/tautulli.db --to tracker --out demo/tracker
+	@$(BIN)/tautulli-import db demo/tautulli.db --to tracker --out demo/tracker --state-dir demo/state
 	@echo; echo 'Look into demo/tracker/history.json, one item a line.'
 
 test: $(READY) ## Run the tests

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["Stopped", "ask", "forget", "held"]
+__all__ = ["Stopped", "ask", "forget", "held", "is_asked"]
 
 
 class Stopped(BaseException):
@@ -44,6 +44,11 @@ def ask(number: int) -> bool:
     if not _holders:
         raise Stopped(number)
     return True
+
+
+def is_asked() -> bool:
+    """Whether somebody waits for a held step to end: then it is no time to be patient."""
+    return _asked is not None
 
 
 def forget() -> None:

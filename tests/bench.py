@@ -139,7 +139,17 @@ def over_http(plays: int) -> None:
         began = time.perf_counter()
         program = [sys.executable, "-m", "tautulli_import", "db", str(Path(folder) / "bare.db")]
         subprocess.run(
-            [*program, "--to", "tracker", "-q", "--out", str(Path(folder) / "db")], check=True
+            [
+                *program,
+                "--to",
+                "tracker",
+                "-q",
+                "--out",
+                str(Path(folder) / "db"),
+                "--state-dir",
+                folder,
+            ],
+            check=True,
         )
         read = time.perf_counter() - began
         began = time.perf_counter()

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tautulli_import import stopping
 from tautulli_import.checkpoint.state import StateFile
 from tautulli_import.errors import SinkError
 from tautulli_import.sinks import files as whole_files, tracker as module
@@ -560,3 +561,21 @@ def test_a_file_system_that_is_read_only(
     assert f"{root}/" in done.err
     assert "Read-only file system" in done.err
     assert files(root) == ["history.json"]
+
+
+def test_who_has_asked_it_to_stop_does_not_wait_for_the_reading_back(
+    live: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited = a_moment_later(monkeypatch, lambda: None)
+    tracker = sink(live, film())
+
+    def stopped_while_it_writes() -> None:
+        with stopping.held():
+            stopping.ask(signal.SIGTERM)
+            tracker.commit()
+
+    with pytest.raises(stopping.Stopped):
+        stopped_while_it_writes()
+    stopping.forget()
+    assert waited == []
+    assert "tmdb:603" in items_of(live)

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from ..errors import ConfigurationError, SinkError
+from ..stopping import is_asked
 from .base import Receipt, SnapshotSink
 from .crosswatch_json import UPLOAD, Entry, Merged, entries_of, exported, merge, newer_of
 from .files import shown, stamp, write_whole
@@ -128,7 +129,8 @@ class TrackerSink(SnapshotSink):
     def _was_lost(self, history: Path) -> bool:
         """Whether, a moment later, something of ours is no longer there."""
         written = stamp(history)
-        time.sleep(_A_MOMENT)
+        if not is_asked():
+            time.sleep(_A_MOMENT)
         if stamp(history) == written:
             return False
         there = entries_of(history)
