@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 View: TypeAlias = Literal["titles", "viewings"]
-Status: TypeAlias = Literal["completed", "failed", "cancelled"]
+Status: TypeAlias = Literal["completed", "failed"]
 
 
 class Plays(Struct, frozen=True):

@@ -30,7 +30,7 @@ from pydantic_settings import (
 
 from .errors import ConfigurationError
 
-__all__ = ["Loaded", "Settings", "config_path", "load", "state_path"]
+__all__ = ["Loaded", "Settings", "config_path", "load"]
 
 _PREFIX: Final = "TAUTULLI_IMPORT_"
 _SEED: Final = {
@@ -136,6 +136,11 @@ class Settings(BaseSettings):
     verbose: bool = False
     color: bool = True
 
+    @property
+    def state_folder(self) -> Path:
+        """Where what is remembered between runs is kept."""
+        return self.state_dir or user_state_path("tautulli-import", appauthor=False)
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -162,11 +167,6 @@ class Loaded(Struct, frozen=True):
     def outranks(self, name: str, other: str) -> bool:
         """Whether ``name`` was said at a higher place than ``other``, or at the same."""
         return self.ranks[name] >= self.ranks[other]
-
-
-def state_path() -> Path:
-    """Where what is remembered between runs is kept, unless ``state_dir`` says otherwise."""
-    return user_state_path("tautulli-import", appauthor=False)
 
 
 def load(flags: Mapping[str, object], *, env_file: Path | None = None) -> Loaded:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tautulli_import.checkpoint.runs import lock_of
 from tests.conftest import Cli
 from tests.nightly import Night, Nights, at_home, said
 
@@ -270,12 +271,15 @@ def test_what_a_dry_run_lists_is_everything(nights: Nights) -> None:
 
 
 def test_a_dry_run_asks_nobody_to_wait(nights: Nights) -> None:
-    """It takes no lock, for it writes nothing."""
+    """It takes no lock, for it writes nothing, and runs while another holds it."""
     nights.run()
-    (lock,) = nights.state.glob("*.lock")
-    lock.unlink()
-    nights.run("--dry-run")
-    assert not lock.exists()
+    assert [*nights.state.glob("*.lock")] == []
+    (state,) = nights.state.glob("*.db")
+    lock = lock_of(state)
+    assert lock.take()
+    assert nights.run("--dry-run").carried == SETTLED
+    lock.release()
+    assert [*nights.state.glob("*.lock")] == []
 
 
 def test_the_program_itself_carries_what_it_has_read(cli: Cli, nights: Nights) -> None:

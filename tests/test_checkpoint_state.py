@@ -14,9 +14,10 @@ import pytest
 from msgspec import msgpack
 
 from tautulli_import.checkpoint.journal import About, Journal
-from tautulli_import.checkpoint.state import StateFile, state_path
+from tautulli_import.checkpoint.state import StateFile, state_file
 from tautulli_import.errors import ConfigurationError
 from tautulli_import.models import Landmark
+from tests.conftest import Cli
 from tests.nightly import Nights, at_home, said
 from tests.over_http import DAY, NOW, Home, no_waiting
 
@@ -409,7 +410,7 @@ def test_a_file_of_a_newer_version_is_refused_over_http(home: Home) -> None:
 
 def test_a_migration_that_is_cut_short_is_done_by_the_next(tmp_path: Path) -> None:
     """All of it or nothing: with half of the tables the version is still the old one."""
-    path = state_path(tmp_path, "file:///tautulli.db")
+    path = state_file(tmp_path, "file:///tautulli.db")
     with closing(sqlite3.connect(path)) as conn, conn:
         conn.execute("CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT)")
         conn.execute("INSERT INTO about VALUES ('kept', '1')")
@@ -434,3 +435,9 @@ def test_only_the_last_hundred_runs_are_kept(nights: Nights) -> None:
         )
     nights.run()
     assert nights.ask("SELECT count(*), max(id) FROM runs") == [(101, 300)]
+
+
+def test_of_a_database_that_is_not_there_nothing_is_remembered(cli: Cli, tmp_path: Path) -> None:
+    done = cli("db", "mistyped.db", "--to", "tracker", "--state-dir", tmp_path / "state")
+    assert done.code == 5, done.err
+    assert not (tmp_path / "state").exists()

@@ -468,9 +468,9 @@ def test_a_lock_that_is_held_cannot_be_taken_and_tells_its_holder(tmp_path: Path
     second.release()
 
 
-def test_a_lock_that_vanishes_leaves_no_file_and_takes_no_other_away(tmp_path: Path) -> None:
+def test_a_lock_that_is_given_back_leaves_no_file_and_takes_no_other_away(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    lock = Lock(path, vanishes=True)
+    lock = Lock(path)
     lock.release()
     assert lock.take()
     assert path.exists()
@@ -483,7 +483,7 @@ def test_a_lock_that_vanishes_leaves_no_file_and_takes_no_other_away(tmp_path: P
 
 def test_a_lock_whose_file_was_taken_away_is_taken_in_a_new_one(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    old, new = Lock(path), Lock(path, vanishes=True)
+    old, new = Lock(path), Lock(path)
     assert old.take()
     path.unlink()
     assert new.take()

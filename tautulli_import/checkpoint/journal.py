@@ -175,7 +175,7 @@ class Journal:
             db.execute("UPDATE jobs SET reached = NULL, rows = 0 WHERE key = ?", (self._key,))
 
     def finish(self, landmarks: Sequence[Landmark]) -> None:
-        """Note that all sinks have all of it; what they were given counts as published."""
+        """Note that all sinks have all of it."""
         if not self.writes:
             return
         self._note("completed", landmarks)

@@ -39,10 +39,9 @@ class Holder(Struct, frozen=True):
 class Lock:
     """A lock file. Nothing is opened or made before ``take``."""
 
-    def __init__(self, path: Path, *, vanishes: bool = False) -> None:
-        """With ``vanishes`` the file goes when the lock is given back: it is in others' folders."""
+    def __init__(self, path: Path) -> None:
+        """The file is made when the lock is taken, and goes when it is given back."""
         self.path = path
-        self._vanishes = vanishes
         self._descriptor: int | None = None
 
     def take(self) -> bool:
@@ -92,10 +91,8 @@ class Lock:
         if self._descriptor is None:
             return
         with suppress(OSError):
-            if self._vanishes:
+            if _is_still(self._descriptor, self.path):
                 self.path.unlink()
-            else:
-                os.ftruncate(self._descriptor, 0)
         os.close(self._descriptor)
         self._descriptor = None
 

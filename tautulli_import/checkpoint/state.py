@@ -27,7 +27,7 @@ from ..stopping import held
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-__all__ = ["StateFile", "database_source", "state_path"]
+__all__ = ["StateFile", "database_source", "state_file"]
 
 # 1: a server's history and metadata. 2: jobs, runs and what was published, for files as well.
 _SCHEMA: Final = 2
@@ -68,7 +68,7 @@ def database_source(paths: Sequence[Path]) -> str:
     )
 
 
-def state_path(folder: Path, source: str) -> Path:
+def state_file(folder: Path, source: str) -> Path:
     """The state file of a source: a name that a person recognises and no two sources share."""
     scheme, _, rest = source.partition("://")
     name = rest.rstrip("/").rpartition("/")[2] if scheme == "file" else rest
@@ -90,7 +90,7 @@ class StateFile:
             ConfigurationError: a newer version of this program wrote it.
         """
         self.notices: list[str] = []
-        self.path = None if folder is None else state_path(folder, source)
+        self.path = None if folder is None else state_file(folder, source)
         self._views: list[sqlite3.Connection] = []
         self.db: Database = self._open()
 

@@ -13,7 +13,7 @@ import typer
 
 from . import options
 from .guard import guarded
-from .status import state_files
+from .status import state_files, state_folder
 
 if TYPE_CHECKING:
     from ..checkpoint.journal import Checkpoint
@@ -109,11 +109,8 @@ def clear(
 def _all(state_dir: Path | None) -> Iterator[tuple[Path, list[Checkpoint]]]:
     """The checkpoints of each state file."""
     from ..checkpoint.journal import checkpoints
-    from ..settings import load, state_path
 
-    flags = {"state_dir": state_dir} if state_dir else {}
-    folder = load(flags).settings.state_dir or state_path()
-    for path in state_files(folder):
+    for path in state_files(state_folder(state_dir)):
         with _opened(path, reads_only=True) as state:
             if state is not None:
                 yield path, list(checkpoints(state))

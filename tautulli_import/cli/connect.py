@@ -12,7 +12,7 @@ from ..client.address import parse_address
 from ..client.tautulli import Tautulli
 from ..console import Screen
 from ..errors import ConfigurationError, NotFoundError
-from ..settings import Loaded, Settings, state_path
+from ..settings import Loaded, Settings
 from ..sources.config_ini import beside, server_from
 
 __all__ = ["Connection", "connect", "connect_for_ids", "warn_of_key"]
@@ -28,8 +28,7 @@ class Connection:
     ) -> None:
         self.tautulli = Tautulli(access, on_wait=on_wait)
         try:
-            folder = settings.state_dir or state_path()
-            self.state = StateFile(folder, access.address.base)
+            self.state = StateFile(settings.state_folder, access.address.base)
         except BaseException:
             self.tautulli.close()
             raise

@@ -111,8 +111,8 @@ def _beside(place: Path, made: list[Path]) -> Lock | None:
         return None
     made += reversed(missing)
     if place.is_dir() and not os.access(folder, os.W_OK):
-        return Lock(place / ".tautulli-import.lock", vanishes=True)
-    return Lock(folder / f".{place.name}.lock", vanishes=True)
+        return Lock(place / ".tautulli-import.lock")
+    return Lock(folder / f".{place.name}.lock")
 
 
 def _busy(lock: Lock) -> BusyError:

@@ -14,14 +14,14 @@ import msgspec
 
 from ..checkpoint.journal import About, Journal
 from ..checkpoint.runs import RunLog
-from ..checkpoint.state import StateFile, database_source, state_path as state_file_path
+from ..checkpoint.state import StateFile, database_source, state_file
 from ..client.address import parse_address
 from ..console import Screen
 from ..errors import ConfigurationError
 from ..job import Job, Outcome, Target, run
 from ..report import Report, Summary, many
 from ..resume import Ledger
-from ..settings import Settings, state_path
+from ..settings import Settings
 from ..sinks.base import SinkOptions, make_sink, sink_class
 from ..sinks.files import identity, shown, write_whole
 from ..sinks.jsonl import lines
@@ -51,12 +51,14 @@ def import_history(
     _check_stdout(settings, targets, as_json=as_json)
     prepare.check_report_path(settings.report)
     prepare.check_not_read(settings, "--report", settings.report)
-    corrections = prepare.corrections(settings)
-    began = time.perf_counter()
-    remembered = _Remembered(command, settings, targets)
+    if command == "db":
+        prepare.check_databases(settings)
     line = typed_again(sys.argv[1:], settings)
     with ExitStack() as stack:
         stack.enter_context(_goes_on_with(line))
+        corrections = prepare.corrections(settings)
+        began = time.perf_counter()
+        remembered = _Remembered(command, settings, targets)
         begun = None
         if not settings.dry_run:
             places = [place for place in remembered.places.values() if place]
@@ -126,9 +128,8 @@ class _Remembered:
     def __init__(self, command: Command, settings: Settings, targets: Sequence[Target]) -> None:
         self._command = command
         self._settings = settings
-        self.folder = None if Path("-") in settings.database else _folder(settings)
-        if command == "api":
-            self.folder = _folder(settings)
+        is_piped = command == "db" and Path("-") in settings.database
+        self.folder = None if is_piped else settings.state_folder
         self.places = {target.name: _place(target) for target in targets}
         self.sinks = tuple(
             f"{name}={shown(Path(os.path.realpath(place))) if place else '-'}"
@@ -139,9 +140,7 @@ class _Remembered:
             self.source = parse_address(settings.url).base
         elif command == "db" and settings.database and self.folder:
             self.source = database_source(settings.database)
-        self.path = (
-            state_file_path(self.folder, self.source) if self.folder and self.source else None
-        )
+        self.path = state_file(self.folder, self.source) if self.folder and self.source else None
         if settings.dry_run and command == "db" and not (self.path and self.path.exists()):
             self.folder = None  # nothing to be looked up, and nothing may be written
 
@@ -184,10 +183,6 @@ def _goes_on_with(line: str) -> Iterator[None]:
     except Stopped as stopped:
         stopped.line = line
         raise
-
-
-def _folder(settings: Settings) -> Path:
-    return settings.state_dir or state_path()
 
 
 def _place(target: Target) -> Path | None:

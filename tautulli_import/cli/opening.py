@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from ..asking.desk import MetadataDesk
 from ..checkpoint.runs import RunLog
-from ..checkpoint.state import StateFile, database_source, state_path
+from ..checkpoint.state import StateFile, database_source, state_file
 from ..console import Bar, Screen, in_words
 from ..errors import BusyError, SourceDamagedError, UnansweredError
 from ..pipeline import Enricher
@@ -116,7 +116,7 @@ def _state_of_files(folder: Path, settings: Settings) -> StateFile | None:
     """What is remembered of database files; a dry run only looks at what is there."""
     source = database_source(settings.database)
     if settings.dry_run:
-        return StateFile.existing(state_path(folder, source), reads_only=True)
+        return StateFile.existing(state_file(folder, source), reads_only=True)
     return StateFile(folder, source)
 
 

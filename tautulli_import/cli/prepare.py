@@ -27,9 +27,11 @@ from ..sinks.files import identity, shown
 from ..sources.base import Source
 from ..sources.choose import choose_libraries, choose_users
 from ..sources.database import DatabaseSource
+from ..sources.sqlite_file import not_there
 
 __all__ = [
     "announce",
+    "check_databases",
     "check_not_read",
     "check_report_path",
     "corrections",
@@ -86,6 +88,17 @@ def open_databases(settings: Settings, *, now: int | None = None) -> DatabaseSou
         stdin=sys.stdin.buffer if Path("-") in paths else None,
         now=now,
     )
+
+
+def check_databases(settings: Settings) -> None:
+    """Find out before anything is remembered of it that a database is not there.
+
+    Raises:
+        NotFoundError: one does not exist.
+    """
+    for path in settings.database:
+        if path != Path("-") and not os.path.lexists(path):
+            raise not_there(shown(path))
 
 
 def selection(settings: Settings, source: Source, *, now: int) -> Selection:

@@ -17,7 +17,7 @@ from .guard import guarded
 if TYPE_CHECKING:
     from ..checkpoint.runs import Run
 
-__all__ = ["state_files", "status", "stop"]
+__all__ = ["state_files", "state_folder", "status", "stop"]
 
 _EVERY_SECONDS: Final = 1.0
 _STOP_SECONDS: Final = 15.0
@@ -39,7 +39,7 @@ def status(
 ) -> None:
     """How the last import of each source got on: running, completed, failed or cancelled."""
     with guarded(debug=debug, color=color):
-        folder = _folder(state_dir)
+        folder = state_folder(state_dir)
         if watch:
             try:
                 _watch(folder, as_json=json)
@@ -58,7 +58,7 @@ def stop(
 ) -> None:
     """End a running import in good order: what it has read is kept, and outputs stay whole."""
     with guarded(debug=debug, color=color):
-        _stop(_folder(state_dir), everything=everything)
+        _stop(state_folder(state_dir), everything=everything)
 
 
 def state_files(folder: Path) -> Sequence[Path]:
@@ -69,11 +69,11 @@ def state_files(folder: Path) -> Sequence[Path]:
         return []
 
 
-def _folder(state_dir: Path | None) -> Path:
-    from ..settings import load, state_path
+def state_folder(state_dir: Path | None) -> Path:
+    """The folder that is meant, given ``--state-dir``."""
+    from ..settings import load
 
-    flags = {"state_dir": state_dir} if state_dir else {}
-    return load(flags).settings.state_dir or state_path()
+    return load({"state_dir": state_dir} if state_dir else {}).settings.state_folder
 
 
 def _runs(folder: Path) -> list[Run]:

@@ -25,9 +25,6 @@ __all__ = ["ApiSource"]
 
 _PAGE: Final = 200
 _EVERYBODY: Final = 100_000
-_DAY: Final = 86_400
-# What took place in the last days is asked for again each time, and may have changed.
-_SETTLED_AFTER: Final = 7 * _DAY
 _LONG_AGO: Final = date(1990, 1, 1)
 
 
@@ -105,7 +102,7 @@ class ApiSource:
     def batches(self, after: Cursor | None = None) -> Iterator[Batch]:
         """Every row in the order of its number, then those that could not be had."""
         cursor = after or Cursor(str(-(1 << 63)))
-        settled = self._mirror.settled_upto(self._now - _SETTLED_AFTER, self._now + _DAY)
+        settled = self._mirror.settled_upto(self._now)
         pages = self._mirror.pages(int(cursor), self._page, sections=self._knows_sections)
         for plays, mark in pages:
             cursor = Cursor(str(plays[-1].id))

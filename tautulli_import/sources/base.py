@@ -3,17 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import NewType, Protocol
+from typing import Final, NewType, Protocol
 
 from msgspec import Struct
 
 from ..models import Kind, Landmark, Play, Rejected
 from ..watched import WatchedRule
 
-__all__ = ["Batch", "Cursor", "Library", "Lookup", "Source", "User", "Watcher"]
+__all__ = [
+    "Batch",
+    "Cursor",
+    "Library",
+    "Lookup",
+    "Source",
+    "User",
+    "Watcher",
+    "spread",
+    "unsettled",
+]
 
 Cursor = NewType("Cursor", str)
 """How far a source has been read. Opaque to everybody but the source that made it."""
+
+
+_SETTLED_AFTER: Final = 7 * 86_400
+_CLOCKS_DIFFER: Final = 86_400
+_LANDMARKS: Final = 16
+
+
+def unsettled(now: int) -> tuple[int, int]:
+    """Between which moments (epoch seconds, UTC) a play may still change after it ended.
+
+    Tautulli groups plays and looks up metadata in the first days, and people mend titles. What
+    lies beyond tomorrow is of a broken clock, and old.
+    """
+    return now - _SETTLED_AFTER, now + _CLOCKS_DIFFER
+
+
+def spread(first: int, last: int) -> Sequence[int]:
+    """Numbers from the first to the last row, at which to look for landmarks."""
+    return (*range(first, last, max(1, (last - first) // (_LANDMARKS - 1))), last)
 
 
 class Watcher(Protocol):

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from ..errors import BusyError, DamagedPageError, TautulliImportError
 from ..models import Landmark, Play, Reason, Rejected
-from .base import Lookup
+from .base import Lookup, spread, unsettled
 from .lookups import read_lookups
 from .rows import Row, decode, integer, settle, text
 from .schema import Schema, columns_of, look_at
@@ -29,12 +29,8 @@ __all__ = ["DatabaseFile", "Identity", "Named", "Page"]
 
 _REREADS: Final = 8
 _WINDOW: Final = 10_000
-_LANDMARKS: Final = 16
 _MARKED: Final = 50_000
 _WINDOWS: Final = 200
-# Tautulli may still touch what ended in the last days: it groups plays, and people mend titles.
-_SETTLED_AFTER: Final = 7 * 86_400
-_CLOCKS_DIFFER: Final = 86_400
 _Answer = TypeVar("_Answer")
 
 Identity = tuple[int, int | None, int | None]
@@ -122,7 +118,7 @@ class DatabaseFile:
             "SELECT coalesce(min(id) - 1, ?) FROM session_history"
             " WHERE started BETWEEN ? AND ? OR stopped BETWEEN ? AND ?"
         )
-        late = (now - _SETTLED_AFTER, now + _CLOCKS_DIFFER)
+        late = unsettled(now)
         try:
             rows = self._ask(lambda db: self._decoded(db, query, (self.last, *late, *late)))
         except DamagedPageError:
@@ -150,9 +146,8 @@ class DatabaseFile:
 
     def landmarks(self) -> Sequence[Landmark]:
         """Some rows from the first to the last, by which the history is recognised."""
-        step = max(1, (self.last - self.first) // (_LANDMARKS - 1))
         found: dict[int, Landmark] = {}
-        for number in (*range(self.first, self.last, step), self.last):
+        for number in spread(self.first, self.last):
             for one in self._landmarks("id >= ? ORDER BY id LIMIT 1", (number,)):
                 found[one.id] = one
         return list(found.values())

@@ -19,6 +19,7 @@ from ..checkpoint.state import StateFile
 from ..models import Landmark, Play
 from ..selection import LAST_MOMENT
 from ..watched import WatchedRule
+from .base import spread, unsettled
 from .crawl import Stretch
 from .listing import COLUMNS, Window
 from .rows import Row
@@ -45,7 +46,6 @@ _MARK: Final = row_mark(
     ["media_type", "title", "grandparent_title", "guid"],
 )
 _MARK_OF_SECTION: Final = f"{_MARK} + coalesce(section_id, 0)"
-_LANDMARKS: Final = 16
 _KEEP: Final = (
     f"INSERT INTO plays ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "  # noqa: S608 - our own names
     "ON CONFLICT (id) DO UPDATE SET "
@@ -256,12 +256,13 @@ class Mirror:
         )
         return count, marks
 
-    def settled_upto(self, since: int, until: int) -> int:
-        """The last id up to which no play took place between two moments (epoch seconds)."""
+    def settled_upto(self, now: int) -> int:
+        """The last id up to which every play ended a week before ``now`` (epoch seconds)."""
+        late = unsettled(now)
         (last,) = self._one(
             "SELECT coalesce(min(id) - 1, (SELECT max(id) FROM plays), -1) FROM plays"
             " WHERE started BETWEEN ? AND ? OR stopped BETWEEN ? AND ?",
-            *(since, until, since, until),
+            *(*late, *late),
         )
         return int(last)
 
@@ -271,7 +272,7 @@ class Mirror:
         if first is None:
             return ()
         found: dict[int, Landmark] = {}
-        for number in (*range(first, last, max(1, (last - first) // (_LANDMARKS - 1))), last):
+        for number in spread(first, last):
             row = self._one(
                 "SELECT id, started, user_id FROM plays WHERE id >= ? ORDER BY id LIMIT 1", number
             )

@@ -42,7 +42,7 @@ from ..errors import (
 )
 from .private import PrivateFolder
 
-__all__ = ["SqliteFile", "explain"]
+__all__ = ["SqliteFile", "explain", "not_there"]
 
 _MAGIC: Final = b"SQLite format 3\x00"
 _ARCHIVES: Final = {b"PK\x03\x04": "ZIP", b"\x1f\x8b": "gzip", b"(\xb5/\xfd": "zstd"}
@@ -135,11 +135,7 @@ class SqliteFile:
             with path.open("rb") as file:
                 head = file.read(16)
         except (FileNotFoundError, NotADirectoryError):
-            raise NotFoundError(
-                f"There is no file {self.shown}.",
-                hint="Tautulli's database is tautulli.db in its data directory "
-                "(/config in the container); backups are in backups/ beside it.",
-            ) from None
+            raise not_there(self.shown) from None
         except PermissionError:
             raise SourceUnreachableError(
                 f"{self.shown} may not be read by this user.",
@@ -293,6 +289,15 @@ class SqliteFile:
         if self._private is None:
             self._private = PrivateFolder()
         return self._private.path
+
+
+def not_there(shown: str) -> NotFoundError:
+    """The sentence for a database that does not exist."""
+    return NotFoundError(
+        f"There is no file {shown}.",
+        hint="Tautulli's database is tautulli.db in its data directory "
+        "(/config in the container); backups are in backups/ beside it.",
+    )
 
 
 def explain(error: sqlite3.Error, shown: str) -> TautulliImportError:
