@@ -97,8 +97,13 @@ def check_databases(settings: Settings) -> None:
         NotFoundError: one does not exist.
     """
     for path in settings.database:
-        if path != Path("-") and not os.path.lexists(path):
-            raise not_there(shown(path))
+        try:
+            if path != Path("-"):
+                path.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            raise not_there(shown(path)) from None
+        except OSError:  # it may be there, and not be ours to see: opening it says what is wrong
+            continue
 
 
 def selection(settings: Settings, source: Source, *, now: int) -> Selection:
