@@ -7,8 +7,7 @@ would obey (escapes, bells, carriage returns, reversed text) is shown as a quest
 from __future__ import annotations
 
 import sys
-import unicodedata
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, TextIO
@@ -26,52 +25,19 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from .checkpoint.runs import Run
 from .errors import TautulliImportError
-from .models import Episode, Movie, Reason, Record
+from .models import Episode, Movie, PlaybackEvent, Reason, Record
 from .pipeline import Delivery
 from .report import Output, Report, many
 from .sources.base import Library, User
+from .wording import harmless
 
-__all__ = ["Screen", "duration", "harmless", "in_words"]
+__all__ = ["EventsSeen", "Screen"]
 
 _SHOWN: Final = 20
 _BAR: Final = 30
 _SHOWN_EVERY: Final = 5_000
 _UNCUT: Final = 1_000_000
-# Bidirectional overrides and isolates reorder the rest of the line.
-_REORDERS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
-
-
-def harmless(text: str) -> str:
-    """The text with everything replaced that a terminal would obey."""
-    return "".join(
-        "\ufffd" if unicodedata.category(c) in ("Cc", "Cs") or c in _REORDERS else c for c in text
-    )
-
-
-def in_words(run: Run) -> str:
-    """How far a run is: ``reading, 41 % (410 of 1,000 plays), 97 plays/s, about 6 s left``."""
-    what = {"downloading": "MB", "asking for ids": "questions", "writing": "items"}.get(
-        run.phase, "plays"
-    )
-    parts: list[str] = [run.phase]
-    if run.percent is not None and run.phase != "writing":
-        parts.append(f"{run.percent:.0f} % ({run.done:,} of {run.total:,} {what})")
-    elif run.done:
-        parts.append(f"{run.done:,} {what}")
-    if run.phase != "writing" and (speed := run.per_second):
-        parts.append(f"{speed:,.0f} {what}/s")
-    if (left := run.seconds_left) is not None:
-        parts.append(f"about {duration(left)} left")
-    return ", ".join(parts)
-
-
-def duration(seconds: float) -> str:
-    """``4 s``, ``3 min``, ``2 h``: as exact as a person wants it."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def harmless_lines(lines: Iterable[str]) -> str:
@@ -117,9 +83,9 @@ class Screen:
             self._err.print(Text("  " + harmless(error.hint)))
 
     @contextmanager
-    def progress(self) -> Iterator[Bar | None]:
-        """A progress bar on a terminal; nothing elsewhere, nothing with ``--quiet``."""
-        if self.quiet or not self._err.is_terminal:
+    def progress(self, *, hidden: bool = False) -> Iterator[Bar | None]:
+        """A progress bar on a terminal; nothing elsewhere, ``hidden``, or with ``--quiet``."""
+        if self.quiet or hidden or not self._err.is_terminal:
             yield None
             return
         columns = (
@@ -167,7 +133,7 @@ class Screen:
         self._out.print(Text(f"{many(len(records), 'item')}{owner}", style="bold"))
         if not records:
             return
-        self._out.print(_per_year(records))
+        self._out.print(_per_year(_years_of(records)))
         newest = list(reversed(records[-_SHOWN:]))
         table = Table(box=None, pad_edge=False, header_style="bold", expand=self._out.is_terminal)
         for heading in ("Watched (UTC)", "Title", "", "Year", "Key"):
@@ -184,6 +150,27 @@ class Screen:
                 Text(f"… and {len(records) - len(newest):,} older ones: --format jsonl lists all.")
             )
 
+    def events(self, seen: EventsSeen) -> None:
+        """What events there would be: per year, and the newest."""
+        self._out.print(Text(many(seen.count, "event"), style="bold"))
+        if not seen.count:
+            return
+        self._out.print(_per_year(seen.years))
+        table = Table(box=None, pad_edge=False, header_style="bold", expand=self._out.is_terminal)
+        for heading in ("Started (UTC)", "User", "", "Title", "Done"):
+            ratio = 1 if heading == "Title" else None
+            table.add_column(heading, no_wrap=True, overflow="ellipsis", ratio=ratio)
+        for event in reversed(seen.newest):
+            when = event.started_at.replace("T", " ")[:16]
+            title = ": ".join(filter(None, (event.grandparent_title, event.title)))
+            done = "" if event.percent_complete is None else f"{event.percent_complete} %"
+            _row(table, when, event.friendly_name or "", event.media_type, title, done)
+        self._out.print(table)
+        if seen.count > len(seen.newest):
+            self._out.print(
+                Text(f"… and {seen.count - len(seen.newest):,} older ones: --format jsonl.")
+            )
+
     def changes(self, report: Report) -> None:
         """What a dry run would change in each target."""
         for output in report.outputs:
@@ -193,10 +180,12 @@ class Screen:
     def summary(self, report: Report) -> None:
         """The numbers of a run, and what to do next."""
         plays = report.plays
+        of_events = report.view == "events"
         done = "would be imported" if report.dry_run else "imported"
+        merged = "" if of_events else f"{plays.merged:,} merged into newer ones, "
         self.note(
-            f"{many(plays.read, 'play')} read: {plays.emitted:,} {done}, {plays.merged:,} merged "
-            f"into newer ones, {sum(plays.filtered.values()):,} left out, "
+            f"{many(plays.read, 'play')} read: {plays.emitted:,} {done}, {merged}"
+            f"{sum(plays.filtered.values()):,} left out, "
             f"{sum(plays.rejected.values()):,} rejected."
         )
         for name, count in plays.filtered.items():
@@ -208,6 +197,11 @@ class Screen:
         items = report.items
         per_viewing = plays.emitted and report.view == "viewings"
         kinds = f"{many(items.movies, 'film')} and {many(items.episodes, 'episode')}"
+        if of_events:
+            kinds = (
+                f"{many(items.movies, 'film')}, {many(items.episodes, 'episode')} and "
+                f"{many(items.tracks, 'track')}, watched or not: an event for every play"
+            )
         self.note(f"{kinds}, every viewing counted." if per_viewing else f"{kinds}.")
         if items.without_external_id:
             self.note(
@@ -268,12 +262,16 @@ class Bar:
         self._task: TaskID | None = None
         self._asking: TaskID | None = None
         self._waiting = 0
+        self._what = "plays"
 
-    def reading(self, total: int, done: int = 0) -> None:
+    def reading(self, total: int, done: int = 0, what: str = "plays") -> None:
         """Reading begins."""
         if self._task is not None:
             self._progress.update(self._task, visible=False)
-        self._task = self._progress.add_task("Reading plays", total=total, completed=done, rate="")
+        self._what = what
+        self._task = self._progress.add_task(
+            f"Reading {what}", total=total, completed=done, rate=""
+        )
 
     def downloading(self, done: int, total: int | None) -> None:
         """So many bytes have come, of so many where that is known."""
@@ -291,7 +289,7 @@ class Bar:
         self._waiting = 0
         speed = self._progress.tasks[-1].speed
         if speed:
-            self._progress.update(self._task, rate=f"{speed:,.0f} plays/s")
+            self._progress.update(self._task, rate=f"{speed:,.0f} {self._what}/s")
 
     def asking(self, done: int, total: int) -> None:
         """Plex is asked: a bar of its own takes the place of the one before."""
@@ -307,24 +305,52 @@ class Bar:
         self._progress.stop()
 
 
-def _per_year(records: Sequence[Record]) -> Table:
-    movies: Counter[str] = Counter()
-    episodes: Counter[str] = Counter()
-    for record in records:
-        kind = movies if isinstance(record.item, Movie) else episodes
-        kind[record.item.watched_at[:4]] += 1
-    most = max((movies + episodes).values())
-    table = _table("Year", "Films", "Episodes", "")
-    for year in sorted((movies + episodes).keys()):
-        films, shows = movies[year], episodes[year]
-        table.add_row(
-            Text(year),
-            Text(f"{films:,}", justify="right"),
-            Text(f"{shows:,}", justify="right"),
-            Text("█" * _length(films, most), style="cyan")
-            + Text("█" * _length(shows, most), style="magenta"),
-        )
+class EventsSeen:
+    """What is kept of events to be shown: how many of each year and kind, and the newest."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.years: Counter[tuple[str, str]] = Counter()
+        self.newest: deque[PlaybackEvent] = deque(maxlen=_SHOWN)
+
+    def add(self, events: Sequence[PlaybackEvent]) -> None:
+        """Take events, newer ones later."""
+        self.count += len(events)
+        self.years.update((event.started_at[:4], event.media_type) for event in events)
+        self.newest += events
+
+
+_KINDS: Final = {
+    "movie": ("Films", "cyan"),
+    "episode": ("Episodes", "magenta"),
+    "track": ("Tracks", "green"),
+}
+
+
+def _per_year(counts: Mapping[tuple[str, str], int]) -> Table:
+    """A line for each year, a column and a colour for each kind that there is."""
+    kinds = [kind for kind in _KINDS if kind != "track" or any(k == kind for _, k in counts)]
+    years = sorted({year for year, _ in counts})
+    most = max(sum(counts.get((year, kind), 0) for kind in kinds) for year in years)
+    table = _table("Year", *(_KINDS[kind][0] for kind in kinds), "")
+    for year in years:
+        numbers = [(kind, counts.get((year, kind), 0)) for kind in kinds]
+        bars = [
+            Text("█" * _length(number, most), style=_KINDS[kind][1]) for kind, number in numbers
+        ]
+        cells = [Text(f"{number:,}", justify="right") for _, number in numbers]
+        table.add_row(Text(year), *cells, Text("").join(bars))
     return table
+
+
+def _years_of(records: Sequence[Record]) -> Counter[tuple[str, str]]:
+    return Counter(
+        (
+            record.item.watched_at[:4],
+            "movie" if isinstance(record.item, Movie) else "episode",
+        )
+        for record in records
+    )
 
 
 def _length(count: int, most: int) -> int:
@@ -339,6 +365,9 @@ def _names(record: Record) -> tuple[str, str]:
 
 
 def _changes(output: Output) -> str:
+    if output.duplicates is not None:
+        known = f", {output.duplicates:,} that it had already" if output.duplicates else ""
+        return f"{many(output.new, 'new event')}{known}; {output.total:,} in all."
     return (
         f"{output.new:,} new, {output.updated:,} updated, {output.unchanged:,} unchanged"
         f"{f', {output.removed:,} removed' if output.removed else ''}; {output.total:,} in all."
@@ -356,7 +385,7 @@ def _how_to_have(reason: str) -> str:
 def _table(*headings: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
-        numeric = heading in ("Plays", "Films", "Episodes", "Rows")
+        numeric = heading in ("Plays", "Films", "Episodes", "Tracks", "Rows")
         table.add_column(
             heading, justify="right" if numeric else "left", overflow="ellipsis", no_wrap=True
         )

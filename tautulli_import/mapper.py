@@ -1,17 +1,57 @@
-"""A play and what is known about its film or show, made into the item that is written."""
+"""A play made into what is written: an item, given what is known of its title, or an event."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import date, timedelta
+from functools import lru_cache
+from typing import Final
 
-from .models import Episode, Ids, Item, Movie, Play
+from msgspec import Struct
 
-__all__ = ["item", "watched_at"]
+from .keys import correlation_key, event_id, session_key
+from .models import Details, Episode, Ids, Item, Movie, Play, PlaybackEvent
+from .selection import LAST_MOMENT
+from .watched import percent_complete
+
+__all__ = ["EVENT_SOURCE", "Naming", "event", "item", "watched_at"]
+
+EVENT_SOURCE: Final = "tautulli-import"
+_EPOCH: Final = date(1970, 1, 1)
+_SCHEMA: Final = 1
+# Plex's names for some players, which Tautulli's API shows as these (2.17.2); its database has
+# Plex's.
+_PLATFORMS: Final = {
+    "Konvergo": "Plex Media Player",
+    "Mystery 3": "Playstation 3",
+    "Mystery 4": "Playstation 4",
+    "Mystery 5": "Xbox 360",
+    "WebMAF": "Playstation 4",
+    "windows": "Windows",
+    "osx": "macOS",
+    "macos": "macOS",
+}
+
+
+class Naming(Struct, frozen=True):
+    """What events say of where they come from."""
+
+    source: str = EVENT_SOURCE
+    server_id: str = ""
+    """Which of several servers; empty where there is one."""
 
 
 def watched_at(epoch: int) -> str:
     """``YYYY-MM-DDTHH:MM:SSZ``, always that form: CrossWatch compares them as strings."""
-    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    day, second = divmod(epoch, 86_400)
+    minute, second = divmod(second, 60)
+    hour, minute = divmod(minute, 60)
+    return f"{_day(day)}T{hour:02}:{minute:02}:{second:02}Z"
+
+
+@lru_cache(maxsize=8_192)
+def _day(number: int) -> str:
+    """A day since 1970, of which a history has some thousands: formatting is slow."""
+    return (_EPOCH + timedelta(days=number)).isoformat()
 
 
 def item(play: Play, ids: Ids, series_title: str, epoch: int) -> Item:
@@ -35,4 +75,78 @@ def item(play: Play, ids: Ids, series_title: str, epoch: int) -> Item:
         watched_at(epoch),
         play.grandparent_title or series_title,
         ids,
+    )
+
+
+def event(play: Play, details: Details, naming: Naming) -> PlaybackEvent:
+    """The event for a row of the history, watched or not; both doors give the same.
+
+    The row has a start and a user: ``Selection.judge_event`` rejects it otherwise. A stop that no
+    clock can have shown is not known. Lengths are cut to whole seconds.
+    """
+    started, user_id = play.started, play.user_id
+    if started is None or user_id is None:
+        raise ValueError("an event without a start or a user")
+    stopped = play.stopped
+    if stopped is None or not started <= stopped <= LAST_MOMENT:
+        stopped = None
+    started_at = watched_at(started)
+    stopped_at = None if stopped is None else watched_at(stopped)
+    paused = max(0, details.paused_counter or 0)  # Tautulli takes none for 0 (2.17.2)
+    percent = percent_complete(play)
+    session = session_key(play.id)
+    title = play.title or ""
+    rating_key = str(play.rating_key) if play.rating_key else None
+    username = play.user or ""
+    platform, machine_id = details.platform, details.machine_id
+    location, secure = details.location, details.secure
+    return PlaybackEvent(
+        schema_version=_SCHEMA,
+        event_id=event_id(session, started, user_id),
+        session_key=session,
+        correlation_key=correlation_key(
+            naming.source,
+            naming.server_id,
+            user_id,
+            rating_key or "",
+            title,
+            machine_id or "",
+            started_at,
+            session,
+        ),
+        source=naming.source,
+        server_id=naming.server_id,
+        timestamp=stopped_at or started_at,
+        user_id=user_id,
+        username=username,
+        friendly_name=(details.friendly_name or "").strip() or username or None,
+        media_type=play.media_type,
+        title=title,
+        parent_title=details.parent_title or None,
+        grandparent_title=play.grandparent_title or None,
+        rating_key=rating_key,
+        year=play.year or None,
+        media_duration=play.duration // 1000 if play.duration and play.duration > 0 else None,
+        started_at=started_at,
+        stopped_at=stopped_at,
+        percent_complete=None if percent is None else min(100, max(0, percent)),
+        play_duration=None if stopped is None else max(0, stopped - started - paused),
+        paused_counter=paused,
+        platform=_PLATFORMS.get(platform, platform) if platform else None,
+        platform_version=details.platform_version or None,
+        player=details.player or None,
+        product=details.product or None,
+        product_version=details.product_version or None,
+        machine_id=machine_id or None,
+        ip_address=details.ip_address or None,
+        location_type=None if not location else location if location == "lan" else "wan",
+        transcode_decision=details.transcode_decision or None,
+        video_resolution=details.video_resolution or None,
+        video_codec=details.video_codec or None,
+        video_dynamic_range=details.video_dynamic_range or None,
+        audio_codec=details.audio_codec or None,
+        audio_channels=details.audio_channels,
+        stream_bitrate=details.stream_bitrate,
+        bandwidth=details.bandwidth,
+        secure=None if secure is None else secure != 0,
     )

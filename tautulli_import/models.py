@@ -14,6 +14,7 @@ from msgspec import Struct
 __all__ = [
     "EXTERNAL",
     "Conflict",
+    "Details",
     "Episode",
     "Ids",
     "Item",
@@ -22,6 +23,7 @@ __all__ = [
     "Movie",
     "Origin",
     "Play",
+    "PlaybackEvent",
     "Reason",
     "Record",
     "Rejected",
@@ -69,6 +71,86 @@ class Play(Struct, frozen=True, gc=False, array_like=True):
     """As Tautulli computed it (API); ``None`` where offset and duration are known instead."""
     watched: bool | None = None
     """Tautulli's own verdict (API); ``None`` where the rule has to be applied to the row."""
+
+
+class Details(Struct, frozen=True, gc=False, array_like=True):
+    """What a playback event tells of a row besides its ``Play``; ``None`` where it is not known.
+
+    ``array_like``, in the order in which a source delivers them: first what the API and the
+    database both have, then what stands in the database only.
+    """
+
+    friendly_name: str | None = None
+    parent_title: str | None = None
+    paused_counter: int | None = None
+    """Seconds."""
+    platform: str | None = None
+    player: str | None = None
+    product: str | None = None
+    machine_id: str | None = None
+    ip_address: str | None = None
+    location: str | None = None
+    transcode_decision: str | None = None
+    secure: int | None = None
+    relayed: int | None = None
+    platform_version: str | None = None
+    product_version: str | None = None
+    video_resolution: str | None = None
+    video_codec: str | None = None
+    video_dynamic_range: str | None = None
+    audio_codec: str | None = None
+    audio_channels: int | None = None
+    stream_bitrate: int | None = None
+    """Kilobits per second, like ``bandwidth``."""
+    bandwidth: int | None = None
+
+
+class PlaybackEvent(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """One row of the history as the second seed's pipeline takes it; its JSON is the message.
+
+    What is not known is absent, never invented. Times are ``YYYY-MM-DDTHH:MM:SSZ``, durations
+    seconds. A message of another program may lack what has a default here.
+    """
+
+    schema_version: int = 0
+    event_id: str
+    session_key: str = ""
+    correlation_key: str = ""
+    source: str
+    server_id: str = ""
+    timestamp: str
+    user_id: int
+    username: str
+    friendly_name: str | None = None
+    media_type: str
+    title: str
+    parent_title: str | None = None
+    grandparent_title: str | None = None
+    rating_key: str | None = None
+    year: int | None = None
+    media_duration: int | None = None
+    started_at: str
+    stopped_at: str | None = None
+    percent_complete: int | None = None
+    play_duration: int | None = None
+    paused_counter: int | None = None
+    platform: str | None = None
+    platform_version: str | None = None
+    player: str | None = None
+    product: str | None = None
+    product_version: str | None = None
+    machine_id: str | None = None
+    ip_address: str | None = None
+    location_type: str | None = None
+    transcode_decision: str | None = None
+    video_resolution: str | None = None
+    video_codec: str | None = None
+    video_dynamic_range: str | None = None
+    audio_codec: str | None = None
+    audio_channels: int | None = None
+    stream_bitrate: int | None = None
+    bandwidth: int | None = None
+    secure: bool | None = None
 
 
 class Landmark(Struct, frozen=True, gc=False, array_like=True):
@@ -160,7 +242,7 @@ class Reason(StrEnum):
     DATE = "date"
     PARTIAL = "partial"
     DUPLICATE = "duplicate"
-    # Rejected: the row was asked for but cannot become an item.
+    # Rejected: the row was asked for but cannot become an item, or an event, or be delivered.
     NO_METADATA = "no_metadata"
     NOT_DELIVERED = "not_delivered"
     UNREADABLE = "unreadable"
@@ -170,6 +252,9 @@ class Reason(StrEnum):
     NO_SHOW = "no_show"
     REUSED_NUMBER = "reused_number"
     NO_TITLE = "no_title"
+    NO_USER = "no_user"
+    LOCAL_USER = "local_user"
+    TOO_LARGE = "too_large"
 
     @property
     def rejects(self) -> bool:
@@ -195,7 +280,7 @@ _FILTERS = frozenset(
 )
 
 _SENTENCES = {
-    Reason.MEDIA_TYPE: "neither films nor episodes (music, clips, photos)",
+    Reason.MEDIA_TYPE: "of a media type that was not asked for (music, clips, photos)",
     Reason.LIVE: "live TV",
     Reason.USER: "other users' plays",
     Reason.LIBRARY: "plays from other libraries",
@@ -210,7 +295,10 @@ _SENTENCES = {
     Reason.NO_EPISODE_NUMBER: "an episode without an episode number",
     Reason.NO_SHOW: "nothing tells which show the episode belongs to",
     Reason.REUSED_NUMBER: "the show has no known id, and its number in Plex is another show's now",
-    Reason.NO_TITLE: "a film without title, ids or rating key",
+    Reason.NO_TITLE: "nothing tells what was played: no title, ids or rating key",
+    Reason.NO_USER: "nothing tells whose play it is",
+    Reason.LOCAL_USER: "of Tautulli's user 0 (Local), whom consumers of playback events refuse",
+    Reason.TOO_LARGE: "larger than the server takes messages",
 }
 
 

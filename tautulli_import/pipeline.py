@@ -26,7 +26,6 @@ from .models import Play, Reason, Record, Rejected
 from .resume import Ledger
 from .selection import Selection, moment
 from .sinks.base import Receipt, Sink
-from .sinks.files import is_stream
 from .sources.base import Cursor, Source, Watcher
 from .stopping import held
 from .tally import Tally
@@ -218,6 +217,13 @@ class Delivery(Struct, frozen=True):
     accepted: int
     receipt: Receipt
     every_viewing: bool = False
+    events: int | None = None
+    """How many events, where it was given those in place of records."""
+
+    @property
+    def emitted(self) -> int:
+        """How many records or events it was given, by this run and those it goes on from."""
+        return len(self.records) if self.events is None else self.events
 
 
 def records_of(
@@ -257,8 +263,7 @@ def deliver(
         SinkError: it could not be written.
     """
     # What is being made durable is finished before anything stops; a reader may take forever.
-    piped = sink.goes_to_stdout(sink.options.out) or any(map(is_stream, sink.writes()))
-    with nullcontext() if piped or dry_run else held():
+    with nullcontext() if sink.is_piped or dry_run else held():
         receipt = _committed(sink, name, records, dry_run=dry_run)
     return Delivery(name, user, records, accepted, receipt, sink.options.every_viewing)
 

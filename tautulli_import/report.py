@@ -11,6 +11,7 @@ from msgspec import Struct
 from .errors import AccountingError
 from .models import Conflict, Movie, Origin, Reason, Record, Rejected
 from .pipeline import Reading
+from .streaming import Streamed
 
 __all__ = [
     "IdsOf",
@@ -24,13 +25,14 @@ __all__ = [
     "View",
     "WithoutId",
     "account",
+    "account_events",
     "alarms_of",
     "count_items",
     "many",
     "without_external_id",
 ]
 
-View: TypeAlias = Literal["titles", "viewings"]
+View: TypeAlias = Literal["titles", "viewings", "events"]
 Status: TypeAlias = Literal["completed", "failed"]
 
 
@@ -55,6 +57,8 @@ class Items(Struct, frozen=True):
     without_external_id: int
     ids_from: Mapping[str, int]
     """By where the id came from that made the key; with ``without_external_id``, all items."""
+    tracks: int = 0
+    """Music, which becomes events only."""
 
 
 class Output(Struct, frozen=True):
@@ -73,6 +77,8 @@ class Output(Struct, frozen=True):
     """How many entries the target holds afterwards, foreign ones included."""
     written: Sequence[str]
     """The files that were written; none when nothing changed."""
+    duplicates: int | None = None
+    """Where it takes events: those of this run that it said it had already."""
 
 
 class Requests(Struct, frozen=True):
@@ -108,7 +114,7 @@ class Summary(Struct, frozen=True):
     carried: int
     """How many of the plays that were read stood in the checkpoint, and were not read again."""
     view: View
-    """Whether ``items`` counts titles or viewings: what the first sink takes."""
+    """Whether ``items`` counts titles, viewings or events: what the first sink takes."""
 
 
 class WithoutId(Struct, frozen=True):
@@ -143,17 +149,30 @@ def account(reading: Reading, outputs: Sequence[Sequence[Record]]) -> Plays:
         AccountingError: a row was lost or counted twice.
     """
     accepted = sum(reading.accepted.values())
-    emitted = sum(map(len, outputs))
-    ordered = [(r, reading.verdicts[r]) for r in Reason if reading.verdicts.get(r)]
+    return _added_up(reading.read, reading.verdicts, accepted, sum(map(len, outputs)))
+
+
+def account_events(streamed: Streamed) -> Plays:
+    """What became of every row that was read for a sink that takes events.
+
+    Raises:
+        AccountingError: a row was lost or counted twice.
+    """
+    events = sum(streamed.accepted.values())
+    return _added_up(streamed.read, streamed.verdicts, events, events)
+
+
+def _added_up(read: int, verdicts: Mapping[Reason, int], accepted: int, emitted: int) -> Plays:
+    ordered = [(r, verdicts[r]) for r in Reason if verdicts.get(r)]
     filtered = {reason.value: count for reason, count in ordered if not reason.rejects}
     rejected = {reason.value: count for reason, count in ordered if reason.rejects}
-    plays = Plays(reading.read, filtered, rejected, accepted - emitted, emitted)
+    plays = Plays(read, filtered, rejected, accepted - emitted, emitted)
     told = sum(filtered.values()) + sum(rejected.values()) + accepted
-    if told != reading.read or plays.merged < 0 or bool(accepted) != bool(emitted):
+    if told != read or plays.merged < 0 or bool(accepted) != bool(emitted):
         raise AccountingError(
-            f"The numbers do not add up: {reading.read} plays were read, {told} are accounted "
-            f"for, {accepted} of them became {emitted} items.",
-            hint="This is a bug in tautulli-import; nothing was written. Please report it.",
+            f"The numbers do not add up: {read} plays were read, {told} are accounted "
+            f"for, {accepted} of them became {emitted} records.",
+            hint="This is a bug in tautulli-import. Please report it.",
         )
     return plays
 
@@ -164,9 +183,25 @@ def many(count: int, what: str) -> str:
 
 
 def count_items(
-    records: Sequence[Record], *, new: int = 0, updated: int = 0, unchanged: int = 0
+    records: Sequence[Record],
+    kinds: Mapping[str, int] | None = None,
+    *,
+    new: int = 0,
+    updated: int = 0,
+    unchanged: int = 0,
 ) -> Items:
-    """What is in these records."""
+    """What is in these records, or in events, of which the ``kinds`` are known."""
+    if kinds:
+        return Items(
+            movies=kinds.get("movie", 0),
+            episodes=kinds.get("episode", 0),
+            new=new,
+            updated=updated,
+            unchanged=unchanged,
+            without_external_id=0,
+            ids_from={},
+            tracks=kinds.get("track", 0),
+        )
     origins = [_origin_of_key(record) for record in records]
     movies = sum(1 for record in records if isinstance(record.item, Movie))
     counts = Counter(origins)

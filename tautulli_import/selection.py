@@ -1,8 +1,8 @@
 """Which plays are wanted, and which of those can become an item.
 
-``Selection.judge`` gives every play exactly one verdict: a ``Reason``, or ``None`` for
-"goes on". What was not asked for is filtered before anything is held against it, so a
-rejected row is always one that somebody wanted.
+``Selection.judge`` gives every play exactly one verdict, and ``judge_event`` where it is to
+become a playback event: a ``Reason``, or ``None`` for "goes on". What was not asked for is
+filtered before anything is held against it, so a rejected row is always one that somebody wanted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .watched import WatchedRule, percent_complete
 
 __all__ = ["LAST_MOMENT", "Judge", "MediaType", "Selection", "WatchedAt", "moment", "parse_moment"]
 
-MediaType: TypeAlias = Literal["movie", "episode", "live"]
+MediaType: TypeAlias = Literal["movie", "episode", "track", "live"]
 WatchedAt: TypeAlias = Literal["stopped", "started"]
 Judge: TypeAlias = Callable[[Play], Reason | None]
 
@@ -60,15 +60,52 @@ class Selection(Struct, frozen=True):
 
     def judge(self, rule: WatchedRule) -> Judge:
         """A verdict on a play under Tautulli's thresholds ``rule``; a closure, for speed."""
-        types, users, sections = self.media_types, self.users, self.sections
-        since, until, watched_at = self.since, self.until, self.watched_at
-        dated = since is not None or until is not None
+        unwanted = self._unwanted(frozenset({"movie", "episode"}))
         every, least = self.include_partial, self.min_percent
         is_watched = rule.is_watched
 
         def verdict(play: Play) -> Reason | None:
+            if reason := unwanted(play):
+                return reason
+            if every:
+                pass
+            elif least is not None:
+                percent = percent_complete(play)
+                if percent is None or percent < least:
+                    return Reason.PARTIAL
+            elif not is_watched(play):
+                return Reason.PARTIAL
+            return _unusable(play)
+
+        return verdict
+
+    def judge_event(self) -> Judge:
+        """A verdict on a play as a playback event: watched or not, unless ``min_percent`` asks."""
+        unwanted = self._unwanted(frozenset({"movie", "episode", "track"}))
+        least = self.min_percent
+
+        def verdict(play: Play) -> Reason | None:
+            if reason := unwanted(play):
+                return reason
+            if least is not None:
+                percent = percent_complete(play)
+                if percent is None or percent < least:
+                    return Reason.PARTIAL
+            if play.started is None or not 0 < play.started <= LAST_MOMENT:
+                return Reason.NO_TIME
+            return Reason.NO_USER if play.user_id is None else None
+
+        return verdict
+
+    def _unwanted(self, kinds: frozenset[str]) -> Judge:
+        """Why a play was not asked for; of other ``kinds`` nothing can be made."""
+        types, users, sections = self.media_types, self.users, self.sections
+        since, until, watched_at = self.since, self.until, self.watched_at
+        dated = since is not None or until is not None
+
+        def reason(play: Play) -> Reason | None:
             media_type = play.media_type
-            if media_type not in ("movie", "episode"):
+            if media_type not in kinds:
                 return Reason.MEDIA_TYPE
             if play.live:
                 if "live" not in types:
@@ -85,17 +122,9 @@ class Selection(Struct, frozen=True):
                     (since is not None and when < since) or (until is not None and when >= until)
                 ):
                     return Reason.DATE
-            if every:
-                pass
-            elif least is not None:
-                percent = percent_complete(play)
-                if percent is None or percent < least:
-                    return Reason.PARTIAL
-            elif not is_watched(play):
-                return Reason.PARTIAL
-            return _unusable(play)
+            return None
 
-        return verdict
+        return reason
 
 
 def _unusable(play: Play) -> Reason | None:

@@ -29,6 +29,8 @@ from pydantic_settings import (
 )
 
 from .errors import ConfigurationError
+from .jetstream.access import SERVER, STREAM
+from .mapper import EVENT_SOURCE
 
 __all__ = ["Loaded", "Settings", "config_path", "load"]
 
@@ -42,8 +44,9 @@ _SERVER: Final = {
     "TAUTULLI_URL": "url",
     "TAUTULLI_API_KEY": "api_key",
     "TAUTULLI_API_KEY_FILE": "api_key_file",
+    "NATS_URL": "nats_url",
 }
-_SECRET: Final = frozenset({"url", "api_key"})
+_SECRET: Final = frozenset({"url", "api_key", "nats_url", "nats_password", "nats_token"})
 """No message quotes them: a URL can hold a password, or a key that was pasted with it."""
 
 
@@ -88,6 +91,9 @@ def _all_at_home(paths: list[Path]) -> list[Path]:
 
 _File = Annotated[Path | None, AfterValidator(_at_home)]
 _Moment = Annotated[str | None, BeforeValidator(_written)]
+# Parts of keys and subjects: a colon, a dot or a space would make another key or subject of it.
+_Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]*$", max_length=200)]
+_Token = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=200)]
 
 
 class Settings(BaseSettings):
@@ -112,14 +118,31 @@ class Settings(BaseSettings):
     config_ini: _File = None
     to: _Names = []
     out: _Names = []
+    events: bool = False
+    server_id: _Name = ""
+    event_source: _Token = EVENT_SOURCE
+    nats_url: str = SERVER
+    nats_user: str | None = None
+    nats_password: SecretStr | None = None
+    nats_password_file: _File = None
+    nats_token: SecretStr | None = None
+    nats_token_file: _File = None
+    nats_creds: _File = None
+    nats_ca_file: _File = None
+    nats_cert: _File = None
+    nats_key: _File = None
+    nats_tls_first: bool = False
+    nats_stream: _Token = STREAM
+    nats_timeout: Annotated[float, Field(ge=0.1, le=3600)] = 5.0
+    nats_patience: Annotated[float, Field(ge=0, le=86_400)] = 60.0
     dry_run: bool = False
     format: Literal["jsonl", "table"] | None = None
     user: _Names = []
     each_user: bool = False
     library: _Names = []
     media_type: Annotated[
-        list[Literal["movie", "episode", "live"]], NoDecode, BeforeValidator(_listed)
-    ] = ["movie", "episode"]
+        list[Literal["movie", "episode", "track", "live"]], NoDecode, BeforeValidator(_listed)
+    ] = ["movie", "episode", "track"]
     since: _Moment = None
     until: _Moment = None
     min_percent: Annotated[int, Field(ge=0, le=100)] | None = None

@@ -52,7 +52,8 @@ def bare_read(database: Path) -> int:
 
 def import_once(database: Path) -> None:
     """The whole import in this process, as ``db --to tracker`` does it."""
-    from tautulli_import.job import Job, Target, run
+    from tautulli_import.job import Job, Target
+    from tautulli_import.run import run
     from tautulli_import.selection import Selection
     from tautulli_import.sources.database import DatabaseSource
 
@@ -69,8 +70,9 @@ def import_remembering(database: Path, folder: Path) -> None:
     """The same with checkpoints, into ``folder``: the first time, or when nothing is new."""
     from tautulli_import.checkpoint.journal import About, Journal
     from tautulli_import.checkpoint.state import StateFile, database_source
-    from tautulli_import.job import Job, Target, run
+    from tautulli_import.job import Job, Target
     from tautulli_import.resume import Ledger
+    from tautulli_import.run import run
     from tautulli_import.selection import Selection
     from tautulli_import.sources.database import DatabaseSource
 
@@ -211,17 +213,30 @@ def start_up(*arguments: str) -> float:
     )
 
 
+def starting() -> None:
+    """How long it takes to say nothing much."""
+    program = [sys.executable, "-m", "tautulli_import"]
+    nothing = start_up(sys.executable, "-c", "pass")
+    for name, most in (("--version", 50), ("--help", 150)):
+        over = (start_up(*program, name) - nothing) * 1000
+        print(f"start-up, {name:<14} {over:9.0f} ms over bare Python (at most {most})")
+
+
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plays", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--http-plays", type=int, default=50_000)
-    parser.add_argument("--only", choices=["import", "bare", "http"])
+    parser.add_argument("--only", choices=["import", "bare", "http", "events"])
+    parser.add_argument("--event-plays", type=int, default=50_000)
     parser.add_argument("--database", type=Path)
     given = parser.parse_args()
     if given.only == "http":
         over_http(given.http_plays)
+        return
+    if given.only == "events":
+        events(given.event_plays)
         return
     if given.only:
         if given.only == "import":
@@ -262,13 +277,18 @@ def main() -> None:
     )
     print(f"a night with nothing new  {min(nights):8.2f} s   {min(nights) / whole:.2f} x")
     print(f"peak memory of the import {peak_megabytes(database, 'import'):8.0f} MB  (at most 300)")
-    program = [sys.executable, "-m", "tautulli_import"]
-    nothing = start_up(sys.executable, "-c", "pass")
-    for name, most in (("--version", 50), ("--help", 150)):
-        over = (start_up(*program, name) - nothing) * 1000
-        print(f"start-up, {name:<14} {over:9.0f} ms over bare Python (at most {most})")
+    starting()
     print(f"{given.http_plays:,} plays over HTTP")
     over_http(given.http_plays)
+    events(given.event_plays)
+
+
+def events(plays: int) -> None:
+    """Playback events into JetStream and DuckDB."""
+    from tests.bench_events import measure
+
+    CACHE.mkdir(exist_ok=True)
+    measure(CACHE / f"events-{plays}.db", plays)
 
 
 if __name__ == "__main__":

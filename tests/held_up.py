@@ -20,8 +20,8 @@ def before_page(number: int, pipe: Path) -> None:
     """Stop before the so-many-th page of a database, counted from 0."""
     pages = DatabaseFile.pages
 
-    def some(self: DatabaseFile, after: int, size: int, *, marked: bool = False) -> Iterator[Page]:
-        for place, page in enumerate(pages(self, after, size, marked=marked)):
+    def some(self: DatabaseFile, after: int, size: int, **how: bool) -> Iterator[Page]:
+        for place, page in enumerate(pages(self, after, size, **how)):
             if place == number:
                 pipe.read_bytes()
             yield page

@@ -203,10 +203,8 @@ class Nights:
         """Run `db`, and have the database vanish after so many batches."""
         pages = DatabaseFile.pages
 
-        def vanishing(
-            file: DatabaseFile, begin: int, size: int, *, marked: bool = False
-        ) -> Iterator[Page]:
-            for number, page in enumerate(pages(file, begin, size, marked=marked)):
+        def vanishing(file: DatabaseFile, begin: int, size: int, **how: bool) -> Iterator[Page]:
+            for number, page in enumerate(pages(file, begin, size, **how)):
                 if number == after:
                     raise SourceUnreachableError("It vanished.")
                 yield page

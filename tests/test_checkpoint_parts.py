@@ -56,8 +56,9 @@ class Memory:
         """How many rows there are."""
         return len(self._plays)
 
-    def batches(self, after: Cursor | None) -> Iterator[Batch]:
+    def batches(self, after: Cursor | None, *, detailed: bool = False) -> Iterator[Batch]:
         """Those behind the cursor, which is how many lie before it."""
+        assert not detailed
         for begin in range(int(after or 0), len(self._plays), self._size):
             if self._left is not None:
                 self._left -= 1
@@ -79,8 +80,9 @@ class Memory:
                 source=self.name,
             )
 
-    def marked(self, upto: Cursor) -> tuple[int, int] | None:
+    def marked(self, upto: Cursor, *, detailed: bool = False) -> tuple[int, int] | None:
         """Count and sum up what lies before it."""
+        assert not detailed
         part = self._plays[: int(upto)]
         return len(part), sum(map(_mark, part))
 

@@ -40,7 +40,7 @@ def complete(words: str, count: int) -> list[str]:
 def test_commands_and_sinks_are_completed() -> None:
     assert complete("tautulli-import li", 1) == ["libraries"]
     assert complete("tautulli-import db --to tr", 3) == ["tracker"]
-    assert complete("tautulli-import db --media-type ", 3) == ["movie", "episode", "live"]
+    assert complete("tautulli-import db --media-type ", 3) == ["movie", "episode", "track", "live"]
 
 
 def test_bash_offers_what_the_script_asks_the_program_for(tmp_path: Path) -> None:

@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from tautulli_import.console import Screen, harmless
+from tautulli_import.console import Screen
 from tautulli_import.errors import NotFoundError
+from tautulli_import.wording import harmless
 from tests.conftest import Cli
 from tests.history import add_library, add_play, add_user, create, generate
 

@@ -48,9 +48,10 @@ class InMemory:
         """How many rows there are, however they are read."""
         return len(self._plays) + len(self._rejected) + self._duplicates
 
-    def batches(self, after: Cursor | None) -> Iterator[Batch]:
+    def batches(self, after: Cursor | None, *, detailed: bool = False) -> Iterator[Batch]:
         """The plays, then what never became one."""
         assert after is None
+        assert not detailed
         for start in range(0, len(self._plays), self._size):
             yield Batch(self._plays[start : start + self._size], Cursor(str(start)), RULE)
         if self._rejected or self._duplicates:
@@ -74,9 +75,9 @@ class InMemory:
         """Tautulli's defaults."""
         return [WatchedRule()]
 
-    def marked(self, upto: Cursor) -> tuple[int, int] | None:
+    def marked(self, upto: Cursor, *, detailed: bool = False) -> tuple[int, int] | None:
         """Nobody knows."""
-        del upto
+        del upto, detailed
         return None
 
     def landmarks(self) -> Sequence[Landmark]:

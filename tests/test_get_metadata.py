@@ -34,10 +34,11 @@ from tautulli_import.enrichment.corrections import parse
 from tautulli_import.enrichment.metadata import Metadata, Told, ids_of, is_about
 from tautulli_import.enrichment.works import Work
 from tautulli_import.errors import SinkError
-from tautulli_import.job import Job, Target, run
+from tautulli_import.job import Job, Target
 from tautulli_import.models import EXTERNAL, Conflict, Episode, Origin, Play, Record
 from tautulli_import.pipeline import Reading, read, records_of
 from tautulli_import.report import account, alarms_of, count_items
+from tautulli_import.run import run
 from tautulli_import.selection import Selection
 from tautulli_import.sources.database import DatabaseSource
 from tests.history import Truth, add_library, add_play, create, generate

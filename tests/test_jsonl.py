@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from tautulli_import.errors import SinkError
-from tautulli_import.job import Job, Target, run
+from tautulli_import.job import Job, Target
 from tautulli_import.models import Ids, Movie, Record
+from tautulli_import.run import run
 from tautulli_import.selection import Selection
 from tautulli_import.sinks.base import SinkOptions
 from tautulli_import.sinks.files import write_whole

@@ -36,18 +36,30 @@ ORDER = (
     "asking",
     "tally",
     "resume",
+    "jetstream",
+    "sinks.files",
+    "event_store_schema",
+    "messages",
+    "event_store",
+    "consuming",
     "sinks.base",
     "sinks",
     "pipeline",
+    "streaming",
     "report",
     "owners",
+    "snapshot",
     "job",
+    "run",
     "census",
     "settings",
+    "wording",
     "console",
     "cli",
 )
-FOLDERS = ("checkpoint", "client", "sources", "enrichment", "asking", "sinks", "cli")
+FOLDERS = (
+    "checkpoint", "client", "sources", "enrichment", "asking", "jetstream", "sinks", "cli"
+)  # fmt: skip
 #: What reads files, a clock, the environment or chance.
 WORLD = frozenset(
     {

@@ -20,7 +20,8 @@ from typer.testing import CliRunner
 
 from tautulli_import.cli.app import app
 from tautulli_import.errors import ConfigurationError, SinkError
-from tautulli_import.job import Job, Target, run
+from tautulli_import.job import Job, Target
+from tautulli_import.run import run
 from tautulli_import.selection import Selection
 from tautulli_import.sources.base import Batch, Cursor
 from tautulli_import.sources.database import DatabaseSource
@@ -615,10 +616,10 @@ class Watched(DatabaseSource):
 
     readings = 0
 
-    def batches(self, after: Cursor | None = None) -> Iterator[Batch]:
+    def batches(self, after: Cursor | None = None, *, detailed: bool = False) -> Iterator[Batch]:
         """As ever, and counted."""
         self.readings += 1
-        return super().batches(after)
+        return super().batches(after, detailed=detailed)
 
 
 def _broken_tracker(place: Path) -> tuple[Target, Path | None]:

@@ -17,6 +17,7 @@ import pytest
 from tautulli_import.cli.app import app
 from tautulli_import.errors import TautulliImportError
 from tests.history import generate
+from tests.nats import NatsServer
 from tests.tautulli import FakeTautulli
 
 ROOT = Path(__file__).parent.parent
@@ -47,6 +48,13 @@ def server(place: Path) -> Iterator[FakeTautulli]:
 
 
 @pytest.fixture(scope="module")
+def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    """A NATS server with the stream that the README's first line about it makes."""
+    with NatsServer(tmp_path_factory.mktemp("nats")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with everything that the README's commands name."""
     folder = tmp_path_factory.mktemp("readme")
@@ -65,7 +73,14 @@ def test_the_readme_shows_commands() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_of_the_readme_works(command: str, place: Path, server: FakeTautulli) -> None:
+def test_a_command_of_the_readme_works(
+    command: str, place: Path, server: FakeTautulli, request: pytest.FixtureRequest
+) -> None:
+    url = ""
+    if "nats" in command or "consume" in command:
+        url = request.getfixturevalue("nats").url
+        if "consume" in command:  # a stream to consume from
+            _run_in(place, "db", "tautulli.db", "--to", "nats", server=server, url=url)
     users = subprocess.run(
         [*PROGRAM, "users", "tautulli.db"], check=True, capture_output=True, text=True, cwd=place
     ).stdout.splitlines()
@@ -79,16 +94,28 @@ def test_a_command_of_the_readme_works(command: str, place: Path, server: FakeTa
     ]
     words = [
         word.replace("/path/to/crosswatch/config", "config")
+        .replace("nats://server:4222", url)
         .replace("/srv/crosswatch", "srv")
         .replace("/config/tautulli.db", "tautulli.db")
         for word in words
     ]
     words = [
-        str(path.relative_to(place))
+        found
         for word in words
-        for path in (sorted(place.glob(word)) if "*" in word else [place / word])
+        for found in (
+            [str(path.relative_to(place)) for path in sorted(place.glob(word))]
+            if "*" in word
+            else [word]
+        )
     ]
-    answer = subprocess.run(
+    answer = _run_in(place, *words, server=server, url=url)
+    assert answer.returncode == 0, answer.stderr
+
+
+def _run_in(
+    place: Path, *words: str, server: FakeTautulli, url: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [*PROGRAM, *words],
         check=False,
         capture_output=True,
@@ -99,14 +126,14 @@ def test_a_command_of_the_readme_works(command: str, place: Path, server: FakeTa
             "TAUTULLI_URL": server.url,
             "TAUTULLI_API_KEY": server.key,
             "TAUTULLI_IMPORT_STATE_DIR": str(place / "state"),
+            "NATS_URL": url,
         },
     )
-    assert answer.returncode == 0, answer.stderr
 
 
 #: All that have options of their own.
 WITH_OPTIONS = (
-    *("api", "db", "check", "users", "libraries", "status", "stop"),
+    *("api", "db", "consume", "check", "users", "libraries", "status", "stop"),
     *("checkpoint list", "checkpoint show", "checkpoint clear", "config show"),
 )
 

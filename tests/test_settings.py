@@ -39,7 +39,7 @@ _CASCADE: list[tuple[str, Any, tuple[str, Any], tuple[str, Any], tuple[str, Any]
     ("to", [], ('"jsonl"', ["jsonl"]), ("editor", ["editor"]), ("a, b", ["a", "b"]), ["x"]),
     ("watched_at", "stopped", ('"started"', "started"), ("stopped", "stopped"),
      ("started", "started"), "stopped"),
-    ("media_type", ["movie", "episode"], ('["live"]', ["live"]), ("movie", ["movie"]),
+    ("media_type", ["movie", "episode", "track"], ('["live"]', ["live"]), ("movie", ["movie"]),
      ("episode,live", ["episode", "live"]), ["movie"]),
     ("report", None, ('"a.json"', Path("a.json")), ("b.json", Path("b.json")),
      ("c.json", Path("c.json")), Path("d.json")),

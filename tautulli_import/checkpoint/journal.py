@@ -22,7 +22,17 @@ from ..models import Landmark, Reason, Rejected
 from ..watched import WatchedRule
 from .state import StateFile
 
-__all__ = ["About", "Checkpoint", "JobStatus", "Journal", "Published", "Reached", "checkpoints"]
+__all__ = [
+    "About",
+    "Checkpoint",
+    "JobStatus",
+    "Journal",
+    "Published",
+    "Reached",
+    "checkpoints",
+    "packed",
+    "unpacked",
+]
 
 JobStatus: TypeAlias = Literal["unfinished", "completed"]
 Published: TypeAlias = dict[str, tuple[int, int]]
@@ -70,6 +80,10 @@ class Reached(Struct, frozen=True):
     """How many ``Sight`` are kept with it."""
     whole_at: int
     """When all of this was read from the beginning (epoch seconds, UTC)."""
+    kinds: Mapping[str, int] = {}
+    """Of a stream: the events so far, by media type."""
+    note: str = ""
+    """What the sink of a stream wants to know again: which stream it was, how long the file."""
 
 
 class Checkpoint(Struct, frozen=True):
@@ -120,12 +134,12 @@ class Journal:
             return None
         query = "SELECT packed FROM sights WHERE job = ? ORDER BY part"
         try:
-            reached = msgspec.msgpack.decode(_checked(row[0]), type=Reached)
+            reached = _reached(row[0])
             decode = msgspec.msgpack.Decoder(list[Sight]).decode
             sights = [
                 sight
-                for (packed,) in db.execute(query, (self._key,))
-                for sight in decode(_checked(packed))
+                for (part,) in db.execute(query, (self._key,))
+                for sight in decode(_checked(part))
             ]
         except (msgspec.DecodeError, TypeError):  # written by something else: read it again
             return None
@@ -160,7 +174,7 @@ class Journal:
                 "UPDATE jobs SET rows = ?, reached = ?, updated = ? WHERE key = ?",
                 (
                     reached.rows,
-                    _sealed(encode(msgspec.structs.replace(reached, sights=count))),
+                    packed(msgspec.structs.replace(reached, sights=count)),
                     int(time.time()),
                     self._key,
                 ),
@@ -292,12 +306,29 @@ def checkpoints(state: StateFile) -> Sequence[Checkpoint]:
     return found
 
 
-def _sealed(packed: bytes) -> bytes:
+def packed(reached: Reached) -> bytes:
+    """A point as bytes, for whoever keeps it."""
+    return _sealed(msgspec.msgpack.encode(reached))
+
+
+def unpacked(sealed: bytes) -> Reached | None:
+    """What was ``packed``; ``None`` where it is damaged, or of another version of this program."""
+    try:
+        return _reached(sealed)
+    except (msgspec.DecodeError, TypeError):
+        return None
+
+
+def _reached(sealed: bytes) -> Reached:
+    return msgspec.msgpack.decode(_checked(sealed), type=Reached)
+
+
+def _sealed(plain: bytes) -> bytes:
     """With a sum in front, by which it is seen that not a bit of it has turned over.
 
     What another version of this program has judged is not believed either.
     """
-    return _sum(packed) + packed
+    return _sum(plain) + plain
 
 
 def _checked(sealed: bytes) -> bytes:
@@ -306,24 +337,24 @@ def _checked(sealed: bytes) -> bytes:
     Raises:
         TypeError: it is not what it was.
     """
-    packed = sealed[_SEAL:]
-    if sealed[:_SEAL] != _sum(packed):
+    plain = sealed[_SEAL:]
+    if sealed[:_SEAL] != _sum(plain):
         raise TypeError(sealed[:_SEAL])
-    return packed
+    return plain
 
 
-def _sum(packed: bytes) -> bytes:
-    return hashlib.blake2b(packed, digest_size=_SEAL, key=__version__.encode()).digest()
+def _sum(plain: bytes) -> bytes:
+    return hashlib.blake2b(plain, digest_size=_SEAL, key=__version__.encode()).digest()
 
 
 def _digest(value: object) -> str:
     return hashlib.sha256(msgspec.json.encode(value)).hexdigest()[:_KEY]
 
 
-def _keys_in(packed: bytes | None) -> Published:
-    if packed is None:
+def _keys_in(written: bytes | None) -> Published:
+    if written is None:
         return {}
     try:
-        return msgspec.msgpack.decode(packed, type=Published)
+        return msgspec.msgpack.decode(written, type=Published)
     except (msgspec.DecodeError, TypeError):
         return {}

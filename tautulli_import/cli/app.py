@@ -10,6 +10,7 @@ from .. import __version__
 from .api import api
 from .checkpoint import checkpoint_app
 from .config import config_app
+from .consume import consume
 from .db import db
 from .look import check, libraries, users
 from .status import status, stop
@@ -44,6 +45,7 @@ def _options(
 
 app.command(name="api")(api)
 app.command(name="db")(db)
+app.command(name="consume")(consume)
 app.command(name="check")(check)
 app.command(name="users")(users)
 app.command(name="libraries")(libraries)

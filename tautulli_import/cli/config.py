@@ -18,10 +18,15 @@ config_app = typer.Typer(no_args_is_help=True, help="What is set, and where.")
 def show(*, json: options.Json = False, debug: options.Debug = False) -> None:
     """Every setting, its value, and who said so."""
     with guarded(debug=debug):
+        from ..jetstream.access import Access
         from ..settings import load
 
         loaded = load({})
-        values = {**loaded.settings.model_dump(mode="json"), "url": _address(loaded.settings.url)}
+        values = {
+            **loaded.settings.model_dump(mode="json"),
+            "url": _address(loaded.settings.url),
+            "nats_url": Access(url=loaded.settings.nats_url).shown,
+        }
         if json:
             import msgspec
 

@@ -15,7 +15,7 @@ from ..errors import ConfigurationError, NotFoundError
 from ..settings import Loaded, Settings
 from ..sources.config_ini import beside, server_from
 
-__all__ = ["Connection", "connect", "connect_for_ids", "warn_of_key"]
+__all__ = ["Connection", "connect", "connect_for_ids", "read_secret", "warn_of_key"]
 
 _KEY_HINT = "Set TAUTULLI_API_KEY, or name a file that holds it with --api-key-file."
 
@@ -120,23 +120,29 @@ def _key(loaded: Loaded) -> str:
     if path is not None and (
         settings.api_key is None or loaded.outranks("api_key_file", "api_key")
     ):
-        return _checked(_read(path), str(path))
+        return _checked(read_secret(path, "--api-key-file", "the API key"), str(path))
     return _checked(settings.api_key.get_secret_value(), "") if settings.api_key else ""
 
 
-def _read(path: Path) -> str:
+def read_secret(path: Path, option: str, what: str) -> str:
+    """What a file holds that an ``option`` named for a secret; ``what`` it is, in words.
+
+    Raises:
+        NotFoundError: it does not exist.
+        ConfigurationError: it cannot be read.
+    """
     try:
         if path == Path("-"):
             return "" if sys.stdin is None else sys.stdin.readline()
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise NotFoundError(
-            f"There is no file {path}.", hint="--api-key-file names a file with the API key."
+            f"There is no file {path}.", hint=f"{option} names a file with {what}."
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not text"
         raise ConfigurationError(
-            f"{path} cannot be read: {why}.", hint="It holds the API key, and nothing else."
+            f"{path} cannot be read: {why}.", hint=f"It holds {what}, and nothing else."
         ) from None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import options, server_options
+from . import nats_options, options, server_options
 from .guard import guarded
 
 __all__ = ["db"]
@@ -26,6 +26,9 @@ def db(
     include_partial: options.IncludePartial = None,
     rewatches: options.Rewatches = None,
     watched_at: options.WatchedAt = None,
+    events: options.Events = None,
+    server_id: options.ServerId = None,
+    event_source: options.EventSource = None,
     ids: options.Ids = None,
     enrich: options.Enrich = None,
     url: server_options.Url = None,
@@ -34,6 +37,18 @@ def db(
     ca_file: server_options.CaFile = None,
     insecure: server_options.Insecure = None,
     timeout: server_options.Timeout = None,
+    nats_url: nats_options.Url = None,
+    nats_user: nats_options.User = None,
+    nats_password_file: nats_options.PasswordFile = None,
+    nats_password: nats_options.Password = None,
+    nats_token_file: nats_options.TokenFile = None,
+    nats_token: nats_options.Token = None,
+    nats_creds: nats_options.Creds = None,
+    nats_ca_file: nats_options.CaFile = None,
+    nats_cert: nats_options.Cert = None,
+    nats_key: nats_options.Key = None,
+    nats_tls_first: nats_options.TlsFirst = None,
+    nats_stream: nats_options.Stream = None,
     state_dir: options.StateDir = None,
     restart: options.Restart = False,
     wait: options.Wait = None,

@@ -11,9 +11,10 @@ from typing import Final
 
 from ..checkpoint.lock import Holder, Lock
 from ..checkpoint.runs import Run, last_run, lock_of
-from ..console import Screen, in_words
+from ..console import Screen
 from ..errors import BusyError
 from ..sinks.files import make_directory, shown
+from ..wording import in_words
 
 __all__ = ["Held", "holding"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,25 +11,26 @@ from pathlib import Path
 
 import msgspec
 
-from ..checkpoint.journal import About, Journal
 from ..checkpoint.runs import RunLog
-from ..checkpoint.state import StateFile, database_source, state_file
-from ..client.address import parse_address
-from ..console import Screen
+from ..checkpoint.state import StateFile
+from ..console import EventsSeen, Screen
 from ..errors import ConfigurationError
-from ..job import Job, Outcome, Target, run
+from ..job import Job, Target
+from ..mapper import Naming
+from ..models import PlaybackEvent
 from ..report import Report, Summary, many
-from ..resume import Ledger
+from ..run import Outcome, run
 from ..settings import Settings
-from ..sinks.base import SinkOptions, make_sink, sink_class
-from ..sinks.files import identity, shown, write_whole
+from ..sinks.files import identity, write_whole
 from ..sinks.jsonl import lines
-from ..sources.base import Source
 from ..stopping import Stopped
 from . import prepare
 from .holding import Held, holding
 from .line import typed_again
+from .nats_access import nats_access
 from .opening import Command, Watchers, opened
+from .remembered import Remembered
+from .targets import takes_events, targets, writes_to_stdout
 
 __all__ = ["import_history"]
 
@@ -47,8 +47,10 @@ def import_history(
     settings = loaded.settings
     now = int(time.time())
     screen = Screen(quiet=settings.quiet, verbose=settings.verbose, color=settings.color)
-    targets = prepare.targets(settings)
-    _check_stdout(settings, targets, as_json=as_json)
+    chosen = targets(loaded)
+    kinds = [takes_events(target.name, settings) for target in chosen]
+    access = nats_access(loaded, screen)
+    _check_stdout(settings, chosen, as_json=as_json)
     prepare.check_report_path(settings.report)
     prepare.check_not_read(settings, "--report", settings.report)
     if command == "db":
@@ -58,7 +60,7 @@ def import_history(
         stack.enter_context(_goes_on_with(line))
         corrections = prepare.corrections(settings)
         began = time.perf_counter()
-        remembered = _Remembered(command, settings, targets)
+        remembered = Remembered(command, settings, chosen, access)
         begun = None
         if not settings.dry_run:
             places = [place for place in remembered.places.values() if place]
@@ -73,14 +75,16 @@ def import_history(
                 screen,
                 now=now,
                 restart=restart,
+                enrich=not all(kinds),
                 state_of=remembered.folder,
                 begun=begun,
             )
         )
         source = found.source
+        shower = _Shower(settings, screen) if settings.dry_run and kinds[0] else None
         job = Job(
             command=command,
-            targets=targets,
+            targets=chosen,
             selection=prepare.selection(settings, source, now=now),
             corrections=corrections,
             dry_run=settings.dry_run,
@@ -91,10 +95,15 @@ def import_history(
             taken=_taken(settings),
             enrich=found.enricher,
             asked=found.asked,
+            events=settings.events,
+            events_of=prepare.selection(settings, source, now=now, events=True),
+            naming=Naming(settings.event_source, settings.server_id),
+            nats=access,
+            tee=shower,
         )
         ledger = remembered.ledger(found.state, source, job, now=now, restart=restart)
         journal = ledger.journal if ledger and not settings.dry_run else None
-        prepare.announce(source, settings, screen, journal)
+        prepare.announce(source, settings, screen, journal, merges=not all(kinds))
         for notice in found.state.notices if found.state and command == "db" else ():
             screen.note(notice)
         for rule in source.rules():
@@ -102,7 +111,11 @@ def import_history(
                 f"Watched means {rule.movie_percent} % of a film and {rule.tv_percent} % of an "
                 f"episode, marker mode {rule.marker} ({rule.origin})."
             )
-        with screen.progress() as bar:
+        # Where the lines themselves run over the terminal, a bar would be in their way.
+        in_sight = sys.stdout.isatty() and writes_to_stdout(
+            chosen[0].name, chosen[0].out, settings.events
+        )
+        with screen.progress(hidden=in_sight and all(kinds)) as bar:
             outcome = run(
                 source,
                 job,
@@ -111,10 +124,11 @@ def import_history(
                 observer=Watchers(bar, found.log),
                 began=began,
                 ledger=ledger,
+                bookmarks=remembered.bookmarks(found.state, source, job, restart=restart),
             )
-        for notice in ledger.notices if ledger else ():
+        for notice in outcome.notices:
             screen.note(notice)
-        _show(outcome, settings, screen, as_json=as_json)
+        _show(outcome, settings, screen, shower, as_json=as_json)
         if outcome.failure is not None:
             raise outcome.failure
         prepare.judge_rejected(outcome.report.plays.rejected, source, settings)
@@ -122,54 +136,7 @@ def import_history(
             found.log.ended(_in_a_sentence(outcome.report))
 
 
-class _Remembered:
-    """What a job is called in the state file, and where that is."""
-
-    def __init__(self, command: Command, settings: Settings, targets: Sequence[Target]) -> None:
-        self._command = command
-        self._settings = settings
-        is_piped = command == "db" and Path("-") in settings.database
-        self.folder = None if is_piped else settings.state_folder
-        self.places = {target.name: _place(target) for target in targets}
-        self.sinks = tuple(
-            f"{name}={shown(Path(os.path.realpath(place))) if place else '-'}"
-            for name, place in self.places.items()
-        )
-        self.source = ""
-        if command == "api" and settings.url:
-            self.source = parse_address(settings.url).base
-        elif command == "db" and settings.database and self.folder:
-            self.source = database_source(settings.database)
-        self.path = state_file(self.folder, self.source) if self.folder and self.source else None
-        if settings.dry_run and command == "db" and not (self.path and self.path.exists()):
-            self.folder = None  # nothing to be looked up, and nothing may be written
-
-    def ledger(
-        self, state: StateFile | None, source: Source, job: Job, *, now: int, restart: bool
-    ) -> Ledger | None:
-        """The checkpoint of this job; ``None`` where nothing is remembered."""
-        settings = self._settings
-        if state is None or state.path is None:
-            return None
-        if any(_is_relative(when) for when in (settings.since, settings.until)):
-            return None  # "30d" means other plays tomorrow
-        selection = msgspec.to_builtins(job.selection)
-        selection = {
-            name: sorted(value) if isinstance(value, list) else value
-            for name, value in selection.items()
-        }
-        about = About(
-            source=self.source,
-            command=self._command if settings.via == "history" else f"{self._command} via file",
-            sinks=self.sinks,
-            selection=selection,
-            options={"rewatches": settings.rewatches, "each_user": settings.each_user},
-        )
-        journal = Journal(state, about, writes=not settings.dry_run)
-        return Ledger(journal, source, now=now, restart=restart)
-
-
-def _begin(remembered: _Remembered, held: Held, line: str, state: StateFile) -> RunLog:
+def _begin(remembered: Remembered, held: Held, line: str, state: StateFile) -> RunLog:
     log = RunLog(state, line, remembered.source, remembered.sinks)
     held.note(log.holder)
     return log
@@ -183,16 +150,6 @@ def _goes_on_with(line: str) -> Iterator[None]:
     except Stopped as stopped:
         stopped.line = line
         raise
-
-
-def _place(target: Target) -> Path | None:
-    """What the target's sink is going to write."""
-    options = SinkOptions(out=target.out, stdout=sys.stdout.buffer, now=0)
-    return make_sink(sink_class(target.name), target.name, options).place()
-
-
-def _is_relative(when: str | None) -> bool:
-    return when is not None and when.strip().lower().endswith("d")
 
 
 def _in_a_sentence(report: Report) -> str:
@@ -210,13 +167,49 @@ def _taken(settings: Settings) -> Mapping[object, str]:
     return taken
 
 
-def _show(outcome: Outcome, settings: Settings, screen: Screen, *, as_json: bool) -> None:
+class _Shower:
+    """Shows the events of a dry run: as they come in a pipe, the newest on a terminal."""
+
+    def __init__(self, settings: Settings, screen: Screen) -> None:
+        self._as_table = _as_table(settings)
+        self._screen = screen
+        self._seen = EventsSeen()
+        self._encode = msgspec.json.Encoder().encode_lines
+
+    def __call__(self, events: Sequence[PlaybackEvent]) -> None:
+        """Take events that would be delivered.
+
+        Raises:
+            BrokenPipeError: the reader has left.
+        """
+        if self._as_table:
+            self._seen.add(events)
+        elif events:
+            sys.stdout.buffer.write(self._encode(events))
+            sys.stdout.buffer.flush()
+
+    def show(self) -> None:
+        """Show what was kept for the end."""
+        if self._as_table:
+            self._screen.events(self._seen)
+
+
+def _show(
+    outcome: Outcome,
+    settings: Settings,
+    screen: Screen,
+    shower: _Shower | None,
+    *,
+    as_json: bool,
+) -> None:
     report = outcome.report
     if settings.report == Path("-"):
         sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")
     elif settings.report is not None:
         write_whole(settings.report, [msgspec.json.encode(report) + b"\n"], option="--report")
-    if settings.dry_run:
+    if shower:
+        shower.show()
+    elif settings.dry_run:
         _show_items(outcome, settings, screen)
     if as_json:
         sys.stdout.buffer.write(msgspec.json.encode(_summary(report)) + b"\n")
@@ -238,13 +231,16 @@ def _show(outcome: Outcome, settings: Settings, screen: Screen, *, as_json: bool
         screen.outputs(report, outcome.deliveries)
 
 
+def _as_table(settings: Settings) -> bool:
+    return settings.format == "table" or (settings.format is None and sys.stdout.isatty())
+
+
 def _show_items(outcome: Outcome, settings: Settings, screen: Screen) -> None:
     """The items of a dry run; the first sink's: the others' would be the same plays again."""
-    as_table = settings.format == "table" or (settings.format is None and sys.stdout.isatty())
     for delivery in outcome.deliveries:
         if delivery.sink != outcome.deliveries[0].sink:
             continue
-        if as_table:
+        if _as_table(settings):
             screen.dry_run(delivery)
         else:
             sys.stdout.buffer.writelines(lines(delivery.records))
@@ -256,18 +252,21 @@ def _summary(report: Report) -> Summary:
     return Summary(**values)
 
 
-def _check_stdout(settings: Settings, targets: Sequence[Target], *, as_json: bool) -> None:
+def _check_stdout(settings: Settings, chosen: Sequence[Target], *, as_json: bool) -> None:
     """Standard output carries records, or the summary, or nothing; never two of them."""
-    taken = settings.dry_run or any(prepare.writes_to_stdout(t.name, t.out) for t in targets)
+    taken = settings.dry_run or any(
+        writes_to_stdout(target.name, target.out, settings.events) for target in chosen
+    )
     wanted = [
         name
         for name, is_wanted in (("--json", as_json), ("--report -", settings.report == Path("-")))
         if is_wanted
     ]
+    what = "the events" if settings.events else "the items"
     if len(wanted) + taken > 1:
         raise ConfigurationError(
-            f"{' and '.join([*wanted, *(['the items'] if taken else [])])} cannot all go to "
+            f"{' and '.join([*wanted, *([what] if taken else [])])} cannot all go to "
             "standard output.",
             hint="Use --report FILE for the summary"
-            + ("." if settings.dry_run else ", or --out FILE for the items."),
+            + ("." if settings.dry_run else f", or --out FILE for {what}."),
         )

@@ -7,21 +7,23 @@ from collections.abc import Iterator, Sequence
 
 from ..client.address import parse_address
 from ..errors import ConfigurationError
+from ..jetstream.access import Access
 from ..settings import Settings
 
 __all__ = ["typed_again"]
 
-_KEY = "--api-key"
-_ADDRESS = "--url"
+_SECRETS = frozenset({"--api-key", "--nats-password", "--nats-token"})
+_ADDRESSES = frozenset({"--url", "--nats-url"})
 _HIDDEN = "…"
 
 
 def typed_again(arguments: Sequence[str], settings: Settings) -> str:
     """The command that goes on, for a shell; ``arguments`` are those of this process.
 
-    ``--restart`` is left out, and the key wherever it stands.
+    ``--restart`` is left out, and every secret wherever it stands.
     """
-    secrets = [settings.api_key.get_secret_value()] if settings.api_key else []
+    hidden = (settings.api_key, settings.nats_password, settings.nats_token)
+    secrets = [one.get_secret_value() for one in hidden if one]
     words = [
         _without(word, secrets) for word in _harmless(arguments) if word not in ("", "--restart")
     ]
@@ -33,16 +35,18 @@ def _harmless(arguments: Sequence[str]) -> Iterator[str]:
     rest = iter(arguments)
     for word in rest:
         name, equals, value = word.partition("=")
-        if name not in (_KEY, _ADDRESS):
+        if name not in _SECRETS | _ADDRESSES:
             yield word
             continue
         value = value if equals else next(rest, "")
         yield name
-        yield _HIDDEN if name == _KEY else _address(value)
+        yield _HIDDEN if name in _SECRETS else _address(name, value)
 
 
-def _address(text: str) -> str:
+def _address(option: str, text: str) -> str:
     """The URL without a password, or a key that was pasted with it."""
+    if option == "--nats-url":
+        return Access(url=text).shown
     try:
         return parse_address(text).base
     except ConfigurationError:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from ..asking.desk import MetadataDesk
 from ..checkpoint.runs import RunLog
 from ..checkpoint.state import StateFile, database_source, state_file
-from ..console import Bar, Screen, in_words
+from ..console import Bar, Screen
 from ..errors import BusyError, SourceDamagedError, UnansweredError
 from ..pipeline import Enricher
 from ..settings import Loaded, Settings
@@ -21,6 +21,7 @@ from ..sources.api import ApiSource
 from ..sources.base import Source
 from ..sources.downloaded import DownloadedSource
 from ..stopping import Stopped
+from ..wording import in_words
 from . import prepare
 from .connect import Connection, connect, connect_for_ids, warn_of_key
 

@@ -20,6 +20,8 @@ __all__ = [
     "DryRun",
     "EachUser",
     "Enrich",
+    "EventSource",
+    "Events",
     "Format",
     "Ids",
     "IncludePartial",
@@ -33,6 +35,7 @@ __all__ = [
     "Report",
     "Restart",
     "Rewatches",
+    "ServerId",
     "Since",
     "Sources",
     "StateDir",
@@ -48,6 +51,7 @@ __all__ = [
 
 _WHERE = "Where to"
 _WHAT = "What"
+_EVENTS = "Events"
 _IDS = "Ids"
 _RUN = "Run"
 _OUTPUT = "Output"
@@ -100,7 +104,8 @@ To: TypeAlias = Annotated[
     typer.Option(
         "--to",
         metavar="SINK",
-        help="Where the items go: tracker, editor, jsonl, or an installed sink. Repeatable.",
+        help="Where it goes: tracker, editor, jsonl; nats and duckdb, which take playback events; "
+        "or an installed sink. Repeatable.",
         autocompletion=_sinks,
         rich_help_panel=_WHERE,
     ),
@@ -174,8 +179,8 @@ MediaType: TypeAlias = Annotated[
     typer.Option(
         "--media-type",
         metavar="TYPE",
-        help="movie, episode or live. Repeatable; movie and episode unless given.",
-        autocompletion=_choices("movie", "episode", "live"),
+        help="movie, episode, live, or for events track. Repeatable; all but live unless given.",
+        autocompletion=_choices("movie", "episode", "track", "live"),
         rich_help_panel=_WHAT,
     ),
 ]
@@ -230,6 +235,32 @@ WatchedAt: TypeAlias = Annotated[
         help="Which end of a play counts as the time it was watched; stopped unless given.",
         autocompletion=_choices("stopped", "started"),
         rich_help_panel=_WHAT,
+    ),
+]
+Events: TypeAlias = Annotated[
+    bool | None,
+    typer.Option(
+        "--events/--no-events",
+        help="Playback events in place of items, one for each row, watched or not.",
+        rich_help_panel=_EVENTS,
+    ),
+]
+ServerId: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--server-id",
+        metavar="ID",
+        help="Which server events are from, where several feed one place.",
+        rich_help_panel=_EVENTS,
+    ),
+]
+EventSource: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--event-source",
+        metavar="NAME",
+        help="What events name as their source; tautulli-import unless given.",
+        rich_help_panel=_EVENTS,
     ),
 ]
 Ids: TypeAlias = Annotated[

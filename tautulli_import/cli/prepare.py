@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
 from ..checkpoint.journal import Journal
@@ -18,11 +17,9 @@ from ..errors import (
     SinkError,
     SourceDamagedError,
 )
-from ..job import Target
 from ..models import Reason
-from ..selection import Selection, parse_moment
+from ..selection import MediaType, Selection, parse_moment
 from ..settings import Loaded, Settings, load
-from ..sinks.base import sink_class, sink_names
 from ..sinks.files import identity, shown
 from ..sources.base import Source
 from ..sources.choose import choose_libraries, choose_users
@@ -40,8 +37,6 @@ __all__ = [
     "open_databases",
     "selection",
     "settings_from",
-    "targets",
-    "writes_to_stdout",
 ]
 
 
@@ -53,6 +48,8 @@ def settings_from(flags: Mapping[str, object]) -> Loaded:
         "the database": Path("-") in settings.database,
         "--ids": settings.ids == Path("-"),
         "--api-key-file": settings.api_key_file == Path("-"),
+        "--nats-password-file": settings.nats_password_file == Path("-"),
+        "--nats-token-file": settings.nats_token_file == Path("-"),
     }
     wanted = [name for name, is_piped in piped.items() if is_piped]
     if len(wanted) > 1:
@@ -106,8 +103,8 @@ def check_databases(settings: Settings) -> None:
             continue
 
 
-def selection(settings: Settings, source: Source, *, now: int) -> Selection:
-    """What was asked for, names looked up in the source.
+def selection(settings: Settings, source: Source, *, now: int, events: bool = False) -> Selection:
+    """What was asked for, names looked up in the source; ``events`` are made of music as well.
 
     Raises:
         TautulliImportError: a name fits nobody or several, or a date is none.
@@ -127,8 +124,9 @@ def selection(settings: Settings, source: Source, *, now: int) -> Selection:
     if settings.library:
         sections = choose_libraries(source.libraries(), settings.library)
         source.know_sections(sections)
+    kinds = frozenset[MediaType](settings.media_type)
     return Selection(
-        media_types=frozenset(settings.media_type),
+        media_types=kinds if events else kinds - {"track"},
         users=_users(source, settings.user) if settings.user else None,
         sections=sections,
         since=since,
@@ -145,59 +143,6 @@ def _users(source: Source, names: Sequence[str]) -> frozenset[int]:
     return choose_users(source.users(), names)
 
 
-def targets(settings: Settings) -> Sequence[Target]:
-    """The sinks and where each writes.
-
-    Raises:
-        ConfigurationError: none was named, or ``--out`` fits none of them.
-    """
-    names = settings.to or (["tracker"] if settings.dry_run else [])
-    if not names:
-        raise ConfigurationError(
-            "Where should the history go?",
-            hint="Add --to tracker, --to editor or --to jsonl, or look first with --dry-run.",
-        )
-    places: dict[str, Path] = {}
-    for place in settings.out:
-        name, path = _named_place(place, names)
-        if name in places:
-            raise ConfigurationError(
-                f"{name} cannot write to both {places[name]} and {path}.",
-                hint="Keep one --out for each sink.",
-            )
-        places[name] = path
-    files = [path.resolve() for path in places.values() if path != Path("-")]
-    if len(set(files)) < len(files):
-        raise ConfigurationError(
-            "Two sinks cannot write to the same place.", hint="Give each its own --out SINK=PATH."
-        )
-    to_stdout = [name for name in names if writes_to_stdout(name, places.get(name))]
-    if len(to_stdout) > 1 and not settings.dry_run:
-        raise ConfigurationError(
-            f"{' and '.join(to_stdout)} cannot share standard output.",
-            hint="Give one of them a file with --out.",
-        )
-    return [Target(name, places.get(name)) for name in names]
-
-
-def _named_place(place: str, names: Sequence[str]) -> tuple[str, Path]:
-    """The sink that an ``--out`` is for, and the path; the sink's name can be left out if sole."""
-    name, equals, path = place.partition("=")
-    if equals and name in names:
-        return name, Path(path).expanduser()
-    if equals and get_close_matches(name, sink_names(), n=1):
-        raise ConfigurationError(
-            f"--out {place}: no sink called {name} is in use.",
-            hint=f"In use: {', '.join(names)}. If it is a path, write ./{place}",
-        )
-    if len(names) > 1:
-        raise ConfigurationError(
-            f"Which of the sinks is to write to {place}?",
-            hint=f"With several sinks: --out {names[0]}={place}",
-        )
-    return names[0], Path(place).expanduser()
-
-
 def files_read(settings: Settings) -> Mapping[object, str]:
     """What a run reads, by file identity: nothing of it may be written over."""
     read: dict[object, str] = {}
@@ -210,6 +155,12 @@ def files_read(settings: Settings) -> Mapping[object, str]:
         ("--ids", settings.ids),
         ("--api-key-file", settings.api_key_file),
         ("--ca-file", settings.ca_file),
+        ("--nats-password-file", settings.nats_password_file),
+        ("--nats-token-file", settings.nats_token_file),
+        ("--nats-creds", settings.nats_creds),
+        ("--nats-ca-file", settings.nats_ca_file),
+        ("--nats-cert", settings.nats_cert),
+        ("--nats-key", settings.nats_key),
     ):
         if path is not None and path != Path("-"):
             read[identity(path)] = f"the file of {option}"
@@ -249,11 +200,6 @@ def _may_be_a_file(path: Path) -> bool:
         return True
 
 
-def writes_to_stdout(name: str, out: Path | None) -> bool:
-    """Whether the sink called ``name`` will write to standard output."""
-    return sink_class(name).goes_to_stdout(out)
-
-
 def corrections(settings: Settings) -> Sequence[Correction]:
     """What ``--ids`` says.
 
@@ -290,7 +236,12 @@ def corrections(settings: Settings) -> Sequence[Correction]:
 
 
 def announce(
-    source: Source, settings: Settings, screen: Screen, journal: Journal | None = None
+    source: Source,
+    settings: Settings,
+    screen: Screen,
+    journal: Journal | None = None,
+    *,
+    merges: bool = True,
 ) -> None:
     """Say how the source is read, and whose plays are about to become one history.
 
@@ -298,7 +249,7 @@ def announce(
     """
     for notice in source.notices:
         screen.note(notice)
-    if settings.user or settings.each_user:
+    if settings.user or settings.each_user or not merges:
         return
     people = [user for user in source.users() if user.plays]
     ids = sorted(user.user_id for user in people)

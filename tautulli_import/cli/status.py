@@ -92,7 +92,7 @@ def _show(runs: Sequence[Run], *, as_json: bool) -> None:
         sys.stdout.buffer.write(msgspec.json.encode(told) + b"\n")
         sys.stdout.buffer.flush()
         return
-    from ..console import harmless
+    from ..wording import harmless
 
     lines = [line for run in runs for line in _lines(run)] or ["Nothing has been imported yet."]
     sys.stdout.write("".join(f"{harmless(line)}\n" for line in lines))
@@ -113,7 +113,7 @@ def _told(run: Run) -> dict[str, object]:
 
 def _lines(run: Run) -> Iterator[str]:
     """What a person wants to know of a run."""
-    from ..console import duration, in_words
+    from ..wording import duration, in_words
 
     yield f"{run.source} → {', '.join(run.targets)}"
     began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.began))

@@ -3,8 +3,9 @@
 A sink takes records, and ``commit`` returns only when what it took is durable. A snapshot
 sink is given the whole de-duplicated set, in ascending ``watched_at`` order, before its one
 ``commit``. A dry run calls ``preview`` in place of ``commit``: the same numbers, no writing.
+A stream sink takes playback events instead, in the order of the rows and as they are read.
 
-A sink of your own is a subclass of ``Sink`` and one line in your ``pyproject.toml``::
+A sink of your own is a subclass of one of them and one line in your ``pyproject.toml``::
 
     [project.entry-points."tautulli_import.sinks"]
     mysink = "my_package:MySink"
@@ -16,25 +17,31 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import BinaryIO, ClassVar
+from typing import BinaryIO, ClassVar, TypeVar
 
 from msgspec import Struct
 
+from ..checkpoint.journal import Reached
 from ..errors import ConfigurationError
-from ..models import Record
+from ..jetstream.access import Access
+from ..models import PlaybackEvent, Reason, Record
+from .files import is_stream
 
 __all__ = [
     "GROUP",
+    "BaseSink",
     "Receipt",
     "Sink",
     "SinkOptions",
     "SnapshotSink",
+    "StreamSink",
     "make_sink",
     "sink_class",
     "sink_names",
 ]
 
 GROUP = "tautulli_import.sinks"
+_Made = TypeVar("_Made", bound="BaseSink")
 
 
 class SinkOptions(Struct, frozen=True):
@@ -54,6 +61,10 @@ class SinkOptions(Struct, frozen=True):
     superseded: Mapping[str, int] = {}
     """Keys that earlier runs gave to this sink and whose plays have other keys now, with the
     moment of each (epoch seconds, UTC): what stands there as it was given may go."""
+    dry_run: bool = False
+    """Whether a stream sink may only look and count. (Others are asked for a ``preview``.)"""
+    nats: Access = Access()
+    """Which NATS server, and who we are there."""
 
 
 class Receipt(Struct, frozen=True):
@@ -73,19 +84,13 @@ class Receipt(Struct, frozen=True):
     """What a person does now, one sentence each."""
 
 
-class Sink(ABC):
-    """A place for items. Subclass it, and see the module's text for how it is found."""
+class BaseSink(ABC):  # noqa: B024 - its two kinds have the abstract methods
+    """What all sinks are: a place, which can be looked at before anything is read."""
 
     to_stdout: ClassVar[bool] = False
     """Whether it writes to standard output when no ``--out`` is given."""
     lines: ClassVar[bool] = False
     """Whether several users' outputs may follow each other on standard output."""
-    merges: ClassVar[bool] = False
-    """Whether ``--merge-with`` means anything to it."""
-    supersedes: ClassVar[bool] = False
-    """Whether what it was given stays until it is told, so that it wants ``superseded``."""
-    every_viewing: ClassVar[bool] = False
-    """Whether it wants a record for every viewing, ``--rewatches`` or not."""
 
     def __init__(self, options: SinkOptions) -> None:
         self.options = options
@@ -110,6 +115,24 @@ class Sink(ABC):
     def place(self) -> Path | None:
         """What nobody else may write meanwhile: a file or a directory; ``None`` for neither."""
         return next(iter(self.writes()), None)
+
+    @property
+    def is_piped(self) -> bool:
+        """Whether it writes to somebody who may take forever to read it."""
+        return self.goes_to_stdout(self.options.out) or any(map(is_stream, self.writes()))
+
+
+class Sink(BaseSink):
+    """A place for items. Subclass it, and see the module's text for how it is found."""
+
+    merges: ClassVar[bool] = False
+    """Whether ``--merge-with`` means anything to it."""
+    supersedes: ClassVar[bool] = False
+    """Whether what it was given stays until it is told, so that it wants ``superseded``."""
+    every_viewing: ClassVar[bool] = False
+    """Whether it wants a record for every viewing, ``--rewatches`` or not."""
+    for_events: ClassVar[type[StreamSink] | None] = None
+    """The sink that takes its place with ``--events``; ``None`` where it takes items only."""
 
     @abstractmethod
     def write(self, records: Sequence[Record]) -> None:
@@ -140,16 +163,86 @@ class SnapshotSink(Sink):
         self.records += records
 
 
+class StreamSink(BaseSink):
+    """A place for playback events, which takes them in the order of the rows, as they are read.
+
+    It is asked what it ``recall``s, begun once, written to again and again, and closed in any
+    case. With ``options.dry_run`` all of it only looks and counts.
+    """
+
+    @property
+    @abstractmethod
+    def target(self) -> str:
+        """What to call the place, without secrets; the same for the same place."""
+
+    @abstractmethod
+    def recall(self, job: str, before: Reached | None) -> Reached | None:
+        """Open the place; up to where it has what earlier runs of this job delivered.
+
+        ``before`` is what is remembered of them elsewhere. ``None``: nothing, or not certainly.
+
+        Raises:
+            TautulliImportError: the place cannot be used.
+        """
+
+    @abstractmethod
+    def begin(self, after: Reached | None) -> None:
+        """Go on after that point, which it has recalled; ``None``: from the first row on."""
+
+    def refuses(self, event: PlaybackEvent) -> Reason | None:
+        """Why it cannot take an event, whatever the event's row is worth elsewhere."""
+        del event
+        return None
+
+    @abstractmethod
+    def write(self, events: Sequence[PlaybackEvent], reached: Reached | None) -> None:
+        """Take events, with which everything up to ``reached`` was written.
+
+        ``None``: nothing of it can be remembered. The same point again: nothing after it can.
+
+        Raises:
+            SinkError: it could not deliver them. ``delivered`` tells how far it came.
+        """
+
+    @abstractmethod
+    def commit(self) -> None:
+        """Make everything written durable, and only then return.
+
+        Raises:
+            SinkError: it could not deliver it. ``delivered`` tells how far it came.
+        """
+
+    @property
+    @abstractmethod
+    def delivered(self) -> Reached | None:
+        """The last point up to which everything is durable; ``None``: not a single one yet."""
+
+    @abstractmethod
+    def finish(self) -> Receipt:
+        """What came of it, now that all is written and committed.
+
+        ``new`` counts the events of this run that the place did not have; ``total`` what is
+        there now.
+
+        Raises:
+            SinkError: the last step failed.
+        """
+
+    def close(self) -> None:
+        """Let go of everything."""
+
+
 def sink_names() -> Sequence[str]:
     """The sinks that are installed, by name."""
     return sorted(entry.name for entry in entry_points(group=GROUP))
 
 
-def sink_class(name: str) -> type[Sink]:
-    """The class of the sink called ``name``.
+def sink_class(name: str, *, events: bool = False) -> type[Sink | StreamSink]:
+    """The class of the sink called ``name``; with ``events`` the one that takes those.
 
     Raises:
-        ConfigurationError: no such sink is installed, or it cannot be imported.
+        ConfigurationError: no such sink is installed, it cannot be imported, or it takes no
+            events.
     """
     found: dict[str, EntryPoint] = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name not in found:
@@ -164,15 +257,21 @@ def sink_class(name: str) -> type[Sink]:
             f"{type(error).__name__}: {error}.",
             hint="Install what it needs, or uninstall the package that brings it.",
         ) from error
-    if not (isinstance(loaded, type) and issubclass(loaded, Sink)):
+    if not (isinstance(loaded, type) and issubclass(loaded, (Sink, StreamSink))):
         raise ConfigurationError(
             f"The sink {name!r} ({found[name].value}) is not a tautulli_import Sink.",
-            hint="It has to be a subclass of tautulli_import.sinks.base.Sink.",
+            hint="It has to be a subclass of tautulli_import.sinks.base.Sink or StreamSink.",
         )
-    return loaded
+    if not events or issubclass(loaded, StreamSink):
+        return loaded
+    if loaded.for_events is None:
+        raise ConfigurationError(
+            f"{name} takes films and episodes, no events.", hint="Leave --events out, or --to it."
+        )
+    return loaded.for_events
 
 
-def make_sink(cls: type[Sink], name: str, options: SinkOptions) -> Sink:
+def make_sink(cls: type[_Made], name: str, options: SinkOptions) -> _Made:
     """A sink of the class that is called ``name``.
 
     Raises:
@@ -183,5 +282,5 @@ def make_sink(cls: type[Sink], name: str, options: SinkOptions) -> Sink:
     except TypeError as error:
         raise ConfigurationError(
             f"The sink {name!r} is not complete: {error}.",
-            hint="It has to have the methods write, commit and preview.",
+            hint="It has to have all methods that are abstract in its base class.",
         ) from error

@@ -9,7 +9,16 @@ from pathlib import Path
 
 from ..errors import SinkError
 
-__all__ = ["identity", "is_stream", "make_directory", "read_bytes", "shown", "stamp", "write_whole"]
+__all__ = [
+    "identity",
+    "is_stream",
+    "make_directory",
+    "put_in_place",
+    "read_bytes",
+    "shown",
+    "stamp",
+    "write_whole",
+]
 
 _DIRECTORY_MODE = 0o755
 _MODE = 0o644  # CrossWatch counts a file that it cannot read as empty, and overwrites it
@@ -116,6 +125,32 @@ def _write_and_rename(
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
+    _sync_name(path)
+    return True
+
+
+def put_in_place(temporary: Path, path: Path) -> None:
+    """Give a file that is whole and durable its own name, over whatever has that name.
+
+    Raises:
+        SinkError: it could not be; what had the name still has it.
+    """
+    try:
+        temporary.replace(path)
+    except OSError as error:
+        raise SinkError(
+            f"{shown(path)} could not be written: {error.strerror or error}.",
+            hint="Name another place with --out.",
+        ) from error
+    _sync_name(path)
+
+
+def _sync_name(path: Path) -> None:
+    """Let a power cut not undo that a file has this name.
+
+    Raises:
+        SinkError: that cannot be promised.
+    """
     try:
         _sync_directory(path.parent)
     except OSError as error:
@@ -124,7 +159,6 @@ def _write_and_rename(
             f"{error.strerror or error}.",
             hint="Look after the disk, and run it again.",
         ) from error
-    return True
 
 
 def make_directory(directory: Path) -> None:

@@ -10,6 +10,7 @@ import msgspec
 from ..errors import SinkError
 from ..models import Record
 from .base import Receipt, SnapshotSink
+from .events_file import EventsSink
 from .files import read_bytes, shown, write_whole
 
 __all__ = ["JsonlSink", "lines"]
@@ -30,6 +31,7 @@ class JsonlSink(SnapshotSink):
 
     to_stdout = True
     lines = True
+    for_events = EventsSink
 
     @property
     def path(self) -> Path | None:

@@ -99,24 +99,34 @@ class ApiSource:
         """How many rows Tautulli has, listed or not."""
         return self._mirror.count() + self._mirror.progress.unlisted
 
-    def batches(self, after: Cursor | None = None) -> Iterator[Batch]:
+    def batches(self, after: Cursor | None = None, *, detailed: bool = False) -> Iterator[Batch]:
         """Every row in the order of its number, then those that could not be had."""
         cursor = after or Cursor(str(-(1 << 63)))
         settled = self._mirror.settled_upto(self._now)
-        pages = self._mirror.pages(int(cursor), self._page, sections=self._knows_sections)
-        for plays, mark in pages:
+        pages = self._mirror.pages(
+            int(cursor), self._page, sections=self._knows_sections, detailed=detailed
+        )
+        for plays, mark, details in pages:
             cursor = Cursor(str(plays[-1].id))
-            old = plays[-1].id <= settled
-            yield Batch(plays, cursor, self._rule, source=self.name, settled=old, mark=mark)
+            yield Batch(
+                plays,
+                cursor,
+                self._rule,
+                source=self.name,
+                settled=plays[-1].id <= settled,
+                mark=mark,
+                details=details,
+                numbered=True,
+            )
         missing = [*self._undelivered(), *self._unlisted()]
         if missing:
             yield Batch((), cursor, self._rule, missing, source=self.name)
 
-    def marked(self, upto: Cursor) -> tuple[int, int] | None:
+    def marked(self, upto: Cursor, *, detailed: bool = False) -> tuple[int, int] | None:
         """How many plays were read up to there, and the sum of their marks."""
         if not upto.lstrip("-").isdecimal():
             return None
-        return self._mirror.marked(int(upto), sections=self._knows_sections)
+        return self._mirror.marked(int(upto), sections=self._knows_sections, detailed=detailed)
 
     def landmarks(self) -> Sequence[Landmark]:
         """Some of the plays that were read."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final, NewType, Protocol
 
 from msgspec import Struct
 
-from ..models import Kind, Landmark, Play, Rejected
+from ..models import Details, Kind, Landmark, Play, Rejected
 from ..watched import WatchedRule
 
 __all__ = [
@@ -73,6 +73,10 @@ class Batch(Struct, frozen=True):
     """Whether all of it, and all before it, will be the same the next time: old rows."""
     mark: int = 0
     """The sum of what stands in its rows; see ``Source.marked``."""
+    details: Mapping[int, Details] = {}
+    """What events tell of the plays besides, by their ids, where that was asked for."""
+    numbered: bool = False
+    """Whether all of its rows, and of those before it, are of those that ``marked`` counts."""
 
 
 class User(Struct, frozen=True):
@@ -124,8 +128,11 @@ class Source(Protocol):
     def total(self) -> int:
         """How many rows the source says it has now, for a progress bar."""
 
-    def batches(self, after: Cursor | None) -> Iterator[Batch]:
+    def batches(self, after: Cursor | None, *, detailed: bool = False) -> Iterator[Batch]:
         """Every row after ``after`` (all when ``None``), each exactly once.
+
+        With ``detailed`` all that playback events tell comes with them, and the marks are those
+        of ``marked(detailed=True)``.
 
         Raises:
             SourceUnreachableError: it cannot be read any more.
@@ -133,11 +140,12 @@ class Source(Protocol):
             BusyError: another program holds it too long.
         """
 
-    def marked(self, upto: Cursor) -> tuple[int, int] | None:
+    def marked(self, upto: Cursor, *, detailed: bool = False) -> tuple[int, int] | None:
         """How many rows there are up to a cursor, and the sum of their marks, as of ``Batch``.
 
-        Other than before when any of them was changed, deleted or put in between; ``None``
-        where that cannot be told.
+        Other than before when any of them was changed, deleted or put in between; with
+        ``detailed`` a change does not count as long as it is the same play. ``None`` where that
+        cannot be told.
         """
 
     def landmarks(self) -> Sequence[Landmark]:

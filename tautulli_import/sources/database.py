@@ -104,7 +104,7 @@ class DatabaseSource:
         """How many rows there are in all files together."""
         return sum(one.file.count for one in self._opened)
 
-    def batches(self, after: Cursor | None = None) -> Iterator[Batch]:
+    def batches(self, after: Cursor | None = None, *, detailed: bool = False) -> Iterator[Batch]:
         """Every row of every file; see ``Source.batches``."""
         position, last = _read_cursor(after)
         settled = (
@@ -112,23 +112,28 @@ class DatabaseSource:
             if self._now is not None and len(self._opened) == 1
             else None
         )
+        numbered = len(self._opened) == 1
         for index, one in enumerate(self._opened):
             if index < position:
                 continue
             begin = last if index == position and last is not None else one.file.first - 1
             newer = [opened.file for opened in self._opened[:index]]
-            for page in one.file.pages(begin, self._page, marked=settled is not None):
+            pages = one.file.pages(begin, self._page, marked=settled is not None, detailed=detailed)
+            for page in pages:
                 cursor = Cursor(f"{index}:{page.upto}")
+                numbered = numbered and page.is_whole
                 if settled is not None and not (page.is_whole and page.upto <= settled):
                     settled = None
-                yield _batch(page, cursor, one, newer, settled=settled is not None)
+                yield _batch(
+                    page, cursor, one, newer, settled=settled is not None, numbered=numbered
+                )
 
-    def marked(self, upto: Cursor) -> tuple[int, int] | None:
+    def marked(self, upto: Cursor, *, detailed: bool = False) -> tuple[int, int] | None:
         """How many rows there are up to there, and the sum of their marks."""
         _, last = _read_cursor(upto)
         if len(self._opened) != 1 or last is None:
             return None
-        return self.files[0].marked(last)
+        return self.files[0].marked(last, detailed=detailed)
 
     def landmarks(self) -> Sequence[Landmark]:
         """Some plays of the newest file."""
@@ -236,6 +241,7 @@ def _batch(
     newer: Sequence[DatabaseFile],
     *,
     settled: bool = False,
+    numbered: bool = False,
 ) -> Batch:
     """The rows of a page that no newer file has; what one has incomplete counts as not there."""
     if not newer:
@@ -247,6 +253,8 @@ def _batch(
             source=one.file.shown,
             settled=settled,
             mark=page.mark,
+            details=page.details,
+            numbered=numbered,
         )
     there = _identities(newer, page.after, page.upto)
     plays = []
@@ -267,7 +275,16 @@ def _batch(
         if row.id in ids:  # counted as a duplicate: nothing of it is left to be recovered
             one.file.unusable.pop(row.id, None)
     duplicates = len(page.plays) + len(page.rejected) - len(plays) - len(rejected)
-    return Batch(plays, cursor, one.rule, rejected, duplicates, recovered, one.file.shown)
+    return Batch(
+        plays,
+        cursor,
+        one.rule,
+        rejected,
+        duplicates,
+        recovered,
+        one.file.shown,
+        details=page.details,
+    )
 
 
 def _identities(files: Sequence[DatabaseFile], after: int, upto: int) -> frozenset[Identity]:

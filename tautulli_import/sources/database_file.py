@@ -18,11 +18,11 @@ from typing import Any, BinaryIO, Final, TypeVar
 from msgspec import Struct
 
 from ..errors import BusyError, DamagedPageError, TautulliImportError
-from ..models import Landmark, Play, Reason, Rejected
+from ..models import Details, Landmark, Play, Reason, Rejected
 from .base import Lookup, spread, unsettled
 from .lookups import read_lookups
-from .rows import Row, decode, integer, settle, text
-from .schema import Schema, columns_of, look_at
+from .rows import Row, decode, detail, integer, settle, text
+from .schema import Schema, columns_of, extent, look_at
 from .sqlite_file import SqliteFile, explain
 
 __all__ = ["DatabaseFile", "Identity", "Named", "Page"]
@@ -48,6 +48,7 @@ class Page(Struct, frozen=True):
     """The sum of its rows' marks."""
     is_whole: bool = True
     """Whether every row of it could be read."""
+    details: Mapping[int, Details] = {}
 
 
 class Named(Struct, frozen=True):
@@ -72,7 +73,7 @@ class DatabaseFile:
         try:
             self.schema: Schema = self._ask(lambda db: look_at(db, self.shown))
             self._columns = self._ask(lambda db: columns_of(db, "session_history"))
-            self.count, self.first, self.last, newest = self._ask(_extent)
+            self.count, self.first, self.last, newest = self._ask(extent)
             # Which of two backups is the newer; the rest only settles a tie, always alike.
             written = self.sqlite.path.stat().st_mtime_ns
             self.newest = newest
@@ -87,27 +88,35 @@ class DatabaseFile:
         """How the file is read, and what an old one lacks."""
         return [*self.sqlite.notices, *self.schema.missing]
 
-    def pages(self, after: int, size: int, *, marked: bool = False) -> Iterator[Page]:
+    def pages(
+        self, after: int, size: int, *, marked: bool = False, detailed: bool = False
+    ) -> Iterator[Page]:
         """All rows with an id above ``after``; the pages are ``marked`` where that is wanted.
+
+        With ``detailed`` they have the plays' details, and the marks of identity.
 
         Around a damaged page the rows are read one by one; those that cannot be read are
         rejected by their ids, and everything else is there.
         """
+        query = self.schema.query if marked else self.schema.unmarked
+        if detailed:
+            query = self.schema.detailed
         while after < self.last:
             unreadable: list[Rejected] = []
             try:
                 rows = self._ask(
-                    partial(self._rows, after=after, upto=self.last, size=size, marked=marked)
+                    partial(self._rows, query=query, after=after, upto=self.last, size=size)
                 )
                 upto = rows[-1][0] if rows else self.last
             except DamagedPageError:
-                rows, unreadable, upto = self._rows_around_damage(after, size)
+                rows, unreadable, upto = self._rows_around_damage(query, after, size)
             plays, rejected = settle(rows, self.shown)
             rejected = [*rejected, *unreadable]
             if self.has_older:
                 self.unusable.update((row.id, row) for row in rejected if row.id is not None)
             mark = sum([row[-2] for row in rows])
-            yield Page(plays, rejected, after, upto, mark, not unreadable)
+            details = detail(rows) if detailed else {}
+            yield Page(plays, rejected, after, upto, mark, not unreadable, details)
             after = upto
 
     def settled_upto(self, now: int) -> int:
@@ -125,20 +134,19 @@ class DatabaseFile:
             return self.first - 1
         return int(rows[0][0])
 
-    def marked(self, upto: int) -> tuple[int, int] | None:
+    def marked(self, upto: int, *, detailed: bool = False) -> tuple[int, int] | None:
         """How many rows there are up to an id, and the sum of their marks.
 
         ``None`` where the file is damaged there.
         """
         count = marks = 0
+        query = self.schema.detailed_marks if detailed else self.schema.marks
         # Short questions, so that no lock lasts; and not too many where ids lie far apart.
         step = max(_MARKED, (upto - self.first) // _WINDOWS + 1)
         for after in range(self.first - 1, upto, step):
             window = (after, min(after + step, upto))
             try:
-                ((rows, mark),) = self._ask(
-                    partial(self._decoded, query=self.schema.marks, parameters=window)
-                )
+                ((rows, mark),) = self._ask(partial(self._decoded, query=query, parameters=window))
             except DamagedPageError:
                 return None
             count, marks = count + rows, marks + mark
@@ -163,7 +171,7 @@ class DatabaseFile:
         """The rows with these numbers, as far as they are here and can be read."""
         for number in ids:
             try:
-                rows = self._ask(partial(self._rows, after=number - 1, upto=number, size=1))
+                rows = self._ask(partial(self._row, number=number))
             except DamagedPageError:
                 continue
             plays, rejected = settle(rows, self.shown)
@@ -289,12 +297,16 @@ class DatabaseFile:
         return users, sections
 
     def _rows(
-        self, db: sqlite3.Connection, after: int, upto: int, size: int, *, marked: bool = False
+        self, db: sqlite3.Connection, query: str, after: int, upto: int, size: int
     ) -> list[Row]:
-        query = self.schema.query if marked else self.schema.unmarked
         return self._decoded(db, query, (after, upto, size))
 
-    def _rows_around_damage(self, after: int, size: int) -> tuple[list[Row], list[Rejected], int]:
+    def _row(self, db: sqlite3.Connection, number: int) -> list[Row]:
+        return self._rows(db, self.schema.unmarked, number - 1, number, 1)
+
+    def _rows_around_damage(
+        self, query: str, after: int, size: int
+    ) -> tuple[list[Row], list[Rejected], int]:
         """The next rows one by one: what can be read, what cannot, and how far that goes."""
         begin = bisect_right(self._ids, after)
         ids = self._ids[begin : begin + size]
@@ -302,7 +314,9 @@ class DatabaseFile:
         unreadable: list[Rejected] = []
         for number in ids:
             try:
-                rows += self._ask(partial(self._rows, after=number - 1, upto=number, size=1))
+                rows += self._ask(
+                    partial(self._rows, query=query, after=number - 1, upto=number, size=1)
+                )
             except DamagedPageError:
                 unreadable.append(Rejected(Reason.UNREADABLE, number, source=self.shown))
         return rows, unreadable, ids[-1] if ids else self.last
@@ -310,7 +324,7 @@ class DatabaseFile:
     def _small_pages(self, after: int, upto: int) -> Iterator[list[Row]]:
         for number in self._ids[bisect_right(self._ids, after) : bisect_right(self._ids, upto)]:
             try:
-                yield self._ask(partial(self._rows, after=number - 1, upto=number, size=1))
+                yield self._ask(partial(self._row, number=number))
             except DamagedPageError:
                 continue
 
@@ -366,27 +380,3 @@ class DatabaseFile:
             f"{self.shown} kept changing while it was read.",
             hint="Try again when Tautulli is less busy, or read one of its backups.",
         )
-
-
-def _extent(db: sqlite3.Connection) -> tuple[int, int, int, int]:
-    """How many rows, the first and last id, and about when the newest play started."""
-    try:
-        count, first, last = db.execute(
-            "SELECT count(*), coalesce(min(id), 1), coalesce(max(id), 0) FROM session_history"
-        ).fetchone()
-    except sqlite3.DatabaseError:  # damaged: what SQLite notes of an AUTOINCREMENT has to do
-        found = db.execute(
-            "SELECT seq FROM sqlite_sequence WHERE name = 'session_history'"
-        ).fetchone()
-        if found is None:
-            raise
-        return found[0], 1, found[0], 0
-    try:
-        (newest,) = db.execute(
-            "SELECT coalesce(max(started), 0) FROM session_history"
-            " WHERE id > ? - 1000 AND typeof(started) = 'integer'",
-            (last,),
-        ).fetchone()
-    except sqlite3.DatabaseError:
-        newest = 0
-    return count, first, last, newest

@@ -16,7 +16,7 @@ import msgspec
 
 from ..client.tautulli import Tautulli
 from ..errors import SourceDamagedError, SourceUnreachableError
-from ..models import Landmark, Play
+from ..models import Details, Landmark, Play
 from ..watched import WatchedRule
 from .base import Batch, Cursor, Library, Lookup, User
 from .crawl import Crawl, Stretch
@@ -24,7 +24,7 @@ from .database import DatabaseSource
 from .listing import Listing, day_of
 from .private import PrivateFolder
 from .refresh import thresholds
-from .rows import Row
+from .rows import Row, detail
 
 __all__ = ["DownloadedSource"]
 
@@ -89,18 +89,18 @@ class DownloadedSource:
         """How many rows there are."""
         return self._database.total() + len(self._missing)
 
-    def batches(self, after: Cursor | None = None) -> Iterator[Batch]:
+    def batches(self, after: Cursor | None = None, *, detailed: bool = False) -> Iterator[Batch]:
         """Every row of the file, then those that were missing."""
         cursor = after or Cursor("0")
-        for batch in self._database.batches(after):
+        for batch in self._database.batches(after, detailed=detailed):
             yield batch
             cursor = batch.cursor
         if self._missing:
-            yield Batch(self._missing, cursor, self._rule, source=self.name)
+            yield Batch(self._missing, cursor, self._rule, source=self.name, details=self._details)
 
-    def marked(self, upto: Cursor) -> tuple[int, int] | None:
+    def marked(self, upto: Cursor, *, detailed: bool = False) -> tuple[int, int] | None:
         """As of the file: what is missing there is never settled."""
-        return self._database.marked(upto)
+        return self._database.marked(upto, detailed=detailed)
 
     def landmarks(self) -> Sequence[Landmark]:
         """Those of the file."""
@@ -188,6 +188,7 @@ class DownloadedSource:
         newest = day_of(min(file.newest, self._now)) if file.newest > 0 else day_of(0)
         listing = Listing(self._tautulli)
         rows: dict[int, Row] = {}
+        self._details: dict[int, Details] = {}
 
         def keep(stretch: Stretch) -> None:
             rows.update((row[0], row) for row in stretch.rows)
@@ -209,6 +210,7 @@ class DownloadedSource:
                     hint="--via history asks for the plays instead.",
                 )
             if file.count + len(missing) == listing.total:
+                self._details = detail(missing)
                 return [msgspec.convert(row[:_PLAY], Play) for row in missing]
         raise SourceDamagedError(
             f"The database that {self.name} sent has {file.count:,} rows, its history "

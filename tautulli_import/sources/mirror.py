@@ -16,13 +16,13 @@ import msgspec
 from msgspec import Struct
 
 from ..checkpoint.state import StateFile
-from ..models import Landmark, Play
+from ..models import Details, Landmark, Play
 from ..selection import LAST_MOMENT
 from ..watched import WatchedRule
 from .base import spread, unsettled
 from .crawl import Stretch
 from .listing import COLUMNS, Window
-from .rows import Row
+from .rows import Row, detail
 from .schema import row_mark
 from .spans import Undelivered
 
@@ -46,6 +46,7 @@ _MARK: Final = row_mark(
     ["media_type", "title", "grandparent_title", "guid"],
 )
 _MARK_OF_SECTION: Final = f"{_MARK} + coalesce(section_id, 0)"
+_MARK_OF_IDENTITY: Final = row_mark("id", ["started", "user_id"], [])
 _KEEP: Final = (
     f"INSERT INTO plays ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "  # noqa: S608 - our own names
     "ON CONFLICT (id) DO UPDATE SET "
@@ -232,24 +233,29 @@ class Mirror:
         return [Undelivered(*row) for row in found]
 
     def pages(
-        self, after: int, size: int, *, sections: bool = False
-    ) -> Iterator[tuple[list[Play], int]]:
+        self, after: int, size: int, *, sections: bool = False, detailed: bool = False
+    ) -> Iterator[tuple[list[Play], int, dict[int, Details]]]:
         """All plays with an id above ``after``, in the order of their ids, and their marks' sum.
 
-        With ``sections`` the marks tell of a play's library as well.
+        With ``sections`` the marks tell of a play's library as well; with ``detailed`` only
+        whether it is the same play, and their details come with the plays.
         """
-        mark = _MARK_OF_SECTION if sections else _MARK
+        names = COLUMNS if detailed else COLUMNS[:_PLAY]
         query = (
-            f"SELECT {mark}, {', '.join(COLUMNS[:_PLAY])} FROM plays "  # noqa: S608 - our own names
+            f"SELECT {_mark(sections, detailed)}, {', '.join(names)} FROM plays "  # noqa: S608 - our own names
             "WHERE id > ? ORDER BY id LIMIT ?"
         )
         while rows := self._db.execute(query, (after, size)).fetchall():
-            yield [_play(row[1:]) for row in rows], sum([row[0] for row in rows])
+            details = detail([row[1:] for row in rows]) if detailed else {}
+            plays = [_play(row[1 : _PLAY + 1]) for row in rows]
+            yield plays, sum([row[0] for row in rows]), details
             after = rows[-1][1]
 
-    def marked(self, upto: int, *, sections: bool = False) -> tuple[int, int]:
+    def marked(
+        self, upto: int, *, sections: bool = False, detailed: bool = False
+    ) -> tuple[int, int]:
         """How many plays there are up to an id, and the sum of their marks."""
-        mark = _MARK_OF_SECTION if sections else _MARK
+        mark = _mark(sections, detailed)
         count, marks = self._one(
             f"SELECT count(*), coalesce(sum({mark}), 0) FROM plays WHERE id <= ?",  # noqa: S608 - our own names
             upto,
@@ -323,6 +329,12 @@ class Mirror:
     def _one(self, query: str, *values: object) -> Row:
         row: Row = self._db.execute(query, values).fetchone()
         return row
+
+
+def _mark(sections: bool, detailed: bool) -> str:
+    if detailed:
+        return _MARK_OF_IDENTITY
+    return _MARK_OF_SECTION if sections else _MARK
 
 
 def _play(row: Row) -> Play:

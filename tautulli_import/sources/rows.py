@@ -12,18 +12,23 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from ..models import Play, Reason, Rejected
+from ..models import Details, Play, Reason, Rejected
 
-__all__ = ["Row", "decode", "integer", "settle", "text"]
+__all__ = ["Row", "decode", "detail", "integer", "settle", "text"]
 
 Row: TypeAlias = tuple[Any, ...]
-"""The values of ``Play``'s fields; of a database then its mark, and what is absent: 1 metadata,
-2 media info."""
+"""The values of ``Play``'s fields, then those of ``Details`` where they are wanted; of a database
+then its mark, and what is absent: 1 metadata, 2 media info."""
 
 _MEASURED: Final = frozenset({"view_offset", "duration", "credits_first", "credits_final"})
 _DIGITS: Final = 18
 _BEYOND: Final = 2.0**63
 _SMALLEST: Final = 2**63
+_PLAY: Final = len(Play.__struct_fields__)
+_DETAILS: Final = len(Details.__struct_fields__)
+_NUMBERS: Final = frozenset(
+    {"paused_counter", "secure", "relayed", "audio_channels", "stream_bitrate", "bandwidth"}
+)
 _TEXTS: Final = frozenset({"user", "media_type", "title", "grandparent_title", "guid"})
 
 
@@ -42,6 +47,27 @@ def settle(rows: list[Row], shown: str) -> tuple[Sequence[Play], Sequence[Reject
         except msgspec.ValidationError:
             plays.append(_play_of_odd_values(row))
     return plays, rejected
+
+
+def detail(rows: Sequence[Row]) -> dict[int, Details]:
+    """The details of rows that have them, by the rows' ids."""
+    found: dict[int, Details] = {}
+    convert = msgspec.convert
+    for row in rows:
+        values = row[_PLAY : _PLAY + _DETAILS]
+        try:
+            found[row[0]] = convert(values, Details)
+        except msgspec.ValidationError:
+            found[row[0]] = _details_of_odd_values(values)
+    return found
+
+
+def _details_of_odd_values(values: Row) -> Details:
+    settled: dict[str, Any] = {
+        field: integer(value) if field in _NUMBERS else text(value)
+        for field, value in zip(Details.__struct_fields__, values, strict=False)
+    }
+    return Details(**settled)
 
 
 def _play_of_odd_values(row: Row) -> Play:

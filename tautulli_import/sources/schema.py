@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from ..errors import SourceDamagedError
 
-__all__ = ["Schema", "columns_of", "look_at", "row_mark"]
+__all__ = ["Schema", "columns_of", "extent", "look_at", "row_mark"]
 
 _HISTORY: Final = "session_history"
 _METADATA: Final = "session_history_metadata"
@@ -47,6 +47,31 @@ _PLACES: Final[dict[str, tuple[str, ...]]] = {
     "credits_first": ("m.marker_credits_first",),
     "credits_final": ("m.marker_credits_final",),
 }
+# Field of Details -> its column. A user's name is looked up as Tautulli's API does it (2.17.2).
+_DETAILS: Final[dict[str, str]] = {
+    "friendly_name": "u",
+    "parent_title": "m.parent_title",
+    "paused_counter": "h.paused_counter",
+    "platform": "h.platform",
+    "player": "h.player",
+    "product": "h.product",
+    "machine_id": "h.machine_id",
+    "ip_address": "h.ip_address",
+    "location": "h.location",
+    "transcode_decision": "i.transcode_decision",
+    "secure": "h.secure",
+    "relayed": "h.relayed",
+    "platform_version": "h.platform_version",
+    "product_version": "h.product_version",
+    "video_resolution": "i.video_resolution",
+    "video_codec": "i.video_codec",
+    "video_dynamic_range": "i.video_dynamic_range",
+    "audio_codec": "i.audio_codec",
+    "audio_channels": "i.audio_channels",
+    "stream_bitrate": "i.stream_bitrate",
+    "bandwidth": "h.bandwidth",
+}
+_IDENTITY: Final = ("h.started", "h.user_id")
 # Tautulli writes '' into these INTEGER columns as a matter of course (a film's season).
 _ROUTINELY_EMPTY: Final = frozenset(
     {"grandparent_rating_key", "season", "episode", "year", "duration"}
@@ -59,6 +84,7 @@ _MARKED: Final = (
     *("m.year", "m.updated_at"),
 )
 _MEASURED: Final = ("m.title", "m.grandparent_title", "m.guid")
+_USER: Final = ("user_id", "username", "friendly_name")
 _ESSENTIAL: Final = ("id", "started", "media_type", "title")
 # What a person loses when a column is not there; the rest is not worth a word.
 _MISSED: Final = {
@@ -84,6 +110,10 @@ class Schema(Struct, frozen=True):
     """The same with 0 for the marks, which costs less: where nothing is remembered."""
     marks: str
     """How many rows there are between two ids, and the sum of their marks."""
+    detailed: str
+    """The same query with the fields of ``Details`` after those of ``Play``. Its marks tell only
+    whether a row is another play than before."""
+    detailed_marks: str
     missing: tuple[str, ...]
     """Sentences about columns that are not there."""
     tables: frozenset[str]
@@ -105,7 +135,7 @@ def look_at(connection: sqlite3.Connection, shown: str) -> Schema:
         raise SourceDamagedError(_not_tautulli(shown, tables, absent), hint=_LOOK)
     columns = {
         f"{alias}.{name}"
-        for alias, table in (("h", _HISTORY), ("m", _METADATA))
+        for alias, table in (("h", _HISTORY), ("m", _METADATA), ("i", _MEDIA_INFO))
         for name in columns_of(connection, table)
     }
     chosen = {
@@ -135,13 +165,29 @@ def look_at(connection: sqlite3.Connection, shown: str) -> Schema:
     )
     tables_joined = f"FROM {_HISTORY} h LEFT JOIN {_METADATA} m ON m.id = h.id {join}"
     mark = f"{mark} + ({absence})"
-    query, unmarked = (
-        f"SELECT {selected}, NULL, NULL, {value}, {absence} {tables_joined}"
+    identity = row_mark("h.id", [name for name in _IDENTITY if name in columns], [])
+    identity = f"{identity} + ({absence})"
+    known = {name for name in columns_of(connection, "users") if name in _USER}
+    details = ", ".join(_detail(place, columns, known) for place in _DETAILS.values())
+    query, unmarked, detailed = (
+        f"SELECT {selected}, NULL, NULL, {more}{value}, {absence} {tables_joined}"
         "WHERE h.id > ? AND h.id <= ? ORDER BY h.id LIMIT ?"
-        for value in (mark, "0")
+        for more, value in (("", mark), ("", "0"), (f"{details}, ", identity))
     )
-    marks = f"SELECT count(*), coalesce(sum({mark}), 0) {tables_joined}WHERE h.id > ? AND h.id <= ?"
-    return Schema(query, unmarked, marks, missing, tables, _sections(chosen["section_id"]))
+    marks, detailed_marks = (
+        f"SELECT count(*), coalesce(sum({value}), 0) {tables_joined}WHERE h.id > ? AND h.id <= ?"
+        for value in (mark, identity)
+    )
+    return Schema(
+        query=query,
+        unmarked=unmarked,
+        marks=marks,
+        detailed=detailed,
+        detailed_marks=detailed_marks,
+        missing=missing,
+        tables=tables,
+        sections=_sections(chosen["section_id"]),
+    )
 
 
 def row_mark(number: str, integers: Sequence[str], texts: Sequence[str]) -> str:
@@ -169,10 +215,45 @@ def _sections(places: list[str]) -> str:
     )
 
 
+def extent(db: sqlite3.Connection) -> tuple[int, int, int, int]:
+    """How many rows, the first and last id, and about when the newest play started."""
+    try:
+        count, first, last = db.execute(
+            "SELECT count(*), coalesce(min(id), 1), coalesce(max(id), 0) FROM session_history"
+        ).fetchone()
+    except sqlite3.DatabaseError:  # damaged: what SQLite notes of an AUTOINCREMENT has to do
+        found = db.execute(
+            "SELECT seq FROM sqlite_sequence WHERE name = 'session_history'"
+        ).fetchone()
+        if found is None:
+            raise
+        return found[0], 1, found[0], 0
+    try:
+        (newest,) = db.execute(
+            "SELECT coalesce(max(started), 0) FROM session_history"
+            " WHERE id > ? - 1000 AND typeof(started) = 'integer'",
+            (last,),
+        ).fetchone()
+    except sqlite3.DatabaseError:
+        newest = 0
+    return count, first, last, newest
+
+
 def columns_of(connection: sqlite3.Connection, table: str) -> frozenset[str]:
     """The columns that a table has; none where it does not exist."""
     rows = connection.execute("SELECT name FROM pragma_table_info(?)", (table,))
     return frozenset(str(name) for (name,) in rows)
+
+
+def _detail(place: str, columns: set[str], users: set[str]) -> str:
+    if place != "u":
+        return place if place in columns else "NULL"
+    if not {"user_id", "username"} <= users or "h.user_id" not in columns:
+        return "NULL"
+    name = "username"
+    if "friendly_name" in users:
+        name = "iif(trim(coalesce(friendly_name, '')) = '', username, friendly_name)"
+    return f"(SELECT {name} FROM users WHERE users.user_id = h.user_id LIMIT 1)"  # noqa: S608 - our own names
 
 
 def _expression(field: str, places: list[str]) -> str:

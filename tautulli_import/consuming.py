@@ -1,0 +1,273 @@
+"""The other end of the pipeline: messages out of a stream, each event into a table once.
+
+Three layers see to that: the stream's own (it stores a message id once within its window), what
+this process remembers of the last minutes, and the keys of the table. A message is acknowledged
+only when its event is committed; whoever dies before that leaves it to the next.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, Literal, Protocol, TypeAlias
+
+from msgspec import Struct
+
+from .dedup import Recent, SeenBy
+from .errors import AccountingError, BusyError
+from .event_store import Added, EventStore, Poison
+from .jetstream.consumer import Message
+from .messages import UnusableError, event_of
+from .models import PlaybackEvent
+from .stopping import Stopped, held, is_asked
+
+__all__ = ["Consumed", "Consuming", "Queue", "Watching", "consume"]
+
+KnownBy: TypeAlias = SeenBy | Literal["table"]
+_BATCH: Final = 5_000
+_WAIT_SECONDS: Final = 1.0
+_LAST_SECONDS: Final = 0.1
+"""How long to wait for a message that comes while a stream is being drained."""
+_SHIFT_SECONDS: Final = 2.0
+"""How long to hold the file while there is work: closing it costs a fifth of a second."""
+_AGAIN_SECONDS: Final = 0.1
+
+
+class Queue(Protocol):
+    """Where messages come from, and whom to tell what became of them."""
+
+    def fetch(self, most: int, wait: float) -> Sequence[Message]:
+        """Some messages, ``wait`` seconds for the first of them at most; none when none came."""
+
+    def acknowledge(self, messages: Sequence[Message]) -> None:
+        """They need not come again."""
+
+    def terminate(self, message: Message) -> None:
+        """It must not come again, although nothing could be made of it."""
+
+    def left(self) -> tuple[int, int]:
+        """How many were not yet given to anybody, and how many were and are not acknowledged."""
+
+
+class Watching(Protocol):
+    """Somebody who watches: a progress bar, a test."""
+
+    def reading(self, total: int, done: int = 0) -> None:
+        """It begins; about so many messages are there."""
+
+    def advanced(self, rows: int) -> None:
+        """That many more are through."""
+
+    def note(self, text: str) -> None:
+        """Something to know meanwhile."""
+
+
+class Consumed(Struct, frozen=True):
+    """What became of every message: ``received = stored + known + poison``."""
+
+    received: int
+    stored: int
+    known: Mapping[str, int]
+    """Those of events that were there already, by the key that told so, or by the table."""
+    poison: int
+    """Those of which nothing could be made; they are kept in ``poison_messages``."""
+    redelivered: int
+    """Those that had been given to somebody before, who did not acknowledge them."""
+    total: int
+    """How many events the table has now."""
+    stopped: bool
+    """Whether somebody ended it before the stream was drained."""
+    elapsed_seconds: float
+
+
+class Consuming:
+    """A consumer at work; ``outcome`` tells at any time what came of it so far."""
+
+    def __init__(
+        self, queue: Queue, path: Path, *, wait: float, watching: Watching, now: int
+    ) -> None:
+        """``wait`` is how long somebody else may have the file; ``now`` in epoch seconds, UTC."""
+        self._queue = queue
+        self._path = path
+        self._wait = wait
+        self._watching = watching
+        self._now = now
+        self._recent = Recent()
+        self._known: Counter[KnownBy] = Counter()
+        self._received = self._stored = self._poison = self._redelivered = 0
+        self._total = 0
+        self._file: EventStore | None = None
+        self._opened_at = 0.0
+        self._began = time.monotonic()
+
+    def outcome(self, *, stopped: bool = False) -> Consumed:
+        """What came of it so far.
+
+        Raises:
+            AccountingError: a message was lost or counted twice.
+        """
+        known: dict[str, int] = {key: self._known[key] for key in sorted(self._known)}
+        if self._received != self._stored + sum(known.values()) + self._poison:
+            raise AccountingError(
+                f"The numbers do not add up: {self._received} messages were received, "
+                f"{self._stored} stored, {sum(known.values())} known, {self._poison} unusable.",
+                hint="This is a bug in tautulli-import. Please report it.",
+            )
+        return Consumed(
+            received=self._received,
+            stored=self._stored,
+            known=known,
+            poison=self._poison,
+            redelivered=self._redelivered,
+            total=self._total,
+            stopped=stopped,
+            elapsed_seconds=round(time.monotonic() - self._began, 3),
+        )
+
+    def open(self) -> None:
+        """Make the file, or look whether it can be used, before any message is taken.
+
+        Raises:
+            BusyError: somebody else has it open, for longer than ``wait``.
+            SinkError: it cannot be used.
+        """
+        self._total = self._opened().count()
+        self.release()
+
+    def release(self) -> None:
+        """Let others have the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def round(self, *, patient: bool = True) -> int:
+        """Take some messages, store their events, and only then acknowledge them; how many.
+
+        When none came, or others have waited for long enough, the file is let go of. With
+        ``patient`` it waits a moment for messages where there are none.
+
+        Raises:
+            TautulliImportError: the stream or the file cannot be used any more. What was taken
+                and not committed comes again, to whoever asks.
+        """
+        messages = self._queue.fetch(_BATCH, _LAST_SECONDS if self._file else 0)
+        if not messages:
+            self.release()
+            if patient:
+                messages = self._queue.fetch(_BATCH, _WAIT_SECONDS)
+        if not messages:
+            return 0
+        at = time.monotonic()
+        events: list[PlaybackEvent] = []
+        poison: list[tuple[Message, Poison]] = []
+        known: Counter[KnownBy] = Counter()
+        for message in messages:
+            try:
+                event = event_of(message.data)
+            except UnusableError as why:
+                poison.append((message, self._kept_aside(message, str(why))))
+                continue
+            key = self._recent.seen(event, at)
+            if key is None:
+                events.append(event)
+            else:
+                known[key] += 1
+        added = self._store(events, [one for _, one in poison])
+        spoilt = {message.sequence for message, _ in poison}
+        self._queue.acknowledge([one for one in messages if one.sequence not in spoilt])
+        for message, _ in poison:
+            self._queue.terminate(message)
+        self._received += len(messages)
+        self._redelivered += sum(1 for message in messages if message.deliveries > 1)
+        self._stored += added.stored
+        self._poison += len(poison)
+        self._known.update(known)
+        if added.known:
+            self._known["table"] += added.known
+        self._watching.advanced(len(messages))
+        return len(messages)
+
+    def _store(self, events: Sequence[PlaybackEvent], poison: Sequence[Poison]) -> Added:
+        if not events and not poison:
+            return Added(stored=0, known=0)
+        store = self._opened()
+        added = store.add(events, poison=poison)
+        self._total = store.count()
+        if time.monotonic() - self._opened_at > _SHIFT_SECONDS:
+            self.release()
+        return added
+
+    def _opened(self) -> EventStore:
+        """The file, open: as soon as nobody else has it.
+
+        It is held no longer than a moment, so that several consumers can share it, and a person
+        can look into it meanwhile.
+        """
+        deadline = time.monotonic() + self._wait
+        was_said = False
+        while self._file is None:
+            try:
+                self._file = EventStore(self._path)
+            except BusyError as error:
+                if time.monotonic() >= deadline or is_asked():
+                    raise
+                if not was_said and time.monotonic() > deadline - self._wait + 1:
+                    self._watching.note(f"Waiting, {self._wait:g} s at most: {error}")
+                    was_said = True
+                time.sleep(_AGAIN_SECONDS)
+            self._opened_at = time.monotonic()
+        return self._file
+
+    def _kept_aside(self, message: Message, reason: str) -> Poison:
+        return Poison(
+            stream=message.stream,
+            sequence=message.sequence,
+            subject=message.subject,
+            reason=reason,
+            payload=message.data,
+            received_at=self._now,
+        )
+
+
+def consume(work: Consuming, queue: Queue, watching: Watching, *, once: bool) -> Consumed:
+    """Consume until told to stop, or with ``once`` until the stream is drained.
+
+    Drained means that nobody else is still busy with messages either: they would come again if
+    that one died.
+
+    Raises:
+        TautulliImportError: as of ``Consuming.round``.
+    """
+    was_said = False
+    try:
+        with held():
+            work.open()
+            waiting, _ = queue.left()
+        watching.reading(waiting)
+        patient = not once
+        while True:
+            with held():  # a signal is heard between two rounds, never within a transaction
+                count = work.round(patient=patient)
+            if count or not once:
+                continue
+            patient = True
+            with held():
+                waiting, taken = queue.left()
+            if not waiting and not taken:
+                return work.outcome()
+            if taken and not was_said:
+                watching.note(f"Waiting for {taken:,} messages that another consumer has.")
+                was_said = True
+    except Stopped as stopped:
+        if once:
+            stopped.said = _so_far(work.outcome(stopped=True))
+            raise
+        return work.outcome(stopped=True)
+    finally:
+        work.release()
+
+
+def _so_far(consumed: Consumed) -> str:
+    return f"Stopped after {consumed.received:,} messages, {consumed.stored:,} of them new."

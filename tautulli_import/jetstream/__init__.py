@@ -1,0 +1,1 @@
+"""NATS JetStream: where playback events are published to, and consumed from."""

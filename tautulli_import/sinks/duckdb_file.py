@@ -1,0 +1,178 @@
+"""``--to duckdb``: playback events into the table of a DuckDB file, each play once."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from ..checkpoint.journal import Reached, packed, unpacked
+from ..errors import ConfigurationError, SinkError
+from ..event_store import EventStore
+from ..models import PlaybackEvent
+from ..stopping import held
+from .base import Receipt, SinkOptions, StreamSink
+from .files import shown
+
+__all__ = ["DuckdbSink"]
+
+_DEFAULT: Final = Path("playback-events.duckdb")
+_BATCH: Final = 10_000
+
+
+class DuckdbSink(StreamSink):
+    """Adds events, and with them, in the same transaction, the point up to which it has them.
+
+    So it needs nobody to remember that: a file that was removed, or put back from a backup, gets
+    what it lacks.
+    """
+
+    def __init__(self, options: SinkOptions) -> None:
+        super().__init__(options)
+        self._store: EventStore | None = None
+        self._job = ""
+        self._buffer: list[PlaybackEvent] = []
+        self._pending: Reached | None = None
+        self._delivered: Reached | None = None
+        self._new = 0
+        self._known = 0
+
+    @property
+    def path(self) -> Path:
+        """The file.
+
+        Raises:
+            ConfigurationError: standard output was asked for.
+        """
+        out = self.options.out
+        if out == Path("-"):
+            raise ConfigurationError(
+                "A DuckDB file cannot go to standard output.",
+                hint="Name a file with --out, or use --to jsonl --events.",
+            )
+        return out or _DEFAULT
+
+    @property
+    def target(self) -> str:
+        """The file's real name."""
+        return shown(Path(os.path.realpath(self.path)))
+
+    def writes(self) -> Sequence[Path]:
+        """The file."""
+        return [self.path]
+
+    def check(self) -> None:
+        """See whether the file can be used, and written.
+
+        Raises:
+            ConfigurationError: DuckDB is not installed, or standard output was asked for.
+            BusyError: another process has it open.
+            SinkError: it is something else, or may not be written.
+        """
+        path = self.path
+        EventStore(path, reads_only=True).close()
+        if self.options.dry_run:
+            return
+        place = Path(os.path.realpath(path))
+        while not place.exists():
+            place = place.parent
+        if not os.access(place, os.W_OK):
+            raise SinkError(
+                f"{shown(path)} may not be written.",
+                hint="Mend the permissions, or name another file with --out.",
+            )
+
+    def recall(self, job: str, before: Reached | None) -> Reached | None:
+        """Open the file; how far the job is in it, whatever is remembered elsewhere.
+
+        Raises:
+            ConfigurationError: DuckDB is not installed, or standard output was asked for.
+            BusyError: another process has it open.
+            SinkError: it cannot be used.
+        """
+        del before
+        self._job = job
+        self._store = EventStore(self.path, reads_only=self.options.dry_run)
+        kept = self._store.reached(job)
+        return None if kept is None else unpacked(kept)
+
+    def begin(self, after: Reached | None) -> None:
+        """Go on after that point; without one, what the file has of the job holds no more.
+
+        Raises:
+            SinkError: it could not be written.
+        """
+        self._delivered = after
+        if after is None and not self.options.dry_run and self._open.reached(self._job) is not None:
+            self._open.forget(self._job)
+
+    def write(self, events: Sequence[PlaybackEvent], reached: Reached | None) -> None:
+        """Take events; when there are many, they go into the file.
+
+        Raises:
+            SinkError: it could not be written.
+        """
+        self._buffer += events
+        self._pending = reached
+        if len(self._buffer) >= _BATCH:
+            self._flush()
+
+    def commit(self) -> None:
+        """Add what is left, and note how far the job is.
+
+        Raises:
+            SinkError: it could not be written.
+        """
+        if self._buffer or (self._pending is not None and self._pending != self._delivered):
+            self._flush()
+
+    @property
+    def delivered(self) -> Reached | None:
+        """The point that the file has."""
+        return self._delivered
+
+    def finish(self) -> Receipt:
+        """What came of it.
+
+        Raises:
+            SinkError: the file cannot be read any more.
+        """
+        total = self._open.count()
+        path = shown(self.path)
+        is_written = self._new > 0 and not self.options.dry_run
+        look = f'Look into it: duckdb {shlex.quote(path)} "FROM plays_per_month"'
+        return Receipt(
+            path,
+            new=self._new,
+            unchanged=self._known,
+            total=total + self._new if self.options.dry_run else total,
+            written=[path] if is_written else [],
+            next_steps=[look] if is_written else [],
+        )
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    @property
+    def _open(self) -> EventStore:
+        if self._store is None:
+            raise ValueError("the file is not open")
+        return self._store
+
+    def _flush(self) -> None:
+        events, pending = self._buffer, self._pending
+        with held():  # what is in the file is counted, whatever comes next
+            if self.options.dry_run:
+                added = self._open.preview(events)
+            else:
+                reached = None if pending is None else packed(pending)
+                added = self._open.add(events, job=self._job, reached=reached)
+                self._delivered = pending or self._delivered
+            self._new += added.stored
+            self._known += added.known
+            self._buffer = []

@@ -1,0 +1,209 @@
+"""``--to jsonl --events``: one playback event a line, in the order of Tautulli's rows.
+
+A file is made whole under another name first. Later runs add to it, and when one of them is cut
+short, what it had added beyond the last checkpoint is cut off again by the next.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from hashlib import blake2b
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import msgspec
+from msgspec import Struct
+
+from ..checkpoint.journal import Reached
+from ..errors import SinkError
+from ..models import PlaybackEvent
+from .base import Receipt, SinkOptions, StreamSink
+from .files import is_stream, make_directory, put_in_place, shown
+
+__all__ = ["EventsSink"]
+
+_BEGINS: Final = b'{"schema_version":'
+_TAIL: Final = 1 << 16
+
+
+class _Note(Struct, frozen=True):
+    """What of the file is told to the next run."""
+
+    length: int
+    tail: str
+    """A sum of its last bytes: another file of the same name has others."""
+    events: int
+    finished: bool
+    """Whether it stands under its own name already."""
+
+
+class EventsSink(StreamSink):
+    """Events as JSON Lines, on standard output or in a file."""
+
+    to_stdout = True
+
+    def __init__(self, options: SinkOptions) -> None:
+        super().__init__(options)
+        self._file: BinaryIO | None = None
+        self._before: _Note | None = None
+        self._is_new = True
+        self._events = 0
+        self._new = 0
+        self._pending: Reached | None = None
+        self._delivered: Reached | None = None
+        self._encode = msgspec.json.Encoder().encode_lines
+
+    @property
+    def path(self) -> Path | None:
+        """The file; ``None`` for standard output."""
+        out = self.options.out
+        return None if out is None or out == Path("-") else Path(os.path.realpath(out))
+
+    @property
+    def target(self) -> str:
+        """The file's real name."""
+        return shown(self.path) if self.path else "standard output"
+
+    @property
+    def _building(self) -> Path:
+        """Where the file is until it is whole."""
+        path = self.path or Path()
+        return path.with_name(f".{path.name}.unfinished")
+
+    def check(self) -> None:
+        """Refuse to replace what is not of this kind.
+
+        Raises:
+            SinkError: the file holds something else, or is none.
+        """
+        path = self.path
+        if path is None or is_stream(path):
+            return
+        try:
+            with path.open("rb") as file:
+                begin = file.read(len(_BEGINS))
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            raise SinkError(
+                f"{shown(path)} cannot be read: {error.strerror or error}.",
+                hint="Name another file with --out.",
+            ) from error
+        if begin and begin != _BEGINS:
+            raise SinkError(
+                f"{shown(path)} is something else than events, and would be lost.",
+                hint="Move it aside, or name another file with --out.",
+            )
+
+    def recall(self, job: str, before: Reached | None) -> Reached | None:
+        """What is remembered, as long as the file begins with what was written until then."""
+        del job
+        if before is None or not before.note or self.path is None or is_stream(self.path):
+            return None
+        try:
+            note = msgspec.json.decode(before.note, type=_Note)
+            path = self.path if note.finished or not self._building.exists() else self._building
+            if path.stat().st_size < note.length or _tail(path, note.length) != note.tail:
+                return None
+        except (msgspec.DecodeError, OSError):
+            return None
+        self._before = msgspec.structs.replace(note, finished=path == self.path)
+        return before
+
+    def begin(self, after: Reached | None) -> None:
+        """Open the file, cut to what was delivered; or a new one that is not yet in its place."""
+        path = self.path
+        if after is not None and self._before is not None:
+            self._events, self._delivered = self._before.events, after
+            self._is_new = not self._before.finished
+        if path is None or self.options.dry_run:
+            return
+        if is_stream(path):
+            self._file = path.open("wb", buffering=0)
+        elif after is not None and self._before is not None:
+            self._file = (self._building if self._is_new else path).open("r+b", buffering=0)
+            if self._file.seek(0, os.SEEK_END) > self._before.length:
+                self._file.truncate(self._before.length)
+                self._file.seek(self._before.length)
+        else:
+            make_directory(path.parent)
+            self._file = self._building.open("wb", buffering=0)
+
+    def write(self, events: Sequence[PlaybackEvent], reached: Reached | None) -> None:
+        """Write the lines; on standard output they are out as soon as the page is."""
+        self._pending = reached
+        if not events:
+            return
+        if not self.options.dry_run:
+            lines = memoryview(self._encode(events))
+            if self._file is None:
+                self.options.stdout.write(lines)
+                self.options.stdout.flush()
+            while self._file is not None and lines:
+                lines = lines[self._file.write(lines) :]
+        self._events += len(events)
+        self._new += len(events)
+
+    def commit(self) -> None:
+        """Make the lines durable, and note how long the file is with them."""
+        if self._file is None or self._pending is None or is_stream(self.path or Path()):
+            return
+        if self._delivered is not None and self._pending.rows == self._delivered.rows:
+            return
+        os.fsync(self._file.fileno())
+        self._delivered = msgspec.structs.replace(self._pending, note=self._note())
+
+    @property
+    def delivered(self) -> Reached | None:
+        """Up to where the file is durable; nothing of what went to standard output or a pipe."""
+        return self._delivered
+
+    def finish(self) -> Receipt:
+        """Put a new file into its place.
+
+        Raises:
+            SinkError: it could not be.
+        """
+        path = self.path
+        written: list[str] = []
+        if path is not None and self._file is not None:
+            if self._is_new and not is_stream(path):
+                os.fsync(self._file.fileno())
+                put_in_place(self._building, path)
+                self._is_new = False
+                written = [shown(path)]
+                if self._delivered is not None:
+                    self._delivered = msgspec.structs.replace(self._delivered, note=self._note())
+            elif self._new:
+                written = [shown(path)]
+        return Receipt(
+            self.target if path is None else shown(self.options.out or path),
+            new=self._new,
+            total=self._events,
+            written=written,
+        )
+
+    def close(self) -> None:
+        """Close the file. What the next run cannot go on with is not left lying about."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+            if self._is_new and self._delivered is None:
+                with suppress(OSError):
+                    self._building.unlink()
+
+    def _note(self) -> str:
+        path = self._building if self._is_new else self.path
+        assert path is not None  # noqa: S101 - standard output has no notes
+        assert self._file is not None  # noqa: S101 - as above
+        length = os.fstat(self._file.fileno()).st_size
+        note = _Note(length, _tail(path, length), self._events, not self._is_new)
+        return msgspec.json.encode(note).decode()
+
+
+def _tail(path: Path, length: int) -> str:
+    with path.open("rb") as file:
+        file.seek(max(0, length - _TAIL))
+        return blake2b(file.read(min(length, _TAIL)), digest_size=16).hexdigest()

@@ -1,0 +1,44 @@
+"""Words for people: text that a terminal cannot obey, lengths of time, how far a run is."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Final
+
+from .checkpoint.runs import Run
+
+__all__ = ["duration", "harmless", "in_words"]
+
+# Bidirectional overrides and isolates reorder the rest of the line.
+_REORDERS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
+
+
+def harmless(text: str) -> str:
+    """The text with everything replaced that a terminal would obey."""
+    return "".join(
+        "\ufffd" if unicodedata.category(c) in ("Cc", "Cs") or c in _REORDERS else c for c in text
+    )
+
+
+def in_words(run: Run) -> str:
+    """How far a run is: ``reading, 41 % (410 of 1,000 plays), 97 plays/s, about 6 s left``."""
+    what = {"downloading": "MB", "asking for ids": "questions", "writing": "items"}.get(
+        run.phase, "plays"
+    )
+    parts: list[str] = [run.phase]
+    if run.percent is not None and run.phase != "writing":
+        parts.append(f"{run.percent:.0f} % ({run.done:,} of {run.total:,} {what})")
+    elif run.done:
+        parts.append(f"{run.done:,} {what}")
+    if run.phase != "writing" and (speed := run.per_second):
+        parts.append(f"{speed:,.0f} {what}/s")
+    if (left := run.seconds_left) is not None:
+        parts.append(f"about {duration(left)} left")
+    return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """``4 s``, ``3 min``, ``2 h``: as exact as a person wants it."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
