@@ -21,7 +21,7 @@ from .event_store import Added, EventStore, Poison
 from .jetstream.consumer import Message
 from .messages import UnusableError, event_of
 from .models import PlaybackEvent
-from .stopping import Stopped, held, is_asked
+from .stopping import Stopped, forget, held, is_asked
 
 __all__ = ["Consumed", "Consuming", "Queue", "Watching", "consume"]
 
@@ -264,6 +264,7 @@ def consume(work: Consuming, queue: Queue, watching: Watching, *, once: bool) ->
         if once:
             stopped.said = _so_far(work.outcome(stopped=True))
             raise
+        forget()  # this is how it is meant to end: what comes now is no longer to be stopped
         return work.outcome(stopped=True)
     finally:
         work.release()

@@ -72,7 +72,6 @@ def check(
         TautulliImportError: there is such a thing.
     """
     of_items = [cls for cls in classes.values() if issubclass(cls, Sink)]
-    of_events = [name for name, cls in classes.items() if issubclass(cls, StreamSink)]
     if job.merge_with is not None:
         if not any(cls.merges for cls in of_items):
             raise ConfigurationError(
@@ -83,22 +82,24 @@ def check(
                 "--merge-with holds one history; with --each-user everybody would get it.",
                 hint="Run once for each --user, with that user's own export.",
             )
-    if job.each_user and of_events:
-        raise ConfigurationError(
-            f"--each-user means nothing to {' and '.join(of_events)}.",
-            hint="Leave it out: every event says whose it is. --user chooses.",
-        )
     known = with_plays(source) if job.each_user else []
     names = file_names(known)
     users: Sequence[User | None] = known or [None]
     for target in job.targets:
         cls = classes[target.name]
-        if job.each_user and cls.goes_to_stdout(target.out) and not job.dry_run and not cls.lines:
+        is_stream = issubclass(cls, StreamSink)  # every event says whose it is
+        if (
+            job.each_user
+            and not is_stream
+            and cls.goes_to_stdout(target.out)
+            and not job.dry_run
+            and not cls.lines
+        ):
             raise ConfigurationError(
                 "--each-user writes one output per user; standard output is only one.",
                 hint="Name a file with --out.",
             )
-        for user in users:
+        for user in [None] if is_stream else users:
             options = options_of(
                 job, target, stdout, now, names.get(user.user_id) if user else None
             )

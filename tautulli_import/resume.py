@@ -103,9 +103,12 @@ class _Remembered:
         if rows < reached.rows and recognised < len(known) and not self._has(known[-1]):
             return "the newest plays of last time are gone, as after a restored backup"
         if rows < reached.rows:
-            return f"{reached.rows - rows:,} old plays were deleted"
+            count = reached.rows - rows
+            return f"{count:,} old {'play was' if count == 1 else 'plays were'} deleted"
         if rows > reached.rows:
-            return f"{rows - reached.rows:,} plays have come in between old ones"
+            count = rows - reached.rows
+            come = "play has come" if count == 1 else "plays have come"
+            return f"{count:,} {come} in between old ones"
         if detailed:
             return "other plays stand under the numbers of old ones"
         return "old plays have changed, as after Tautulli refreshed its metadata"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO
@@ -47,6 +48,8 @@ class Outcome(Struct, frozen=True):
     deliveries: Sequence[Delivery]
     alarms: Sequence[str]
     """What a person should look at, one sentence each."""
+    rejected: Mapping[str, int]
+    """Rows that any of the sinks could not use, by reason."""
     notices: Sequence[str] = ()
     """What a person may want to know, one sentence each."""
     failure: TautulliImportError | None = None
@@ -73,8 +76,8 @@ class _Made(Struct):
     """What has come of a job so far."""
 
     deliveries: list[Delivery]
-    plays: list[Plays]
-    """What became of the rows, as each sink that has succeeded saw them."""
+    plays: dict[str, Plays]
+    """What became of the rows, as each sink saw them, by its name."""
     notices: list[str]
     reading: Reading | None = None
     rejected: Sequence[Rejected] = ()
@@ -112,7 +115,7 @@ def run(
     bookmarks = bookmarks or {}
     classes = {target.name: sink_class(target.name, events=job.events) for target in job.targets}
     check(job, classes, source, stdout, now)
-    made = _Made([], [], [])
+    made = _Made([], {}, [])
     takes_items = {name: cls for name, cls in classes.items() if issubclass(cls, Sink)}
     if takes_items:
         _items(made, source, job, takes_items, stdout, now, observer, ledger)
@@ -137,7 +140,7 @@ def run(
     ]
     elapsed = time.perf_counter() - began
     report = _report(source, job, made, elapsed=elapsed, notices=notices, alarms=alarms)
-    return Outcome(report, made.deliveries, alarms, notices, made.failure)
+    return Outcome(report, made.deliveries, alarms, _rejected(made), notices, made.failure)
 
 
 def _stream(  # noqa: PLR0917 - all that one pass depends on
@@ -162,7 +165,7 @@ def _stream(  # noqa: PLR0917 - all that one pass depends on
         tee=job.tee if is_first else None,
     )
     events = sum(found.accepted.values())
-    made.plays.append(account_events(found))
+    made.plays[target.name] = account_events(found)
     made.rejected = list(dict.fromkeys([*made.rejected, *found.rejected]))
     made.deliveries.append(Delivery(target.name, None, (), events, found.receipt, events=events))
     if found.is_cut:
@@ -212,10 +215,10 @@ def _items(  # noqa: PLR0917 - all that a job depends on
         for user in users
     ]
     # Every sink's view of the plays has to add up before anything is written.
-    made.plays += [
-        account(reading, [one.records for one in planned if one.name == target.name])
+    made.plays |= {
+        target.name: account(reading, [one.records for one in planned if one.name == target.name])
         for target in targets
-    ]
+    }
     made.rejected, made.carried = reading.rejected, reading.carried
     if observer:
         observer.writing(sum(len(one.records) for one in planned))
@@ -239,7 +242,7 @@ def _report(  # noqa: PLR0917 - all that is told
     name = next((t.name for t in job.targets if any(d.sink == t.name for d in made.deliveries)), "")
     first = [d for d in made.deliveries if d.sink == name]
     records = [record for delivery in first for record in delivery.records]
-    plays = made.plays[0]
+    plays = made.plays.get(name) or next(iter(made.plays.values()))
     return Report(
         schema=1,
         command=job.command,
@@ -285,6 +288,13 @@ def _report(  # noqa: PLR0917 - all that is told
         else [],
         conflicts=made.reading.identified.conflicts if made.reading else (),
     )
+
+
+def _rejected(made: _Made) -> Mapping[str, int]:
+    counts: Counter[str] = Counter()
+    for plays in made.plays.values():
+        counts |= Counter(plays.rejected)  # of each the larger number: most are the same rows
+    return counts
 
 
 def _unchanged(delivery: Delivery) -> int:

@@ -103,9 +103,12 @@ def stream(
                 if bookmark:
                     bookmark.save(sink.delivered)
                     bookmark.finish()
-        except BaseException:
+        except BaseException as error:
             if bookmark:
                 with suppress(TautulliImportError), held():
+                    if not isinstance(error, SinkError):
+                        with suppress(TautulliImportError, OSError):
+                            sink.commit()
                     bookmark.save(sink.delivered)
             raise
     finally:
@@ -135,8 +138,8 @@ def _step(sink: StreamSink, name: str) -> Iterator[None]:
             raise
         except OSError as error:
             raise SinkError(
-                f"{name} could not be written: {error.strerror or error}.",
-                hint="Make room, or name another place with --out.",
+                f"{name} ({sink.target}) could not be written: {error.strerror or error}.",
+                hint="Make room, or name another place with --out. What was delivered is kept.",
             ) from error
         except Exception as error:
             raise SinkError(

@@ -6,13 +6,15 @@ At the place it reads a named pipe to its end, and then goes on as ever.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+from tautulli_import import consuming, event_store
 from tautulli_import.__main__ import main
-from tautulli_import.sinks import editor, files, tracker
+from tautulli_import.jetstream.consumer import Consumer, Message
+from tautulli_import.sinks import duckdb_file, editor, files, tracker
 from tautulli_import.sources.database_file import DatabaseFile, Page
 
 
@@ -43,8 +45,65 @@ def before_write(number: int, pipe: Path) -> None:
         vars(module)["write_whole"] = later
 
 
+def small_batches() -> None:
+    """Let an import store a hundred events at a time, and a consumer five hundred."""
+    vars(duckdb_file)["_BATCH"] = 100
+    vars(consuming)["_BATCH"] = 500
+
+
+def before_acknowledging(number: int, pipe: Path) -> None:
+    """Stop before messages are acknowledged for the so-many-th time: they are committed."""
+    places = count()
+    small_batches()
+    acknowledge = Consumer.acknowledge
+
+    def later(self: Consumer, messages: Sequence[Message]) -> None:
+        if next(places) == number:
+            pipe.read_bytes()
+        acknowledge(self, messages)
+
+    Consumer.acknowledge = later  # type: ignore[method-assign]
+
+
+def before_fetching(number: int, pipe: Path) -> None:
+    """Stop before messages are asked for for the so-many-th time, from 0: nobody has the file."""
+    places = count()
+    small_batches()
+    fetch = Consumer.fetch
+
+    def later(self: Consumer, most: int, wait: float) -> list[Message]:
+        if next(places) == number:
+            pipe.read_bytes()
+        return fetch(self, most, wait)
+
+    Consumer.fetch = later  # type: ignore[method-assign]
+
+
+def before_commit(number: int, pipe: Path) -> None:
+    """Stop within the so-many-th transaction, from 0, when everything is in it."""
+    places = count()
+    run = vars(event_store)["run"]
+    small_batches()
+
+    def later(db: Any, query: str, *values: object) -> list[Any]:
+        if query == "COMMIT" and next(places) == number:
+            pipe.read_bytes()
+        found: list[Any] = run(db, query, *values)
+        return found
+
+    vars(event_store)["run"] = later
+
+
+_PLACES = {
+    "page": before_page,
+    "write": before_write,
+    "acknowledge": before_acknowledging,
+    "commit": before_commit,
+    "fetch": before_fetching,
+}
+
 if __name__ == "__main__":
     place, _, which = sys.argv[1].partition(":")
-    {"page": before_page, "write": before_write}[place](int(which), Path(sys.argv[2]))
+    _PLACES[place](int(which), Path(sys.argv[2]))
     sys.argv = ["tautulli-import", *sys.argv[3:]]
     main()

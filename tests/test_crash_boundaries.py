@@ -31,10 +31,12 @@ EVERYWHERE = (
 OUTPUTS = (
     Scenario("db", "jsonl", plays=120, batch=40),
     Scenario("db", "editor", plays=120, batch=40),
+    Scenario("db", "events", plays=120, batch=40),
 )
 LATER = (
     Scenario("db", "tracker+editor", "more", foreign=True, plays=120, batch=60),
     Scenario("db", "tracker", "nothing", plays=120, batch=40),
+    Scenario("db", "events", "more", plays=120, batch=40),
     Scenario("api", "editor", "more", plays=60, windows=80),
     Scenario("api", "tracker", "nothing", plays=60, windows=80),
 )

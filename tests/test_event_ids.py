@@ -11,7 +11,7 @@ from typing import Final
 from uuid import RFC_4122, UUID
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from tautulli_import.keys import correlation_key, event_id, session_key
 from tautulli_import.mapper import watched_at
@@ -50,13 +50,12 @@ def test_the_event_id_is_the_one_of_the_specification(
         (42, "12345", "", "device123", 1705312800, "session-abc",
          "tautulli-import:default:42:12345:device123:2024-01-15T10:00:00:session-abc"),
         (133788, "", "Amélie: Le Film", "device-9", 1700000000, "tautulli-12345",
-         "tautulli-import:default:133788:851d161f843ed623:device-9:2023-11-14T22:13:20:"
-         "tautulli-12345"),
+         "tautulli-import:default:133788:851d161f843ed623:device-9:2023-11-14T22:13:20:tautulli-12345"),
         (7, "", "Pilot", "", 1609459200, "",
          "tautulli-import:default:7:383e2d946278a872:unknown:2021-01-01T00:00:00:unknown"),
     ],
 )  # fmt: skip
-def test_the_correlation_key_is_the_one_of_the_specification(
+def test_the_correlation_key_is_the_one_of_the_specification(  # noqa: PLR0917 - its parts
     user: int, rating_key: str, title: str, machine: str, started: int, session: str, expected: str
 ) -> None:
     source, server = "tautulli-import", ""
@@ -99,6 +98,7 @@ def test_another_play_has_another_event_id(  # noqa: PLR0917 - two plays
 
 @settings(deadline=None)
 @given(TITLES, PARTS, PARTS, MOMENTS, USERS)
+@example("\ud83e half", "m", "", 1, 0)
 def test_the_correlation_key_takes_any_title(
     title: str, machine: str, server: str, started: int, user: int
 ) -> None:

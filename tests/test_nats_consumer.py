@@ -269,6 +269,30 @@ def test_a_consumer_that_is_deleted_while_we_wait_is_missed(server: NatsServer) 
             consumer.fetch(5, 60)
 
 
+def test_a_question_that_gets_lost_costs_no_long_wait(
+    server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access = server.access(timeout=0.3)
+    publish(access, 1)
+    with consuming(access) as consumer:
+        consumer.acknowledge(consumer.fetch(1, 0))
+        pull = consumer._pull  # noqa: SLF001 - the moment between its two questions
+
+        async def deleted_between(batch: int, **how: Any) -> bool:
+            answered = await pull(batch, **how)
+            if how.get("no_wait"):
+                await consumer._connection.ask(  # noqa: SLF001 - as above
+                    f"$JS.API.CONSUMER.DELETE.MEDIA_EVENTS.{DURABLE}"
+                )
+            return answered
+
+        monkeypatch.setattr(consumer, "_pull", deleted_between)
+        began = time.monotonic()
+        with pytest.raises(NotFoundError, match="is gone"):
+            consumer.fetch(5, 60)
+        assert time.monotonic() - began < 5
+
+
 def test_a_stop_ends_the_waiting_for_a_message(server: NatsServer, forgets: None) -> None:
     del forgets
     publish(server.access(), 1)

@@ -153,14 +153,14 @@ def test_two_rows_that_both_changed(nights: Nights) -> None:
 def test_an_old_play_that_was_deleted(nights: Nights) -> None:
     nights.run()
     nights.delete(5)
-    only(nights, "1 old plays were deleted")
+    only(nights, "1 old play was deleted")
     assert "Film 4" in nights.titles()  # an import takes nothing away
 
 
 def test_the_newest_old_play_that_was_deleted(nights: Nights) -> None:
     nights.run()
     nights.delete(SETTLED)
-    only(nights, "1 old plays were deleted")
+    only(nights, "1 old play was deleted")
 
 
 def test_everything_old_that_was_deleted(nights: Nights) -> None:

@@ -21,7 +21,9 @@ from .state import StateFile
 __all__ = ["Phase", "Run", "RunLog", "RunStatus", "last_run", "lock_of"]
 
 RunStatus: TypeAlias = Literal["running", "completed", "failed", "cancelled"]
-Phase: TypeAlias = Literal["starting", "downloading", "reading", "asking for ids", "writing"]
+Phase: TypeAlias = Literal[
+    "starting", "downloading", "reading", "asking for ids", "writing", "consuming"
+]
 
 _KEPT: Final = 100
 _EVERY_SECONDS: Final = 1.0
@@ -29,7 +31,7 @@ _KILLED: Final = "it ended without a word: it was killed, or the machine went do
 
 
 class Run(Struct, frozen=True):
-    """One run of ``api`` or ``db``. Times are epoch seconds, UTC."""
+    """One run of ``api``, ``db`` or ``consume``. Times are epoch seconds, UTC."""
 
     id: int
     status: RunStatus
@@ -44,7 +46,7 @@ class Run(Struct, frozen=True):
     phase: Phase = "starting"
     phase_began: float = 0.0
     done: int = 0
-    """Of the phase: plays, megabytes or questions; those of earlier runs counted."""
+    """Of the phase: plays, megabytes, questions or messages; those of earlier runs counted."""
     carried: int = 0
     """How many of them earlier runs had done."""
     total: int = 0
@@ -160,6 +162,10 @@ class RunLog:
     def writing(self, items: int) -> None:
         """Items are about to be written."""
         self._enter("writing", items, 0)
+
+    def consuming(self, total: int) -> None:
+        """Messages are consumed, so many of which were there at the beginning."""
+        self._enter("consuming", total, 0)
 
     def ended(self, said: str) -> None:
         """It came to its end."""

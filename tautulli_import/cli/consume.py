@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +13,7 @@ from . import nats_options, options
 from .guard import guarded
 
 if TYPE_CHECKING:
+    from ..checkpoint.runs import RunLog
     from ..console import Bar, Screen
     from ..consuming import Consumed
 
@@ -75,6 +78,7 @@ def consume(
     nats_key: nats_options.Key = None,
     nats_tls_first: nats_options.TlsFirst = None,
     nats_stream: nats_options.Stream = None,
+    state_dir: options.StateDir = None,
     json: options.Json = False,
     quiet: options.Quiet = None,
     verbose: options.Verbose = None,
@@ -119,6 +123,7 @@ def _consume(
     from ..console import Screen
     from ..consuming import Consuming, consume as work_on
     from ..jetstream.consumer import Consumer
+    from ..report import many
     from ..stopping import Stopped, held
     from . import prepare
     from .line import typed_again
@@ -129,25 +134,71 @@ def _consume(
     screen = Screen(quiet=settings.quiet, verbose=settings.verbose, color=settings.color)
     path = out.expanduser()
     wait = settings.wait if loaded.origins["wait"] != "default" else _WAIT_SECONDS
-    queue = Consumer(nats_access(loaded, screen), durable, ack_wait=ack_wait)
-    try:
-        with screen.progress() as bar:
-            watching = _Watching(screen, bar)
-            work = Consuming(queue, path, wait=wait, watching=watching, now=int(time.time()))
-            with held():
-                queue.open()
-            consumed = work_on(work, queue, watching, once=once)
-    except Stopped as stopped:
-        stopped.line = typed_again(sys.argv[1:], settings)
-        raise
-    finally:
-        queue.close()
+    access = nats_access(loaded, screen)
+    queue = Consumer(access, durable, ack_wait=ack_wait)
+    line = typed_again(sys.argv[1:], settings)
+    source = f"{access.shown}/{access.stream} ({durable})"
+    with _logged(settings.state_folder, source, path, line) as log:
+        try:
+            with screen.progress() as bar:
+                watching = _Watching(screen, bar, log)
+                work = Consuming(queue, path, wait=wait, watching=watching, now=int(time.time()))
+                with held():
+                    queue.open()
+                consumed = work_on(work, queue, watching, once=once)
+        except Stopped as stopped:
+            stopped.line = line
+            raise
+        finally:
+            queue.close()
+        if log:
+            log.ended(f"{consumed.stored:,} new of {many(consumed.received, 'message')}")
     if as_json:
         told = {"schema": 1, "command": "consume", "target": str(path)}
         told |= msgspec.to_builtins(consumed)
         sys.stdout.buffer.write(msgspec.json.encode(told) + b"\n")
     else:
         _tell(screen, path, consumed)
+
+
+@contextmanager
+def _logged(folder: Path, source: str, path: Path, line: str) -> Iterator[RunLog | None]:
+    """Write down how it gets on, for ``status`` and ``stop``.
+
+    Of several consumers that are alike the first does; the others have nobody to tell.
+    """
+    import os
+
+    from ..checkpoint.runs import RunLog, lock_of
+    from ..checkpoint.state import StateFile, state_file
+    from ..sinks.files import shown
+    from ..stopping import Stopped
+
+    target = shown(Path(os.path.realpath(path)))
+    name = f"{source} {target}"
+    lock = lock_of(state_file(folder, name))
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        is_first = lock.take()
+    except OSError:
+        is_first = False
+    if not is_first:
+        yield None
+        return
+    try:
+        with closing(StateFile(folder, name)) as state:
+            log = RunLog(state, line, source, (f"duckdb={target}",))
+            lock.note(log.holder)
+            try:
+                yield log
+            except Stopped as stopped:
+                log.failed(stopped, 128 + stopped.number)
+                raise
+            except BaseException as error:
+                log.failed(error, getattr(error, "exit_code", 1))
+                raise
+    finally:
+        lock.release()
 
 
 def _tell(screen: Screen, path: Path, consumed: Consumed) -> None:
@@ -173,21 +224,26 @@ def _tell(screen: Screen, path: Path, consumed: Consumed) -> None:
 
 
 class _Watching:
-    """The screen and its bar, as somebody who watches."""
+    """The screen, its bar and the log of the run, as somebody who watches."""
 
-    def __init__(self, screen: Screen, bar: Bar | None) -> None:
+    def __init__(self, screen: Screen, bar: Bar | None, log: RunLog | None) -> None:
         self._screen = screen
         self._bar = bar
+        self._log = log
 
     def reading(self, total: int, done: int = 0) -> None:
         """Consuming begins."""
         if self._bar:
             self._bar.reading(total, done, what="messages")
+        if self._log:
+            self._log.consuming(total)
 
     def advanced(self, rows: int) -> None:
         """More messages are through."""
         if self._bar:
             self._bar.advanced(rows)
+        if self._log:
+            self._log.advanced(rows)
 
     def note(self, text: str) -> None:
         """Something to know meanwhile."""

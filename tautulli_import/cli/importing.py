@@ -131,7 +131,7 @@ def import_history(
         _show(outcome, settings, screen, shower, as_json=as_json)
         if outcome.failure is not None:
             raise outcome.failure
-        prepare.judge_rejected(outcome.report.plays.rejected, source, settings)
+        prepare.judge_rejected(outcome.rejected, source, settings)
         if found.log:
             found.log.ended(_in_a_sentence(outcome.report))
 

@@ -81,12 +81,12 @@ def _check_kinds(names: Sequence[str], loaded: Loaded) -> None:
         )
     if of_items:
         return
-    for name in ("rewatches", "ids", "include_partial"):
+    for name in ("rewatches", "each_user", "ids", "include_partial"):
         if loaded.origins[name] == "option":  # what the configuration says is for other runs
             raise ConfigurationError(
                 f"--{name.replace('_', '-')} means nothing to {' and '.join(names)}.",
-                hint="Leave it out: events are of every row, watched or not, and carry no "
-                "external ids.",
+                hint="Leave it out: events are of every row, watched or not, say whose they are "
+                "(--user chooses), and carry no external ids.",
             )
 
 

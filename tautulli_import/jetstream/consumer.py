@@ -69,7 +69,7 @@ class _Config(Struct, frozen=True):
 
 
 class _Info(Struct, frozen=True):
-    config: _Config
+    config: _Config = _Config()
     num_pending: int = 0
     num_ack_pending: int = 0
 
@@ -196,7 +196,10 @@ class Consumer:
 
     async def _info(self) -> _Info:
         name = f"{self._access.stream}.{self.durable}"
-        return await self._connection.api(f"CONSUMER.INFO.{name}", None, _Info)
+        info = await self._connection.api(f"CONSUMER.INFO.{name}", None, _Info)
+        if not info.config.ack_policy:  # so the server answers in the middle of deleting it
+            raise ApiError(name, number=_NO_CONSUMER, said="it is being deleted")
+        return info
 
     async def _look(self) -> _Info:
         try:
@@ -265,7 +268,8 @@ class Consumer:
             seconds = until - time.monotonic()
             if self._arrived or seconds <= 0:
                 return
-            is_answered = await self._pull(1, expires=seconds)
+            # A long wait is several short ones: what got lost is seen when one of them is over.
+            is_answered = await self._pull(1, expires=min(seconds, self._access.timeout))
             if is_answered and not self._arrived and time.monotonic() >= until:
                 return
 

@@ -6,6 +6,7 @@ short, what it had added beyond the last checkpoint is cut off again by the next
 
 from __future__ import annotations
 
+import filecmp
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -52,6 +53,10 @@ class EventsSink(StreamSink):
         self._events = 0
         self._new = 0
         self._pending: Reached | None = None
+        self._length = 0
+        self._events_then = 0
+        """How long the file was at that point, and with how many events: more may follow it that
+        the next run is given again."""
         self._delivered: Reached | None = None
         self._encode = msgspec.json.Encoder().encode_lines
 
@@ -133,10 +138,7 @@ class EventsSink(StreamSink):
 
     def write(self, events: Sequence[PlaybackEvent], reached: Reached | None) -> None:
         """Write the lines; on standard output they are out as soon as the page is."""
-        self._pending = reached
-        if not events:
-            return
-        if not self.options.dry_run:
+        if events and not self.options.dry_run:
             lines = memoryview(self._encode(events))
             if self._file is None:
                 self.options.stdout.write(lines)
@@ -145,14 +147,17 @@ class EventsSink(StreamSink):
                 lines = lines[self._file.write(lines) :]
         self._events += len(events)
         self._new += len(events)
+        if reached is not self._pending and self._is_on_disk:
+            self._pending, self._events_then = reached, self._events
+            self._length = os.fstat(self._open.fileno()).st_size
 
     def commit(self) -> None:
         """Make the lines durable, and note how long the file is with them."""
-        if self._file is None or self._pending is None or is_stream(self.path or Path()):
+        if self._pending is None:
             return
         if self._delivered is not None and self._pending.rows == self._delivered.rows:
             return
-        os.fsync(self._file.fileno())
+        os.fsync(self._open.fileno())
         self._delivered = msgspec.structs.replace(self._pending, note=self._note())
 
     @property
@@ -161,28 +166,30 @@ class EventsSink(StreamSink):
         return self._delivered
 
     def finish(self) -> Receipt:
-        """Put a new file into its place.
+        """Put a new file into its place, unless the one that stands there says just the same.
 
         Raises:
             SinkError: it could not be.
         """
         path = self.path
-        written: list[str] = []
-        if path is not None and self._file is not None:
-            if self._is_new and not is_stream(path):
-                os.fsync(self._file.fileno())
+        if path is not None and self._is_new and self._is_on_disk and _same(self._building, path):
+            self._building.unlink()
+            self._is_new, self._new = False, 0
+            if self._delivered is not None:
+                self._delivered = msgspec.structs.replace(self._delivered, note=self._note())
+        written = [shown(path)] if path is not None and (self._new or self._is_new) else []
+        if path is not None and self._is_on_disk and written:
+            os.fsync(self._open.fileno())
+            if self._is_new:
                 put_in_place(self._building, path)
                 self._is_new = False
-                written = [shown(path)]
                 if self._delivered is not None:
                     self._delivered = msgspec.structs.replace(self._delivered, note=self._note())
-            elif self._new:
-                written = [shown(path)]
         return Receipt(
             self.target if path is None else shown(self.options.out or path),
             new=self._new,
             total=self._events,
-            written=written,
+            written=[] if self.options.dry_run else written,
         )
 
     def close(self) -> None:
@@ -194,13 +201,29 @@ class EventsSink(StreamSink):
                 with suppress(OSError):
                     self._building.unlink()
 
+    @property
+    def _is_on_disk(self) -> bool:
+        """Whether it is being written to a file, which stays."""
+        return self._file is not None and not is_stream(self.path or Path())
+
+    @property
+    def _open(self) -> BinaryIO:
+        if self._file is None:
+            raise ValueError("the file is not open")
+        return self._file
+
     def _note(self) -> str:
-        path = self._building if self._is_new else self.path
-        assert path is not None  # noqa: S101 - standard output has no notes
-        assert self._file is not None  # noqa: S101 - as above
-        length = os.fstat(self._file.fileno()).st_size
-        note = _Note(length, _tail(path, length), self._events, not self._is_new)
+        path = self._building if self._is_new or self.path is None else self.path
+        tail = _tail(path, self._length)
+        note = _Note(self._length, tail, self._events_then, not self._is_new)
         return msgspec.json.encode(note).decode()
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return filecmp.cmp(one, other, shallow=False)
+    except OSError:
+        return False
 
 
 def _tail(path: Path, length: int) -> str:

@@ -136,6 +136,8 @@ def put_in_place(temporary: Path, path: Path) -> None:
         SinkError: it could not be; what had the name still has it.
     """
     try:
+        with temporary.open("rb") as file:
+            _give_to_owner_of(path.parent, file.fileno())
         temporary.replace(path)
     except OSError as error:
         raise SinkError(

@@ -16,7 +16,7 @@ from tests.history import add_play, generate
 __all__ = ["CONSTANTS", "FOREIGN", "SCENARIOS", "Scenario", "add_plays", "write_history"]
 
 Door: TypeAlias = Literal["db", "api", "via"]
-Sinks: TypeAlias = Literal["tracker", "editor", "jsonl", "tracker+editor"]
+Sinks: TypeAlias = Literal["tracker", "editor", "jsonl", "tracker+editor", "events"]
 Run: TypeAlias = Literal["first", "more", "nothing"]
 
 CONSTANTS: Final[dict[str, Any]] = {
@@ -35,6 +35,7 @@ _PLACES: Final = {
     "tracker": "tracker",
     "editor": "tautulli-history.json",
     "jsonl": "items.jsonl",
+    "events": "events.jsonl",
 }
 _DAY: Final = 86_400
 
@@ -63,6 +64,10 @@ class Scenario(Struct, frozen=True):
         if self.door == "via":
             args += ["--via", "database"]
         names = self.sinks.split("+")
+        if self.sinks == "events":  # a stream: what a later run adds goes into the file as it is
+            place = str(out / _PLACES["events"])
+            args += ["--events", "--to", "jsonl", "--out", place]
+            names = []
         for name in names:
             place = str(out / _PLACES[name])
             args += ["--to", name, "--out", place if len(names) == 1 else f"{name}={place}"]
@@ -89,7 +94,7 @@ class Scenario(Struct, frozen=True):
 
 def _all() -> tuple[Scenario, ...]:
     doors: tuple[Door, ...] = ("db", "api", "via")
-    sinks: tuple[Sinks, ...] = ("tracker", "editor", "jsonl", "tracker+editor")
+    sinks: tuple[Sinks, ...] = ("tracker", "editor", "jsonl", "tracker+editor", "events")
     runs: tuple[Run, ...] = ("first", "more", "nothing")
     made = [
         Scenario(door, sink, run, foreign="tracker" in sink and run != "nothing")
