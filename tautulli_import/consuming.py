@@ -21,7 +21,8 @@ from .event_store import Added, EventStore, Poison
 from .jetstream.consumer import Message
 from .messages import UnusableError, event_of
 from .models import PlaybackEvent
-from .stopping import Stopped, forget, held, is_asked
+from .stopping import Stopped, forget, held
+from .turns import when_free
 
 __all__ = ["Consumed", "Consuming", "Queue", "Watching", "consume"]
 
@@ -32,7 +33,6 @@ _LAST_SECONDS: Final = 0.1
 """How long to wait for a message that comes while a stream is being drained."""
 _SHIFT_SECONDS: Final = 2.0
 """How long to hold the file while there is work: closing it costs a fifth of a second."""
-_AGAIN_SECONDS: Final = 0.1
 
 
 class Queue(Protocol):
@@ -205,20 +205,15 @@ class Consuming:
         It is held no longer than a moment, so that several consumers can share it, and a person
         can look into it meanwhile.
         """
-        deadline = time.monotonic() + self._wait
-        was_said = False
-        while self._file is None:
-            try:
-                self._file = EventStore(self._path)
-            except BusyError as error:
-                if time.monotonic() >= deadline or is_asked():
-                    raise
-                if not was_said and time.monotonic() > deadline - self._wait + 1:
-                    self._watching.note(f"Waiting, {self._wait:g} s at most: {error}")
-                    was_said = True
-                time.sleep(_AGAIN_SECONDS)
+        if self._file is None:
+            self._file = when_free(
+                lambda: EventStore(self._path), wait=self._wait, waiting=self._say_so
+            )
             self._opened_at = time.monotonic()
         return self._file
+
+    def _say_so(self, error: BusyError) -> None:
+        self._watching.note(f"Waiting, {self._wait:g} s at most: {error}")
 
     def _kept_aside(self, message: Message, reason: str) -> Poison:
         return Poison(

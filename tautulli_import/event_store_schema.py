@@ -109,12 +109,12 @@ VIEWS: Final[Mapping[str, str]] = {
         f"FROM {EVENTS} GROUP BY month ORDER BY month"
     ),
     "top_shows": (
-        f'SELECT grandparent_title AS "show", {_MUCH} FROM {EVENTS} '  # noqa: S608 - ours
+        f"SELECT grandparent_title AS title, {_MUCH} FROM {EVENTS} "  # noqa: S608 - ours
         "WHERE media_type = 'episode' AND grandparent_title IS NOT NULL "
         "GROUP BY grandparent_title ORDER BY plays DESC, grandparent_title"
     ),
     "top_films": (
-        f"SELECT title AS film, year, {_MUCH} FROM {EVENTS} "  # noqa: S608 - ours
+        f"SELECT title, year, {_MUCH} FROM {EVENTS} "  # noqa: S608 - ours
         "WHERE media_type = 'movie' GROUP BY title, year ORDER BY plays DESC, title, year"
     ),
     "plays_per_user": (
@@ -149,7 +149,7 @@ def run(db: DuckDBPyConnection, query: str, *values: object) -> list[Any]:
 
 def is_plain(event: PlaybackEvent) -> bool:
     """Whether it is written as ``settled`` writes it; those of our own are."""
-    stopped = event.stopped_at or event.started_at
+    stopped = event.started_at if event.stopped_at is None else event.stopped_at
     said = f"{event.event_id} {event.started_at} {event.timestamp} {stopped}"
     return _PLAIN(said) is not None and event.rating_key != ""
 
@@ -164,6 +164,8 @@ def settled(event: PlaybackEvent) -> PlaybackEvent:
         ValueError: it cannot be stored, and why.
     """
     changes: dict[str, object] = {"rating_key": event.rating_key or None}
+    if not event.stopped_at:
+        event = msgspec.structs.replace(event, stopped_at=None)
     try:
         changes["event_id"] = str(UUID(event.event_id))
     except ValueError:

@@ -54,6 +54,7 @@ class Job(Struct, frozen=True):
     events_of: Selection = Selection()
     """Which plays become events."""
     naming: Naming = Naming()
+    wait: float = 0.0
     nats: Access = Access()
     tee: Callable[[Sequence[PlaybackEvent]], None] | None = None
     """Somebody who sees the events that go to the first sink."""
@@ -126,5 +127,6 @@ def options_of(
         merge_with=job.merge_with,
         user=user,
         dry_run=job.dry_run,
+        wait=job.wait,
         nats=job.nats,
     )

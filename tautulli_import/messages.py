@@ -31,7 +31,7 @@ def event_of(message: bytes) -> PlaybackEvent:
     """
     try:
         event = _decode(message)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise UnusableError(f"it is no playback event: {error}") from error
     except UnicodeDecodeError as error:
         raise UnusableError("it is not UTF-8") from error

@@ -38,6 +38,7 @@ ORDER = (
     "resume",
     "jetstream",
     "sinks.files",
+    "turns",
     "event_store_schema",
     "messages",
     "event_store",

@@ -65,7 +65,15 @@ def consume(
             rich_help_panel=_WORK,
         ),
     ] = 30.0,
-    wait: options.Wait = None,
+    wait: Annotated[
+        float | None,
+        typer.Option(
+            "--wait",
+            metavar="SECONDS",
+            help="How long to wait for whoever has the file open; 60 unless given.",
+            rich_help_panel=_WORK,
+        ),
+    ] = None,
     nats_url: nats_options.Url = None,
     nats_user: nats_options.User = None,
     nats_password_file: nats_options.PasswordFile = None,

@@ -98,6 +98,7 @@ def import_history(
             events=settings.events,
             events_of=prepare.selection(settings, source, now=now, events=True),
             naming=Naming(settings.event_source, settings.server_id),
+            wait=settings.wait,
             nats=access,
             tee=shower,
         )

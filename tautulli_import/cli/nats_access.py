@@ -39,9 +39,9 @@ def nats_access(loaded: Loaded, screen: Screen) -> Access:
         on_line.append("--nats-url")
     if on_line:
         screen.warn(
-            f"What {' and '.join(on_line)} says stands on the command line, where everybody on "
-            "this machine can read it: --nats-password-file, --nats-token-file and --nats-creds "
-            "keep it to yourself."
+            f"A secret stands on the command line ({', '.join(on_line)}), where everybody on this "
+            "machine can read it: --nats-password-file, --nats-token-file and --nats-creds keep "
+            "it to yourself."
         )
     return Access(
         url=settings.nats_url,

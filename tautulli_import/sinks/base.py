@@ -63,6 +63,8 @@ class SinkOptions(Struct, frozen=True):
     moment of each (epoch seconds, UTC): what stands there as it was given may go."""
     dry_run: bool = False
     """Whether a stream sink may only look and count. (Others are asked for a ``preview``.)"""
+    wait: float = 0.0
+    """``--wait``: how many seconds somebody else may still have the place."""
     nats: Access = Access()
     """Which NATS server, and who we are there."""
 

@@ -13,6 +13,7 @@ from ..errors import ConfigurationError, SinkError
 from ..event_store import EventStore
 from ..models import PlaybackEvent
 from ..stopping import held
+from ..turns import when_free
 from .base import Receipt, SinkOptions, StreamSink
 from .files import shown
 
@@ -20,6 +21,7 @@ __all__ = ["DuckdbSink"]
 
 _DEFAULT: Final = Path("playback-events.duckdb")
 _BATCH: Final = 10_000
+_A_MOMENT: Final = 3.0
 
 
 class DuckdbSink(StreamSink):
@@ -72,7 +74,7 @@ class DuckdbSink(StreamSink):
             SinkError: it is something else, or may not be written.
         """
         path = self.path
-        EventStore(path, reads_only=True).close()
+        self._when_free(reads_only=True).close()
         if self.options.dry_run:
             return
         place = Path(os.path.realpath(path))
@@ -94,7 +96,7 @@ class DuckdbSink(StreamSink):
         """
         del before
         self._job = job
-        self._store = EventStore(self.path, reads_only=self.options.dry_run)
+        self._store = self._when_free(reads_only=self.options.dry_run)
         kept = self._store.reached(job)
         return None if kept is None else unpacked(kept)
 
@@ -157,6 +159,13 @@ class DuckdbSink(StreamSink):
         if self._store is not None:
             self._store.close()
             self._store = None
+
+    def _when_free(self, *, reads_only: bool) -> EventStore:
+        """The file, open; a consumer may have it for a moment."""
+        return when_free(
+            lambda: EventStore(self.path, reads_only=reads_only),
+            wait=max(_A_MOMENT, self.options.wait),
+        )
 
     @property
     def _open(self) -> EventStore:
