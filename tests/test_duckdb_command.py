@@ -84,7 +84,7 @@ def test_the_first_import_makes_the_file_and_says_how_to_look_into_it(line: Pipe
     assert "duckdb: 9 new events; 9 in all." in said(done)
     assert f'duckdb {TABLE} "FROM plays_per_month"' in said(done)
     assert [title for _, title, _ in line.rows()].count("A Song") == 1
-    shows = line.ask('SELECT title, plays, viewers FROM top_shows')
+    shows = line.ask("SELECT title, plays, viewers FROM top_shows")
     assert shows == [("A Show", 3, 1)]
     users = line.ask("SELECT name, plays FROM plays_per_user ORDER BY name")
     assert users == [("Alice", 6), ("Bob", 3)]

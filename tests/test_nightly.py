@@ -71,10 +71,8 @@ def test_no_old_row_is_read_a_second_time(nights: Nights, monkeypatch: pytest.Mo
     read: list[int] = []
     pages = DatabaseFile.pages
 
-    def watched(
-        file: DatabaseFile, after: int, size: int, *, marked: bool = False
-    ) -> Iterator[Page]:
-        for page in pages(file, after, size, marked=marked):
+    def watched(file: DatabaseFile, after: int, size: int, **how: bool) -> Iterator[Page]:
+        for page in pages(file, after, size, **how):
             read.extend(play.id for play in page.plays)
             yield page
 

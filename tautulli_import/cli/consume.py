@@ -49,7 +49,8 @@ def consume(
             "--durable",
             metavar="NAME",
             help="What the stream is to remember this consumer by. Those of one name share the "
-            "work, those of different names get everything each.",
+            "work, those of different names get everything each; tautulli-import unless given.",
+            show_default=False,
             rich_help_panel=_WORK,
         ),
     ] = "tautulli-import",
@@ -61,7 +62,8 @@ def consume(
             max=3600,
             metavar="SECONDS",
             help="When a new consumer is made: after how long messages that nobody acknowledged "
-            "come again.",
+            "come again; 30 unless given.",
+            show_default=False,
             rich_help_panel=_WORK,
         ),
     ] = 30.0,

@@ -89,7 +89,7 @@ Stream: TypeAlias = Annotated[
     typer.Option(
         "--nats-stream",
         metavar="NAME",
-        help="The stream; MEDIA_EVENTS unless given. It is made when there is none.",
+        help="The stream; MEDIA_EVENTS unless given. An import makes it when there is none.",
         rich_help_panel=_NATS,
     ),
 ]
