@@ -167,9 +167,8 @@ class Screen:
             _row(table, when, event.friendly_name or "", event.media_type, title, done)
         self._out.print(table)
         if seen.count > len(seen.newest):
-            self._out.print(
-                Text(f"… and {seen.count - len(seen.newest):,} older ones: --format jsonl.")
-            )
+            more = seen.count - len(seen.newest)
+            self._out.print(Text(f"… and {more:,} others: --format jsonl lists all."))
 
     def changes(self, report: Report) -> None:
         """What a dry run would change in each target."""
@@ -196,13 +195,12 @@ class Screen:
             self.note("  --report FILE lists every rejected row.")
         items = report.items
         per_viewing = plays.emitted and report.view == "viewings"
-        kinds = f"{many(items.movies, 'film')} and {many(items.episodes, 'episode')}"
+        glue = ", " if of_events else " and "
+        kinds = f"{many(items.movies, 'film')}{glue}{many(items.episodes, 'episode')}"
         if of_events:
-            kinds = (
-                f"{many(items.movies, 'film')}, {many(items.episodes, 'episode')} and "
-                f"{many(items.tracks, 'track')}, watched or not: an event for every play"
-            )
-        self.note(f"{kinds}, every viewing counted." if per_viewing else f"{kinds}.")
+            kinds += f" and {many(items.tracks, 'track')}, watched or not: an event for every play"
+        if plays.emitted or not of_events:
+            self.note(f"{kinds}, every viewing counted." if per_viewing else f"{kinds}.")
         if items.without_external_id:
             self.note(
                 f"  Without an external id, kept under their number in Plex: "
@@ -270,7 +268,7 @@ class Bar:
             self._progress.update(self._task, visible=False)
         self._what = what
         self._task = self._progress.add_task(
-            f"Reading {what}", total=total, completed=done, rate=""
+            f"Reading {what}", total=total or None, completed=done, rate=""
         )
 
     def downloading(self, done: int, total: int | None) -> None:
@@ -290,6 +288,12 @@ class Bar:
         speed = self._progress.tasks[-1].speed
         if speed:
             self._progress.update(self._task, rate=f"{speed:,.0f} {self._what}/s")
+
+    def rested(self) -> None:
+        """There is nothing to do: what was done is shown."""
+        if self._task is not None:
+            self._progress.advance(self._task, self._waiting)
+        self._waiting = 0
 
     def asking(self, done: int, total: int) -> None:
         """Plex is asked: a bar of its own takes the place of the one before."""

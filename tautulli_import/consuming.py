@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from math import isinf
 from pathlib import Path
 from typing import Final, Literal, Protocol, TypeAlias
 
@@ -60,6 +61,9 @@ class Watching(Protocol):
     def advanced(self, rows: int) -> None:
         """That many more are through."""
 
+    def rested(self) -> None:
+        """There is nothing to do at the moment."""
+
     def note(self, text: str) -> None:
         """Something to know meanwhile."""
 
@@ -85,15 +89,12 @@ class Consumed(Struct, frozen=True):
 class Consuming:
     """A consumer at work; ``outcome`` tells at any time what came of it so far."""
 
-    def __init__(
-        self, queue: Queue, path: Path, *, wait: float, watching: Watching, now: int
-    ) -> None:
-        """``wait`` is how long somebody else may have the file; ``now`` in epoch seconds, UTC."""
+    def __init__(self, queue: Queue, path: Path, *, wait: float, watching: Watching) -> None:
+        """``wait`` is for how many seconds somebody else may have the file."""
         self._queue = queue
         self._path = path
         self._wait = wait
         self._watching = watching
-        self._now = now
         self._recent = Recent()
         self._known: Counter[KnownBy] = Counter()
         self._received = self._stored = self._poison = self._redelivered = 0
@@ -213,7 +214,8 @@ class Consuming:
         return self._file
 
     def _say_so(self, error: BusyError) -> None:
-        self._watching.note(f"Waiting, {self._wait:g} s at most: {error}")
+        most = "" if isinf(self._wait) else f", {self._wait:g} s at most"
+        self._watching.note(f"Waiting{most}: {error}")
 
     def _kept_aside(self, message: Message, reason: str) -> Poison:
         return Poison(
@@ -222,7 +224,7 @@ class Consuming:
             subject=message.subject,
             reason=reason,
             payload=message.data,
-            received_at=self._now,
+            received_at=int(time.time()),
         )
 
 
@@ -240,12 +242,18 @@ def consume(work: Consuming, queue: Queue, watching: Watching, *, once: bool) ->
         with held():
             work.open()
             waiting, _ = queue.left()
-        watching.reading(waiting)
+        watching.reading(waiting if once else 0)
         patient = not once
         while True:
             with held():  # a signal is heard between two rounds, never within a transaction
                 count = work.round(patient=patient)
-            if count or not once:
+            if count:
+                continue
+            watching.rested()
+            if not once:
+                if not was_said:
+                    watching.note("Everything is consumed. Waiting for more; Ctrl-C ends it.")
+                    was_said = True
                 continue
             patient = True
             with held():
@@ -253,7 +261,7 @@ def consume(work: Consuming, queue: Queue, watching: Watching, *, once: bool) ->
             if not waiting and not taken:
                 return work.outcome()
             if taken and not was_said:
-                watching.note(f"Waiting for {taken:,} messages that another consumer has.")
+                watching.note(f"Waiting for {_messages(taken)} that another consumer has.")
                 was_said = True
     except Stopped as stopped:
         if once:
@@ -266,4 +274,8 @@ def consume(work: Consuming, queue: Queue, watching: Watching, *, once: bool) ->
 
 
 def _so_far(consumed: Consumed) -> str:
-    return f"Stopped after {consumed.received:,} messages, {consumed.stored:,} of them new."
+    return f"Stopped after {_messages(consumed.received)}, {consumed.stored:,} of them new."
+
+
+def _messages(count: int) -> str:
+    return f"{count:,} message{'' if count == 1 else 's'}"

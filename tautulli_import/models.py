@@ -280,7 +280,7 @@ _FILTERS = frozenset(
 )
 
 _SENTENCES = {
-    Reason.MEDIA_TYPE: "of a media type that was not asked for (music, clips, photos)",
+    Reason.MEDIA_TYPE: "of a media type that was not asked for",
     Reason.LIVE: "live TV",
     Reason.USER: "other users' plays",
     Reason.LIBRARY: "plays from other libraries",

@@ -81,9 +81,9 @@ class _Made(Struct):
     notices: list[str]
     reading: Reading | None = None
     rejected: Sequence[Rejected] = ()
-    carried: int = 0
-    kinds: Mapping[str, int] = {}
-    """The events of the first sink, by media type, where it takes those."""
+    carried: dict[str, int] = {}
+    kinds: dict[str, Mapping[str, int]] = {}
+    """The events by media type, of each sink that takes those."""
     failure: TautulliImportError | None = None
 
 
@@ -172,8 +172,7 @@ def _stream(  # noqa: PLR0917 - all that one pass depends on
         made.notices.append(
             f"The reader of standard output left after {found.read:,} rows: the rest was not read."
         )
-    if is_first:
-        made.kinds, made.carried = found.accepted, found.carried
+    made.kinds[target.name], made.carried[target.name] = found.accepted, found.carried
 
 
 def _items(  # noqa: PLR0917 - all that a job depends on
@@ -219,7 +218,8 @@ def _items(  # noqa: PLR0917 - all that a job depends on
         target.name: account(reading, [one.records for one in planned if one.name == target.name])
         for target in targets
     }
-    made.rejected, made.carried = reading.rejected, reading.carried
+    made.rejected = reading.rejected
+    made.carried |= dict.fromkeys((target.name for target in targets), reading.carried)
     if observer:
         observer.writing(sum(len(one.records) for one in planned))
     for one in planned:
@@ -252,14 +252,16 @@ def _report(  # noqa: PLR0917 - all that is told
         plays=plays,
         items=count_items(
             records,
-            made.kinds,
+            made.kinds.get(name),
             new=sum(d.receipt.new for d in first),
             updated=sum(d.receipt.updated for d in first),
             unchanged=sum(_unchanged(d) for d in first),
         ),
         requests=Requests.of(job.asked),
         elapsed_seconds=round(elapsed, 3),
-        plays_per_second=round((plays.read - made.carried) / elapsed) if elapsed else 0,
+        plays_per_second=round((plays.read - made.carried.get(name, 0)) / elapsed)
+        if elapsed
+        else 0,
         outputs=[
             Output(
                 sink=d.sink,
@@ -279,7 +281,7 @@ def _report(  # noqa: PLR0917 - all that is told
         ],
         source=source.name,
         warnings=[*source.notices, *notices, *alarms],
-        carried=made.carried,
+        carried=made.carried.get(name, 0),
         view=_view(first),
         rejected_rows=made.rejected if job.detailed else [],
         without_external_id=without_external_id(records),

@@ -85,13 +85,13 @@ def stream(
                 for batch in source.batches(cursor, detailed=True):
                     before = tally.rows
                     events = tally.take(batch)
-                    if tee:
-                        tee(events)
                     with step():
                         sink.write(events, tally.reached)
                         if bookmark and bookmark.is_due(tally.rows):
                             sink.commit()
                             bookmark.save(sink.delivered)
+                    if tee:
+                        tee(events)
                     if observer:
                         observer.advanced(tally.rows - before)
                 is_cut = False
@@ -107,7 +107,7 @@ def stream(
             if bookmark:
                 with suppress(TautulliImportError), held():
                     if not isinstance(error, SinkError):
-                        with suppress(TautulliImportError, OSError):
+                        with suppress(Exception):  # what ended it is what is told
                             sink.commit()
                     bookmark.save(sink.delivered)
             raise

@@ -302,7 +302,7 @@ def waiting(line: Pipeline, running: Programs, *options: str) -> Program:
     """A consumer that waits for the file, and says so."""
     program = running.start("consume", *options, within=_SAID)
     told = line.folder / "said"
-    program.until(lambda: told.exists() and b"s at most: " in told.read_bytes())
+    program.until(lambda: told.exists() and b"is open in" in told.read_bytes())
     return program
 
 

@@ -475,3 +475,16 @@ def test_a_connection_that_was_never_opened_is_closed_without_a_word() -> None:
     connection = Connection(Access())
     connection.close()
     connection.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("nats://u:sec,ret@127.0.0.1:4999", "nats://127.0.0.1:4999"),
+        ("nats://u:s,e@a:1,nats://u:s,e@b:2", "nats://a:1,nats://b:2"),
+        ("a:1,b:2", "nats://a:1,nats://b:2"),
+        ("u:s,e@a:1,b:2", "nats://a:1,nats://b:2"),
+    ],
+)
+def test_a_password_with_a_comma_is_shown_nowhere(url: str, shown: str) -> None:
+    assert Access(url=url).shown == shown

@@ -167,6 +167,11 @@ class RunLog:
         """Messages are consumed, so many of which were there at the beginning."""
         self._enter("consuming", total, 0)
 
+    def rested(self) -> None:
+        """There is nothing to do at the moment: what was done is written down."""
+        if self._run.updated > self._written:
+            self._write()
+
     def ended(self, said: str) -> None:
         """It came to its end."""
         self._end("completed", said=said, exit_code=0)

@@ -72,7 +72,8 @@ def consume(
         typer.Option(
             "--wait",
             metavar="SECONDS",
-            help="How long to wait for whoever has the file open; 60 unless given.",
+            help="How long to wait for whoever has the file open; unless given 60 with --once, "
+            "else for ever.",
             rich_help_panel=_WORK,
         ),
     ] = None,
@@ -126,7 +127,7 @@ def _consume(
     as_json: bool,
 ) -> None:
     import sys
-    import time
+    from math import inf
 
     import msgspec
 
@@ -143,26 +144,30 @@ def _consume(
     settings = loaded.settings
     screen = Screen(quiet=settings.quiet, verbose=settings.verbose, color=settings.color)
     path = out.expanduser()
-    wait = settings.wait if loaded.origins["wait"] != "default" else _WAIT_SECONDS
+    wait = _WAIT_SECONDS if once else inf
+    if loaded.origins["wait"] != "default":
+        wait = settings.wait
     access = nats_access(loaded, screen)
     queue = Consumer(access, durable, ack_wait=ack_wait)
     line = typed_again(sys.argv[1:], settings)
     source = f"{access.shown}/{access.stream} ({durable})"
-    with _logged(settings.state_folder, source, path, line) as log:
-        try:
-            with screen.progress() as bar:
-                watching = _Watching(screen, bar, log)
-                work = Consuming(queue, path, wait=wait, watching=watching, now=int(time.time()))
-                with held():
-                    queue.open()
-                consumed = work_on(work, queue, watching, once=once)
-        except Stopped as stopped:
-            stopped.line = line
-            raise
-        finally:
-            queue.close()
-        if log:
-            log.ended(f"{consumed.stored:,} new of {many(consumed.received, 'message')}")
+    try:
+        with held():
+            queue.open()
+        with (
+            _logged(settings.state_folder, source, path, line) as log,
+            screen.progress() as bar,
+        ):
+            watching = _Watching(screen, bar, log)
+            work = Consuming(queue, path, wait=wait, watching=watching)
+            consumed = work_on(work, queue, watching, once=once)
+            if log:
+                log.ended(f"{consumed.stored:,} new of {many(consumed.received, 'message')}")
+    except Stopped as stopped:
+        stopped.line = line
+        raise
+    finally:
+        queue.close()
     if as_json:
         told = {"schema": 1, "command": "consume", "target": str(path)}
         told |= msgspec.to_builtins(consumed)
@@ -254,6 +259,13 @@ class _Watching:
             self._bar.advanced(rows)
         if self._log:
             self._log.advanced(rows)
+
+    def rested(self) -> None:
+        """There is nothing to do at the moment."""
+        if self._bar:
+            self._bar.rested()
+        if self._log:
+            self._log.rested()
 
     def note(self, text: str) -> None:
         """Something to know meanwhile."""

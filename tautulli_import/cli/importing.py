@@ -222,7 +222,8 @@ def _show(
     elif report.plays.emitted:
         places = ", ".join(dict.fromkeys(output.target for output in report.outputs))
         read = many(report.plays.read, "play")
-        screen.note(f"Nothing new: {read} read, {places} is up to date.")
+        verb = "are" if ", " in places else "is"
+        screen.note(f"Nothing new: {read} read, {places} {verb} up to date.")
         return
     if not as_json:
         screen.summary(report)

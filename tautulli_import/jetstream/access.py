@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,7 @@ __all__ = ["SERVER", "STREAM", "Access"]
 
 SERVER: Final = "nats://127.0.0.1:4222"
 STREAM: Final = "MEDIA_EVENTS"
+_NEXT: Final = re.compile(r",(?=\s*(?:nats|tls)://)")
 
 
 class Access(Struct, frozen=True):
@@ -44,8 +46,12 @@ class Access(Struct, frozen=True):
 
     @property
     def servers(self) -> list[str]:
-        """The addresses, each with a scheme."""
-        found = [one.strip() for one in self.url.split(",") if one.strip()]
+        """The addresses, each with a scheme. A password may have commas in it."""
+        found: list[str] = []
+        for part in _NEXT.split(self.url):
+            user, at, hosts = part.rpartition("@")
+            first, *more = hosts.split(",")
+            found += filter(None, map(str.strip, (user + at + first, *more)))
         return [one if "://" in one else f"nats://{one}" for one in found]
 
 

@@ -179,7 +179,8 @@ class DuckdbSink(StreamSink):
             if self.options.dry_run:
                 added = self._open.preview(events)
             else:
-                reached = None if pending is None else packed(pending)
+                keeps = pending is not None and bool(self._job)
+                reached = packed(pending) if keeps and pending is not None else None
                 added = self._open.add(events, job=self._job, reached=reached)
                 self._delivered = pending or self._delivered
             self._new += added.stored

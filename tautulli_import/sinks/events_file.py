@@ -103,7 +103,7 @@ class EventsSink(StreamSink):
             )
 
     def recall(self, job: str, before: Reached | None) -> Reached | None:
-        """What is remembered, as long as the file begins with what was written until then."""
+        """What is remembered, as long as the file is that long and ends so (64 KiB)."""
         del job
         if before is None or not before.note or self.path is None or is_stream(self.path):
             return None
@@ -177,7 +177,8 @@ class EventsSink(StreamSink):
             self._is_new, self._new = False, 0
             if self._delivered is not None:
                 self._delivered = msgspec.structs.replace(self._delivered, note=self._note())
-        written = [shown(path)] if path is not None and (self._new or self._is_new) else []
+        named = shown(self.options.out or Path())
+        written = [named] if path is not None and (self._new or self._is_new) else []
         if path is not None and self._is_on_disk and written:
             os.fsync(self._open.fileno())
             if self._is_new:
@@ -186,7 +187,7 @@ class EventsSink(StreamSink):
                 if self._delivered is not None:
                     self._delivered = msgspec.structs.replace(self._delivered, note=self._note())
         return Receipt(
-            self.target if path is None else shown(self.options.out or path),
+            self.target if path is None else named,
             new=self._new,
             total=self._events,
             written=[] if self.options.dry_run else written,

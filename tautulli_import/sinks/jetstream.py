@@ -194,12 +194,12 @@ class NatsSink(StreamSink):
 
     def _next_step(self) -> str:
         access = self.options.nats
-        command = "tautulli-import consume"
+        command = "tautulli-import consume --once"
         if access.url != SERVER:
             command += f" --nats-url {access.shown}"
         if access.stream != STREAM:
             command += f" --nats-stream {access.stream}"
-        return f"Bring them into a DuckDB file, here or on another machine: {command}"
+        return f"Bring them into a DuckDB file (elsewhere with this server's address): {command}"
 
 
 @contextmanager
