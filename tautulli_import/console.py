@@ -28,9 +28,9 @@ from rich.text import Text
 from .errors import TautulliImportError
 from .models import Episode, Movie, PlaybackEvent, Reason, Record
 from .pipeline import Delivery
-from .report import Output, Report, many
+from .report import Output, Report
 from .sources.base import Library, User
-from .wording import harmless
+from .wording import harmless, many
 
 __all__ = ["EventsSeen", "Screen"]
 

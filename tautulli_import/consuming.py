@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from math import isinf
 from pathlib import Path
 from typing import Final, Literal, Protocol, TypeAlias
@@ -17,17 +18,18 @@ from typing import Final, Literal, Protocol, TypeAlias
 from msgspec import Struct
 
 from .dedup import Recent, SeenBy
-from .errors import AccountingError, BusyError
+from .errors import AccountingError, BusyError, TautulliImportError
 from .event_store import Added, EventStore, Poison
 from .jetstream.consumer import Message
 from .messages import UnusableError, event_of
 from .models import PlaybackEvent
 from .stopping import Stopped, forget, held
 from .turns import when_free
+from .wording import many
 
 __all__ = ["Consumed", "Consuming", "Queue", "Watching", "consume"]
 
-KnownBy: TypeAlias = SeenBy | Literal["table"]
+KnownBy: TypeAlias = SeenBy | Literal["table", "another_event"]
 _BATCH: Final = 5_000
 _WAIT_SECONDS: Final = 1.0
 _LAST_SECONDS: Final = 0.1
@@ -45,8 +47,11 @@ class Queue(Protocol):
     def acknowledge(self, messages: Sequence[Message]) -> None:
         """They need not come again."""
 
-    def terminate(self, message: Message) -> None:
-        """It must not come again, although nothing could be made of it."""
+    def terminate(self, messages: Sequence[Message]) -> None:
+        """They must not come again, although nothing could be made of them."""
+
+    def give_back(self, messages: Sequence[Message]) -> None:
+        """Somebody else may have them at once."""
 
     def left(self) -> tuple[int, int]:
         """How many were not yet given to anybody, and how many were and are not acknowledged."""
@@ -74,7 +79,8 @@ class Consumed(Struct, frozen=True):
     received: int
     stored: int
     known: Mapping[str, int]
-    """Those of events that were there already, by the key that told so, or by the table."""
+    """Those of events that were there already, by the key that told so; ``another_event``: the
+    table has not that one, but one that is the same play by another key."""
     poison: int
     """Those of which nothing could be made; they are kept in ``poison_messages``."""
     redelivered: int
@@ -109,7 +115,7 @@ class Consuming:
         Raises:
             AccountingError: a message was lost or counted twice.
         """
-        known: dict[str, int] = {key: self._known[key] for key in sorted(self._known)}
+        known: dict[str, int] = {key: self._known[key] for key in sorted(+self._known)}
         if self._received != self._stored + sum(known.values()) + self._poison:
             raise AccountingError(
                 f"The numbers do not add up: {self._received} messages were received, "
@@ -175,18 +181,22 @@ class Consuming:
                 events.append(event)
             else:
                 known[key] += 1
-        added = self._store(events, [one for _, one in poison])
+        try:
+            added = self._store(events, [one for _, one in poison])
+        except BaseException:
+            with suppress(TautulliImportError):  # else they come again when their time is over
+                self._queue.give_back(messages)
+            raise
         spoilt = {message.sequence for message, _ in poison}
         self._queue.acknowledge([one for one in messages if one.sequence not in spoilt])
-        for message, _ in poison:
-            self._queue.terminate(message)
+        self._queue.terminate([message for message, _ in poison])
         self._received += len(messages)
         self._redelivered += sum(1 for message in messages if message.deliveries > 1)
         self._stored += added.stored
         self._poison += len(poison)
         self._known.update(known)
-        if added.known:
-            self._known["table"] += added.known
+        self._known["table"] += added.known - added.under_another_id
+        self._known["another_event"] += added.under_another_id
         self._watching.advanced(len(messages))
         return len(messages)
 
@@ -229,7 +239,7 @@ class Consuming:
 
 
 def consume(work: Consuming, queue: Queue, watching: Watching, *, once: bool) -> Consumed:
-    """Consume until told to stop, or with ``once`` until the stream is drained.
+    """Consume with an open ``queue`` and file until told to stop, or with ``once`` until drained.
 
     Drained means that nobody else is still busy with messages either: they would come again if
     that one died.
@@ -240,7 +250,6 @@ def consume(work: Consuming, queue: Queue, watching: Watching, *, once: bool) ->
     was_said = False
     try:
         with held():
-            work.open()
             waiting, _ = queue.left()
         watching.reading(waiting if once else 0)
         patient = not once
@@ -261,7 +270,7 @@ def consume(work: Consuming, queue: Queue, watching: Watching, *, once: bool) ->
             if not waiting and not taken:
                 return work.outcome()
             if taken and not was_said:
-                watching.note(f"Waiting for {_messages(taken)} that another consumer has.")
+                watching.note(f"Waiting for {many(taken, 'message')} that another consumer has.")
                 was_said = True
     except Stopped as stopped:
         if once:
@@ -274,8 +283,4 @@ def consume(work: Consuming, queue: Queue, watching: Watching, *, once: bool) ->
 
 
 def _so_far(consumed: Consumed) -> str:
-    return f"Stopped after {_messages(consumed.received)}, {consumed.stored:,} of them new."
-
-
-def _messages(count: int) -> str:
-    return f"{count:,} message{'' if count == 1 else 's'}"
+    return f"Stopped after {many(consumed.received, 'message')}, {consumed.stored:,} of them new."

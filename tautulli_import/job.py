@@ -51,8 +51,6 @@ class Job(Struct, frozen=True):
     """How often Tautulli was asked so far, by command; looked at when the run is through."""
     events: bool = False
     """Whether events are wanted of sinks that take either."""
-    events_of: Selection = Selection()
-    """Which plays become events."""
     naming: Naming = Naming()
     wait: float = 0.0
     nats: Access = Access()
@@ -128,5 +126,5 @@ def options_of(
         user=user,
         dry_run=job.dry_run,
         wait=job.wait,
-        nats=job.nats,
+        nats=job.nats if cls.wants_nats else Access(),
     )

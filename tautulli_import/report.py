@@ -12,6 +12,7 @@ from .errors import AccountingError
 from .models import Conflict, Movie, Origin, Reason, Record, Rejected
 from .pipeline import Reading
 from .streaming import Streamed
+from .wording import many
 
 __all__ = [
     "IdsOf",
@@ -28,7 +29,6 @@ __all__ = [
     "account_events",
     "alarms_of",
     "count_items",
-    "many",
     "without_external_id",
 ]
 
@@ -175,11 +175,6 @@ def _added_up(read: int, verdicts: Mapping[Reason, int], accepted: int, emitted:
             hint="This is a bug in tautulli-import. Please report it.",
         )
     return plays
-
-
-def many(count: int, what: str) -> str:
-    """``1 film``, ``2 films``, ``1,200 plays``."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def count_items(

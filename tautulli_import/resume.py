@@ -17,6 +17,7 @@ from .dedup import Sight
 from .errors import CheckpointError
 from .models import Landmark
 from .sources.base import Cursor, Source
+from .wording import many
 
 __all__ = ["Bookmark", "Ledger"]
 
@@ -104,11 +105,11 @@ class _Remembered:
             return "the newest plays of last time are gone, as after a restored backup"
         if rows < reached.rows:
             count = reached.rows - rows
-            return f"{count:,} old {'play was' if count == 1 else 'plays were'} deleted"
+            return f"{many(count, 'old play')} {'was' if count == 1 else 'were'} deleted"
         if rows > reached.rows:
             count = rows - reached.rows
-            come = "play has come" if count == 1 else "plays have come"
-            return f"{count:,} {come} in between old ones"
+            have = "has" if count == 1 else "have"
+            return f"{many(count, 'play')} {have} come in between old ones"
         if detailed:
             return "other plays stand under the numbers of old ones"
         return "old plays have changed, as after Tautulli refreshed its metadata"

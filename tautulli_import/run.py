@@ -158,7 +158,7 @@ def _stream(  # noqa: PLR0917 - all that one pass depends on
         source,
         sink,
         target.name,
-        job.events_of,
+        job.selection,
         job.naming,
         observer=observer,
         bookmark=bookmark,
@@ -168,6 +168,7 @@ def _stream(  # noqa: PLR0917 - all that one pass depends on
     made.plays[target.name] = account_events(found)
     made.rejected = list(dict.fromkeys([*made.rejected, *found.rejected]))
     made.deliveries.append(Delivery(target.name, None, (), events, found.receipt, events=events))
+    made.notices += found.receipt.notices
     if found.is_cut:
         made.notices.append(
             f"The reader of standard output left after {found.read:,} rows: the rest was not read."

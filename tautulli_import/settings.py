@@ -132,7 +132,7 @@ class Settings(BaseSettings):
     nats_cert: _File = None
     nats_key: _File = None
     nats_tls_first: bool = False
-    nats_stream: _Token = STREAM
+    nats_stream: str = STREAM
     nats_timeout: Annotated[float, Field(ge=0.1, le=3600)] = 5.0
     nats_patience: Annotated[float, Field(ge=0, le=86_400)] = 60.0
     dry_run: bool = False

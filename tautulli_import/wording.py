@@ -7,7 +7,7 @@ from typing import Final
 
 from .checkpoint.runs import Run
 
-__all__ = ["duration", "harmless", "in_words"]
+__all__ = ["duration", "harmless", "in_words", "many"]
 
 # Bidirectional overrides and isolates reorder the rest of the line.
 _REORDERS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
@@ -45,3 +45,8 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def many(count: int, what: str) -> str:
+    """``1 film``, ``2 films``, ``1,200 plays``."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

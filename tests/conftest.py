@@ -4,15 +4,19 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
 from tests.history import add_library, add_play, add_user, create
+
+if TYPE_CHECKING:
+    from tests.pipeline import Pipeline
+    from tests.running import Programs
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,28 @@ def history(tmp_path: Path) -> Path:
         add_play(conn, media_type="episode", grandparent_title="A Show", user="alice")
         add_play(conn, title="Third Film", year=2003, user_id=2, user="bob")
     return path
+
+
+@pytest.fixture
+def line(tmp_path: Path, environment: dict[str, str]) -> Iterator["Pipeline"]:
+    """A pipeline with an empty history, and a NATS server that has nothing yet."""
+    from tests.pipeline import pipeline
+
+    with pipeline(tmp_path, environment) as made:
+        yield made
+
+
+@pytest.fixture
+def running(
+    request: pytest.FixtureRequest, tmp_path: Path, environment: dict[str, str]
+) -> Iterator["Programs"]:
+    """Starts programs in the test's directory; beside a ``line`` they know its server."""
+    from tests.running import programs
+
+    if "line" in request.fixturenames:
+        environment = request.getfixturevalue("line").environment
+    with programs(tmp_path, environment) as made:
+        yield made
 
 
 @pytest.fixture

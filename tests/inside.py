@@ -5,8 +5,10 @@ to what is logged, it runs the same command line in here.
 """
 
 import os
+import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from typer.testing import CliRunner
 from tautulli_import.cli.app import app
 from tests.conftest import Result
 
-__all__ = ["Inside"]
+__all__ = ["Inside", "inside"]
 
 
 class Inside:
@@ -46,6 +48,19 @@ class Inside:
             sys.stderr.flush()
             said = [stream.getvalue().decode(errors="surrogateescape") for stream in (out, err)]
         return Result(code, *said)
+
+
+@contextmanager
+def inside(folder: Path, environment: Mapping[str, str]) -> Iterator[Inside]:
+    """The program in this process, which hears signals afterwards as it did before."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    with pytest.MonkeyPatch.context() as patch:
+        try:
+            yield Inside(folder, environment, patch)
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
 
 
 @cache

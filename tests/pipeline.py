@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import signal
 import sqlite3
 import threading
 import time
@@ -20,13 +19,12 @@ from typing import Any, Final
 
 import duckdb
 import msgspec
-import pytest
 from msgspec import Struct
 
 from tests.conftest import Result
 from tests.history import add_library, add_play, add_user, create, generate
 from tests.history.schema import Value
-from tests.inside import Inside
+from tests.inside import Inside, inside
 from tests.nats import NatsServer, api, asking
 from tests.over_http import no_waiting
 
@@ -196,20 +194,16 @@ def pipeline(
 
     Unless it ``serves``, the server has yet to be started.
     """
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    handlers = {number: signal.getsignal(number) for number in numbers}
     server = NatsServer(folder / "nats", config, jetstream=jetstream)
     with (
         ExitStack() as stack,
-        pytest.MonkeyPatch.context() as patch,
-        closing(Pipeline(folder, environment, Inside(folder, environment, patch), server)) as made,
+        inside(folder, environment) as program,
+        closing(Pipeline(folder, environment, program, server)) as made,
     ):
         stack.callback(server.kill)
         if serves:
             server.start()
         yield made
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
 
 
 def generated(folder: Path, events: int) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -13,24 +12,10 @@ import pytest
 
 from tests.conftest import Result
 from tests.nats import NatsServer, api, event, make_stream
-from tests.pipeline import TABLE, Pipeline, generated, pipeline, put
-from tests.running import SOON, Program, Programs, programs, to_go_on
+from tests.pipeline import TABLE, Pipeline, generated, put
+from tests.running import SOON, Program, Programs, to_go_on
 
 DURABLE = "tautulli-import"
-
-
-@pytest.fixture
-def line(tmp_path: Path, environment: dict[str, str]) -> Iterator[Pipeline]:
-    """A pipeline with an empty history."""
-    with pipeline(tmp_path, environment) as made:
-        yield made
-
-
-@pytest.fixture
-def running(line: Pipeline) -> Iterator[Programs]:
-    """Starts programs in the folder of the pipeline."""
-    with programs(line.folder, line.environment) as made:
-        yield made
 
 
 def said(done: Result) -> str:

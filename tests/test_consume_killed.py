@@ -16,8 +16,8 @@ import pytest
 
 from tests.conftest import Result
 from tests.nats import api, event
-from tests.pipeline import TABLE, Pipeline, generated, pipeline, put
-from tests.running import SOON, Gate, Program, Programs, programs
+from tests.pipeline import TABLE, Pipeline, generated, put
+from tests.running import SOON, Gate, Program, Programs
 
 #: More than one consumer takes at once, and less than three do.
 EVENTS: Final = 1_200
@@ -31,24 +31,10 @@ sys.stdin.read()
 _SAID: Final = ("/bin/sh", "-c", 'exec "$@" 2> said', "sh")
 
 
-@pytest.fixture
-def line(tmp_path: Path, environment: dict[str, str]) -> Iterator[Pipeline]:
-    """A pipeline with an empty history."""
-    with pipeline(tmp_path, environment) as made:
-        yield made
-
-
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve hundred events; nobody writes to it."""
     return generated(tmp_path_factory.mktemp("history"), EVENTS)
-
-
-@pytest.fixture
-def running(line: Pipeline) -> Iterator[Programs]:
-    """Starts programs in the folder of the pipeline."""
-    with programs(line.folder, line.environment) as made:
-        yield made
 
 
 def said(done: Result) -> str:

@@ -22,7 +22,7 @@ from tests.conftest import Result
 from tests.history import add_play
 from tests.nats import api
 from tests.pipeline import TABLE, Pipeline, ask, generated, pipeline, rows
-from tests.running import Programs, programs, to_go_on
+from tests.running import Programs, to_go_on
 
 EVERYTHING: Final = "FROM playback_events ORDER BY ALL"
 _HOLDS: Final = """
@@ -45,13 +45,6 @@ def line(tmp_path: Path, environment: dict[str, str]) -> Iterator[Pipeline]:
 def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A believable history of two thousand events; nobody writes to it."""
     return generated(tmp_path_factory.mktemp("history"), 2_000)
-
-
-@pytest.fixture
-def running(line: Pipeline) -> Iterator[Programs]:
-    """Starts programs in the folder of the pipeline."""
-    with programs(line.folder, line.environment) as made:
-        yield made
 
 
 @contextmanager

@@ -170,3 +170,16 @@ def test_a_file_that_may_not_be_written_is_a_clear_error_and_stays(
     out.chmod(0o644)
     assert bound(*command)[0] == 0
     assert out.read_bytes() == whole(rows)
+
+
+@pytest.mark.parametrize("foreign", ['{"mine": 1}\n', "# seen in 2024\n", "\n"])
+def test_what_somebody_else_appended_is_not_lost(rows: Rows, out: Path, foreign: str) -> None:
+    run(rows, out)
+    with out.open("a", encoding="utf-8") as file:
+        file.write(foreign)
+    content = out.read_bytes()
+    rows.add("New")
+    done = rows.inside("db", rows.path, "--to", "jsonl", "--events", "--out", out)
+    assert done.code == 8
+    assert "ends with something else than events" in done.err
+    assert out.read_bytes() == content

@@ -29,6 +29,7 @@ ORDER = (
     "mapper",
     "dedup",
     "checkpoint",
+    "wording",
     "client",
     "sources.base",
     "sources",
@@ -54,7 +55,6 @@ ORDER = (
     "run",
     "census",
     "settings",
-    "wording",
     "console",
     "cli",
 )

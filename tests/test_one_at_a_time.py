@@ -16,9 +16,9 @@ import pytest
 from tautulli_import.checkpoint.lock import Holder, Lock
 from tests.conftest import Result
 from tests.history import add_play, create
-from tests.inside import Inside
+from tests.inside import Inside, inside
 from tests.over_http import Home
-from tests.running import SOON, Program, Programs, Unanswered, programs
+from tests.running import SOON, Program, Programs, Unanswered
 
 #: Starts the program so many times at the same moment; a line for each as it ends.
 SWARM = """
@@ -57,21 +57,10 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @pytest.fixture
-def running(tmp_path: Path, environment: dict[str, str]) -> Iterator[Programs]:
-    """Starts programs in the directory of the test."""
-    with programs(tmp_path, environment) as made:
-        yield made
-
-
-@pytest.fixture
-def cli(
-    tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Inside]:
+def cli(tmp_path: Path, environment: dict[str, str]) -> Iterator[Inside]:
     """The program again, in this process: it is a start like any other."""
-    before = {number: signal.getsignal(number) for number in STOPPING}
-    yield Inside(tmp_path, environment, monkeypatch)
-    for number, handler in before.items():
-        signal.signal(number, handler)
+    with inside(tmp_path, environment) as made:
+        yield made
 
 
 @pytest.fixture

@@ -12,15 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.nats import api, count, make_stream
-from tests.pipeline import Pipeline, forgotten, generated, pipeline
+from tests.pipeline import Pipeline, forgotten, generated
 from tests.tautulli import FakeTautulli
-
-
-@pytest.fixture
-def line(tmp_path: Path, environment: dict[str, str]) -> Iterator[Pipeline]:
-    """A pipeline with an empty history."""
-    with pipeline(tmp_path, environment) as made:
-        yield made
 
 
 @pytest.fixture
@@ -201,7 +194,40 @@ def test_rows_without_a_rating_key_are_all_there(line: Pipeline) -> None:
     assert line.ask("SELECT DISTINCT rating_key FROM playback_events") == [(None,)]
 
 
+def test_two_rows_that_the_keys_of_the_table_hold_for_one_are_not_left_out_in_silence(
+    line: Pipeline,
+) -> None:
+    """The same rating key, user and second: the seed's third unique key."""
+    for title in ("A Film", "The Same Film"):
+        line.film(title, rating_key=77, started=1_700_000_000)
+    done = line.store()
+    assert (done.new, done.duplicates) == (1, 1)
+    (warning,) = done.told["warnings"]
+    assert warning.startswith("1 event left out, in whose place the table has another one")
+    line.publish()
+    consumed = line.consume("--out", "other.duckdb")
+    assert (consumed.told["stored"], consumed.told["known"]) == (1, {"another_event": 1})
+    again = line.consume("--durable", "again", "--out", "other.duckdb")
+    assert again.told["known"] == {"another_event": 1, "table": 1}
+
+
 # Another stream.
+
+
+def test_a_stream_that_was_emptied_is_said_to_be(line: Pipeline) -> None:
+    line.films(3)
+    line.publish()
+    assert "is empty by now" not in line.publish().said
+    api(line.server.access(), "STREAM.PURGE.MEDIA_EVENTS")
+    done = line.publish()
+    assert "The stream MEDIA_EVENTS is empty by now" in done.said
+    assert "--restart publishes all again" in done.said
+
+
+def test_what_is_delivered_again_and_known_is_told(line: Pipeline) -> None:
+    line.films(3)
+    line.publish()
+    assert "3 events delivered again, and known there." in line.publish("--restart").said
 
 
 def test_a_stream_that_was_made_anew_gets_everything_and_that_is_said(line: Pipeline) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import signal
 import socket
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from tests.nats import api, count
-from tests.pipeline import Done, Pipeline, generated, is_unread, pipeline
-from tests.running import SOON, Gate, Program, Programs, on_the_shelf, programs, to_go_on
+from tests.pipeline import Done, Pipeline, generated, is_unread
+from tests.running import SOON, Gate, Program, Programs, on_the_shelf, to_go_on
 
 EVENTS: Final = 6_000
 #: Four thousand are published by then, in two steps, and more are read.
@@ -21,24 +21,10 @@ LATE: Final = "page:25"
 IMPATIENT: Final = {"TAUTULLI_IMPORT_NATS_PATIENCE": "1", "TAUTULLI_IMPORT_NATS_TIMEOUT": "0.3"}
 
 
-@pytest.fixture
-def line(tmp_path: Path, environment: dict[str, str]) -> Iterator[Pipeline]:
-    """A pipeline with a server."""
-    with pipeline(tmp_path, environment) as made:
-        yield made
-
-
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six thousand events; nobody writes to it."""
     return generated(tmp_path_factory.mktemp("history"), EVENTS)
-
-
-@pytest.fixture
-def running(line: Pipeline) -> Iterator[Programs]:
-    """Starts programs in the folder of the pipeline."""
-    with programs(line.folder, line.environment) as made:
-        yield made
 
 
 @pytest.fixture

@@ -27,7 +27,6 @@ from tests.running import (
     Programs,
     Unanswered,
     on_the_shelf,
-    programs,
     to_go_on,
 )
 from tests.tautulli import KEY
@@ -44,13 +43,6 @@ from tests.over_http import small_windows
 with small_windows(10):
     main()
 """
-
-
-@pytest.fixture
-def running(tmp_path: Path, environment: dict[str, str]) -> Iterator[Programs]:
-    """Starts programs in the directory of the test."""
-    with programs(tmp_path, environment) as made:
-        yield made
 
 
 @pytest.fixture

@@ -25,9 +25,9 @@ from tautulli_import.errors import SinkError
 from tautulli_import.stopping import Stopped
 from tests.conftest import Result
 from tests.history import add_play, create
-from tests.inside import Inside
+from tests.inside import Inside, inside
 from tests.over_http import DAY, Home
-from tests.running import SOON, Program, Programs, Unanswered, programs, to_go_on
+from tests.running import SOON, Program, Programs, Unanswered, to_go_on
 from tests.tautulli import KEY
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -63,21 +63,10 @@ SHAPE = {
 
 
 @pytest.fixture
-def running(tmp_path: Path, environment: dict[str, str]) -> Iterator[Programs]:
-    """Starts programs in the directory of the test."""
-    with programs(tmp_path, environment) as made:
-        yield made
-
-
-@pytest.fixture
-def cli(
-    tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Inside]:
+def cli(tmp_path: Path, environment: dict[str, str]) -> Iterator[Inside]:
     """The program in this process."""
-    before = {number: signal.getsignal(number) for number in STOPPING}
-    yield Inside(tmp_path, environment, monkeypatch)
-    for number, handler in before.items():
-        signal.signal(number, handler)
+    with inside(tmp_path, environment) as made:
+        yield made
 
 
 @pytest.fixture

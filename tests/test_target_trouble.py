@@ -21,7 +21,7 @@ from tautulli_import.checkpoint.state import StateFile
 from tautulli_import.errors import SinkError
 from tautulli_import.sinks import files as whole_files, tracker as module
 from tests.history import add_play
-from tests.inside import Inside
+from tests.inside import Inside, inside
 from tests.running import Programs, programs
 from tests.test_tracker import THEN, files, film, foreign, items_of, put, sink
 
@@ -31,21 +31,10 @@ FILMS = 4
 
 
 @pytest.fixture
-def running(tmp_path: Path, environment: dict[str, str]) -> Iterator[Programs]:
-    """Starts programs in the directory of the test."""
-    with programs(tmp_path, environment) as made:
-        yield made
-
-
-@pytest.fixture
-def cli(
-    tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Inside]:
+def cli(tmp_path: Path, environment: dict[str, str]) -> Iterator[Inside]:
     """The program in this process."""
-    before = {number: signal.getsignal(number) for number in STOPPING}
-    yield Inside(tmp_path, environment, monkeypatch)
-    for number, handler in before.items():
-        signal.signal(number, handler)
+    with inside(tmp_path, environment) as made:
+        yield made
 
 
 @pytest.fixture

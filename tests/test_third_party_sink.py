@@ -146,3 +146,15 @@ def test_a_sink_that_fails_while_writing_is_a_failed_sink(
     assert "titles" in result.err
     assert "no route" in result.err
     assert "bug in tautulli-import" not in result.err
+
+
+def test_it_is_not_told_the_password_of_a_nats_server(
+    cli: Cli, history: Path, tmp_path: Path
+) -> None:
+    tells = COMPLETE + (
+        "\n    def check(self):\n"
+        '        Path("told").write_text(repr(self.options.nats.password))\n'
+    )
+    env = install(tmp_path / "site", tells) | {"TAUTULLI_IMPORT_NATS_PASSWORD": "hush"}
+    assert cli("db", history, "--to", "titles", env=env).code == 0
+    assert (tmp_path / "told").read_text(encoding="utf-8") == "''"

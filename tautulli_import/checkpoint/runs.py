@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 from urllib.parse import quote
@@ -175,6 +176,16 @@ class RunLog:
     def ended(self, said: str) -> None:
         """It came to its end."""
         self._end("completed", said=said, exit_code=0)
+
+    @contextmanager
+    def to_the_end(self) -> Iterator[None]:
+        """Whatever ends the run before its own end is written down."""
+        try:
+            yield
+        except BaseException as error:
+            number = error.number + 128 if isinstance(error, Stopped) else 1
+            self.failed(error, getattr(error, "exit_code", number))
+            raise
 
     def failed(self, error: BaseException, exit_code: int, *, said: str = "") -> None:
         """It came to another end."""

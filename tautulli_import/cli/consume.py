@@ -21,6 +21,13 @@ __all__ = ["consume"]
 
 _WORK = "Work"
 _WAIT_SECONDS = 60.0
+_KNOWN = {
+    "event_id": "seen by their event id minutes ago",
+    "session_key": "seen by their session key minutes ago",
+    "correlation_key": "seen by their correlation key minutes ago",
+    "table": "in the table",
+    "another_event": "in the table as another event, by another of its keys",
+}
 
 
 def consume(
@@ -134,8 +141,8 @@ def _consume(
     from ..console import Screen
     from ..consuming import Consuming, consume as work_on
     from ..jetstream.consumer import Consumer
-    from ..report import many
     from ..stopping import Stopped, held
+    from ..wording import many
     from . import prepare
     from .line import typed_again
     from .nats_access import nats_access
@@ -151,15 +158,17 @@ def _consume(
     queue = Consumer(access, durable, ack_wait=ack_wait)
     line = typed_again(sys.argv[1:], settings)
     source = f"{access.shown}/{access.stream} ({durable})"
+    watching = _Watching(screen)
+    work = Consuming(queue, path, wait=wait, watching=watching)
     try:
-        with held():
+        with held():  # what is mistyped leaves nothing behind
             queue.open()
+            work.open()
         with (
             _logged(settings.state_folder, source, path, line) as log,
             screen.progress() as bar,
         ):
-            watching = _Watching(screen, bar, log)
-            work = Consuming(queue, path, wait=wait, watching=watching)
+            watching.log, watching.bar = log, bar
             consumed = work_on(work, queue, watching, once=once)
             if log:
                 log.ended(f"{consumed.stored:,} new of {many(consumed.received, 'message')}")
@@ -168,6 +177,11 @@ def _consume(
         raise
     finally:
         queue.close()
+    if consumed.poison:
+        screen.warn(
+            f"{many(consumed.poison, 'message')} could not be used, and will not come again: "
+            f'duckdb {path} "FROM poison_messages" shows them and why.'
+        )
     if as_json:
         told = {"schema": 1, "command": "consume", "target": str(path)}
         told |= msgspec.to_builtins(consumed)
@@ -187,7 +201,6 @@ def _logged(folder: Path, source: str, path: Path, line: str) -> Iterator[RunLog
     from ..checkpoint.runs import RunLog, lock_of
     from ..checkpoint.state import StateFile, state_file
     from ..sinks.files import shown
-    from ..stopping import Stopped
 
     target = shown(Path(os.path.realpath(path)))
     name = f"{source} {target}"
@@ -204,34 +217,22 @@ def _logged(folder: Path, source: str, path: Path, line: str) -> Iterator[RunLog
         with closing(StateFile(folder, name)) as state:
             log = RunLog(state, line, source, (f"duckdb={target}",))
             lock.note(log.holder)
-            try:
+            with log.to_the_end():
                 yield log
-            except Stopped as stopped:
-                log.failed(stopped, 128 + stopped.number)
-                raise
-            except BaseException as error:
-                log.failed(error, getattr(error, "exit_code", 1))
-                raise
     finally:
         lock.release()
 
 
 def _tell(screen: Screen, path: Path, consumed: Consumed) -> None:
-    from ..report import many
+    from ..wording import many
 
     known = sum(consumed.known.values())
     screen.note(
         f"{many(consumed.received, 'message')} received: {consumed.stored:,} new, {known:,} known, "
         f"{consumed.poison:,} unusable. {path} has {many(consumed.total, 'event')}."
     )
-    names = {"table": "the table", "event_id": "event id", "session_key": "session key"}
     for key, count in consumed.known.items():
-        screen.note(f"  known  {count:>9,}  by {names.get(key, 'correlation key')}")
-    if consumed.poison:
-        screen.warn(
-            f"{many(consumed.poison, 'message')} could not be used, and will not come again: "
-            f'duckdb {path} "FROM poison_messages" shows them and why.'
-        )
+        screen.note(f"  known  {count:>9,}  {_KNOWN[key]}")
     if consumed.redelivered:
         screen.detail(f"  delivered before, and not acknowledged: {consumed.redelivered:,}")
     rate = consumed.received / consumed.elapsed_seconds if consumed.elapsed_seconds else 0
@@ -241,31 +242,31 @@ def _tell(screen: Screen, path: Path, consumed: Consumed) -> None:
 class _Watching:
     """The screen, its bar and the log of the run, as somebody who watches."""
 
-    def __init__(self, screen: Screen, bar: Bar | None, log: RunLog | None) -> None:
+    def __init__(self, screen: Screen) -> None:
         self._screen = screen
-        self._bar = bar
-        self._log = log
+        self.bar: Bar | None = None
+        self.log: RunLog | None = None
 
     def reading(self, total: int, done: int = 0) -> None:
         """Consuming begins."""
-        if self._bar:
-            self._bar.reading(total, done, what="messages")
-        if self._log:
-            self._log.consuming(total)
+        if self.bar:
+            self.bar.reading(total, done, what="messages")
+        if self.log:
+            self.log.consuming(total)
 
     def advanced(self, rows: int) -> None:
         """More messages are through."""
-        if self._bar:
-            self._bar.advanced(rows)
-        if self._log:
-            self._log.advanced(rows)
+        if self.bar:
+            self.bar.advanced(rows)
+        if self.log:
+            self.log.advanced(rows)
 
     def rested(self) -> None:
         """There is nothing to do at the moment."""
-        if self._bar:
-            self._bar.rested()
-        if self._log:
-            self._log.rested()
+        if self.bar:
+            self.bar.rested()
+        if self.log:
+            self.log.rested()
 
     def note(self, text: str) -> None:
         """Something to know meanwhile."""

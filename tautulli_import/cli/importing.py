@@ -18,12 +18,13 @@ from ..errors import ConfigurationError
 from ..job import Job, Target
 from ..mapper import Naming
 from ..models import PlaybackEvent
-from ..report import Report, Summary, many
+from ..report import Report, Summary
 from ..run import Outcome, run
 from ..settings import Settings
 from ..sinks.files import identity, write_whole
 from ..sinks.jsonl import lines
 from ..stopping import Stopped
+from ..wording import many
 from . import prepare
 from .holding import Held, holding
 from .line import typed_again
@@ -96,7 +97,6 @@ def import_history(
             enrich=found.enricher,
             asked=found.asked,
             events=settings.events,
-            events_of=prepare.selection(settings, source, now=now, events=True),
             naming=Naming(settings.event_source, settings.server_id),
             wait=settings.wait,
             nats=access,
@@ -112,11 +112,14 @@ def import_history(
                 f"Watched means {rule.movie_percent} % of a film and {rule.tv_percent} % of an "
                 f"episode, marker mode {rule.marker} ({rule.origin})."
             )
-        # Where the lines themselves run over the terminal, a bar would be in their way.
-        in_sight = sys.stdout.isatty() and writes_to_stdout(
-            chosen[0].name, chosen[0].out, settings.events
-        )
-        with screen.progress(hidden=in_sight and all(kinds)) as bar:
+        # Events come out while they are read, and a pipe may end on the terminal: a bar would be
+        # in their way.
+        comes_out = any(
+            takes_events(target.name, settings)
+            and writes_to_stdout(target.name, target.out, settings.events)
+            for target in chosen
+        ) or (shower is not None and not shower.as_table)
+        with screen.progress(hidden=comes_out) as bar:
             outcome = run(
                 source,
                 job,
@@ -172,7 +175,7 @@ class _Shower:
     """Shows the events of a dry run: as they come in a pipe, the newest on a terminal."""
 
     def __init__(self, settings: Settings, screen: Screen) -> None:
-        self._as_table = _as_table(settings)
+        self.as_table = _as_table(settings)
         self._screen = screen
         self._seen = EventsSeen()
         self._encode = msgspec.json.Encoder().encode_lines
@@ -183,7 +186,7 @@ class _Shower:
         Raises:
             BrokenPipeError: the reader has left.
         """
-        if self._as_table:
+        if self.as_table:
             self._seen.add(events)
         elif events:
             sys.stdout.buffer.write(self._encode(events))
@@ -191,7 +194,7 @@ class _Shower:
 
     def show(self) -> None:
         """Show what was kept for the end."""
-        if self._as_table:
+        if self.as_table:
             self._screen.events(self._seen)
 
 
@@ -223,7 +226,9 @@ def _show(
         places = ", ".join(dict.fromkeys(output.target for output in report.outputs))
         read = many(report.plays.read, "play")
         verb = "are" if ", " in places else "is"
-        screen.note(f"Nothing new: {read} read, {places} {verb} up to date.")
+        known = sum(output.duplicates or 0 for output in report.outputs)
+        had = f" {many(known, 'event')} delivered again, and known there." if known else ""
+        screen.note(f"Nothing new: {read} read, {places} {verb} up to date.{had}")
         return
     if not as_json:
         screen.summary(report)

@@ -283,8 +283,8 @@ def _write_missing(path: Path, works: Iterable[Work], screen: Screen) -> None:
     import io
 
     from ..enrichment.corrections import write_missing
-    from ..report import many
     from ..sinks.files import write_whole
+    from ..wording import many
 
     text = io.StringIO()
     count = write_missing(works, text)

@@ -133,17 +133,14 @@ def _explained(state: StateFile) -> Iterator[None]:
 @contextmanager
 def _told(log: RunLog) -> Iterator[None]:
     """Write down how a run ends that does not come to its own end."""
-    try:
-        yield
-    except Stopped as stopped:
-        run = log.run
-        at = "" if run.phase == "starting" else f" while {in_words(run)}"
-        stopped.said = f"Stopped{at}. Every output is whole: as it was before, or finished."
-        log.failed(stopped, 128 + stopped.number)
-        raise
-    except BaseException as error:
-        log.failed(error, getattr(error, "exit_code", 1))
-        raise
+    with log.to_the_end():
+        try:
+            yield
+        except Stopped as stopped:
+            run = log.run
+            at = "" if run.phase == "starting" else f" while {in_words(run)}"
+            stopped.said = f"Stopped{at}. Every output is whole: as it was before, or finished."
+            raise
 
 
 class Watchers:

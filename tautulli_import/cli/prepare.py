@@ -18,7 +18,7 @@ from ..errors import (
     SourceDamagedError,
 )
 from ..models import Reason
-from ..selection import MediaType, Selection, parse_moment
+from ..selection import Selection, parse_moment
 from ..settings import Loaded, Settings, load
 from ..sinks.files import identity, shown
 from ..sources.base import Source
@@ -103,8 +103,8 @@ def check_databases(settings: Settings) -> None:
             continue
 
 
-def selection(settings: Settings, source: Source, *, now: int, events: bool = False) -> Selection:
-    """What was asked for, names looked up in the source; ``events`` are made of music as well.
+def selection(settings: Settings, source: Source, *, now: int) -> Selection:
+    """What was asked for, names looked up in the source.
 
     Raises:
         TautulliImportError: a name fits nobody or several, or a date is none.
@@ -124,9 +124,8 @@ def selection(settings: Settings, source: Source, *, now: int, events: bool = Fa
     if settings.library:
         sections = choose_libraries(source.libraries(), settings.library)
         source.know_sections(sections)
-    kinds = frozenset[MediaType](settings.media_type)
     return Selection(
-        media_types=kinds if events else kinds - {"track"},
+        media_types=frozenset(settings.media_type),
         users=_users(source, settings.user) if settings.user else None,
         sections=sections,
         since=since,

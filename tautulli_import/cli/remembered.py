@@ -76,7 +76,7 @@ class Remembered:
         if state is None or not self._remembers(state):
             return {}
         selection = {
-            **_plain(job.events_of),
+            **_plain(job.selection),
             "events": True,
             "event_source": job.naming.source,
             "server_id": job.naming.server_id,
@@ -103,8 +103,10 @@ class Remembered:
 
 
 def _sink(target: Target, settings: Settings, access: Access) -> BaseSink:
-    options = SinkOptions(out=target.out, stdout=sys.stdout.buffer, now=0, nats=access)
-    return make_sink(sink_class(target.name, events=settings.events), target.name, options)
+    cls = sink_class(target.name, events=settings.events)
+    nats = access if cls.wants_nats else Access()
+    options = SinkOptions(out=target.out, stdout=sys.stdout.buffer, now=0, nats=nats)
+    return make_sink(cls, target.name, options)
 
 
 def _plain(selection: Selection) -> dict[str, object]:

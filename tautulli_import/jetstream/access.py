@@ -8,10 +8,12 @@ from typing import Final
 
 from msgspec import Struct
 
-__all__ = ["SERVER", "STREAM", "Access"]
+__all__ = ["NAME", "SERVER", "STREAM", "Access"]
 
 SERVER: Final = "nats://127.0.0.1:4222"
 STREAM: Final = "MEDIA_EVENTS"
+NAME: Final = re.compile(r"[^\s.*>/\\]{1,255}")
+"""What NATS takes as the name of a stream or a consumer."""
 _NEXT: Final = re.compile(r",(?=\s*(?:nats|tls)://)")
 
 

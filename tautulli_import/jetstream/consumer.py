@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from ..errors import ConfigurationError, NotFoundError, SourceUnreachableError, TautulliImportError
-from .access import Access
+from .access import NAME, Access
 from .connection import ApiError, Connection, InterruptedWaitError
 from .stream import look_at_stream
 from .troubles import not_permitted, words
@@ -33,7 +32,6 @@ _TICK: Final = 0.05
 _AGAIN: Final = 0.25
 _BURST: Final = 256
 _MAX_ACK_PENDING: Final = 20_000
-_NAME: Final = re.compile(r"[^\s.*>/\\]{1,255}")
 # What is said instead of a message. Nothing there, the time is over: then it was no trouble.
 _NOTHING: Final = frozenset({"404", "408"})
 _NOBODY: Final = "503"
@@ -109,7 +107,7 @@ class Consumer:
             ConfigurationError: a consumer of that name is there and of another kind.
             TautulliImportError: see ``Connection.open``.
         """
-        if not _NAME.fullmatch(self.durable):
+        if not NAME.fullmatch(self.durable):
             raise ConfigurationError(
                 f"{self.durable!r} cannot be the name of a consumer.",
                 hint="It has no spaces, dots, slashes, * or > in it.",
@@ -145,13 +143,13 @@ class Consumer:
         """
         self._connection.run(self._tell(messages, b"+ACK"))
 
-    def terminate(self, message: Message) -> None:
-        """Say that a message is never to be delivered again, though nobody could use it.
+    def terminate(self, messages: Sequence[Message]) -> None:
+        """Say that these are never to be delivered again, though nobody could use them.
 
         Raises:
             SourceUnreachableError: as above.
         """
-        self._connection.run(self._tell([message], b"+TERM"))
+        self._connection.run(self._tell(messages, b"+TERM"))
 
     def give_back(self, messages: Sequence[Message]) -> None:
         """Have these delivered again at once, to anybody.

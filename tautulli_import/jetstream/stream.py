@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 from msgspec import Struct, field
 
 from ..errors import ConfigurationError, SinkError
+from .access import NAME
 from .connection import ApiError, Connection
 
 __all__ = ["SUBJECTS", "StreamState", "ensure_stream", "look_at_stream"]
@@ -17,7 +17,6 @@ SUBJECTS: Final = ("playback.>", "plex.>", "jellyfin.>", "tautulli.>")
 
 _NS: Final = 1_000_000_000
 _MAX_BYTES: Final = 10 * 1024**3
-_NAME: Final = re.compile(r"[^\s.*>/\\]{1,255}")
 # JetStream's numbers of its errors.
 _NO_STREAM: Final = 10059
 _OTHER_CONFIGURATION: Final = 10058
@@ -116,7 +115,7 @@ async def _ensured(connection: Connection, *, create: bool) -> StreamState | Non
 
 async def _info(connection: Connection) -> _Info | None:
     name = connection.access.stream
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise ConfigurationError(
             f"{name!r} cannot be the name of a stream.",
             hint="It has no spaces, dots, slashes, * or > in it.",

@@ -66,7 +66,7 @@ class SinkOptions(Struct, frozen=True):
     wait: float = 0.0
     """``--wait``: how many seconds somebody else may still have the place."""
     nats: Access = Access()
-    """Which NATS server, and who we are there."""
+    """Which NATS server, and who we are there: for whom ``wants_nats``."""
 
 
 class Receipt(Struct, frozen=True):
@@ -82,6 +82,8 @@ class Receipt(Struct, frozen=True):
     written: Sequence[str] = ()
     warnings: Sequence[str] = ()
     """What a person should look at, one sentence each."""
+    notices: Sequence[str] = ()
+    """What a person may want to know, one sentence each."""
     next_steps: Sequence[str] = ()
     """What a person does now, one sentence each."""
 
@@ -93,6 +95,8 @@ class BaseSink(ABC):  # noqa: B024 - its two kinds have the abstract methods
     """Whether it writes to standard output when no ``--out`` is given."""
     lines: ClassVar[bool] = False
     """Whether several users' outputs may follow each other on standard output."""
+    wants_nats: ClassVar[bool] = False
+    """Whether it is told which NATS server is meant, passwords and all."""
 
     def __init__(self, options: SinkOptions) -> None:
         self.options = options

@@ -14,6 +14,7 @@ from ..event_store import EventStore
 from ..models import PlaybackEvent
 from ..stopping import held
 from ..turns import when_free
+from ..wording import many
 from .base import Receipt, SinkOptions, StreamSink
 from .files import shown
 
@@ -40,6 +41,7 @@ class DuckdbSink(StreamSink):
         self._delivered: Reached | None = None
         self._new = 0
         self._known = 0
+        self._others = 0
 
     @property
     def path(self) -> Path:
@@ -151,8 +153,20 @@ class DuckdbSink(StreamSink):
             unchanged=self._known,
             total=total + self._new if self.options.dry_run else total,
             written=[path] if is_written else [],
+            warnings=self._warnings(),
             next_steps=[look] if is_written else [],
         )
+
+    def _warnings(self) -> Sequence[str]:
+        """That events were left out which the table has not: a person may want them."""
+        if not self._others:
+            return []
+        said = (
+            f"{many(self._others, 'event')} left out, in whose place the table has another one of "
+            "the same correlation key, or rating key, user and start: another server's, perhaps. "
+            "A file of its own (--out) has room for all."
+        )
+        return [said]
 
     def close(self) -> None:
         """Close the file."""
@@ -185,4 +199,5 @@ class DuckdbSink(StreamSink):
                 self._delivered = pending or self._delivered
             self._new += added.stored
             self._known += added.known
+            self._others += added.under_another_id
             self._buffer = []

@@ -103,7 +103,11 @@ class EventsSink(StreamSink):
             )
 
     def recall(self, job: str, before: Reached | None) -> Reached | None:
-        """What is remembered, as long as the file is that long and ends so (64 KiB)."""
+        """What is remembered, as long as the file is that long and ends so (64 KiB).
+
+        Raises:
+            SinkError: something follows in it that a run of ours cannot have left there.
+        """
         del job
         if before is None or not before.note or self.path is None or is_stream(self.path):
             return None
@@ -112,8 +116,16 @@ class EventsSink(StreamSink):
             path = self.path if note.finished or not self._building.exists() else self._building
             if path.stat().st_size < note.length or _tail(path, note.length) != note.tail:
                 return None
+            with path.open("rb") as file:
+                file.seek(note.length)
+                more = file.read(len(_BEGINS))
         except (msgspec.DecodeError, OSError):
             return None
+        if not _BEGINS.startswith(more):
+            raise SinkError(
+                f"{shown(path)} ends with something else than events, and it would be lost.",
+                hint="Move it aside, or name another file with --out.",
+            )
         self._before = msgspec.structs.replace(note, finished=path == self.path)
         return before
 

@@ -27,6 +27,8 @@ _CHUNK: Final = 2_000
 class NatsSink(StreamSink):
     """Publishes each event, and counts it when the server has acknowledged it."""
 
+    wants_nats = True
+
     def __init__(self, options: SinkOptions) -> None:
         super().__init__(options)
         self._connection = Connection(options.nats)
@@ -39,6 +41,7 @@ class NatsSink(StreamSink):
         self._points: deque[tuple[int, Reached]] = deque()
         self._delivered: Reached | None = None
         self._is_from_first = True
+        self._had_some = False
 
     @property
     def target(self) -> str:
@@ -95,6 +98,7 @@ class NatsSink(StreamSink):
         """Go on after that point."""
         self._delivered = after
         self._is_from_first = after is None
+        self._had_some = after is not None and any(after.kinds.values())
 
     def refuses(self, event: PlaybackEvent) -> Reason | None:
         """What consumers of these events would refuse, or the server."""
@@ -163,6 +167,7 @@ class NatsSink(StreamSink):
             total=now.messages if now else 0,
             written=[self.target] if publisher.stored else [],
             warnings=self._warnings() if publisher.stored else [],
+            notices=[] if (now and now.messages) or not self._had_some else [self._gone()],
             next_steps=[self._next_step()] if publisher.stored else [],
         )
 
@@ -191,6 +196,13 @@ class NatsSink(StreamSink):
             "row of each."
         )
         return [said]
+
+    def _gone(self) -> str:
+        return (
+            f"The stream {self.options.nats.stream} is empty by now, though events were published "
+            "to it: it was purged, or has kept them for as long as it does. --restart publishes "
+            "all again."
+        )
 
     def _next_step(self) -> str:
         access = self.options.nats
