@@ -7,13 +7,16 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from .counting import Plays, add_up
 from .enrichment.corrections import Correction
 from .enrichment.works import Work
 from .guids import guid_kind
+from .imports.report import Items, alarms_of, count_items
+from .items.outputs import records_of
+from .items.pipeline import Enricher, ReadResult, read
 from .mapper import watched_at
 from .models import Conflict, Play, Rejected
-from .pipeline import Enricher, Observer, Reading, read, records_of
-from .report import Items, Plays, account, alarms_of, count_items
+from .progress import UNSEEN, Progress
 from .selection import Selection, moment
 from .sources.base import Source
 from .sources.health import Health
@@ -87,7 +90,7 @@ def take(
     source: Source,
     selection: Selection,
     corrections: Sequence[Correction] = (),
-    observer: Observer | None = None,
+    progress: Progress = UNSEEN,
     *,
     enrich: Enricher | None = None,
     server: Health | None = None,
@@ -102,8 +105,8 @@ def take(
         source,
         selection,
         corrections=corrections,
-        observer=observer,
-        sighted=tally,
+        progress=progress,
+        watch=tally,
         enrich=enrich,
     )
     records = records_of(reading, every_viewing=False)
@@ -118,7 +121,7 @@ def take(
         guid_kinds=dict(tally.guid_kinds.most_common()),
         users=_by_name([(u.name, u.user_id, u.plays) for u in source.users()]),
         libraries=_by_name([(b.name, b.section_id, b.plays) for b in source.libraries()]),
-        plays=account(reading, [records]),
+        plays=add_up(reading.read, reading.verdicts, sum(reading.accepted.values()), len(records)),
         items=count_items(records, new=len(records)),
         films=_ids_of(reading, "movie", asked=asked),
         shows=_ids_of(reading, "show", asked=asked),
@@ -139,12 +142,12 @@ def _by_name(counted: Sequence[tuple[str, int, int]]) -> Mapping[str, int]:
     }
 
 
-def _imported(reading: Reading) -> Sequence[Work]:
+def _imported(reading: ReadResult) -> Sequence[Work]:
     """The works of which something would be imported."""
-    return list({id(survivor.work): survivor.work for survivor in reading.survivors}.values())
+    return list(dict.fromkeys(kept.work for kept in reading.kept))
 
 
-def _ids_of(reading: Reading, kind: str, *, asked: bool) -> WorkIds:
+def _ids_of(reading: ReadResult, kind: str, *, asked: bool) -> WorkIds:
     works = [work for work in _imported(reading) if work.kind == kind]
     without = [work for work in works if not work.ids]
     could = 0 if asked else sum(1 for work in without if work.rating_keys)

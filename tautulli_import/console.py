@@ -17,7 +17,7 @@ from rich.live import Live
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
+    Progress as Bars,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
@@ -26,9 +26,9 @@ from rich.table import Table
 from rich.text import Text
 
 from .errors import TautulliImportError
+from .imports.report import Delivery, Output, Report
 from .models import Episode, Movie, PlaybackEvent, Reason, Record
-from .pipeline import Delivery
-from .report import Output, Report
+from .progress import UNITS, OldNames, Phase
 from .sources.base import Library, User
 from .wording import harmless, many
 
@@ -36,7 +36,14 @@ __all__ = ["EventsSeen", "Screen"]
 
 _SHOWN: Final = 20
 _BAR: Final = 30
-_SHOWN_EVERY: Final = 5_000
+_LABELS: Final[Mapping[Phase, str]] = {
+    "downloading": "Downloading, MB",
+    "reading": "Reading plays",
+    "asking for ids": "Asking Tautulli for ids",
+    "consuming": "Reading messages",
+}
+_STEPS: Final[Mapping[Phase, int]] = {"reading": 5_000, "consuming": 5_000}
+"""The phases that show a rate, and after how many plays or messages they show it anew."""
 _UNCUT: Final = 1_000_000
 
 
@@ -95,8 +102,8 @@ class Screen:
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
         )
-        with Progress(*columns, console=self._err, transient=True) as progress:
-            yield Bar(progress)
+        with Bars(*columns, console=self._err, transient=True) as bars:
+            yield Bar(bars)
 
     @contextmanager
     def live(self) -> Iterator[Callable[[Sequence[str]], None]]:
@@ -252,61 +259,44 @@ def _console(file: TextIO, *, color: bool) -> Console:
     )
 
 
-class Bar:
-    """A progress bar as an observer of a run: rows, rate and time left."""
+class Bar(OldNames):
+    """Shows the progress of a run as a bar: how much, how fast, how long it will take."""
 
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
+    def __init__(self, bars: Bars) -> None:
+        self._bars = bars
         self._task: TaskID | None = None
-        self._asking: TaskID | None = None
-        self._waiting = 0
-        self._what = "plays"
+        self._phase: Phase = "reading"
+        self._done = 0
+        self._shown = 0
 
-    def reading(self, total: int, done: int = 0, what: str = "plays") -> None:
-        """Reading begins."""
+    def begin(self, phase: Phase, total: int, done: int = 0) -> None:
+        """Show a bar for this phase in place of the one before."""
+        if phase == "writing":  # items may come out beside it
+            self._bars.stop()
+            return
         if self._task is not None:
-            self._progress.update(self._task, visible=False)
-        self._what = what
-        self._task = self._progress.add_task(
-            f"Reading {what}", total=total or None, completed=done, rate=""
+            self._bars.update(self._task, visible=False)
+        self._phase = phase
+        self._done = self._shown = done
+        self._task = self._bars.add_task(
+            _LABELS[phase], total=total or None, completed=done, rate=""
         )
 
-    def downloading(self, done: int, total: int | None) -> None:
-        """So many bytes have come, of so many where that is known."""
+    def reached(self, done: int) -> None:
+        """Set how much is done. A page has only a few hundred plays, so not all are shown."""
+        self._done = done
+        if done - self._shown >= _STEPS.get(self._phase, 0):
+            self.idle()
+
+    def idle(self) -> None:
+        """Show everything that is done."""
         if self._task is None:
-            whole = None if total is None else total >> 20
-            self._task = self._progress.add_task("Downloading, MB", total=whole, rate="")
-        self._progress.update(self._task, completed=done >> 20)
-
-    def advanced(self, rows: int) -> None:
-        """More rows were read; shown now and then, for a page is only a few hundred."""
-        self._waiting += rows
-        if self._task is None or self._waiting < _SHOWN_EVERY:
             return
-        self._progress.advance(self._task, self._waiting)
-        self._waiting = 0
-        speed = self._progress.tasks[-1].speed
-        if speed:
-            self._progress.update(self._task, rate=f"{speed:,.0f} {self._what}/s")
-
-    def rested(self) -> None:
-        """There is nothing to do: what was done is shown."""
-        if self._task is not None:
-            self._progress.advance(self._task, self._waiting)
-        self._waiting = 0
-
-    def asking(self, done: int, total: int) -> None:
-        """Plex is asked: a bar of its own takes the place of the one before."""
-        if self._asking is None:
-            if self._task is not None:
-                self._progress.update(self._task, visible=False)
-            self._asking = self._progress.add_task("Asking Tautulli for ids", rate="")
-        self._progress.update(self._asking, completed=done, total=total)
-
-    def writing(self, items: int) -> None:
-        """Everything is read: the bar goes before items may come out beside it."""
-        del items
-        self._progress.stop()
+        self._bars.update(self._task, completed=self._done)
+        self._shown = self._done
+        speed = self._bars.tasks[-1].speed
+        if speed and self._phase in _STEPS:
+            self._bars.update(self._task, rate=f"{speed:,.0f} {UNITS[self._phase]}/s")
 
 
 class EventsSeen:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from math import isinf
 from pathlib import Path
@@ -17,17 +17,18 @@ from typing import Final, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
-from .dedup import Recent, SeenBy
 from .errors import AccountingError, BusyError, TautulliImportError
 from .event_store import Added, EventStore, Poison
+from .events.recent import Recent, SeenBy
 from .jetstream.consumer import Message
 from .messages import UnusableError, event_of
 from .models import PlaybackEvent
+from .progress import UNSEEN, Progress
 from .stopping import Stopped, forget, held
 from .turns import when_free
 from .wording import many
 
-__all__ = ["Consumed", "Consuming", "Queue", "Watching", "consume"]
+__all__ = ["Consumed", "Consuming", "Queue"]
 
 KnownBy: TypeAlias = SeenBy | Literal["table", "another_event"]
 _BATCH: Final = 5_000
@@ -57,22 +58,6 @@ class Queue(Protocol):
         """How many were not yet given to anybody, and how many were and are not acknowledged."""
 
 
-class Watching(Protocol):
-    """Somebody who watches: a progress bar, a test."""
-
-    def reading(self, total: int, done: int = 0) -> None:
-        """It begins; about so many messages are there."""
-
-    def advanced(self, rows: int) -> None:
-        """That many more are through."""
-
-    def rested(self) -> None:
-        """There is nothing to do at the moment."""
-
-    def note(self, text: str) -> None:
-        """Something to know meanwhile."""
-
-
 class Consumed(Struct, frozen=True):
     """What became of every message: ``received = stored + known + poison``."""
 
@@ -95,12 +80,19 @@ class Consumed(Struct, frozen=True):
 class Consuming:
     """A consumer at work; ``outcome`` tells at any time what came of it so far."""
 
-    def __init__(self, queue: Queue, path: Path, *, wait: float, watching: Watching) -> None:
-        """``wait`` is for how many seconds somebody else may have the file."""
+    def __init__(
+        self, queue: Queue, path: Path, *, wait: float, note: Callable[[str], None]
+    ) -> None:
+        """Open nothing yet.
+
+        Somebody else may have the file for ``wait`` seconds. ``note`` is given a sentence for
+        the user.
+        """
         self._queue = queue
         self._path = path
         self._wait = wait
-        self._watching = watching
+        self._note = note
+        self._progress: Progress = UNSEEN
         self._recent = Recent()
         self._known: Counter[KnownBy] = Counter()
         self._received = self._stored = self._poison = self._redelivered = 0
@@ -197,8 +189,52 @@ class Consuming:
         self._known.update(known)
         self._known["table"] += added.known - added.under_another_id
         self._known["another_event"] += added.under_another_id
-        self._watching.advanced(len(messages))
+        self._progress.reached(self._received)
         return len(messages)
+
+    def run(self, *, once: bool, progress: Progress = UNSEEN) -> Consumed:
+        """Consume until told to stop, or with ``once`` until the stream is drained.
+
+        The queue and the file have to be open. Drained means that nobody else is still busy
+        with messages either: they would come again if that one died.
+
+        Raises:
+            TautulliImportError: as of ``round``.
+        """
+        self._progress = progress
+        was_said = False
+        try:
+            with held():
+                waiting, _ = self._queue.left()
+            self._progress.begin("consuming", waiting if once else 0)
+            patient = not once
+            while True:
+                with held():  # a signal is heard between two rounds, never within a transaction
+                    count = self.round(patient=patient)
+                if count:
+                    continue
+                self._progress.idle()
+                if not once:
+                    if not was_said:
+                        self._note("Everything is consumed. Waiting for more; Ctrl-C ends it.")
+                        was_said = True
+                    continue
+                patient = True
+                with held():
+                    waiting, taken = self._queue.left()
+                if not waiting and not taken:
+                    return self.outcome()
+                if taken and not was_said:
+                    self._note(f"Waiting for {many(taken, 'message')} that another consumer has.")
+                    was_said = True
+        except Stopped as stopped:
+            if once:
+                stopped.said = _so_far(self.outcome(stopped=True))
+                raise
+            forget()  # this is how it is meant to end: what comes now is no longer to be stopped
+            return self.outcome(stopped=True)
+        finally:
+            self.release()
 
     def _store(self, events: Sequence[PlaybackEvent], poison: Sequence[Poison]) -> Added:
         if not events and not poison:
@@ -225,7 +261,7 @@ class Consuming:
 
     def _say_so(self, error: BusyError) -> None:
         most = "" if isinf(self._wait) else f", {self._wait:g} s at most"
-        self._watching.note(f"Waiting{most}: {error}")
+        self._note(f"Waiting{most}: {error}")
 
     def _kept_aside(self, message: Message, reason: str) -> Poison:
         return Poison(
@@ -236,50 +272,6 @@ class Consuming:
             payload=message.data,
             received_at=int(time.time()),
         )
-
-
-def consume(work: Consuming, queue: Queue, watching: Watching, *, once: bool) -> Consumed:
-    """Consume with an open ``queue`` and file until told to stop, or with ``once`` until drained.
-
-    Drained means that nobody else is still busy with messages either: they would come again if
-    that one died.
-
-    Raises:
-        TautulliImportError: as of ``Consuming.round``.
-    """
-    was_said = False
-    try:
-        with held():
-            waiting, _ = queue.left()
-        watching.reading(waiting if once else 0)
-        patient = not once
-        while True:
-            with held():  # a signal is heard between two rounds, never within a transaction
-                count = work.round(patient=patient)
-            if count:
-                continue
-            watching.rested()
-            if not once:
-                if not was_said:
-                    watching.note("Everything is consumed. Waiting for more; Ctrl-C ends it.")
-                    was_said = True
-                continue
-            patient = True
-            with held():
-                waiting, taken = queue.left()
-            if not waiting and not taken:
-                return work.outcome()
-            if taken and not was_said:
-                watching.note(f"Waiting for {many(taken, 'message')} that another consumer has.")
-                was_said = True
-    except Stopped as stopped:
-        if once:
-            stopped.said = _so_far(work.outcome(stopped=True))
-            raise
-        forget()  # this is how it is meant to end: what comes now is no longer to be stopped
-        return work.outcome(stopped=True)
-    finally:
-        work.release()
 
 
 def _so_far(consumed: Consumed) -> str:

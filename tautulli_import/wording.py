@@ -6,6 +6,7 @@ import unicodedata
 from typing import Final
 
 from .checkpoint.runs import Run
+from .progress import UNITS
 
 __all__ = ["duration", "harmless", "in_words", "many"]
 
@@ -22,12 +23,7 @@ def harmless(text: str) -> str:
 
 def in_words(run: Run) -> str:
     """How far a run is: ``reading, 41 % (410 of 1,000 plays), 97 plays/s, about 6 s left``."""
-    what = {
-        "downloading": "MB",
-        "asking for ids": "questions",
-        "writing": "items",
-        "consuming": "messages",
-    }.get(run.phase, "plays")
+    what = UNITS["reading" if run.phase == "starting" else run.phase]
     parts: list[str] = [run.phase]
     if run.percent is not None and run.phase != "writing":
         parts.append(f"{run.percent:.0f} % ({run.done:,} of {run.total:,} {what})")

@@ -21,6 +21,7 @@ PACKAGE = "tautulli_import"
 ORDER = (
     "errors",
     "stopping",
+    "progress",
     "models",
     "guids",
     "keys",

@@ -27,6 +27,7 @@ from ..client.tautulli import Tautulli
 from ..enrichment.metadata import Metadata, Told
 from ..enrichment.works import Work
 from ..errors import TautulliImportError
+from ..progress import Progress
 from .memory import NOTHING, Memory, said
 
 __all__ = ["MetadataDesk"]
@@ -91,11 +92,8 @@ class MetadataDesk:
         self._at_once = max(1, min(at_once, _MOST_AT_ONCE))
         self._hung_after = hung_after
 
-    def ask(self, works: Sequence[Work], asking: Callable[[int, int], None]) -> Told:
-        """What is known of these works by their newest own rating keys.
-
-        ``asking`` is told how many questions are through, and of how many.
-        """
+    def ask(self, works: Sequence[Work], progress: Progress) -> Told:
+        """Return what is known of these works by their newest own rating keys."""
         by_key: defaultdict[int, list[Work]] = defaultdict(list)
         for work in works:
             if work.own_keys:
@@ -106,7 +104,7 @@ class MetadataDesk:
         why = ""
         if missing:
             try:
-                why = self._fetch(missing, answers, memory, asking)
+                why = self._fetch(missing, answers, memory, progress)
             except Exception as error:  # noqa: BLE001 - nothing in here is worth an import
                 why = said(error)
         for key in missing:  # an old answer is better than none
@@ -123,7 +121,7 @@ class MetadataDesk:
         keys: Sequence[int],
         answers: dict[int, Metadata],
         memory: Memory,
-        asking: Callable[[int, int], None],
+        progress: Progress,
     ) -> str:
         """Ask for these keys, fill in what is answered; returns why something is not.
 
@@ -136,7 +134,7 @@ class MetadataDesk:
         failures = 0
         doubts: list[int] = []
         doubted_at = 0.0
-        asking(0, len(keys))
+        progress.begin("asking for ids", len(keys))
         with _at_once(self._one, keys, self._at_once) as everything:
             for done, heard in enumerate(everything, 1):
                 failures = failures + 1 if heard.answer is None else 0
@@ -147,7 +145,7 @@ class MetadataDesk:
                 else:
                     doubted_at = doubted_at if doubts else time.monotonic()
                     doubts.append(heard.key)
-                asking(done, len(keys))
+                progress.reached(done)
                 if failures == _FAILURES:
                     break
                 waited = time.monotonic() - doubted_at

@@ -15,16 +15,14 @@ import msgspec
 from msgspec import Struct
 
 from ..errors import TautulliImportError
+from ..progress import OldNames, Phase
 from ..stopping import Stopped
 from .lock import Holder, Lock
-from .state import StateFile
+from .state import StateFile, state_file
 
-__all__ = ["Phase", "Run", "RunLog", "RunStatus", "last_run", "lock_of"]
+__all__ = ["Run", "RunLog", "RunStatus", "last_run", "lock_of", "logged"]
 
 RunStatus: TypeAlias = Literal["running", "completed", "failed", "cancelled"]
-Phase: TypeAlias = Literal[
-    "starting", "downloading", "reading", "asking for ids", "writing", "consuming"
-]
 
 _KEPT: Final = 100
 _EVERY_SECONDS: Final = 1.0
@@ -44,7 +42,7 @@ class Run(Struct, frozen=True):
     began: float
     updated: float
     ended: float | None = None
-    phase: Phase = "starting"
+    phase: Phase | Literal["starting"] = "starting"
     phase_began: float = 0.0
     done: int = 0
     """Of the phase: plays, megabytes, questions or messages; those of earlier runs counted."""
@@ -105,8 +103,8 @@ def last_run(state: Path, number: int | None = None) -> Run | None:
     return run
 
 
-class RunLog:
-    """Writes down how a run gets on, once a second; it watches one as a progress bar does.
+class RunLog(OldNames):
+    """Records the progress of a run in a state file, once a second.
 
     That something could not be written down is no reason to end an import.
     """
@@ -140,36 +138,29 @@ class RunLog:
             self._run.pid, os.fsencode(path) if path else b"", self._run.id, self._run.line
         )
 
-    def reading(self, total: int, done: int = 0) -> None:
-        """Reading begins."""
-        self._enter("reading", total, done)
+    def begin(self, phase: Phase, total: int, done: int = 0) -> None:
+        """Record that a phase starts."""
+        now = time.time()
+        self._run = msgspec.structs.replace(
+            self._run,
+            phase=phase,
+            phase_began=now,
+            updated=now,
+            total=total,
+            done=done,
+            carried=done,
+        )
+        self._write()
 
-    def advanced(self, rows: int) -> None:
-        """More plays were read."""
-        self._tell(self._run.done + rows)
+    def reached(self, done: int) -> None:
+        """Record how much of the phase is done, once a second."""
+        now = time.time()
+        self._run = msgspec.structs.replace(self._run, done=done, updated=now)
+        if now - self._written >= _EVERY_SECONDS:
+            self._write()
 
-    def downloading(self, done: int, total: int | None) -> None:
-        """So many bytes have come."""
-        if self._run.phase != "downloading":
-            self._enter("downloading", (total or 0) >> 20, 0)
-        self._tell(done >> 20)
-
-    def asking(self, done: int, total: int) -> None:
-        """Plex is asked for ids."""
-        if self._run.phase != "asking for ids" or total != self._run.total:
-            self._enter("asking for ids", total, 0)
-        self._tell(done)
-
-    def writing(self, items: int) -> None:
-        """Items are about to be written."""
-        self._enter("writing", items, 0)
-
-    def consuming(self, total: int) -> None:
-        """Messages are consumed, so many of which were there at the beginning."""
-        self._enter("consuming", total, 0)
-
-    def rested(self) -> None:
-        """There is nothing to do at the moment: what was done is written down."""
+    def idle(self) -> None:
+        """Record what is done, if that was less than a second ago."""
         if self._run.updated > self._written:
             self._write()
 
@@ -202,25 +193,6 @@ class RunLog:
             status, error=_plain(words), next_step=_plain(step), exit_code=exit_code, said=said
         )
 
-    def _enter(self, phase: Phase, total: int, done: int) -> None:
-        now = time.time()
-        self._run = msgspec.structs.replace(
-            self._run,
-            phase=phase,
-            phase_began=now,
-            updated=now,
-            total=total,
-            done=done,
-            carried=done,
-        )
-        self._write()
-
-    def _tell(self, done: int) -> None:
-        now = time.time()
-        self._run = msgspec.structs.replace(self._run, done=done, updated=now)
-        if now - self._written >= _EVERY_SECONDS:
-            self._write()
-
     def _end(self, status: RunStatus, **what: object) -> None:
         now = time.time()
         self._run = msgspec.structs.replace(
@@ -236,6 +208,32 @@ class RunLog:
     def _put(self, db: sqlite3.Connection) -> None:
         told = msgspec.json.encode(self._run).decode()
         db.execute("INSERT OR REPLACE INTO runs (id, told) VALUES (?, ?)", (self._run.id, told))
+
+
+@contextmanager
+def logged(folder: Path, line: str, source: str, sink: str, target: str) -> Iterator[RunLog | None]:
+    """Record a run of which several may be at work, for ``status`` and ``stop``.
+
+    Of several from one source to one target only the first is recorded; the others get None.
+    """
+    name = f"{source} {target}"
+    lock = lock_of(state_file(folder, name))
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        is_first = lock.take()
+    except OSError:
+        is_first = False
+    if not is_first:
+        yield None
+        return
+    try:
+        with closing(StateFile(folder, name)) as state:
+            log = RunLog(state, line, source, (f"{sink}={target}",))
+            lock.note(log.holder)
+            with log.to_the_end():
+                yield log
+    finally:
+        lock.release()
 
 
 def _plain(text: str) -> str:

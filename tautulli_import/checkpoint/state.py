@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["StateFile", "database_source", "state_file"]
 
 # 1: a server's history and metadata. 2: jobs, runs and what was published, for files as well.
-_SCHEMA: Final = 2
+# 3: no more plays in checkpoints of items.
+_SCHEMA: Final = 3
 _BUSY_SECONDS: Final = 30.0
 _TABLES: Final[dict[str, tuple[dict[str, type], str | tuple[str, ...]]]] = {
     "jobs": (
@@ -46,7 +47,6 @@ _TABLES: Final[dict[str, tuple[dict[str, type], str | tuple[str, ...]]]] = {
         },
         "key",
     ),
-    "sights": ({"job": str, "part": int, "packed": bytes}, ("job", "part")),
     "published": (
         {"job": str, "sink": str, "target": str, "user": str, "staged": bytes, "published": bytes},
         ("job", "sink", "target", "user"),
@@ -264,7 +264,7 @@ def _looked_at(path: Path) -> Database:
     except BaseException:
         connection.close()
         raise
-    if found != _SCHEMA:
+    if found not in (2, _SCHEMA):  # to a reader, 2 and 3 are the same
         connection.close()
         raise _Corrupt("it is of another version")
     return Database(connection)
@@ -290,6 +290,9 @@ def _upgrade(db: Database, path: str) -> None:
         db.table("about").create({"name": str, "value": str}, pk="name", if_not_exists=True)
         for name, (columns, key) in _TABLES.items():
             db.table(name).create(dict(columns), pk=key, if_not_exists=True)
+        if "sights" in db.table_names():
+            db.conn.execute("UPDATE jobs SET reached = NULL WHERE key IN (SELECT job FROM sights)")
+            db.conn.execute("DROP TABLE sights")
         db.conn.execute(f"PRAGMA user_version = {_SCHEMA}")
         db.conn.execute("COMMIT")
     except BaseException:
@@ -302,7 +305,7 @@ def _check_whose(db: Database) -> None:
     """Refuse another program's database before anything of it is touched."""
     tables = set(db.table_names())
     version = db.conn.execute("PRAGMA user_version").fetchone()[0]
-    wanted = {"about", *_TABLES} if version == _SCHEMA else {"about"}
+    wanted = {"about", *_TABLES} if version > 1 else {"about"}
     if (tables or version) and not wanted <= tables and version <= _SCHEMA:
         raise _Corrupt("it is another program's")
 

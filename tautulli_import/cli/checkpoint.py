@@ -16,7 +16,7 @@ from .guard import guarded
 from .status import state_files, state_folder
 
 if TYPE_CHECKING:
-    from ..checkpoint.journal import Checkpoint
+    from ..checkpoint.journal import SavedJob
     from ..checkpoint.state import StateFile
 
 __all__ = ["checkpoint_app"]
@@ -106,14 +106,14 @@ def clear(
         screen.note(f"Forgotten: {count}.")
 
 
-def _all(state_dir: Path | None) -> Iterator[tuple[Path, list[Checkpoint]]]:
+def _all(state_dir: Path | None) -> Iterator[tuple[Path, list[SavedJob]]]:
     """The checkpoints of each state file."""
-    from ..checkpoint.journal import checkpoints
+    from ..checkpoint.journal import saved_jobs
 
     for path in state_files(state_folder(state_dir)):
         with _opened(path, reads_only=True) as state:
             if state is not None:
-                yield path, list(checkpoints(state))
+                yield path, list(saved_jobs(state))
 
 
 @contextmanager
@@ -129,7 +129,7 @@ def _opened(path: Path, *, reads_only: bool = False) -> Iterator[StateFile | Non
             state.close()
 
 
-def _named(name: str, state_dir: Path | None) -> tuple[Path, Checkpoint]:
+def _named(name: str, state_dir: Path | None) -> tuple[Path, SavedJob]:
     from ..errors import NotFoundError
 
     found = [
@@ -146,12 +146,11 @@ def _named(name: str, state_dir: Path | None) -> tuple[Path, Checkpoint]:
     return found[0]
 
 
-def _clear(path: Path, one: Checkpoint) -> None:
+def _clear(path: Path, one: SavedJob) -> None:
     with _locked(path), _opened(path) as state:
         if state is not None:
             with state.step() as db:
                 db.execute("DELETE FROM jobs WHERE key = ?", (one.key,))
-                db.execute("DELETE FROM sights WHERE job = ?", (one.key,))
                 db.execute("DELETE FROM about WHERE name = ?", (f"{one.key}:merges",))
                 db.execute("DELETE FROM published WHERE job = ?", (one.key,))
 
@@ -184,7 +183,7 @@ def _locked(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def _told(one: Checkpoint) -> dict[str, object]:
+def _told(one: SavedJob) -> dict[str, object]:
     return {
         "id": one.key,
         "status": one.status,
@@ -201,15 +200,15 @@ def _told(one: Checkpoint) -> dict[str, object]:
     }
 
 
-def _landmark(one: Checkpoint, place: int) -> tuple[int | None, ...]:
+def _landmark(one: SavedJob, place: int) -> tuple[int | None, ...]:
     """Row, start (epoch seconds) and user of a play by which the history is recognised."""
-    if not one.landmarks:
+    if not one.samples:
         return ()
-    mark = one.landmarks[place]
+    mark = one.samples[place]
     return (mark.id, mark.started, mark.user_id)
 
 
-def _row(one: Checkpoint) -> tuple[str, ...]:
+def _row(one: SavedJob) -> tuple[str, ...]:
     into = ", ".join(one.about.sinks)
     return (one.key, one.status, f"{one.rows:,}", _when(one.updated), one.about.source, into)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,8 +11,7 @@ from . import nats_options, options
 from .guard import guarded
 
 if TYPE_CHECKING:
-    from ..checkpoint.runs import RunLog
-    from ..console import Bar, Screen
+    from ..console import Screen
     from ..consuming import Consumed
 
 __all__ = ["consume"]
@@ -133,14 +130,18 @@ def _consume(
     once: bool,
     as_json: bool,
 ) -> None:
+    import os
     import sys
     from math import inf
 
     import msgspec
 
+    from ..checkpoint.runs import logged
     from ..console import Screen
-    from ..consuming import Consuming, consume as work_on
+    from ..consuming import Consuming
     from ..jetstream.consumer import Consumer
+    from ..progress import ProgressGroup
+    from ..sinks.files import shown
     from ..stopping import Stopped, held
     from ..wording import many
     from . import prepare
@@ -158,18 +159,17 @@ def _consume(
     queue = Consumer(access, durable, ack_wait=ack_wait)
     line = typed_again(sys.argv[1:], settings)
     source = f"{access.shown}/{access.stream} ({durable})"
-    watching = _Watching(screen)
-    work = Consuming(queue, path, wait=wait, watching=watching)
+    work = Consuming(queue, path, wait=wait, note=screen.note)
+    target = shown(Path(os.path.realpath(path)))
     try:
         with held():  # what is mistyped leaves nothing behind
             queue.open()
             work.open()
         with (
-            _logged(settings.state_folder, source, path, line) as log,
+            logged(settings.state_folder, line, source, "duckdb", target) as log,
             screen.progress() as bar,
         ):
-            watching.log, watching.bar = log, bar
-            consumed = work_on(work, queue, watching, once=once)
+            consumed = work.run(once=once, progress=ProgressGroup(bar, log))
             if log:
                 log.ended(f"{consumed.stored:,} new of {many(consumed.received, 'message')}")
     except Stopped as stopped:
@@ -190,39 +190,6 @@ def _consume(
         _tell(screen, path, consumed)
 
 
-@contextmanager
-def _logged(folder: Path, source: str, path: Path, line: str) -> Iterator[RunLog | None]:
-    """Write down how it gets on, for ``status`` and ``stop``.
-
-    Of several consumers that are alike the first does; the others have nobody to tell.
-    """
-    import os
-
-    from ..checkpoint.runs import RunLog, lock_of
-    from ..checkpoint.state import StateFile, state_file
-    from ..sinks.files import shown
-
-    target = shown(Path(os.path.realpath(path)))
-    name = f"{source} {target}"
-    lock = lock_of(state_file(folder, name))
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        is_first = lock.take()
-    except OSError:
-        is_first = False
-    if not is_first:
-        yield None
-        return
-    try:
-        with closing(StateFile(folder, name)) as state:
-            log = RunLog(state, line, source, (f"duckdb={target}",))
-            lock.note(log.holder)
-            with log.to_the_end():
-                yield log
-    finally:
-        lock.release()
-
-
 def _tell(screen: Screen, path: Path, consumed: Consumed) -> None:
     from ..wording import many
 
@@ -237,37 +204,3 @@ def _tell(screen: Screen, path: Path, consumed: Consumed) -> None:
         screen.detail(f"  delivered before, and not acknowledged: {consumed.redelivered:,}")
     rate = consumed.received / consumed.elapsed_seconds if consumed.elapsed_seconds else 0
     screen.detail(f"  {consumed.elapsed_seconds} s, {rate:,.0f} messages/s")
-
-
-class _Watching:
-    """The screen, its bar and the log of the run, as somebody who watches."""
-
-    def __init__(self, screen: Screen) -> None:
-        self._screen = screen
-        self.bar: Bar | None = None
-        self.log: RunLog | None = None
-
-    def reading(self, total: int, done: int = 0) -> None:
-        """Consuming begins."""
-        if self.bar:
-            self.bar.reading(total, done, what="messages")
-        if self.log:
-            self.log.consuming(total)
-
-    def advanced(self, rows: int) -> None:
-        """More messages are through."""
-        if self.bar:
-            self.bar.advanced(rows)
-        if self.log:
-            self.log.advanced(rows)
-
-    def rested(self) -> None:
-        """There is nothing to do at the moment."""
-        if self.bar:
-            self.bar.rested()
-        if self.log:
-            self.log.rested()
-
-    def note(self, text: str) -> None:
-        """Something to know meanwhile."""
-        self._screen.note(text)

@@ -15,12 +15,14 @@ from ..checkpoint.runs import RunLog
 from ..checkpoint.state import StateFile
 from ..console import EventsSeen, Screen
 from ..errors import ConfigurationError
-from ..job import Job, Target
+from ..imports.job import Job, Target
+from ..imports.report import Report, Summary
+from ..imports.run import ImportResult, run
 from ..mapper import Naming
 from ..models import PlaybackEvent
-from ..report import Report, Summary
-from ..run import Outcome, run
+from ..progress import ProgressGroup
 from ..settings import Settings
+from ..sinks.base import StreamSink
 from ..sinks.files import identity, write_whole
 from ..sinks.jsonl import lines
 from ..stopping import Stopped
@@ -28,10 +30,9 @@ from ..wording import many
 from . import prepare
 from .holding import Held, holding
 from .line import typed_again
-from .nats_access import nats_access
-from .opening import Command, Watchers, opened
+from .opening import Command, opened
 from .remembered import Remembered
-from .targets import takes_events, targets, writes_to_stdout
+from .targets import targets
 
 __all__ = ["import_history"]
 
@@ -48,9 +49,8 @@ def import_history(
     settings = loaded.settings
     now = int(time.time())
     screen = Screen(quiet=settings.quiet, verbose=settings.verbose, color=settings.color)
-    chosen = targets(loaded)
-    kinds = [takes_events(target.name, settings) for target in chosen]
-    access = nats_access(loaded, screen)
+    chosen = targets(loaded, screen, now=now)
+    streams = [isinstance(target.sink, StreamSink) for target in chosen]
     _check_stdout(settings, chosen, as_json=as_json)
     prepare.check_report_path(settings.report)
     prepare.check_not_read(settings, "--report", settings.report)
@@ -61,7 +61,7 @@ def import_history(
         stack.enter_context(_goes_on_with(line))
         corrections = prepare.corrections(settings)
         began = time.perf_counter()
-        remembered = Remembered(command, settings, chosen, access)
+        remembered = Remembered(command, settings, chosen)
         begun = None
         if not settings.dry_run:
             places = [place for place in remembered.places.values() if place]
@@ -76,13 +76,13 @@ def import_history(
                 screen,
                 now=now,
                 restart=restart,
-                enrich=not all(kinds),
+                enrich=not all(streams),
                 state_of=remembered.folder,
                 begun=begun,
             )
         )
         source = found.source
-        shower = _Shower(settings, screen) if settings.dry_run and kinds[0] else None
+        shower = _Shower(settings, screen) if settings.dry_run and streams[0] else None
         job = Job(
             command=command,
             targets=chosen,
@@ -91,20 +91,16 @@ def import_history(
             dry_run=settings.dry_run,
             rewatches=settings.rewatches,
             each_user=settings.each_user,
-            merge_with=settings.merge_with,
             detailed=settings.report is not None,
             taken=_taken(settings),
             enrich=found.enricher,
             asked=found.asked,
-            events=settings.events,
             naming=Naming(settings.event_source, settings.server_id),
-            wait=settings.wait,
-            nats=access,
             tee=shower,
         )
-        ledger = remembered.ledger(found.state, source, job, now=now, restart=restart)
-        journal = ledger.journal if ledger and not settings.dry_run else None
-        prepare.announce(source, settings, screen, journal, merges=not all(kinds))
+        memory = remembered.memory(found.state, source, job, restart=restart)
+        store = None if settings.dry_run else memory.items
+        prepare.announce(source, settings, screen, store, merges=not all(streams))
         for notice in found.state.notices if found.state and command == "db" else ():
             screen.note(notice)
         for rule in source.rules():
@@ -115,21 +111,11 @@ def import_history(
         # Events come out while they are read, and a pipe may end on the terminal: a bar would be
         # in their way.
         comes_out = any(
-            takes_events(target.name, settings)
-            and writes_to_stdout(target.name, target.out, settings.events)
-            for target in chosen
+            isinstance(target.sink, StreamSink) and _is_on_stdout(target) for target in chosen
         ) or (shower is not None and not shower.as_table)
         with screen.progress(hidden=comes_out) as bar:
-            outcome = run(
-                source,
-                job,
-                stdout=sys.stdout.buffer,
-                now=now,
-                observer=Watchers(bar, found.log),
-                began=began,
-                ledger=ledger,
-                bookmarks=remembered.bookmarks(found.state, source, job, restart=restart),
-            )
+            progress = ProgressGroup(bar, found.log)
+            outcome = run(source, job, memory, progress=progress, began=began)
         for notice in outcome.notices:
             screen.note(notice)
         _show(outcome, settings, screen, shower, as_json=as_json)
@@ -199,7 +185,7 @@ class _Shower:
 
 
 def _show(
-    outcome: Outcome,
+    outcome: ImportResult,
     settings: Settings,
     screen: Screen,
     shower: _Shower | None,
@@ -242,7 +228,7 @@ def _as_table(settings: Settings) -> bool:
     return settings.format == "table" or (settings.format is None and sys.stdout.isatty())
 
 
-def _show_items(outcome: Outcome, settings: Settings, screen: Screen) -> None:
+def _show_items(outcome: ImportResult, settings: Settings, screen: Screen) -> None:
     """The items of a dry run; the first sink's: the others' would be the same plays again."""
     for delivery in outcome.deliveries:
         if delivery.sink != outcome.deliveries[0].sink:
@@ -261,9 +247,7 @@ def _summary(report: Report) -> Summary:
 
 def _check_stdout(settings: Settings, chosen: Sequence[Target], *, as_json: bool) -> None:
     """Standard output carries records, or the summary, or nothing; never two of them."""
-    taken = settings.dry_run or any(
-        writes_to_stdout(target.name, target.out, settings.events) for target in chosen
-    )
+    taken = settings.dry_run or any(map(_is_on_stdout, chosen))
     wanted = [
         name
         for name, is_wanted in (("--json", as_json), ("--report -", settings.report == Path("-")))
@@ -277,3 +261,7 @@ def _check_stdout(settings: Settings, chosen: Sequence[Target], *, as_json: bool
             hint="Use --report FILE for the summary"
             + ("." if settings.dry_run else f", or --out FILE for {what}."),
         )
+
+
+def _is_on_stdout(target: Target) -> bool:
+    return target.sink.goes_to_stdout(target.sink.options.out)

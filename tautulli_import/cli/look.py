@@ -167,6 +167,7 @@ def _check(
     from ..census import take
     from ..console import Screen
     from ..errors import ConfigurationError
+    from ..progress import ProgressGroup
     from ..sources.health import examine
     from . import prepare
     from .opening import opened
@@ -190,7 +191,14 @@ def _check(
         )
         chosen = prepare.selection(settings, source, now=now)
         with screen.progress() as bar:
-            checked = take(source, chosen, corrections, bar, enrich=found.enricher, server=server)
+            checked = take(
+                source,
+                chosen,
+                corrections,
+                ProgressGroup(bar),
+                enrich=found.enricher,
+                server=server,
+            )
         notices = source.notices
         rules = source.rules()
     for notice in notices:

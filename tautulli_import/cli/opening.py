@@ -13,9 +13,10 @@ from msgspec import Struct
 from ..asking.desk import MetadataDesk
 from ..checkpoint.runs import RunLog
 from ..checkpoint.state import StateFile, database_source, state_file
-from ..console import Bar, Screen
+from ..console import Screen
 from ..errors import BusyError, SourceDamagedError, UnansweredError
-from ..pipeline import Enricher
+from ..items.pipeline import Enricher
+from ..progress import ProgressGroup
 from ..settings import Loaded, Settings
 from ..sources.api import ApiSource
 from ..sources.base import Source
@@ -25,7 +26,7 @@ from ..wording import in_words
 from . import prepare
 from .connect import Connection, connect, connect_for_ids, warn_of_key
 
-__all__ = ["Command", "Opened", "Watchers", "opened"]
+__all__ = ["Command", "Opened", "opened"]
 
 Command: TypeAlias = Literal["api", "db"]
 Begun: TypeAlias = Callable[[StateFile], RunLog]
@@ -143,38 +144,6 @@ def _told(log: RunLog) -> Iterator[None]:
             raise
 
 
-class Watchers:
-    """Several observers of one run."""
-
-    def __init__(self, *observers: Bar | RunLog | None) -> None:
-        self._all = [observer for observer in observers if observer is not None]
-
-    def reading(self, total: int, done: int = 0) -> None:
-        """Reading begins."""
-        for one in self._all:
-            one.reading(total, done)
-
-    def advanced(self, rows: int) -> None:
-        """More rows were read."""
-        for one in self._all:
-            one.advanced(rows)
-
-    def downloading(self, done: int, total: int | None) -> None:
-        """So many bytes have come."""
-        for one in self._all:
-            one.downloading(done, total)
-
-    def asking(self, done: int, total: int) -> None:
-        """So many questions are through."""
-        for one in self._all:
-            one.asking(done, total)
-
-    def writing(self, items: int) -> None:
-        """Items are about to be written."""
-        for one in self._all:
-            one.writing(items)
-
-
 def _over_http(
     connection: Connection,
     settings: Settings,
@@ -192,7 +161,7 @@ def _over_http(
                 return DownloadedSource(
                     connection.tautulli,
                     now=now,
-                    advanced=Watchers(bar, log).downloading,
+                    advanced=ProgressGroup(bar, log).downloading,
                     page=settings.batch_size,
                 )
         except (SourceDamagedError, UnansweredError, BusyError) as error:
@@ -209,5 +178,5 @@ def _over_http(
         source.know_everybody()
     if plays:
         with screen.progress() as bar:
-            source.refresh(Watchers(bar, log))
+            source.refresh(ProgressGroup(bar, log))
     return source

@@ -58,9 +58,9 @@ _OUTPUT = "Output"
 
 
 def _sinks(incomplete: str) -> list[str]:
-    from ..sinks.base import sink_names
+    from ..sinks.base import InstalledSinks
 
-    return [name for name in sink_names() if name.startswith(incomplete)]
+    return [name for name in InstalledSinks().names if name.startswith(incomplete)]
 
 
 def _choices(*values: str) -> object:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..checkpoint.journal import Journal
+from ..checkpoint.journal import CheckpointStore
 from ..console import Screen
 from ..enrichment.corrections import Correction, parse
 from ..errors import (
@@ -238,7 +238,7 @@ def announce(
     source: Source,
     settings: Settings,
     screen: Screen,
-    journal: Journal | None = None,
+    store: CheckpointStore | None = None,
     *,
     merges: bool = True,
 ) -> None:
@@ -252,15 +252,15 @@ def announce(
         return
     people = [user for user in source.users() if user.plays]
     ids = sorted(user.user_id for user in people)
-    if len(people) > 1 and not (journal and journal.was_told(ids)):
+    if len(people) > 1 and not (store and store.was_told(ids)):
         named = ", ".join(f"{user.name} ({user.plays:,})" for user in people[:6])
         more = f" and {len(people) - 6} more" if len(people) > 6 else ""
         screen.note(
             f"Merging the plays of {len(people)} users into one history: {named}{more}. "
             "Choose with --user, or keep them apart with --each-user."
         )
-        if journal and not screen.quiet:
-            journal.told(ids)
+        if store and not screen.quiet:
+            store.told(ids)
 
 
 def judge_rejected(rejected: Mapping[str, int], source: Source, settings: Settings) -> None:

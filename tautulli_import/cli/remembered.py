@@ -1,23 +1,22 @@
-"""What a job is called where its checkpoint is kept, and where that is."""
+"""Name the jobs of one command, and find what is remembered of each."""
 
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
-from ..checkpoint.journal import About, Journal
+from ..checkpoint.journal import CheckpointStore, JobKey
 from ..checkpoint.state import StateFile, database_source, state_file
 from ..client.address import parse_address
-from ..jetstream.access import Access
-from ..job import Job, Target
-from ..resume import Bookmark, Ledger
+from ..events.resume import EventCheckpoint
+from ..imports.job import Job, Target
+from ..imports.run import Memory
 from ..selection import Selection
 from ..settings import Settings
-from ..sinks.base import BaseSink, SinkOptions, StreamSink, make_sink, sink_class
+from ..sinks.base import StreamSink
 from ..sinks.files import shown
 from ..sources.base import Source
 from .opening import Command
@@ -28,25 +27,22 @@ __all__ = ["Remembered"]
 class Remembered:
     """The names of one command's jobs: one of all its items, and one of each stream of events."""
 
-    def __init__(
-        self, command: Command, settings: Settings, targets: Sequence[Target], access: Access
-    ) -> None:
+    def __init__(self, command: Command, settings: Settings, targets: Sequence[Target]) -> None:
         self._settings = settings
         # A file that was downloaded has more to tell of each row than the history has.
         self._command = command if settings.via == "history" else f"{command} via file"
         is_piped = command == "db" and Path("-") in settings.database
         self.folder = None if is_piped else settings.state_folder
-        sinks = {target.name: _sink(target, settings, access) for target in targets}
-        self.places = {name: sink.place() for name, sink in sinks.items()}
+        self.places = {target.name: target.sink.place() for target in targets}
         self._streams = {
-            name: f"{name}={sink.target}"
-            for name, sink in sinks.items()
-            if isinstance(sink, StreamSink) and not sink.is_piped
+            target.name: f"{target.name}={target.sink.target}"
+            for target in targets
+            if isinstance(target.sink, StreamSink) and not target.sink.is_piped
         }
         self._items = tuple(
-            f"{name}={shown(Path(os.path.realpath(place))) if place else '-'}"
-            for name, place in self.places.items()
-            if not isinstance(sinks[name], StreamSink)
+            f"{target.name}={shown(Path(os.path.realpath(place))) if place else '-'}"
+            for target, place in zip(targets, self.places.values(), strict=True)
+            if not isinstance(target.sink, StreamSink)
         )
         self.sinks = (*self._items, *self._streams.values())
         self.source = ""
@@ -58,55 +54,44 @@ class Remembered:
         if settings.dry_run and command == "db" and not (self.path and self.path.exists()):
             self.folder = None  # nothing to be looked up, and nothing may be written
 
-    def ledger(
-        self, state: StateFile | None, source: Source, job: Job, *, now: int, restart: bool
-    ) -> Ledger | None:
-        """The checkpoint of the items; ``None`` where nothing is remembered."""
-        if state is None or not self._items or not self._remembers(state):
-            return None
-        settings = self._settings
-        options = {"rewatches": settings.rewatches, "each_user": settings.each_user}
-        about = self._about(self._items, _plain(job.selection), options)
-        return Ledger(self._journal(state, about), source, now=now, restart=restart)
-
-    def bookmarks(
-        self, state: StateFile | None, source: Source, job: Job, *, restart: bool
-    ) -> Mapping[str, Bookmark]:
-        """The checkpoint of each stream, by the name of its sink; none of what is gone at once."""
+    def memory(self, state: StateFile | None, source: Source, job: Job, *, restart: bool) -> Memory:
+        """Return what is remembered of the items, and of each stream by the name of its sink."""
         if state is None or not self._remembers(state):
-            return {}
-        selection = {
-            **_plain(job.selection),
+            return Memory()
+        settings = self._settings
+        selection = _plain(job.selection)
+        options = {"rewatches": settings.rewatches, "each_user": settings.each_user}
+        of_events = {
+            **selection,
             "events": True,
             "event_source": job.naming.source,
             "server_id": job.naming.server_id,
         }
-        return {
-            name: Bookmark(
-                self._journal(state, self._about((sink,), selection, {})), source, restart=restart
-            )
-            for name, sink in self._streams.items()
-        }
+        return Memory(
+            items=self._store(state, self._items, selection, options) if self._items else None,
+            events={
+                name: EventCheckpoint(
+                    self._store(state, (sink,), of_events, {}), source, restart=restart
+                )
+                for name, sink in self._streams.items()
+            },
+            restart=restart,
+        )
 
     def _remembers(self, state: StateFile) -> bool:
-        """Whether anything holds the next time: "30d" means other plays tomorrow."""
+        """Tell whether anything holds the next time: "30d" means other plays tomorrow."""
         moments = (self._settings.since, self._settings.until)
         return state.path is not None and not any(_is_relative(when) for when in moments)
 
-    def _about(
-        self, sinks: tuple[str, ...], selection: Mapping[str, object], options: Mapping[str, object]
-    ) -> About:
-        return About(self.source, self._command, sinks, selection, options)
-
-    def _journal(self, state: StateFile, about: About) -> Journal:
-        return Journal(state, about, writes=not self._settings.dry_run)
-
-
-def _sink(target: Target, settings: Settings, access: Access) -> BaseSink:
-    cls = sink_class(target.name, events=settings.events)
-    nats = access if cls.wants_nats else Access()
-    options = SinkOptions(out=target.out, stdout=sys.stdout.buffer, now=0, nats=nats)
-    return make_sink(cls, target.name, options)
+    def _store(
+        self,
+        state: StateFile,
+        sinks: tuple[str, ...],
+        selection: Mapping[str, object],
+        options: Mapping[str, object],
+    ) -> CheckpointStore:
+        job = JobKey(self.source, self._command, sinks, selection, options)
+        return CheckpointStore(state, job, writes=not self._settings.dry_run)
 
 
 def _plain(selection: Selection) -> dict[str, object]:

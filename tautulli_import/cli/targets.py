@@ -1,79 +1,95 @@
-"""Where it is to go: the sinks that were named, and what fits them."""
+"""Choose the sinks that were named, and make each once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
+from ..console import Screen
 from ..errors import ConfigurationError
-from ..job import Target
-from ..settings import Loaded, Settings
-from ..sinks.base import StreamSink, sink_class, sink_names
+from ..imports.job import Target
+from ..jetstream.access import Access
+from ..settings import Loaded
+from ..sinks.base import InstalledSinks, Sink, SinkOptions, StreamSink, make_sink
+from .nats_access import nats_access
 
-__all__ = ["takes_events", "targets", "writes_to_stdout"]
+__all__ = ["targets"]
 
 
-def targets(loaded: Loaded) -> Sequence[Target]:
-    """The sinks and where each writes.
+def targets(loaded: Loaded, screen: Screen, *, now: int) -> Sequence[Target]:
+    """Make the sinks, each with the place where it writes.
+
+    ``now`` is the time of the run (epoch seconds, UTC).
 
     Raises:
         ConfigurationError: none was named, or ``--out`` fits none of them.
     """
     settings = loaded.settings
+    installed = InstalledSinks()
     default = "jsonl" if settings.events else "tracker"
     names = settings.to or ([default] if settings.dry_run else [])
     if not names:
         known = ["tracker", "editor", "jsonl"]
         if settings.events:
-            known = [name for name in sink_names() if takes_events(name, settings)]
+            known = [name for name in installed.names if _can_take_events(installed.load(name))]
         ways = [f"--to {name}" for name in known]
         raise ConfigurationError(
             "Where should the history go?",
             hint=f"Add {', '.join(ways[:-1])} or {ways[-1]}, or look first with --dry-run.",
         )
-    _check_kinds(names, loaded)
-    places: dict[str, Path] = {}
-    for place in settings.out:
-        name, path = _named_place(place, names)
-        if name in places:
-            raise ConfigurationError(
-                f"{name} cannot write to both {places[name]} and {path}.",
-                hint="Keep one --out for each sink.",
-            )
-        places[name] = path
-    files = [path.resolve() for path in places.values() if path != Path("-")]
-    if len(set(files)) < len(files):
-        raise ConfigurationError(
-            "Two sinks cannot write to the same place.", hint="Give each its own --out SINK=PATH."
-        )
-    to_stdout = [
-        name for name in names if writes_to_stdout(name, places.get(name), settings.events)
-    ]
+    found = {name: installed.load(name) for name in names}
+    if settings.events:
+        found = {
+            name: (cls if issubclass(cls, StreamSink) else cls.for_events) or cls
+            for name, cls in found.items()
+        }
+    of_items = [name for name, cls in found.items() if issubclass(cls, Sink)]
+    if of_items and settings.events:
+        installed.load(of_items[0], events=True)
+    _check_kinds(names, of_items, loaded)
+    places = _places(settings.out, names, installed)
+    to_stdout = [name for name, cls in found.items() if cls.goes_to_stdout(places.get(name))]
     if len(to_stdout) > 1 and not settings.dry_run:
         raise ConfigurationError(
             f"{' and '.join(to_stdout)} cannot share standard output.",
             hint="Give one of them a file with --out.",
         )
-    return [Target(name, places.get(name)) for name in names]
+    access = nats_access(loaded, screen)
+    return [
+        Target(name, make_sink(cls, name, _options(cls, places.get(name), loaded, access, now)))
+        for name, cls in found.items()
+    ]
 
 
-def takes_events(name: str, settings: Settings) -> bool:
-    """Whether the sink called ``name`` takes events here, and not items."""
-    cls = sink_class(name)
-    return issubclass(cls, StreamSink) or (settings.events and cls.for_events is not None)
+def _options(
+    cls: type[Sink | StreamSink], out: Path | None, loaded: Loaded, access: Access, now: int
+) -> SinkOptions:
+    settings = loaded.settings
+    return SinkOptions(
+        out=out,
+        stdout=sys.stdout.buffer,
+        now=now,
+        every_viewing=settings.rewatches or (issubclass(cls, Sink) and cls.every_viewing),
+        merge_with=settings.merge_with,
+        dry_run=settings.dry_run,
+        wait=settings.wait,
+        nats=access if cls.wants_nats else Access(),
+    )
 
 
-def _check_kinds(names: Sequence[str], loaded: Loaded) -> None:
+def _can_take_events(cls: type[Sink | StreamSink]) -> bool:
+    return issubclass(cls, StreamSink) or cls.for_events is not None
+
+
+def _check_kinds(names: Sequence[str], of_items: Sequence[str], loaded: Loaded) -> None:
     """Refuse what means nothing to any of the sinks, or would give one of them nothing.
 
     Raises:
         ConfigurationError: there is such a thing.
     """
     settings = loaded.settings
-    of_items = [name for name in names if not takes_events(name, settings)]
-    if of_items and settings.events:
-        sink_class(of_items[0], events=True)
     if of_items and settings.media_type == ["track"]:
         raise ConfigurationError(
             f"Music is nothing for {of_items[0]}.",
@@ -90,12 +106,37 @@ def _check_kinds(names: Sequence[str], loaded: Loaded) -> None:
             )
 
 
-def _named_place(place: str, names: Sequence[str]) -> tuple[str, Path]:
-    """The sink that an ``--out`` is for, and the path; the sink's name can be left out if sole."""
+def _places(
+    given: Sequence[str], names: Sequence[str], installed: InstalledSinks
+) -> Mapping[str, Path]:
+    """Return the place that each ``--out`` names, by sink.
+
+    Raises:
+        ConfigurationError: one names no sink, or two name the same sink or place.
+    """
+    places: dict[str, Path] = {}
+    for place in given:
+        name, path = _named_place(place, names, installed)
+        if name in places:
+            raise ConfigurationError(
+                f"{name} cannot write to both {places[name]} and {path}.",
+                hint="Keep one --out for each sink.",
+            )
+        places[name] = path
+    files = [path.resolve() for path in places.values() if path != Path("-")]
+    if len(set(files)) < len(files):
+        raise ConfigurationError(
+            "Two sinks cannot write to the same place.", hint="Give each its own --out SINK=PATH."
+        )
+    return places
+
+
+def _named_place(place: str, names: Sequence[str], installed: InstalledSinks) -> tuple[str, Path]:
+    """Return the sink that an ``--out`` is for, and the path. A sole sink needs no name."""
     name, equals, path = place.partition("=")
     if equals and name in names:
         return name, Path(path).expanduser()
-    if equals and get_close_matches(name, sink_names(), n=1):
+    if equals and get_close_matches(name, installed.names, n=1):
         raise ConfigurationError(
             f"--out {place}: no sink called {name} is in use.",
             hint=f"In use: {', '.join(names)}. If it is a path, write ./{place}",
@@ -106,8 +147,3 @@ def _named_place(place: str, names: Sequence[str]) -> tuple[str, Path]:
             hint=f"With several sinks: --out {names[0]}={place}",
         )
     return names[0], Path(place).expanduser()
-
-
-def writes_to_stdout(name: str, out: Path | None, events: bool) -> bool:
-    """Whether the sink called ``name`` will write to standard output."""
-    return sink_class(name, events=events).goes_to_stdout(out)

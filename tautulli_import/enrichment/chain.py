@@ -20,8 +20,8 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from ..dedup import Sighting
 from ..guids import movie_ids, show_ids
+from ..items.groups import PlayGroup
 from ..models import Conflict, Kind, Origin, Play
 from ..sources.base import Lookup
 from .corrections import Correction, apply
@@ -51,7 +51,7 @@ class Identified(Struct, frozen=True):
 
 
 def identify(
-    sightings: Iterable[Sighting],
+    sightings: Iterable[PlayGroup],
     lookups: Sequence[Lookup] = (),
     corrections: Sequence[Correction] = (),
     ask: Ask | None = None,
@@ -60,8 +60,8 @@ def identify(
 
     ``ask`` is the way to Plex; without it there is only what can be known offline.
     """
-    movies: list[Sighting] = []
-    episodes: list[Sighting] = []
+    movies: list[PlayGroup] = []
+    episodes: list[PlayGroup] = []
     for sighting in sightings:
         (movies if sighting.play.media_type == "movie" else episodes).append(sighting)
     works = [*films(movies), *shows(episodes)]

@@ -20,8 +20,8 @@ from functools import lru_cache
 from itertools import combinations, pairwise
 from typing import Generic, TypeVar
 
-from ..dedup import Sighting
 from ..guids import plex_guid, show_ids
+from ..items.groups import PlayGroup
 from ..models import Ids, Kind, Origin, Play
 
 __all__ = ["Known", "Work", "films", "folded", "settle_keys", "shows", "tells"]
@@ -49,7 +49,7 @@ class Work:
 
     __slots__ = ("_ids", "ids", "kind", "newest", "own_keys", "rating_keys", "sightings", "title")
 
-    def __init__(self, kind: Kind, sightings: Sequence[Sighting]) -> None:
+    def __init__(self, kind: Kind, sightings: Sequence[PlayGroup]) -> None:
         self.kind = kind
         self.sightings = sorted(sightings, key=lambda sighting: sighting.order, reverse=True)
         """Newest first."""
@@ -138,7 +138,7 @@ def settle_keys(works: Iterable[Work]) -> None:
         work.own_keys = [key for key in work.rating_keys if owners[work.kind, key][1] is work]
 
 
-def films(sightings: Iterable[Sighting]) -> list[Work]:
+def films(sightings: Iterable[PlayGroup]) -> list[Work]:
     """The films among these sightings."""
     groups: _Groups[int] = _Groups()
     numbered = list(enumerate(sightings))
@@ -163,7 +163,7 @@ def films(sightings: Iterable[Sighting]) -> list[Work]:
 
 
 def _join_by_year(
-    numbers: list[int], numbered: Sequence[tuple[int, Sighting]], groups: _Groups[int]
+    numbers: list[int], numbered: Sequence[tuple[int, PlayGroup]], groups: _Groups[int]
 ) -> None:
     """Join what has the same key and title, where the years are at most one apart.
 
@@ -182,14 +182,14 @@ def _join_by_year(
         groups.join(n, undated[0] if anchor is None else anchor)
 
 
-def shows(sightings: Iterable[Sighting]) -> list[Work]:
+def shows(sightings: Iterable[PlayGroup]) -> list[Work]:
     """The shows that the episodes among these sightings belong to.
 
     An episode that names no show at all, neither by key nor title nor GUID, is left out.
     """
-    members: defaultdict[Hashable, list[Sighting]] = defaultdict(list)
+    members: defaultdict[Hashable, list[PlayGroup]] = defaultdict(list)
     titles_of_key: defaultdict[int, set[str]] = defaultdict(set)
-    nameless: list[Sighting] = []
+    nameless: list[PlayGroup] = []
     for sighting in sightings:
         play = sighting.play
         title = folded(play.grandparent_title)
@@ -229,7 +229,7 @@ def shows(sightings: Iterable[Sighting]) -> list[Work]:
 
 
 def _join_by_episode_guids(
-    members: Mapping[Hashable, Sequence[Sighting]], groups: _Groups[Hashable]
+    members: Mapping[Hashable, Sequence[PlayGroup]], groups: _Groups[Hashable]
 ) -> None:
     """Join shows that have episodes of the same ``plex://`` GUID.
 
@@ -254,7 +254,7 @@ def _join_by_episode_guids(
                 groups.join(one, other)
 
 
-def _newest_guids(sightings: Iterable[Sighting]) -> dict[Hashable, str]:
+def _newest_guids(sightings: Iterable[PlayGroup]) -> dict[Hashable, str]:
     newest: dict[Hashable, tuple[tuple[int, int], str]] = {}
     for sighting in sightings:
         play = sighting.play

@@ -21,7 +21,7 @@ from typing import BinaryIO, ClassVar, TypeVar
 
 from msgspec import Struct
 
-from ..checkpoint.journal import Reached
+from ..checkpoint.journal import Position
 from ..errors import ConfigurationError
 from ..jetstream.access import Access
 from ..models import PlaybackEvent, Reason, Record
@@ -30,14 +30,13 @@ from .files import is_stream
 __all__ = [
     "GROUP",
     "BaseSink",
+    "InstalledSinks",
     "Receipt",
     "Sink",
     "SinkOptions",
     "SnapshotSink",
     "StreamSink",
     "make_sink",
-    "sink_class",
-    "sink_names",
 ]
 
 GROUP = "tautulli_import.sinks"
@@ -58,9 +57,6 @@ class SinkOptions(Struct, frozen=True):
     """``--merge-with``: an exported history to build on."""
     user: str | None = None
     """Whose output this is, where ``--each-user`` writes one for each."""
-    superseded: Mapping[str, int] = {}
-    """Keys that earlier runs gave to this sink and whose plays have other keys now, with the
-    moment of each (epoch seconds, UTC): what stands there as it was given may go."""
     dry_run: bool = False
     """Whether a stream sink may only look and count. (Others are asked for a ``preview``.)"""
     wait: float = 0.0
@@ -134,11 +130,15 @@ class Sink(BaseSink):
     merges: ClassVar[bool] = False
     """Whether ``--merge-with`` means anything to it."""
     supersedes: ClassVar[bool] = False
-    """Whether what it was given stays until it is told, so that it wants ``superseded``."""
+    """Whether what it was given stays until it is told, so that it needs ``superseded``."""
     every_viewing: ClassVar[bool] = False
     """Whether it wants a record for every viewing, ``--rewatches`` or not."""
     for_events: ClassVar[type[StreamSink] | None] = None
     """The sink that takes its place with ``--events``; ``None`` where it takes items only."""
+    superseded: Mapping[str, int] = {}
+    """Keys that earlier runs gave to this sink and whose plays have other keys now, with the
+    moment of each (epoch seconds, UTC). It is set before ``write``: what stands there as it was
+    given may go."""
 
     @abstractmethod
     def write(self, records: Sequence[Record]) -> None:
@@ -173,41 +173,42 @@ class StreamSink(BaseSink):
     """A place for playback events, which takes them in the order of the rows, as they are read.
 
     It is asked what it ``recall``s, begun once, written to again and again, and closed in any
-    case. With ``options.dry_run`` all of it only looks and counts.
+    case. With ``options.dry_run`` all of it only looks and counts. It tells how many events are
+    ``durable``. Which position in the source that stands for is the pipeline's to know.
     """
 
     @property
     @abstractmethod
     def target(self) -> str:
-        """What to call the place, without secrets; the same for the same place."""
+        """Name the place, without secrets; the same for the same place."""
 
     @abstractmethod
-    def recall(self, job: str, before: Reached | None) -> Reached | None:
-        """Open the place; up to where it has what earlier runs of this job delivered.
+    def recall(self, job: str, saved: Position | None) -> Position | None:
+        """Open the place, and return the position up to which it has this job's events.
 
-        ``before`` is what is remembered of them elsewhere. ``None``: nothing, or not certainly.
+        ``saved`` is the position in the state file. ``None``: nothing, or not certainly.
 
         Raises:
             TautulliImportError: the place cannot be used.
         """
 
     @abstractmethod
-    def begin(self, after: Reached | None) -> None:
-        """Go on after that point, which it has recalled; ``None``: from the first row on."""
+    def begin(self, after: Position | None) -> None:
+        """Go on after a position that it has recalled; ``None``: from the first row on."""
 
     def refuses(self, event: PlaybackEvent) -> Reason | None:
-        """Why it cannot take an event, whatever the event's row is worth elsewhere."""
+        """Return why it cannot take an event, whatever the event's row is worth elsewhere."""
         del event
         return None
 
     @abstractmethod
-    def write(self, events: Sequence[PlaybackEvent], reached: Reached | None) -> None:
-        """Take events, with which everything up to ``reached`` was written.
+    def write(self, events: Sequence[PlaybackEvent], position: Position | None) -> None:
+        """Take events. ``position`` is where the source stands after them.
 
-        ``None``: nothing of it can be remembered. The same point again: nothing after it can.
+        ``None``: it cannot be saved, and the last one before stays the last.
 
         Raises:
-            SinkError: it could not deliver them. ``delivered`` tells how far it came.
+            SinkError: it could not deliver them. ``durable`` tells how far it came.
         """
 
     @abstractmethod
@@ -215,17 +216,22 @@ class StreamSink(BaseSink):
         """Make everything written durable, and only then return.
 
         Raises:
-            SinkError: it could not deliver it. ``delivered`` tells how far it came.
+            SinkError: it could not deliver it. ``durable`` tells how far it came.
         """
 
     @property
     @abstractmethod
-    def delivered(self) -> Reached | None:
-        """The last point up to which everything is durable; ``None``: not a single one yet."""
+    def durable(self) -> int:
+        """Count the durable events since ``begin``, up to the first that is not."""
+
+    @property
+    def note(self) -> str:
+        """Describe the place as of the last durable position, for ``recall`` to recognise it."""
+        return ""
 
     @abstractmethod
     def finish(self) -> Receipt:
-        """What came of it, now that all is written and committed.
+        """Report what came of it, now that all is written and committed.
 
         ``new`` counts the events of this run that the place did not have; ``total`` what is
         there now.
@@ -238,50 +244,60 @@ class StreamSink(BaseSink):
         """Let go of everything."""
 
 
-def sink_names() -> Sequence[str]:
-    """The sinks that are installed, by name."""
-    return sorted(entry.name for entry in entry_points(group=GROUP))
+class InstalledSinks:
+    """The sinks that are installed, looked up once."""
 
+    def __init__(self) -> None:
+        self._found: dict[str, EntryPoint] = {
+            entry.name: entry for entry in entry_points(group=GROUP)
+        }
 
-def sink_class(name: str, *, events: bool = False) -> type[Sink | StreamSink]:
-    """The class of the sink called ``name``; with ``events`` the one that takes those.
+    @property
+    def names(self) -> Sequence[str]:
+        """Return their names in alphabetical order."""
+        return sorted(self._found)
 
-    Raises:
-        ConfigurationError: no such sink is installed, it cannot be imported, or it takes no
-            events.
-    """
-    found: dict[str, EntryPoint] = {entry.name: entry for entry in entry_points(group=GROUP)}
-    if name not in found:
-        raise ConfigurationError(
-            f"There is no sink called {name!r}.", hint=f"Installed are: {', '.join(sorted(found))}."
-        )
-    try:
-        loaded = found[name].load()
-    except Exception as error:
-        raise ConfigurationError(
-            f"The sink {name!r} ({found[name].value}) cannot be loaded: "
-            f"{type(error).__name__}: {error}.",
-            hint="Install what it needs, or uninstall the package that brings it.",
-        ) from error
-    if not (isinstance(loaded, type) and issubclass(loaded, (Sink, StreamSink))):
-        raise ConfigurationError(
-            f"The sink {name!r} ({found[name].value}) is not a tautulli_import Sink.",
-            hint="It has to be a subclass of tautulli_import.sinks.base.Sink or StreamSink.",
-        )
-    if not events or issubclass(loaded, StreamSink):
-        return loaded
-    if loaded.for_events is None:
-        raise ConfigurationError(
-            f"{name} takes films and episodes, no events.", hint="Leave --events out, or --to it."
-        )
-    return loaded.for_events
+    def load(self, name: str, *, events: bool = False) -> type[Sink | StreamSink]:
+        """Return the class of the sink called ``name``; with ``events`` the one that takes those.
+
+        Raises:
+            ConfigurationError: no such sink is installed, it cannot be imported, or it takes no
+                events.
+        """
+        if name not in self._found:
+            raise ConfigurationError(
+                f"There is no sink called {name!r}.",
+                hint=f"Installed are: {', '.join(self.names)}.",
+            )
+        entry = self._found[name]
+        try:
+            loaded = entry.load()
+        except Exception as error:
+            raise ConfigurationError(
+                f"The sink {name!r} ({entry.value}) cannot be loaded: "
+                f"{type(error).__name__}: {error}.",
+                hint="Install what it needs, or uninstall the package that brings it.",
+            ) from error
+        if not (isinstance(loaded, type) and issubclass(loaded, (Sink, StreamSink))):
+            raise ConfigurationError(
+                f"The sink {name!r} ({entry.value}) is not a tautulli_import Sink.",
+                hint="It has to be a subclass of tautulli_import.sinks.base.Sink or StreamSink.",
+            )
+        if not events or issubclass(loaded, StreamSink):
+            return loaded
+        if loaded.for_events is None:
+            raise ConfigurationError(
+                f"{name} takes films and episodes, no events.",
+                hint="Leave --events out, or --to it.",
+            )
+        return loaded.for_events
 
 
 def make_sink(cls: type[_Made], name: str, options: SinkOptions) -> _Made:
-    """A sink of the class that is called ``name``.
+    """Make the sink that is called ``name``.
 
     Raises:
-        ConfigurationError: the class cannot be made a sink of.
+        ConfigurationError: the class is not complete.
     """
     try:
         return cls(options)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from ..checkpoint.journal import Reached, packed, unpacked
+from ..checkpoint.journal import Position, packed, unpacked
 from ..errors import ConfigurationError, SinkError
 from ..event_store import EventStore
 from ..models import PlaybackEvent
@@ -37,8 +37,9 @@ class DuckdbSink(StreamSink):
         self._store: EventStore | None = None
         self._job = ""
         self._buffer: list[PlaybackEvent] = []
-        self._pending: Reached | None = None
-        self._delivered: Reached | None = None
+        self._position: Position | None = None
+        self._stored: Position | None = None
+        self._durable = 0
         self._new = 0
         self._known = 0
         self._others = 0
@@ -88,7 +89,7 @@ class DuckdbSink(StreamSink):
                 hint="Mend the permissions, or name another file with --out.",
             )
 
-    def recall(self, job: str, before: Reached | None) -> Reached | None:
+    def recall(self, job: str, saved: Position | None) -> Position | None:
         """Open the file; how far the job is in it, whatever is remembered elsewhere.
 
         Raises:
@@ -96,30 +97,31 @@ class DuckdbSink(StreamSink):
             BusyError: another process has it open.
             SinkError: it cannot be used.
         """
-        del before
+        del saved
         self._job = job
         self._store = self._when_free(reads_only=self.options.dry_run)
         kept = self._store.reached(job)
         return None if kept is None else unpacked(kept)
 
-    def begin(self, after: Reached | None) -> None:
+    def begin(self, after: Position | None) -> None:
         """Go on after that point; without one, what the file has of the job holds no more.
 
         Raises:
             SinkError: it could not be written.
         """
-        self._delivered = after
+        self._position = self._stored = after
         if after is None and not self.options.dry_run and self._open.reached(self._job) is not None:
             self._open.forget(self._job)
 
-    def write(self, events: Sequence[PlaybackEvent], reached: Reached | None) -> None:
+    def write(self, events: Sequence[PlaybackEvent], position: Position | None) -> None:
         """Take events; when there are many, they go into the file.
 
         Raises:
             SinkError: it could not be written.
         """
         self._buffer += events
-        self._pending = reached
+        if position is not None:
+            self._position = position
         if len(self._buffer) >= _BATCH:
             self._flush()
 
@@ -129,13 +131,13 @@ class DuckdbSink(StreamSink):
         Raises:
             SinkError: it could not be written.
         """
-        if self._buffer or (self._pending is not None and self._pending != self._delivered):
+        if self._buffer or self._position != self._stored:
             self._flush()
 
     @property
-    def delivered(self) -> Reached | None:
-        """The point that the file has."""
-        return self._delivered
+    def durable(self) -> int:
+        """Count the events that are in the file."""
+        return self._durable
 
     def finish(self) -> Receipt:
         """What came of it.
@@ -188,15 +190,16 @@ class DuckdbSink(StreamSink):
         return self._store
 
     def _flush(self) -> None:
-        events, pending = self._buffer, self._pending
+        events, position = self._buffer, self._position
         with held():  # what is in the file is counted, whatever comes next
             if self.options.dry_run:
                 added = self._open.preview(events)
             else:
-                keeps = pending is not None and bool(self._job)
-                reached = packed(pending) if keeps and pending is not None else None
+                keeps = position is not None and bool(self._job)
+                reached = packed(position) if keeps and position is not None else None
                 added = self._open.add(events, job=self._job, reached=reached)
-                self._delivered = pending or self._delivered
+            self._stored = position
+            self._durable += len(events)
             self._new += added.stored
             self._known += added.known
             self._others += added.under_another_id

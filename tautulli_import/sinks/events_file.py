@@ -17,7 +17,7 @@ from typing import BinaryIO, Final
 import msgspec
 from msgspec import Struct
 
-from ..checkpoint.journal import Reached
+from ..checkpoint.journal import Position
 from ..errors import SinkError
 from ..models import PlaybackEvent
 from .base import Receipt, SinkOptions, StreamSink
@@ -52,12 +52,13 @@ class EventsSink(StreamSink):
         self._is_new = True
         self._events = 0
         self._new = 0
-        self._pending: Reached | None = None
+        self._durable = 0
         self._length = 0
         self._events_then = 0
-        """How long the file was at that point, and with how many events: more may follow it that
-        the next run is given again."""
-        self._delivered: Reached | None = None
+        """How long the file was at the last position, and with how many events: more may follow
+        it that the next run is given again."""
+        self._is_marked = False
+        self._saved_note = ""
         self._encode = msgspec.json.Encoder().encode_lines
 
     @property
@@ -102,17 +103,17 @@ class EventsSink(StreamSink):
                 hint="Move it aside, or name another file with --out.",
             )
 
-    def recall(self, job: str, before: Reached | None) -> Reached | None:
+    def recall(self, job: str, saved: Position | None) -> Position | None:
         """What is remembered, as long as the file is that long and ends so (64 KiB).
 
         Raises:
             SinkError: something follows in it that a run of ours cannot have left there.
         """
         del job
-        if before is None or not before.note or self.path is None or is_stream(self.path):
+        if saved is None or not saved.note or self.path is None or is_stream(self.path):
             return None
         try:
-            note = msgspec.json.decode(before.note, type=_Note)
+            note = msgspec.json.decode(saved.note, type=_Note)
             path = self.path if note.finished or not self._building.exists() else self._building
             if path.stat().st_size < note.length or _tail(path, note.length) != note.tail:
                 return None
@@ -127,13 +128,14 @@ class EventsSink(StreamSink):
                 hint="Move it aside, or name another file with --out.",
             )
         self._before = msgspec.structs.replace(note, finished=path == self.path)
-        return before
+        return saved
 
-    def begin(self, after: Reached | None) -> None:
+    def begin(self, after: Position | None) -> None:
         """Open the file, cut to what was delivered; or a new one that is not yet in its place."""
         path = self.path
         if after is not None and self._before is not None:
-            self._events, self._delivered = self._before.events, after
+            self._events = self._events_then = self._before.events
+            self._length, self._saved_note = self._before.length, after.note
             self._is_new = not self._before.finished
         if path is None or self.options.dry_run:
             return
@@ -148,7 +150,7 @@ class EventsSink(StreamSink):
             make_directory(path.parent)
             self._file = self._building.open("wb", buffering=0)
 
-    def write(self, events: Sequence[PlaybackEvent], reached: Reached | None) -> None:
+    def write(self, events: Sequence[PlaybackEvent], position: Position | None) -> None:
         """Write the lines; on standard output they are out as soon as the page is."""
         if events and not self.options.dry_run:
             lines = memoryview(self._encode(events))
@@ -159,23 +161,28 @@ class EventsSink(StreamSink):
                 lines = lines[self._file.write(lines) :]
         self._events += len(events)
         self._new += len(events)
-        if reached is not self._pending and self._is_on_disk:
-            self._pending, self._events_then = reached, self._events
+        if position is not None and self._is_on_disk:
+            self._is_marked, self._events_then = True, self._events
             self._length = os.fstat(self._open.fileno()).st_size
 
     def commit(self) -> None:
         """Make the lines durable, and note how long the file is with them."""
-        if self._pending is None:
-            return
-        if self._delivered is not None and self._pending.rows == self._delivered.rows:
+        if not self._is_marked:
             return
         os.fsync(self._open.fileno())
-        self._delivered = msgspec.structs.replace(self._pending, note=self._note())
+        self._durable = self._new
+        self._saved_note = self._described()
+        self._is_marked = False
 
     @property
-    def delivered(self) -> Reached | None:
-        """Up to where the file is durable; nothing of what went to standard output or a pipe."""
-        return self._delivered
+    def durable(self) -> int:
+        """Count the lines that are durable: none of standard output or a pipe."""
+        return self._durable
+
+    @property
+    def note(self) -> str:
+        """Return how long the durable file is, and how it ends."""
+        return self._saved_note
 
     def finish(self) -> Receipt:
         """Put a new file into its place, unless the one that stands there says just the same.
@@ -187,8 +194,7 @@ class EventsSink(StreamSink):
         if path is not None and self._is_new and self._is_on_disk and _same(self._building, path):
             self._building.unlink()
             self._is_new, self._new = False, 0
-            if self._delivered is not None:
-                self._delivered = msgspec.structs.replace(self._delivered, note=self._note())
+            self._note_place()
         named = shown(self.options.out or Path())
         written = [named] if path is not None and (self._new or self._is_new) else []
         if path is not None and self._is_on_disk and written:
@@ -196,8 +202,7 @@ class EventsSink(StreamSink):
             if self._is_new:
                 put_in_place(self._building, path)
                 self._is_new = False
-                if self._delivered is not None:
-                    self._delivered = msgspec.structs.replace(self._delivered, note=self._note())
+                self._note_place()
         return Receipt(
             self.target if path is None else named,
             new=self._new,
@@ -210,7 +215,7 @@ class EventsSink(StreamSink):
         if self._file is not None:
             self._file.close()
             self._file = None
-            if self._is_new and self._delivered is None:
+            if self._is_new and not self._saved_note:
                 with suppress(OSError):
                     self._building.unlink()
 
@@ -225,7 +230,12 @@ class EventsSink(StreamSink):
             raise ValueError("the file is not open")
         return self._file
 
-    def _note(self) -> str:
+    def _note_place(self) -> None:
+        """Note where the file stands now, if a position was ever durable in it."""
+        if self._saved_note:
+            self._saved_note = self._described()
+
+    def _described(self) -> str:
         path = self._building if self._is_new or self.path is None else self.path
         tail = _tail(path, self._length)
         note = _Note(self._length, tail, self._events_then, not self._is_new)

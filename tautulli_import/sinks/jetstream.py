@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
-from ..checkpoint.journal import Reached
+from ..checkpoint.journal import Position
 from ..errors import ConfigurationError, SinkError, SourceUnreachableError, UnauthorisedError
 from ..jetstream.access import SERVER, STREAM
 from ..jetstream.connection import Connection
@@ -38,8 +35,6 @@ class NatsSink(StreamSink):
         self._buffer: list[PlaybackEvent] = []
         self._sources: set[str] = set()
         self._given = 0
-        self._points: deque[tuple[int, Reached]] = deque()
-        self._delivered: Reached | None = None
         self._is_from_first = True
         self._had_some = False
 
@@ -70,7 +65,7 @@ class NatsSink(StreamSink):
         """None: others may publish to the stream meanwhile."""
         return None
 
-    def recall(self, job: str, before: Reached | None) -> Reached | None:
+    def recall(self, job: str, saved: Position | None) -> Position | None:
         """Connect, make the stream if there is none, and see whether it is the one of before.
 
         Raises:
@@ -92,11 +87,10 @@ class NatsSink(StreamSink):
             self._largest = min(self._largest, stream.max_msg_size)
         if not self.options.dry_run:
             self._publisher = Publisher(connection, stream)
-        return before if before is not None and before.note == stream.created else None
+        return saved if saved is not None and saved.note == stream.created else None
 
-    def begin(self, after: Reached | None) -> None:
+    def begin(self, after: Position | None) -> None:
         """Go on after that point."""
-        self._delivered = after
         self._is_from_first = after is None
         self._had_some = after is not None and any(after.kinds.values())
 
@@ -110,17 +104,15 @@ class NatsSink(StreamSink):
             return Reason.TOO_LARGE
         return None
 
-    def write(self, events: Sequence[PlaybackEvent], reached: Reached | None) -> None:
+    def write(self, events: Sequence[PlaybackEvent], position: Position | None) -> None:
         """Publish, a few thousand at a time.
 
         Raises:
             SinkError: the server is gone for too long, or does not take them.
         """
+        del position
         self._given += len(events)
         self._sources.update(event.source for event in events)
-        if reached is not None:
-            note = self._stream.created if self._stream else ""
-            self._points.append((self._given, msgspec.structs.replace(reached, note=note)))
         if self._publisher is None:
             return
         self._buffer += events
@@ -138,13 +130,14 @@ class NatsSink(StreamSink):
         self._publish(chunk)
 
     @property
-    def delivered(self) -> Reached | None:
-        """The last point before which every event is acknowledged."""
-        publisher = self._publisher
-        acknowledged = publisher.acknowledged if publisher else self._given
-        while self._points and self._points[0][0] <= acknowledged:
-            self._delivered = self._points.popleft()[1]
-        return self._delivered
+    def durable(self) -> int:
+        """Count the events before the first that is not acknowledged."""
+        return self._publisher.acknowledged if self._publisher else self._given
+
+    @property
+    def note(self) -> str:
+        """Return when the stream was made: another stream of that name was made later."""
+        return self._stream.created if self._stream else ""
 
     def finish(self) -> Receipt:
         """What the server has acknowledged, and how many messages the stream has now.

@@ -150,7 +150,7 @@ class TrackerSink(SnapshotSink):
     def _merged(self, there: Mapping[str, Entry]) -> Merged:
         base = self.options.merge_with
         existing = newer_of(exported(base), there) if base else there
-        return merge(existing, self.records, self.options.superseded)
+        return merge(existing, self.records, self.superseded)
 
     def _snapshot_path(self) -> Path:
         """A name of the time now (never of a watch date: CrossWatch deletes by the name's age)."""

@@ -56,6 +56,7 @@ class ApiSource:
         self._page = page
         self._mirror = Mirror(state)
         self._windows = True
+        self._rereads = False
         self._said: list[str] = []
         self._rule = WatchedRule(origin="Tautulli's own verdict")
         if restart:
@@ -70,6 +71,11 @@ class ApiSource:
             else []
         )
         return [*self._state.notices, *self._said, *by_get, *self._left_out()]
+
+    @property
+    def rereads(self) -> bool:
+        """Tell whether everything was read again."""
+        return self._rereads
 
     def rules(self) -> Sequence[WatchedRule]:
         """The thresholds that Tautulli's verdicts are made with."""
@@ -90,6 +96,7 @@ class ApiSource:
         finally:
             self._said += refresh.notices
             self._windows = refresh.windows
+            self._rereads = refresh.rereads
 
     def know_everybody(self) -> None:
         """Ask for the users table as well."""

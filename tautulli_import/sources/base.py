@@ -125,10 +125,14 @@ class Source(Protocol):
     def notices(self) -> Sequence[str]:
         """What a person should know about how it is read, one sentence each, said once."""
 
+    @property
+    def rereads(self) -> bool:
+        """Whether everything had to be read again over HTTP, and ``notices`` tell why."""
+
     def total(self) -> int:
         """How many rows the source says it has now, for a progress bar."""
 
-    def batches(self, after: Cursor | None, *, detailed: bool = False) -> Iterator[Batch]:
+    def batches(self, after: Cursor | None = None, *, detailed: bool = False) -> Iterator[Batch]:
         """Every row after ``after`` (all when ``None``), each exactly once.
 
         With ``detailed`` all that playback events tell comes with them, and the marks are those

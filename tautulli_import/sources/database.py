@@ -91,6 +91,11 @@ class DatabaseSource:
         """How the files are read, and what old ones lack."""
         return [*self._said, *(notice for one in self._opened for notice in one.file.notices)]
 
+    @property
+    def rereads(self) -> bool:
+        """Nothing that was read before is kept of files."""
+        return False
+
     def rules(self) -> Sequence[WatchedRule]:
         """The thresholds in force, without repetition."""
         return list(dict.fromkeys(one.rule for one in self._opened))

@@ -85,6 +85,11 @@ class DownloadedSource:
         """The thresholds of the server."""
         return [self._rule]
 
+    @property
+    def rereads(self) -> bool:
+        """Nothing that was read before is kept of a download."""
+        return False
+
     def total(self) -> int:
         """How many rows there are."""
         return self._database.total() + len(self._missing)

@@ -50,6 +50,7 @@ class Refresh:
         now: int,
         watcher: Watcher | None = None,
     ) -> None:
+        self.rereads = False
         self.notices: list[str] = []
         self.windows = True
         """Whether the server can be asked for days."""
@@ -288,6 +289,7 @@ class Refresh:
 
     def _read_anew(self, why: str) -> None:
         self.notices.append(f"Everything is read again: {why}.")
+        self.rereads = True
         self._mirror.forget()
 
 

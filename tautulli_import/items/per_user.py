@@ -1,4 +1,4 @@
-"""Whose output is whose, where users are kept apart, and what their files are called."""
+"""Keep users apart: who gets an output, and the name of its file."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from .dedup import NOBODY
-from .pipeline import Reading
-from .sources.base import Source, User
+from ..sources.base import Source, User
+from .groups import NOBODY
+from .pipeline import ReadResult
 
 __all__ = ["file_names", "owners", "with_plays"]
 
@@ -17,7 +17,10 @@ _LONGEST_NAME: Final = 48  # characters; in bytes up to four times that, and a f
 
 
 def with_plays(source: Source) -> Sequence[User]:
-    """Everybody in the history: a file's name must not depend on who has new plays today."""
+    """Return everybody in the history, by number.
+
+    A file's name must not depend on who has new plays today.
+    """
     return sorted((user for user in source.users() if user.plays), key=_by_number)
 
 
@@ -25,10 +28,10 @@ def _by_number(user: User) -> int:
     return user.user_id
 
 
-def owners(source: Source, reading: Reading) -> Sequence[User | None]:
-    """Those who have something to import."""
-    with_plays = {survivor.partition[0] for survivor in reading.survivors}
-    # By number: how many plays somebody has, the two ways of reading may know differently.
+def owners(source: Source, result: ReadResult) -> Sequence[User]:
+    """Return those who have something to import."""
+    with_plays = {kept.partition[0] for kept in result.kept}
+    # By number: the two kinds of sources may count somebody's plays differently.
     known = sorted((user for user in source.users() if user.user_id in with_plays), key=_by_number)
     strangers = with_plays - {user.user_id for user in known} - {None}
     return [
@@ -41,7 +44,7 @@ def owners(source: Source, reading: Reading) -> Sequence[User | None]:
 
 
 def file_names(users: Sequence[User]) -> dict[int, str]:
-    """A name for each user's files, by user id: the user's own, with the id where needed."""
+    """Return a name for each user's files, by user id: the user's own, with the id if needed."""
     names: dict[int, str] = {}
     taken: set[str] = set()
     plain = {user.user_id: _plain(user.name) for user in users}
@@ -56,5 +59,5 @@ def file_names(users: Sequence[User]) -> dict[int, str]:
 
 
 def _plain(name: str) -> str:
-    """A name as part of a file name: nothing that leads elsewhere, and not too long."""
+    """Make a name fit for a file name: nothing that leads elsewhere, and not too long."""
     return re.sub(r"[^\w.@+-]+", "_", name).strip("._")[:_LONGEST_NAME]

@@ -1,4 +1,4 @@
-"""The run's numbers, and the proof that they add up. Their JSON shape is a contract."""
+"""Report what came of a run. The JSON shape of its structures is a contract."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from .errors import AccountingError
-from .models import Conflict, Movie, Origin, Reason, Record, Rejected
-from .pipeline import Reading
-from .streaming import Streamed
-from .wording import many
+from ..counting import Plays
+from ..items.pipeline import ReadResult
+from ..models import Conflict, Movie, Origin, Reason, Record, Rejected
+from ..sinks.base import Receipt
+from ..sources.base import Source
+from ..wording import many
+from .job import Job
 
 __all__ = [
+    "Delivery",
     "IdsOf",
     "Items",
     "Output",
-    "Plays",
     "Report",
     "Requests",
     "Status",
     "Summary",
     "View",
     "WithoutId",
-    "account",
-    "account_events",
     "alarms_of",
     "count_items",
+    "make_report",
     "without_external_id",
 ]
 
@@ -36,14 +37,25 @@ View: TypeAlias = Literal["titles", "viewings", "events"]
 Status: TypeAlias = Literal["completed", "failed"]
 
 
-class Plays(Struct, frozen=True):
-    """What became of every row: ``read = filtered + rejected + merged + emitted``."""
+class Delivery(Struct, frozen=True):
+    """What one sink was given, and what it made of it."""
 
-    read: int
-    filtered: Mapping[str, int]
-    rejected: Mapping[str, int]
-    merged: int
-    emitted: int
+    sink: str
+    user: str | None
+    receipt: Receipt
+    accepted: int
+    """How many plays, or events, were for it before they were merged."""
+    records: Sequence[Record] = ()
+    every_viewing: bool = False
+    events: Mapping[str, int] | None = None
+    """The events by media type, where it was given those; earlier runs' events counted."""
+    carried: int = 0
+    """How many rows were not read again."""
+
+    @property
+    def emitted(self) -> int:
+        """Count the records or events it was given, by this run and those it goes on from."""
+        return len(self.records) if self.events is None else self.accepted
 
 
 class Items(Struct, frozen=True):
@@ -142,41 +154,6 @@ class Report(Summary, frozen=True):
     conflicts: Sequence[Conflict]
 
 
-def account(reading: Reading, outputs: Sequence[Sequence[Record]]) -> Plays:
-    """What became of every row that was read, given what one sink (per user) is to get.
-
-    Raises:
-        AccountingError: a row was lost or counted twice.
-    """
-    accepted = sum(reading.accepted.values())
-    return _added_up(reading.read, reading.verdicts, accepted, sum(map(len, outputs)))
-
-
-def account_events(streamed: Streamed) -> Plays:
-    """What became of every row that was read for a sink that takes events.
-
-    Raises:
-        AccountingError: a row was lost or counted twice.
-    """
-    events = sum(streamed.accepted.values())
-    return _added_up(streamed.read, streamed.verdicts, events, events)
-
-
-def _added_up(read: int, verdicts: Mapping[Reason, int], accepted: int, emitted: int) -> Plays:
-    ordered = [(r, verdicts[r]) for r in Reason if verdicts.get(r)]
-    filtered = {reason.value: count for reason, count in ordered if not reason.rejects}
-    rejected = {reason.value: count for reason, count in ordered if reason.rejects}
-    plays = Plays(read, filtered, rejected, accepted - emitted, emitted)
-    told = sum(filtered.values()) + sum(rejected.values()) + accepted
-    if told != read or plays.merged < 0 or bool(accepted) != bool(emitted):
-        raise AccountingError(
-            f"The numbers do not add up: {read} plays were read, {told} are accounted "
-            f"for, {accepted} of them became {emitted} records.",
-            hint="This is a bug in tautulli-import. Please report it.",
-        )
-    return plays
-
-
 def count_items(
     records: Sequence[Record],
     kinds: Mapping[str, int] | None = None,
@@ -230,22 +207,104 @@ def _origin_of_key(record: Record) -> Origin | None:
     return dict(record.origins).get(record.key.partition(":")[0])
 
 
-def alarms_of(reading: Reading) -> Sequence[str]:
-    """What a person should look at after a reading, one sentence each."""
+def alarms_of(result: ReadResult) -> Sequence[str]:
+    """Return what a person should look at after a reading, one sentence each."""
     warnings = []
-    if count := reading.verdicts.get(Reason.NOT_DELIVERED, 0):
+    if count := result.verdicts.get(Reason.NOT_DELIVERED, 0):
         warnings.append(
             f"Tautulli fails on {many(count, 'row')} of its own (mostly films without a length), "
             "and they were left out; --via database, or db, reads them."
         )
-    if conflicts := reading.identified.conflicts:
+    if conflicts := result.identified.conflicts:
         titles = list(dict.fromkeys(conflict.title for conflict in conflicts))
         names, more = ", ".join(titles[:3]), ", …" if len(titles) > 3 else ""
         warnings.append(
             f"{many(len(conflicts), 'contradiction')} between ids ({names}{more}): the newest "
             "play was believed; --report lists them all."
         )
-    if unused := reading.identified.unused:
+    if unused := result.identified.unused:
         lines = ", ".join(str(correction.line) for correction in unused[:10])
         warnings.append(f"Corrections that fit nothing in the history: line {lines}.")
-    return [*warnings, *reading.identified.warnings]
+    return [*warnings, *result.identified.warnings]
+
+
+def make_report(
+    source: Source,
+    job: Job,
+    deliveries: Sequence[Delivery],
+    plays: Mapping[str, Plays],
+    *,
+    is_failed: bool,
+    elapsed: float,
+    warnings: Sequence[str],
+    rejected: Sequence[Rejected],
+    conflicts: Sequence[Conflict],
+) -> Report:
+    """Report on a run that took ``elapsed`` seconds.
+
+    ``plays`` are what became of the rows, by sink. Plays and items of the report are those of
+    the first sink that did not fail.
+    """
+    order = [target.name for target in job.targets]
+    name = min((one.sink for one in deliveries), key=order.index, default="")
+    first = [one for one in deliveries if one.sink == name]
+    records = [record for one in first for record in one.records]
+    of_first = plays.get(name) or next(iter(plays.values()))
+    carried = first[0].carried if first else 0
+    return Report(
+        schema=1,
+        command=job.command,
+        status="failed" if is_failed else "completed",
+        dry_run=job.dry_run,
+        sinks=order,
+        plays=of_first,
+        items=count_items(
+            records,
+            first[0].events if first else None,
+            new=sum(one.receipt.new for one in first),
+            updated=sum(one.receipt.updated for one in first),
+            unchanged=sum(map(_unchanged, first)),
+        ),
+        requests=Requests.of(job.asked),
+        elapsed_seconds=round(elapsed, 3),
+        plays_per_second=round((of_first.read - carried) / elapsed) if elapsed else 0,
+        outputs=[
+            Output(
+                sink=one.sink,
+                target=one.receipt.target,
+                user=one.user,
+                merged=one.accepted - one.emitted,
+                emitted=one.emitted,
+                new=one.receipt.new,
+                updated=one.receipt.updated,
+                unchanged=_unchanged(one),
+                removed=one.receipt.removed,
+                total=one.receipt.total,
+                written=one.receipt.written,
+                duplicates=None if one.events is None else one.receipt.unchanged,
+            )
+            for one in deliveries
+        ],
+        source=source.name,
+        warnings=warnings,
+        carried=carried,
+        view=_view(first[0] if first else None),
+        rejected_rows=rejected if job.detailed else [],
+        without_external_id=without_external_id(records),
+        ids=[IdsOf(record.key, dict(record.origins)) for record in records if record.origins]
+        if job.detailed
+        else [],
+        conflicts=conflicts,
+    )
+
+
+def _unchanged(delivery: Delivery) -> int:
+    """Count what was there already; of events also what earlier runs delivered."""
+    receipt = delivery.receipt
+    return receipt.unchanged if delivery.events is None else delivery.accepted - receipt.new
+
+
+def _view(first: Delivery | None) -> View:
+    if first is not None and first.events is not None:
+        return "events"
+    return "viewings" if first is not None and first.every_viewing else "titles"

@@ -1,0 +1,1 @@
+"""Turn rows of the history into playback events, and consume them."""

@@ -1,0 +1,125 @@
+"""Decide where to resume delivering events, or why to start over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from ..checkpoint.journal import CheckpointStore, Position
+from ..models import Landmark
+from ..sources.base import Cursor, Source
+from ..sources.same_history import refuse_other_history
+from ..wording import many
+
+__all__ = ["EventCheckpoint"]
+
+_EVERY_SECONDS: Final = 5.0
+# Saving may cost a twentieth of the time since it was last done.
+_SHARE: Final = 20
+
+
+class EventCheckpoint:
+    """The checkpoint of one stream: up to where its sink has the events of a source.
+
+    An event that was delivered stays as it was, whatever Tautulli changes about its row later.
+    So nothing is read again for that, only when other plays stand under old numbers.
+    """
+
+    def __init__(self, store: CheckpointStore, source: Source, *, restart: bool = False) -> None:
+        """``restart`` forgets what earlier runs delivered."""
+        self.notices: list[str] = []
+        self.store = store
+        self._source = source
+        self._restart = restart
+        self._every = _EVERY_SECONDS
+        self._samples: Sequence[Landmark] = ()
+        self._matching = 0
+        self._last: Position | None = None
+        self._last_rows = 0
+        self._saved_at = time.monotonic()
+
+    @property
+    def job(self) -> str:
+        """Return the short name of the job."""
+        return self.store.job.key
+
+    def saved(self) -> Position | None:
+        """Return the position in the state file. Only the sink knows whether it is still true.
+
+        Raises:
+            CheckpointError: it is of another history.
+        """
+        if self._restart:
+            self.store.forget()
+            return None
+        self._matching = refuse_other_history(self._source, self.store.saved())
+        return self.store.position()
+
+    def resume(self, found: Position | None) -> Position | None:
+        """Return the position after which to begin, given the sink's; ``None``: the first row."""
+        saved = None if self._restart else self.store.saved()
+        if self._restart:
+            found = None
+        if found is not None:
+            why = self._why_not(found, saved.samples if saved else ())
+            if why:
+                self._report(why)
+                found = None
+        elif saved is not None and saved.rows:
+            self._report("what was delivered before is no longer there, or cannot be told from it")
+        self._samples = self._source.landmarks()
+        self.store.begin(self._samples)
+        self._last = found
+        if found is None:
+            self.store.clear_position()
+        else:
+            self._last_rows = found.rows
+        self._saved_at = time.monotonic()
+        return found
+
+    def is_due(self, rows: int) -> bool:
+        """Tell whether it is time to save, after so many rows."""
+        return rows > self._last_rows and time.monotonic() - self._saved_at >= self._every
+
+    def save(self, delivered: Position | None) -> None:
+        """Save how far the sink has it, if that is farther than before.
+
+        Raises:
+            SinkError: the state file cannot be written.
+        """
+        began = time.monotonic()
+        if delivered is not None and delivered != self._last:
+            self.store.save(delivered, self._samples)
+            self._last = delivered
+        self._last_rows = delivered.rows if delivered else 0
+        self._saved_at = time.monotonic()
+        self._every = max(self._every, _SHARE * (self._saved_at - began))
+
+    def finish(self) -> None:
+        """Note that the sink has everything."""
+        self.store.finish(self._samples)
+
+    def _why_not(self, position: Position, samples: Sequence[Landmark]) -> str:
+        """Explain what has changed in the rows up to a position; empty if nothing has."""
+        marked = self._source.marked(Cursor(position.cursor), detailed=True)
+        if marked is None:
+            return "it cannot be told whether old plays have changed"
+        rows, checksum = marked
+        if (rows, checksum) == (position.rows, position.checksum):
+            return ""
+        lost_newest = self._matching < len(samples) and not self._source.recognised(samples[-1:])
+        if rows < position.rows and lost_newest:
+            return "the newest plays of last time are gone, as after a restored backup"
+        if rows < position.rows:
+            count = position.rows - rows
+            return f"{many(count, 'old play')} {'was' if count == 1 else 'were'} deleted"
+        if rows > position.rows:
+            count = rows - position.rows
+            have = "has" if count == 1 else "have"
+            return f"{many(count, 'play')} {have} come in between old ones"
+        return "other plays stand under the numbers of old ones"
+
+    def _report(self, why: str) -> None:
+        if not self._source.rereads:
+            self.notices.append(f"Everything is read again: {why}.")

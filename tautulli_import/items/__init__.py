@@ -1,0 +1,1 @@
+"""Turn plays into items: films and episodes with their ids and keys."""

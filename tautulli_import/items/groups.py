@@ -1,0 +1,208 @@
+"""Group plays that say the same about what was played, and pick the newest of each key.
+
+A million plays are mostly the same few tens of thousands of films and episodes, so a play
+costs one look into a dictionary here. What tells two plays of one thing apart is kept in its
+``PlayGroup``. External ids are found once for each group's work, and items are built only for
+the plays that are kept.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import TypeAlias
+
+from ..models import Play, Reason, Record
+from ..selection import LAST_MOMENT, Judge, WatchedAt, moment
+
+__all__ = ["NOBODY", "Newest", "Partition", "PlayGroup", "PlayGroups", "newest_per_key", "owner"]
+
+Partition: TypeAlias = tuple[int | None, tuple[int | None, int] | None]
+"""Plays that may be merged: of one user (with ``--each-user``), of one viewing (a user's group
+of rows, where every viewing is kept)."""
+
+NOBODY = -1
+"""The owner of plays that name no user."""
+
+Newest: TypeAlias = tuple[int, int]
+"""When a play took place (epoch seconds, UTC) and its row id. The newer play compares greater."""
+
+_ALL: Partition = (None, None)
+_NONE: Newest = (-1, -1)
+
+
+class PlayGroup:
+    """All plays of one film or episode under exactly the same GUID, keys, titles and year.
+
+    ``play`` is a representative play: all that an item takes from a play is the same in each.
+    ``when`` and ``newest_id`` are those of the newest play of anybody, watched or not, because
+    any play tells what the thing is. ``accepted`` counts the plays that go on. Of these,
+    ``best`` is the newest when all are merged, and ``best_of`` has the newest of each partition
+    when they are not: time and row id.
+
+    ``play`` is never replaced, so that memory does not fragment.
+    """
+
+    __slots__ = ("accepted", "best", "best_of", "newest_id", "play", "when")
+
+    def __init__(self, play: Play, when: int) -> None:
+        self.play = play
+        self.when = when
+        self.newest_id = play.id
+        self.best = _NONE
+        self.best_of: dict[Partition, Newest] | None = None
+        self.accepted = 0
+
+    @property
+    def order(self) -> Newest:
+        """Sort by time, then by row id: the newest group is the greatest."""
+        return self.when, self.newest_id
+
+    def kept(self) -> Iterable[tuple[Partition, Newest]]:
+        """Yield the newest play of each partition, whose plays may be merged."""
+        if self.best != _NONE:
+            yield _ALL, self.best
+        if self.best_of is not None:
+            yield from self.best_of.items()
+
+
+class PlayGroups:
+    """Takes plays in any order, keeps what is needed of them, and counts all of them."""
+
+    def __init__(
+        self,
+        *,
+        every_viewing: bool = False,
+        each_user: bool = False,
+        watched_at: WatchedAt = "stopped",
+    ) -> None:
+        self._partitioned = every_viewing or each_user
+        self._every_viewing = every_viewing
+        self._each_user = each_user
+        self._watched_at: WatchedAt = watched_at
+        self._groups: dict[tuple[object, ...], PlayGroup] = {}
+        self.verdicts: Counter[Reason] = Counter()
+        self.accepted: Counter[int | None] = Counter()
+        """Plays that go on, by user where users are kept apart, else under ``None``."""
+
+    def __iter__(self) -> Iterator[PlayGroup]:
+        """Yield everything that was ever played and could be a film or an episode."""
+        return iter(self._groups.values())
+
+    def find(self, play: Play) -> PlayGroup | None:
+        """Return the group that a play belongs to."""
+        return self._groups.get(_identity(play))
+
+    def take(self, plays: Sequence[Play], judge: Judge) -> list[tuple[Play, Reason]]:
+        """Add plays, and return those that ``judge`` rejected, for the report.
+
+        This loop runs a million times. For a play that was seen before it builds no more than
+        the key to look it up by.
+        """
+        groups = self._groups
+        find = groups.get
+        started_counts = self._watched_at == "started"
+        partitioned = self._partitioned
+        verdicts: list[Reason] = []
+        rejected: list[tuple[Play, Reason]] = []
+        accepted = 0
+        for play in plays:
+            reason = judge(play)
+            if reason is Reason.MEDIA_TYPE:  # it is no evidence for what is imported either
+                verdicts.append(reason)
+                continue
+            key = _identity(play)
+            when = play.stopped
+            if not when or not 0 < (play.started or 0) <= when <= LAST_MOMENT:
+                when = moment(play)
+            group = find(key)
+            if group is None:
+                groups[key] = group = PlayGroup(play, when)
+            elif when > group.when or (when == group.when and play.id > group.newest_id):
+                group.when = when
+                group.newest_id = play.id
+            if reason is not None:
+                verdicts.append(reason)
+                if reason.rejects:
+                    rejected.append((play, reason))
+                continue
+            accepted += 1
+            group.accepted += 1
+            newest = (moment(play, "started") if started_counts else when, play.id)
+            if partitioned:
+                self._keep(group, play, newest)
+            elif newest > group.best:
+                group.best = newest
+        self.verdicts.update(verdicts)
+        if not self._each_user:
+            self.accepted[None] += accepted
+        return rejected
+
+    def plays_of(
+        self, wanted: Collection[PlayGroup], plays: Sequence[Play]
+    ) -> Iterator[tuple[Play, PlayGroup]]:
+        """Yield those of the plays that belong to one of the groups."""
+        for play in plays:
+            group = self.find(play)
+            if group is not None and group in wanted:
+                yield play, group
+
+    def _keep(self, group: PlayGroup, play: Play, newest: Newest) -> None:
+        """Keep the play if it is the newest of its partition."""
+        partition = self._partition(play)
+        if group.best_of is None:
+            group.best_of = {}
+        if newest > group.best_of.get(partition, _NONE):
+            group.best_of[partition] = newest
+
+    def _partition(self, play: Play) -> Partition:
+        user = None
+        if self._each_user:
+            user = owner(play)
+            self.accepted[user] += 1
+        if not self._every_viewing:
+            return user, None
+        # A group of rows belongs to one user and one rating key. Which *title* it is (rating
+        # keys get reused: Tautulli issues 2767, 2768) is decided later, by the canonical key.
+        rows = play.id if play.reference_id is None else play.reference_id
+        return user, (play.user_id, rows)
+
+
+def _identity(play: Play) -> tuple[object, ...]:
+    """Return all that tells one thing from another, and that an item takes from a play."""
+    if play.media_type == "movie":
+        return play.guid, play.rating_key, play.title, play.year, not play.live
+    return (
+        play.guid,
+        play.rating_key,
+        play.title,
+        play.season,
+        play.episode,
+        play.grandparent_rating_key,
+        play.grandparent_title,
+        play.year,
+        not play.live,
+    )
+
+
+def owner(play: Play) -> int:
+    """Return the user whose play it is, where users are kept apart."""
+    return NOBODY if play.user_id is None else play.user_id
+
+
+def newest_per_key(records: Iterable[Record]) -> list[Record]:
+    """Return one record per key: the newest, by ``watched_at`` and then by row id.
+
+    In ascending ``watched_at`` order (ties by row id, then key), which is the order that
+    CrossWatch wants: a sync without rewatches keeps the last entry it meets of a title.
+    """
+    newest: dict[str, Record] = {}
+    for record in records:
+        other = newest.get(record.key)
+        if other is None or (record.epoch, record.play_id) > (other.epoch, other.play_id):
+            newest[record.key] = record
+    return sorted(newest.values(), key=_in_order)
+
+
+def _in_order(record: Record) -> tuple[int, int, str]:
+    return record.epoch, record.play_id, record.key

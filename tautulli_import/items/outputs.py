@@ -1,0 +1,184 @@
+"""Give each sink its items, in the order that survives a kill at any moment.
+
+Staged in the state file, made durable by the sink, and only then noted as published.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+from msgspec import Struct
+
+from ..checkpoint.journal import CheckpointStore, Published
+from ..enrichment.chain import origin_in
+from ..errors import SinkError, TautulliImportError
+from ..keys import event_key
+from ..mapper import item
+from ..models import Record
+from ..selection import Selection, moment
+from ..sinks.base import Receipt, Sink
+from ..sinks.files import shown
+from ..sources.base import Source, User
+from ..stopping import held
+from .groups import Partition, newest_per_key
+from .pipeline import KeptPlay, ReadResult
+
+__all__ = ["Planned", "deliver", "plan", "records_of"]
+
+
+class Planned(Struct, frozen=True):
+    """One sink for one user (or for all), and what it is going to get."""
+
+    name: str
+    sink: Sink
+    user: User | None
+    records: Sequence[Record]
+    before: Published
+    """Keys that earlier runs gave to this sink."""
+    retired: Mapping[str, int]
+    """Those of them whose plays have other keys now, with the moment of each (epoch seconds)."""
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Return the key of what is remembered: the sink, where it writes, the user's number."""
+        where = "\n".join(shown(Path(os.path.realpath(path))) for path in self.sink.writes())
+        return self.name, where, str(self.user.user_id) if self.user else ""
+
+
+def plan(  # noqa: PLR0917 - all that one output depends on
+    source: Source,
+    result: ReadResult,
+    selection: Selection,
+    store: CheckpointStore | None,
+    name: str,
+    sink: Sink,
+    user: User | None,
+) -> Planned:
+    """Choose the records of one output, and find the keys that are no longer right."""
+    records = records_of(
+        result,
+        every_viewing=sink.options.every_viewing,
+        user_id=user.user_id if user else None,
+        user=user.name if user else None,
+    )
+    planned = Planned(name, sink, user, records, {}, {})
+    if store is None or not sink.supersedes:
+        return planned
+    before = store.published(*planned.place)
+    retired = _retired(result, source, before, records, selection)
+    return Planned(name, sink, user, records, before, retired)
+
+
+def deliver(planned: Planned, store: CheckpointStore | None, *, dry_run: bool) -> Receipt:
+    """Give a sink its records. In a dry run only ask what it would do with them.
+
+    Raises:
+        SinkError: the sink failed.
+    """
+    sink = planned.sink
+    remembers = store is not None and sink.supersedes
+    if remembers and store is not None:
+        # A key whose play is gone stays known: what it stands for is still in the sink.
+        kept = {key: play for key, play in planned.before.items() if key not in planned.retired}
+        now = {record.key: (record.play_id, record.epoch) for record in planned.records}
+        store.stage(*planned.place, kept | now)
+    sink.superseded = planned.retired
+    # What is being made durable is finished before anything stops. A reader may take forever.
+    with nullcontext() if sink.is_piped or dry_run else held():
+        receipt = _committed(planned, dry_run=dry_run)
+    if remembers and store is not None:
+        store.publish(*planned.place)
+    return receipt
+
+
+def _committed(planned: Planned, *, dry_run: bool) -> Receipt:
+    """Write and commit. A reader that has left the pipe has all it wanted.
+
+    Raises:
+        SinkError: it could not be written.
+    """
+    sink, name = planned.sink, planned.name
+    try:
+        sink.write(planned.records)
+        return sink.preview() if dry_run else sink.commit()
+    except BrokenPipeError:
+        return sink.preview()
+    except (TautulliImportError, MemoryError):
+        raise
+    except OSError as error:
+        raise SinkError(
+            f"{name} could not be written: {error.strerror or error}.",
+            hint="Make room, or name another place with --out. Other sinks have what is theirs.",
+        ) from error
+    except Exception as error:
+        raise SinkError(
+            f"The sink {name} failed: {type(error).__name__}: {error}.",
+            hint="Other sinks have what is theirs. --debug shows where it failed.",
+        ) from error
+
+
+def records_of(
+    result: ReadResult,
+    *,
+    every_viewing: bool,
+    user_id: int | None = None,
+    user: str | None = None,
+) -> list[Record]:
+    """Build the items, in ascending ``watched_at`` order, each key once.
+
+    ``user_id`` and ``user`` choose and name one person where users were kept apart.
+    """
+    newest: dict[tuple[str, Partition], KeptPlay] = {}
+    for kept in result.kept:
+        if kept.partition[0] != user_id:
+            continue
+        # Rows of one group are one viewing only when they are the same title: rating keys
+        # get reused, and Tautulli groups by them (its issues 2767, 2768).
+        key = (kept.base, kept.partition if every_viewing else (user_id, None))
+        other = newest.get(key)
+        if other is None or kept.newest > other.newest:
+            newest[key] = kept
+    return newest_per_key(_record(kept, every_viewing, user) for kept in newest.values())
+
+
+def _record(kept: KeptPlay, every_viewing: bool, user: str | None) -> Record:
+    play, work = kept.play, kept.work
+    epoch, play_id = kept.newest
+    return Record(
+        key=event_key(kept.base, epoch) if every_viewing else kept.base,
+        item=item(play, work.ids_with_plex(), work.title, epoch),
+        epoch=epoch,
+        play_id=play_id,
+        origins=tuple((namespace, origin_in(work, namespace, play)) for namespace in work.ids),
+        user=user,
+    )
+
+
+def _retired(
+    result: ReadResult,
+    source: Source,
+    before: Published,
+    records: Sequence[Record],
+    selection: Selection,
+) -> Mapping[str, int]:
+    """Find the keys of earlier runs whose plays have other keys now.
+
+    Returns the moment under which each was given (epoch seconds, UTC). A key whose play is no
+    longer there stays: an import takes nothing away.
+    """
+    keys = {record.key for record in records}
+    orphans: defaultdict[int, list[str]] = defaultdict(list)
+    for key, (play_id, _) in before.items():
+        if key not in keys:
+            orphans[play_id].append(key)
+    found: dict[str, int] = {}
+    for batch in source.chosen(orphans) if orphans else ():
+        for play in batch.plays:
+            when = moment(play, selection.watched_at)
+            if result.is_imported(play, batch.rule):
+                found |= {key: when for key in orphans[play.id] if before[key][1] == when}
+    return found

@@ -1,0 +1,183 @@
+"""Read a source whole: judge every play, find out what was played, key what is kept."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from ..counting import RowCounts, rejected_play
+from ..enrichment.chain import Identified, identify
+from ..enrichment.corrections import Correction
+from ..enrichment.metadata import Ask, Told
+from ..enrichment.works import Work
+from ..keys import episode_key, movie_key
+from ..models import Play, Reason, Rejected
+from ..progress import UNSEEN, Progress
+from ..selection import Judge, Selection
+from ..sources.base import Source
+from ..watched import WatchedRule
+from .groups import Newest, Partition, PlayGroup, PlayGroups, owner
+
+__all__ = ["Enricher", "KeptPlay", "ReadResult", "read"]
+
+
+class Enricher(Protocol):
+    """Asks Plex what it knows of films and shows."""
+
+    def ask(self, works: Sequence[Work], progress: Progress) -> Told:
+        """Ask for these works by their newest own rating keys.
+
+        It never fails. It tells less.
+        """
+
+
+class KeptPlay(Struct, frozen=True, gc=False):
+    """A play that will be imported, and the film or show it belongs to."""
+
+    play: Play
+    """A representative play of its group, not of the same time."""
+    work: Work
+    partition: Partition
+    base: str
+    """Its canonical key."""
+    newest: Newest
+    """When it counts as watched (seconds, UTC), and its row id."""
+
+
+class ReadResult(Struct, frozen=True):
+    """Everything that a source says, read once and identified."""
+
+    read: int
+    """All rows."""
+    verdicts: Mapping[Reason, int]
+    accepted: Mapping[int | None, int]
+    """Plays that go on, by user where users are kept apart, else under ``None``."""
+    kept: Sequence[KeptPlay]
+    rejected: Sequence[Rejected]
+    """One by one. ``verdicts`` has their numbers."""
+    identified: Identified
+    is_imported: Callable[[Play, WatchedRule], bool]
+    """Tell whether a play goes on: it is one of ``kept``, or merged into one."""
+
+
+def read(
+    source: Source,
+    selection: Selection,
+    *,
+    corrections: Sequence[Correction] = (),
+    every_viewing: bool = False,
+    each_user: bool = False,
+    progress: Progress = UNSEEN,
+    watch: Callable[[Sequence[Play]], None] | None = None,
+    enrich: Enricher | None = None,
+) -> ReadResult:
+    """Read all plays of a source, and find out what each one is.
+
+    ``enrich`` is asked for the ids that cannot be known offline. ``watch`` sees every play that
+    is read.
+
+    Raises:
+        TautulliImportError: the source cannot be read; see the errors of sources.
+    """
+    groups = PlayGroups(
+        every_viewing=every_viewing, each_user=each_user, watched_at=selection.watched_at
+    )
+    counts = RowCounts()
+    judges: dict[WatchedRule, Judge] = {}
+
+    def judge(rule: WatchedRule) -> Judge:
+        if rule not in judges:
+            judges[rule] = selection.judge(rule)
+        return judges[rule]
+
+    progress.begin("reading", source.total())
+    for batch in source.batches():
+        counts.count(batch, groups.take(batch.plays, judge(batch.rule)))
+        if watch:
+            watch(batch.plays)
+        progress.reached(counts.rows)
+    identified = identify(
+        groups, source.lookups(), corrections, _asking(enrich, progress) if enrich else None
+    )
+    kept, unkeyable = _kept_plays(identified, groups)
+    if unkeyable:
+        _reject_late(unkeyable, source, groups, counts, judge, each_user=each_user)
+
+    def is_imported(play: Play, rule: WatchedRule) -> bool:
+        group = groups.find(play)
+        return judge(rule)(play) is None and group is not None and group not in unkeyable
+
+    return ReadResult(
+        read=counts.rows,
+        verdicts=+(counts.verdicts + groups.verdicts),
+        accepted=Counter(groups.accepted),
+        kept=kept,
+        rejected=list(counts.rejected.values()),
+        identified=identified,
+        is_imported=is_imported,
+    )
+
+
+def _asking(enrich: Enricher, progress: Progress) -> Ask:
+    return lambda works: enrich.ask(works, progress)
+
+
+def _kept_plays(
+    identified: Identified, groups: PlayGroups
+) -> tuple[list[KeptPlay], Mapping[PlayGroup, Reason]]:
+    """Return the plays to import with their canonical keys, and the groups that can have none."""
+    kept: list[KeptPlay] = []
+    unkeyable: dict[PlayGroup, Reason] = {}
+    known: set[PlayGroup] = set()
+    for work in identified.works:
+        for group in work.sightings:
+            known.add(group)
+            if not group.accepted:
+                continue
+            base = _base_key(work, group.play)
+            if base is None:
+                unkeyable[group] = Reason.REUSED_NUMBER if work.rating_keys else Reason.NO_SHOW
+                continue
+            for partition, newest in group.kept():
+                kept.append(KeptPlay(group.play, work, partition, base, newest))
+    for group in groups:
+        if group.accepted and group not in known:
+            unkeyable[group] = Reason.NO_SHOW
+    return kept, unkeyable
+
+
+def _base_key(work: Work, play: Play) -> str | None:
+    ids = work.ids_with_plex()
+    if work.kind == "movie":
+        return movie_key(ids, play.title or "", play.year)
+    if play.season is None or play.episode is None:
+        return None
+    return episode_key(ids, play.season, play.episode)
+
+
+def _reject_late(
+    unkeyable: Mapping[PlayGroup, Reason],
+    source: Source,
+    groups: PlayGroups,
+    counts: RowCounts,
+    judge: Callable[[WatchedRule], Judge],
+    *,
+    each_user: bool,
+) -> None:
+    """Count the plays of groups without a key as rejected after all.
+
+    Few histories have any, and only here each play of them must be known one by one. So the
+    source is read a second time.
+    """
+    for batch in source.batches():
+        is_rejected = judge(batch.rule)
+        for play, group in groups.plays_of(unkeyable.keys(), batch.plays):
+            if is_rejected(play) is not None:
+                continue
+            reason = unkeyable[group]
+            counts.verdicts[reason] += 1
+            groups.accepted[owner(play) if each_user else None] -= 1
+            counts.rejected[batch.source, play.id] = rejected_play(play, reason, batch.source)
