@@ -18,7 +18,7 @@ from .mapper import watched_at
 from .models import Conflict, Play, Rejected
 from .progress import UNSEEN, Progress
 from .selection import Selection, moment
-from .sources.base import Source
+from .sources.database import DatabaseSource
 from .sources.health import Health
 
 __all__ = ["Census", "Checked", "WorkIds", "take"]
@@ -87,7 +87,7 @@ class _Tally:
 
 
 def take(
-    source: Source,
+    source: DatabaseSource,
     selection: Selection,
     corrections: Sequence[Correction] = (),
     progress: Progress = UNSEEN,

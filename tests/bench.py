@@ -80,7 +80,7 @@ def import_remembering(database: Path, folder: Path) -> None:
     with (
         Path("/dev/null").open("wb") as stdout,
         closing(StateFile(folder / "state", database_source([database]))) as state,
-        closing(DatabaseSource([database], now=now)) as source,
+        closing(DatabaseSource([database])) as source,
     ):
         about = About(str(database), "db", ("tracker",), {}, {})
         ledger = Ledger(Journal(state, about), source, now=now)

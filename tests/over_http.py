@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,9 @@ from tautulli_import.client.access import Access
 from tautulli_import.client.address import parse_address
 from tautulli_import.client.tautulli import Tautulli
 from tautulli_import.models import Play, Rejected
-from tautulli_import.sources.api import ApiSource
 from tautulli_import.sources.crawl import Crawl
+from tautulli_import.sources.database import DatabaseSource
+from tautulli_import.sources.sync import sync
 from tests.history import add_library, add_play, add_user, create
 from tests.history.schema import Value
 from tests.tautulli import Asked, FakeTautulli
@@ -140,12 +141,17 @@ class Home:
     @contextmanager
     def source(
         self, *, now: int = NOW, timeout: float = 20, state: Path | None = None, **options: Any
-    ) -> Iterator[ApiSource]:
-        """A source that was not refreshed yet."""
+    ) -> Iterator[DatabaseSource]:
+        """Fetch the history and open the local copy.
+
+        Raises:
+            TautulliImportError: as of `sync`.
+        """
         tautulli = self.client(timeout=timeout)
         remembered = StateFile(state or self.state, tautulli.access.address.base)
         try:
-            yield ApiSource(tautulli, remembered, now=now, **options)
+            with closing(sync(tautulli, remembered, now=now, **options)) as source:
+                yield source
         finally:
             remembered.close()
             tautulli.close()
@@ -156,18 +162,15 @@ class Home:
         now: int = NOW,
         timeout: float = 20,
         state: Path | None = None,
-        sections: frozenset[int] = frozenset(),
         **options: Any,
     ) -> Run:
         """Read it all, as a run of `api` does.
 
         Raises:
-            TautulliImportError: as of `ApiSource.refresh`.
+            TautulliImportError: as of `sync`.
         """
         before = len(self.fake.requests)
         with self.source(now=now, timeout=timeout, state=state, **options) as source:
-            source.refresh()
-            source.know_sections(sections)
             plays: list[Play] = []
             rejected: list[Rejected] = []
             for batch in source.batches():
@@ -199,8 +202,8 @@ def small_windows(most: int = 100) -> Iterator[None]:
     crawl = "tautulli_import.sources.crawl"
     with (
         patch("tautulli_import.sources.refresh.Crawl", scaled),
-        patch("tautulli_import.sources.api.Crawl", scaled),
-        patch("tautulli_import.sources.downloaded.Crawl", scaled),
+        patch("tautulli_import.sources.sync.Crawl", scaled),
+        patch("tautulli_import.sources.download.Crawl", scaled),
         patch(f"{crawl}._WANTED", most * 18 // 25),
         patch(f"{crawl}._FEWEST", max(1, most // 50)),
     ):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -11,11 +11,12 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from msgspec import structs
 
 from tautulli_import.dedup import NOBODY, newest_per_key
-from tautulli_import.models import Ids, Landmark, Movie, Play, Reason, Record, Rejected
+from tautulli_import.models import Ids, Movie, Play, Reason, Record, Rejected
 from tautulli_import.pipeline import Reading, read, records_of
 from tautulli_import.report import Plays, account
 from tautulli_import.selection import Selection, moment
 from tautulli_import.sources.base import Batch, Cursor, Library, Lookup, User
+from tautulli_import.sources.database import DatabaseSource
 from tautulli_import.watched import WatchedRule
 
 HOUR = 3_600_000
@@ -25,7 +26,7 @@ EVERYTHING = Selection(include_partial=True)
 UNHURRIED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-class InMemory:
+class InMemory(DatabaseSource):
     """A source that has what it was given, in batches of any size."""
 
     def __init__(
@@ -48,7 +49,7 @@ class InMemory:
         """How many rows there are, however they are read."""
         return len(self._plays) + len(self._rejected) + self._duplicates
 
-    def batches(self, after: Cursor | None, *, detailed: bool = False) -> Iterator[Batch]:
+    def batches(self, after: Cursor | None = None, *, detailed: bool = False) -> Iterator[Batch]:
         """The plays, then what never became one."""
         assert after is None
         assert not detailed
@@ -65,34 +66,9 @@ class InMemory:
         """No library is known by name."""
         return ()
 
-    def know_everybody(self) -> None:
-        """Nothing to do."""
-
-    def know_sections(self, sections: frozenset[int]) -> None:
-        """Nothing to do."""
-
     def rules(self) -> Sequence[WatchedRule]:
         """Tautulli's defaults."""
         return [WatchedRule()]
-
-    def marked(self, upto: Cursor, *, detailed: bool = False) -> tuple[int, int] | None:
-        """Nobody knows."""
-        del upto, detailed
-        return None
-
-    def landmarks(self) -> Sequence[Landmark]:
-        """Nothing to be recognised by."""
-        return ()
-
-    def recognised(self, landmarks: Sequence[Landmark]) -> int:
-        """Nothing is."""
-        del landmarks
-        return 0
-
-    def chosen(self, ids: Collection[int]) -> Iterator[Batch]:
-        """Nothing is looked up by its number."""
-        del ids
-        return iter(())
 
     def lookups(self) -> Sequence[Lookup]:
         """Nothing was looked up."""

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager
 from itertools import count
 from pathlib import Path
 from threading import Event
@@ -18,7 +18,7 @@ from typing import Protocol
 
 import pytest
 
-from tautulli_import.errors import TautulliImportError
+from tautulli_import.errors import UnauthorisedError
 from tests.conftest import Cli
 from tests.over_http import DAY, Home
 from tests.tautulli import Asked, Reply, on, slow, status
@@ -226,10 +226,9 @@ def test_a_run_that_reads_everything_again_takes_nothing_from_one_that_is_about_
     """Both remember in one file: the second has to wait, or to leave the plays where they are."""
     now = int(time.time())
     with home.source(now=now) as first:
-        first.refresh()
         home.fake.faults.append(on("get_history", status(401)))
-        with suppress(TautulliImportError), home.source(now=now, restart=True) as second:
-            second.refresh()
+        with pytest.raises(UnauthorisedError), home.source(now=now, restart=True):
+            pass
         read = [play.id for batch in first.batches() for play in batch.plays]
     assert read == home.listed
 

@@ -17,8 +17,8 @@ from tautulli_import.client.access import Access
 from tautulli_import.client.address import parse_address
 from tautulli_import.client.tautulli import Tautulli
 from tautulli_import.models import Play
-from tautulli_import.sources.api import ApiSource
 from tautulli_import.sources.listing import COLUMNS
+from tautulli_import.sources.sync import sync
 from tests.conftest import Cli
 from tests.doors import Doors, opened
 from tests.history import generate
@@ -284,7 +284,7 @@ def test_what_events_are_made_of_is_kept_as_the_database_has_it(
         tautulli = Tautulli(Access(parse_address(fake.url), fake.key))
         state = StateFile(tmp_path / "state", fake.url)
         with closing(tautulli), closing(state):
-            ApiSource(tautulli, state, now=1_800_000_000).refresh()
+            sync(tautulli, state, now=1_800_000_000)
             names = ", ".join(("id", *COLUMNS[_PLAY:]))
             kept = state.db.conn.execute(f"SELECT {names} FROM plays ORDER BY id").fetchall()  # noqa: S608
     found = [dict(zip(("id", *COLUMNS[_PLAY:]), row, strict=True)) for row in kept]

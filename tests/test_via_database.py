@@ -17,7 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tautulli_import.cli.app import app
-from tautulli_import.sources.downloaded import DownloadedSource
+from tautulli_import.sources.download import download
 from tests.conftest import Result
 from tests.history import add_play, create
 from tests.over_http import DAY, NOW, Home, no_waiting
@@ -114,7 +114,7 @@ def test_how_far_it_is_is_told(home: Home) -> None:
         told.append((done, total))
 
     with closing(home.client()) as tautulli:
-        source = DownloadedSource(tautulli, now=NOW, advanced=advanced)
+        source = download(tautulli, now=NOW, advanced=advanced)
         source.close()
     sizes = [done for done, _ in told]
     assert sizes == sorted(sizes)

@@ -148,7 +148,15 @@ def _list(what: str, flags: Mapping[str, object], *, as_json: bool) -> None:
     screen = Screen(color=loaded.settings.color)
     now = int(time.time())
     with opened(
-        command, loaded, screen, now=now, everybody=True, enrich=False, plays=what == "users"
+        command,
+        loaded,
+        screen,
+        now=now,
+        enrich=False,
+        plays=what == "users",
+        users=what == "users",
+        libraries=what == "libraries",
+        chooses=False,
     ) as found:
         source = found.source
         listed = source.users() if what == "users" else source.libraries()
@@ -184,7 +192,9 @@ def _check(
     _check_missing_ids(missing_ids)
     corrections = prepare.corrections(settings)
     now = int(time.time())
-    with opened(command, loaded, screen, now=now, restart=restart, everybody=True) as found:
+    with opened(
+        command, loaded, screen, now=now, restart=restart, users=True, libraries=True
+    ) as found:
         source = found.source
         server = (
             examine(found.connection.tautulli) if command == "api" and found.connection else None

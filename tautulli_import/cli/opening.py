@@ -18,9 +18,10 @@ from ..errors import BusyError, SourceDamagedError, UnansweredError
 from ..items.pipeline import Enricher
 from ..progress import ProgressGroup
 from ..settings import Loaded, Settings
-from ..sources.api import ApiSource
-from ..sources.base import Source
-from ..sources.downloaded import DownloadedSource
+from ..sources.choose import choose_libraries
+from ..sources.database import DatabaseSource
+from ..sources.download import download
+from ..sources.sync import ask_libraries, sync
 from ..stopping import Stopped
 from ..wording import in_words
 from . import prepare
@@ -36,7 +37,7 @@ Begun: TypeAlias = Callable[[StateFile], RunLog]
 class Opened(Struct, frozen=True):
     """What a command works with."""
 
-    source: Source
+    source: DatabaseSource
     connection: Connection | None
     enricher: Enricher | None
     state: StateFile | None = None
@@ -57,18 +58,21 @@ def opened(
     *,
     now: int,
     restart: bool = False,
-    everybody: bool = False,
     enrich: bool = True,
     plays: bool = True,
+    users: bool = False,
+    libraries: bool = False,
+    chooses: bool = True,
     state_of: Path | None = None,
     begun: Begun | None = None,
 ) -> Iterator[Opened]:
-    """Open what the settings name, read over HTTP what is new, and close it all in the end.
+    """Open what the settings name, fetch over HTTP what is new, and close it all in the end.
 
-    With ``everybody`` users without plays are wanted as well; without ``enrich`` nobody is
-    asked for ids, and without ``plays`` the history is not read over HTTP. ``state_of`` is the
-    folder in which something is remembered of a database; ``begun`` begins the log of the run,
-    which is told how it ends.
+    Over HTTP the history is fetched unless ``plays`` is False, all ``users`` and ``libraries``
+    are asked for where they are wanted, and what is needed to tell apart the chosen ones unless
+    ``chooses`` is False. Without ``enrich`` nobody is asked for ids. ``state_of`` is the folder
+    in which something is remembered of a database. ``begun`` begins the log of the run, which
+    is told how it ends.
 
     Raises:
         TautulliImportError: it cannot be opened or read.
@@ -91,7 +95,7 @@ def opened(
             stack.enter_context(_told(log))
         if state:
             stack.enter_context(_explained(state))
-        source: Source
+        source: DatabaseSource
         if connection and command == "api":
             source = _over_http(
                 connection,
@@ -100,11 +104,13 @@ def opened(
                 now,
                 log,
                 restart=restart,
-                everybody=everybody,
                 plays=plays,
+                users=users,
+                libraries=libraries,
+                chooses=chooses,
             )
         else:
-            source = prepare.open_databases(loaded.settings, now=now)
+            source = prepare.open_databases(loaded.settings)
         stack.callback(source.close)
         enricher = (
             MetadataDesk(connection.tautulli, connection.state, now=now)
@@ -152,31 +158,36 @@ def _over_http(
     log: RunLog | None,
     *,
     restart: bool,
-    everybody: bool,
     plays: bool,
-) -> Source:
+    users: bool,
+    libraries: bool,
+    chooses: bool,
+) -> DatabaseSource:
+    tautulli = connection.tautulli
+    chosen = settings.library if chooses else []
     if settings.via == "database":
         try:
             with screen.progress() as bar:
-                return DownloadedSource(
-                    connection.tautulli,
+                return download(
+                    tautulli,
                     now=now,
-                    advanced=ProgressGroup(bar, log).downloading,
+                    progress=ProgressGroup(bar, log),
+                    libraries=chosen,
                     page=settings.batch_size,
                 )
         except (SourceDamagedError, UnansweredError, BusyError) as error:
             screen.note(f"The plays are asked for one by one instead of downloaded: {error}")
-    source = ApiSource(
-        connection.tautulli,
-        connection.state,
-        now=now,
-        sections=[int(name) for name in settings.library if name.isdecimal()],
-        page=settings.batch_size,
-        restart=restart,
-    )
-    if everybody:
-        source.know_everybody()
-    if plays:
-        with screen.progress() as bar:
-            source.refresh(ProgressGroup(bar, log))
-    return source
+    told = ask_libraries(tautulli, settings.library) if libraries or chosen else None
+    with screen.progress(hidden=not plays) as bar:
+        return sync(
+            tautulli,
+            connection.state,
+            now=now,
+            plays=plays,
+            users=users or (chooses and bool(settings.user)),
+            libraries=told,
+            sections=choose_libraries(told.listed, chosen) if told else frozenset(),
+            page=settings.batch_size,
+            restart=restart,
+            progress=ProgressGroup(bar, log),
+        )

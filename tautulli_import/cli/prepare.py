@@ -21,7 +21,6 @@ from ..models import Reason
 from ..selection import Selection, parse_moment
 from ..settings import Loaded, Settings, load
 from ..sinks.files import identity, shown
-from ..sources.base import Source
 from ..sources.choose import choose_libraries, choose_users
 from ..sources.database import DatabaseSource
 from ..sources.sqlite_file import not_there
@@ -60,8 +59,8 @@ def settings_from(flags: Mapping[str, object]) -> Loaded:
     return loaded
 
 
-def open_databases(settings: Settings, *, now: int | None = None) -> DatabaseSource:
-    """The databases that were named; ``now`` is the time of the run (epoch seconds, UTC).
+def open_databases(settings: Settings) -> DatabaseSource:
+    """Open the databases that were named.
 
     Raises:
         TautulliImportError: none was, or one cannot be used.
@@ -83,7 +82,6 @@ def open_databases(settings: Settings, *, now: int | None = None) -> DatabaseSou
         config_ini=settings.config_ini,
         page=settings.batch_size,
         stdin=sys.stdin.buffer if Path("-") in paths else None,
-        now=now,
     )
 
 
@@ -103,7 +101,7 @@ def check_databases(settings: Settings) -> None:
             continue
 
 
-def selection(settings: Settings, source: Source, *, now: int) -> Selection:
+def selection(settings: Settings, source: DatabaseSource, *, now: int) -> Selection:
     """What was asked for, names looked up in the source.
 
     Raises:
@@ -123,10 +121,9 @@ def selection(settings: Settings, source: Source, *, now: int) -> Selection:
     sections = None
     if settings.library:
         sections = choose_libraries(source.libraries(), settings.library)
-        source.know_sections(sections)
     return Selection(
         media_types=frozenset(settings.media_type),
-        users=_users(source, settings.user) if settings.user else None,
+        users=choose_users(source.users(), settings.user) if settings.user else None,
         sections=sections,
         since=since,
         until=until,
@@ -134,12 +131,6 @@ def selection(settings: Settings, source: Source, *, now: int) -> Selection:
         include_partial=settings.include_partial,
         watched_at=settings.watched_at,
     )
-
-
-def _users(source: Source, names: Sequence[str]) -> frozenset[int]:
-    """The users that are meant; a play can bear a name that somebody no longer has."""
-    source.know_everybody()
-    return choose_users(source.users(), names)
 
 
 def files_read(settings: Settings) -> Mapping[object, str]:
@@ -235,7 +226,7 @@ def corrections(settings: Settings) -> Sequence[Correction]:
 
 
 def announce(
-    source: Source,
+    source: DatabaseSource,
     settings: Settings,
     screen: Screen,
     store: CheckpointStore | None = None,
@@ -263,7 +254,7 @@ def announce(
             store.told(ids)
 
 
-def judge_rejected(rejected: Mapping[str, int], source: Source, settings: Settings) -> None:
+def judge_rejected(rejected: Mapping[str, int], source: DatabaseSource, settings: Settings) -> None:
     """After everything is done: whether what was rejected makes the run a failure.
 
     Raises:

@@ -18,7 +18,7 @@ from ..selection import Selection
 from ..settings import Settings
 from ..sinks.base import StreamSink
 from ..sinks.files import shown
-from ..sources.base import Source
+from ..sources.database import DatabaseSource as Source
 from .opening import Command
 
 __all__ = ["Remembered"]

@@ -23,7 +23,8 @@ from ..models import Play, PlaybackEvent, Reason, Rejected
 from ..progress import UNSEEN, Progress
 from ..selection import Selection
 from ..sinks.base import Receipt, StreamSink
-from ..sources.base import Batch, Cursor, Source
+from ..sources.base import Batch, Cursor
+from ..sources.database import DatabaseSource as Source
 from ..stopping import held
 from .resume import EventCheckpoint
 

@@ -8,7 +8,8 @@ from typing import Final
 
 from ..checkpoint.journal import CheckpointStore, Position
 from ..models import Landmark
-from ..sources.base import Cursor, Source
+from ..sources.base import Cursor
+from ..sources.database import DatabaseSource as Source
 from ..sources.same_history import refuse_other_history
 from ..wording import many
 
@@ -102,7 +103,7 @@ class EventCheckpoint:
 
     def _why_not(self, position: Position, samples: Sequence[Landmark]) -> str:
         """Explain what has changed in the rows up to a position; empty if nothing has."""
-        marked = self._source.marked(Cursor(position.cursor), detailed=True)
+        marked = self._source.marked(Cursor(position.cursor))
         if marked is None:
             return "it cannot be told whether old plays have changed"
         rows, checksum = marked

@@ -17,7 +17,8 @@ from ..models import PlaybackEvent
 from ..selection import Selection
 from ..sinks.base import BaseSink, Sink, StreamSink, make_sink
 from ..sinks.files import identity, shown
-from ..sources.base import Source, User
+from ..sources.base import User
+from ..sources.database import DatabaseSource as Source
 
 __all__ = ["Job", "SinkFor", "Target", "check", "sink_for_each"]
 

@@ -12,7 +12,7 @@ from ..counting import Plays
 from ..items.pipeline import ReadResult
 from ..models import Conflict, Movie, Origin, Reason, Record, Rejected
 from ..sinks.base import Receipt
-from ..sources.base import Source
+from ..sources.database import DatabaseSource as Source
 from ..wording import many
 from .job import Job
 

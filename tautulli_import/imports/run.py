@@ -21,7 +21,8 @@ from ..items.pipeline import ReadResult, read
 from ..models import Landmark, Rejected
 from ..progress import UNSEEN, Progress
 from ..sinks.base import Sink, StreamSink
-from ..sources.base import Source, User
+from ..sources.base import User
+from ..sources.database import DatabaseSource as Source
 from ..sources.same_history import refuse_other_history
 from .job import Job, SinkFor, check, sink_for_each
 from .report import Delivery, Report, alarms_of, make_report

@@ -22,7 +22,8 @@ from ..models import Record
 from ..selection import Selection, moment
 from ..sinks.base import Receipt, Sink
 from ..sinks.files import shown
-from ..sources.base import Source, User
+from ..sources.base import User
+from ..sources.database import DatabaseSource as Source
 from ..stopping import held
 from .groups import Partition, newest_per_key
 from .pipeline import KeptPlay, ReadResult

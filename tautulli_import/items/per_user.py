@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from ..sources.base import Source, User
+from ..sources.base import User
+from ..sources.database import DatabaseSource as Source
 from .groups import NOBODY
 from .pipeline import ReadResult
 

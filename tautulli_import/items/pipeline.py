@@ -17,7 +17,7 @@ from ..keys import episode_key, movie_key
 from ..models import Play, Reason, Rejected
 from ..progress import UNSEEN, Progress
 from ..selection import Judge, Selection
-from ..sources.base import Source
+from ..sources.database import DatabaseSource as Source
 from ..watched import WatchedRule
 from .groups import Newest, Partition, PlayGroup, PlayGroups, owner
 

@@ -1,4 +1,4 @@
-"""Tautulli's SQLite files as a source: one database, or several overlapping backups.
+"""The one reader of histories: a Tautulli database, overlapping backups, a copy of one over HTTP.
 
 Rows are read in short keyset pages on ``id``, so that no lock is held between them and
 memory stays flat. Several files are read newest first; a row of an older file that stands
@@ -9,7 +9,7 @@ unless the newer file has it incomplete and the older one has it whole.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -22,12 +22,14 @@ from ..watched import WatchedRule
 from .base import Batch, Cursor, Library, Lookup, User
 from .config_ini import beside, rule_from
 from .database_file import DatabaseFile, Identity, Named, Page
+from .frozen_copy import FrozenCopy
+from .sqlite_file import SqliteFile
 
-__all__ = ["DatabaseSource"]
+__all__ = ["PAGE", "DatabaseSource", "Known"]
 
 # Rows a page: few enough that a page's values are still in the processor's cache when they
 # are judged. Ten thousand took a fifth longer for a million plays (2026-11-20).
-_PAGE: Final = 200
+PAGE: Final = 200
 _WINDOW: Final = 10_000
 
 
@@ -38,41 +40,59 @@ class _Opened(Struct, frozen=True):
     rule: WatchedRule
 
 
+class Known(Struct, frozen=True):
+    """What Tautulli said over HTTP of a history, besides the rows that came."""
+
+    rule: WatchedRule
+    name: str
+    """What messages call the file; its path means nothing to anybody."""
+    notices: Sequence[str] = ()
+    missing: Sequence[Rejected] = ()
+    """Rows that are in the history and cannot be fetched."""
+    libraries: Sequence[Library] | None = None
+    """``None`` where every row tells its library."""
+    rereads: bool = False
+    """Everything had to be fetched again, and ``notices`` tell why."""
+
+
 class DatabaseSource:
     """One or more Tautulli databases, read as if they were one."""
 
     def __init__(
         self,
-        paths: Sequence[Path],
+        paths: Sequence[Path | FrozenCopy],
         *,
         config_ini: Path | None = None,
-        page: int = _PAGE,
+        page: int = PAGE,
         stdin: BinaryIO | None = None,
-        rule: WatchedRule | None = None,
-        shown: str | None = None,
-        now: int | None = None,
+        known: Known | None = None,
+        also_close: Callable[[], None] | None = None,
     ) -> None:
         """Open every file and look at its schema; ``-`` among ``paths`` is ``stdin``.
 
         The thresholds are those of ``config_ini``; else of the ``config.ini`` beside each
-        file; else of the newest other file that has one; else Tautulli's defaults. ``rule`` is
-        what Tautulli itself said of them; ``shown`` is what to call a file that has no name.
-        With ``now`` (epoch seconds, UTC) the batches of a single file tell which rows are old
-        enough to be the same next time. Several files overlap differently each time.
+        file; else of the newest other file that has one; else Tautulli's defaults. ``known`` is
+        given for a file that was made from HTTP: its thresholds and its name count.
+        ``also_close`` is called when everything is closed.
 
         Raises:
             TautulliImportError: one of the files cannot be used; see ``sources.sqlite_file``.
         """
         self._page = page
-        self._now = now
-        self._said: list[str] = []
+        self._known = known
+        self._also_close = also_close
+        self._said: list[str] = list(known.notices) if known else []
         self._opened: list[_Opened] = []
-        named = rule or (rule_from(config_ini) if config_ini else None)
+        named = known.rule if known else rule_from(config_ini) if config_ini else None
         files: list[tuple[DatabaseFile, WatchedRule | None]] = []
         try:
             for path in _distinct(paths):
+                if isinstance(path, FrozenCopy):
+                    files.append((DatabaseFile(path), named))
+                    continue
                 piped = stdin if str(path) == "-" else None
-                file = DatabaseFile(path, piped, shown)
+                opened = SqliteFile(path, stdin=piped, shown=known.name if known else None)
+                file = DatabaseFile(opened)
                 files.append((file, None))
                 files[-1] = (file, named or (None if piped else self._rule_beside(path)))
         except BaseException:
@@ -93,8 +113,8 @@ class DatabaseSource:
 
     @property
     def rereads(self) -> bool:
-        """Nothing that was read before is kept of files."""
-        return False
+        """Tell whether everything had to be fetched again, and ``notices`` tell why."""
+        return self._known is not None and self._known.rereads
 
     def rules(self) -> Sequence[WatchedRule]:
         """The thresholds in force, without repetition."""
@@ -106,56 +126,61 @@ class DatabaseSource:
         return [one.file for one in self._opened]
 
     def total(self) -> int:
-        """How many rows there are in all files together."""
-        return sum(one.file.count for one in self._opened)
+        """Count the rows of all files together, and those that cannot be fetched."""
+        return sum(one.file.count for one in self._opened) + len(self._missing)
 
     def batches(self, after: Cursor | None = None, *, detailed: bool = False) -> Iterator[Batch]:
-        """Every row of every file; see ``Source.batches``."""
+        """Return every row after ``after`` once, and at the end those that cannot be fetched.
+
+        ``detailed`` batches have what playback events need besides the plays, and checksums.
+
+        Raises:
+            SourceUnreachableError: a file cannot be read any more.
+            SourceDamagedError: a file is damaged or is not what it claims to be.
+            BusyError: another program holds a file too long.
+        """
         position, last = _read_cursor(after)
-        settled = (
-            self.files[0].settled_upto(self._now)
-            if self._now is not None and len(self._opened) == 1
-            else None
-        )
+        cursor = after or Cursor("")
         numbered = len(self._opened) == 1
         for index, one in enumerate(self._opened):
             if index < position:
                 continue
             begin = last if index == position and last is not None else one.file.first - 1
             newer = [opened.file for opened in self._opened[:index]]
-            pages = one.file.pages(begin, self._page, marked=settled is not None, detailed=detailed)
-            for page in pages:
+            for page in one.file.pages(begin, self._page, detailed=detailed):
                 cursor = Cursor(f"{index}:{page.upto}")
                 numbered = numbered and page.is_whole
-                if settled is not None and not (page.is_whole and page.upto <= settled):
-                    settled = None
-                yield _batch(
-                    page, cursor, one, newer, settled=settled is not None, numbered=numbered
-                )
+                yield _batch(page, cursor, one, newer, numbered=numbered)
+        if self._missing:
+            yield Batch((), cursor, self._opened[0].rule, self._missing, source=self.name)
 
-    def marked(self, upto: Cursor, *, detailed: bool = False) -> tuple[int, int] | None:
-        """How many rows there are up to there, and the sum of their marks."""
+    def marked(self, upto: Cursor) -> tuple[int, int] | None:
+        """Count the rows up to a cursor, and sum up the checksums of ``detailed`` batches.
+
+        They differ from before when a row there is another play, was deleted or put in between.
+        ``None`` where that cannot be told: of several files, and of a damaged one.
+        """
         _, last = _read_cursor(upto)
         if len(self._opened) != 1 or last is None:
             return None
-        return self.files[0].marked(last, detailed=detailed)
+        return self.files[0].marked(last)
 
     def landmarks(self) -> Sequence[Landmark]:
-        """Some plays of the newest file."""
+        """Return some plays of the newest file, by which the history is recognised."""
         return self.files[0].landmarks()
 
     def recognised(self, landmarks: Sequence[Landmark]) -> int:
-        """How many of them the file has that has the most."""
+        """Count how many of them the file has that has the most."""
         return max(file.recognised(landmarks) for file in self.files)
 
     def chosen(self, ids: Collection[int]) -> Iterator[Batch]:
-        """The plays with these numbers, of each file that has them."""
+        """Return the plays with these ids, of each file that has them."""
         for index, one in enumerate(self._opened):
             for page in one.file.chosen(sorted(ids)):
                 yield _batch(page, Cursor(f"{index}:{page.upto}"), one, ())
 
     def users(self) -> Sequence[User]:
-        """Everybody in the users tables and everybody with plays."""
+        """Return everybody in the users tables and everybody with plays, most plays first."""
         return self._users
 
     @cached_property
@@ -178,7 +203,9 @@ class DatabaseSource:
         return sorted(found, key=lambda user: (-user.plays, user.user_id))
 
     def libraries(self) -> Sequence[Library]:
-        """Every section in the libraries tables and every section with plays."""
+        """Return every known library and every library with plays, most plays first."""
+        if self._known and self._known.libraries is not None:
+            return self._known.libraries
         plays: Counter[int] = Counter()
         names: dict[int, Named] = {}
         strangers: dict[int, Named] = {}
@@ -196,20 +223,20 @@ class DatabaseSource:
         ]
         return sorted(found, key=lambda library: (-library.plays, library.section_id))
 
-    def know_everybody(self) -> None:
-        """Nothing to do: the users table is in the file."""
-
-    def know_sections(self, sections: frozenset[int]) -> None:
-        """Nothing to do: every row of a database says where it is from."""
-
     def lookups(self) -> Sequence[Lookup]:
-        """Tautulli's own lookup tables; those of a newer file first."""
+        """Return what Tautulli's own lookup tables know, a newer file's answers first."""
         return [lookup for one in self._opened for lookup in one.file.lookups()]
 
     def close(self) -> None:
         """Close every file and remove private copies."""
         for one in self._opened:
             one.file.sqlite.close()
+        if self._also_close:
+            self._also_close()
+
+    @property
+    def _missing(self) -> Sequence[Rejected]:
+        return self._known.missing if self._known else ()
 
     def _rule_beside(self, path: Path) -> WatchedRule | None:
         """The thresholds beside a database. Tautulli ignores a bad value; we say so as well."""
@@ -245,7 +272,6 @@ def _batch(
     one: _Opened,
     newer: Sequence[DatabaseFile],
     *,
-    settled: bool = False,
     numbered: bool = False,
 ) -> Batch:
     """The rows of a page that no newer file has; what one has incomplete counts as not there."""
@@ -256,7 +282,6 @@ def _batch(
             one.rule,
             page.rejected,
             source=one.file.shown,
-            settled=settled,
             mark=page.mark,
             details=page.details,
             numbered=numbered,
@@ -296,14 +321,17 @@ def _identities(files: Sequence[DatabaseFile], after: int, upto: int) -> frozens
     return frozenset(identity for file in files for identity, _ in file.identities(after, upto))
 
 
-def _distinct(paths: Sequence[Path]) -> list[Path]:
+def _distinct(paths: Sequence[Path | FrozenCopy]) -> list[Path | FrozenCopy]:
     """Every file once, under whatever names it was given.
 
     Not only for the count: closing a file drops this process's locks on it, whoever in the
     process holds them (POSIX), so one file must not be opened twice.
     """
-    found: dict[object, Path] = {}
+    found: dict[object, Path | FrozenCopy] = {}
     for path in paths:
+        if isinstance(path, FrozenCopy):
+            found[path] = path
+            continue
         try:
             info = path.stat()
         except OSError:
@@ -314,7 +342,11 @@ def _distinct(paths: Sequence[Path]) -> list[Path]:
 
 
 def _read_cursor(cursor: Cursor | None) -> tuple[int, int | None]:
-    if cursor is None:
+    """Return the file and the id that a cursor stands for.
+
+    Positions over HTTP once were ids alone.
+    """
+    if not cursor:
         return 0, None
-    index, _, last = cursor.partition(":")
+    index, _, last = cursor.rpartition(":")
     return int(index or 0), int(last) if last else None

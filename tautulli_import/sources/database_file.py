@@ -12,18 +12,18 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
-from pathlib import Path
-from typing import Any, BinaryIO, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 
 from ..errors import BusyError, DamagedPageError, TautulliImportError
 from ..models import Details, Landmark, Play, Reason, Rejected
-from .base import Lookup, spread, unsettled
+from .base import Lookup, spread
+from .frozen_copy import FrozenCopy
 from .lookups import read_lookups
 from .rows import Row, decode, detail, integer, settle, text
 from .schema import Schema, columns_of, extent, look_at
-from .sqlite_file import SqliteFile, explain
+from .sqlite_file import SqliteFile
 
 __all__ = ["DatabaseFile", "Identity", "Named", "Page"]
 
@@ -45,7 +45,7 @@ class Page(Struct, frozen=True):
     after: int
     upto: int
     mark: int = 0
-    """The sum of its rows' marks."""
+    """The sum of its rows' checksums, where details were asked for."""
     is_whole: bool = True
     """Whether every row of it could be read."""
     details: Mapping[int, Details] = {}
@@ -63,9 +63,14 @@ class Named(Struct, frozen=True):
 class DatabaseFile:
     """One database: its rows, page by page, and its small tables."""
 
-    def __init__(self, path: Path, stdin: BinaryIO | None = None, shown: str | None = None) -> None:
-        self.sqlite = SqliteFile(path, stdin=stdin, shown=shown)
-        self.shown = self.sqlite.shown
+    def __init__(self, sqlite: SqliteFile | FrozenCopy) -> None:
+        """Look at the schema; the file is closed when it cannot be used.
+
+        Raises:
+            TautulliImportError: it is no Tautulli's, or cannot be read.
+        """
+        self.sqlite = sqlite
+        self.shown = sqlite.shown
         self.unusable: dict[int, Rejected] = {}
         """Rows that were met and could not be used, by id: a backup may have them whole."""
         self.has_older = False
@@ -74,11 +79,10 @@ class DatabaseFile:
             self.schema: Schema = self._ask(lambda db: look_at(db, self.shown))
             self._columns = self._ask(lambda db: columns_of(db, "session_history"))
             self.count, self.first, self.last, newest = self._ask(extent)
-            # Which of two backups is the newer; the rest only settles a tie, always alike.
-            written = self.sqlite.path.stat().st_mtime_ns
             self.newest = newest
             """When the newest play started (epoch seconds); 0 without one."""
-            self.age = (newest, self.last, self.count, written, self.shown)
+            # Which of two backups is the newer; the rest only settles a tie, always alike.
+            self.age = (newest, self.last, self.count, sqlite.written, self.shown)
         except BaseException:
             self.sqlite.close()
             raise
@@ -88,19 +92,13 @@ class DatabaseFile:
         """How the file is read, and what an old one lacks."""
         return [*self.sqlite.notices, *self.schema.missing]
 
-    def pages(
-        self, after: int, size: int, *, marked: bool = False, detailed: bool = False
-    ) -> Iterator[Page]:
-        """All rows with an id above ``after``; the pages are ``marked`` where that is wanted.
-
-        With ``detailed`` they have the plays' details, and the marks of identity.
+    def pages(self, after: int, size: int, *, detailed: bool = False) -> Iterator[Page]:
+        """Read all rows with an id above ``after``; ``detailed`` with details and checksums.
 
         Around a damaged page the rows are read one by one; those that cannot be read are
         rejected by their ids, and everything else is there.
         """
-        query = self.schema.query if marked else self.schema.unmarked
-        if detailed:
-            query = self.schema.detailed
+        query = self.schema.detailed if detailed else self.schema.query
         while after < self.last:
             unreadable: list[Rejected] = []
             try:
@@ -114,33 +112,18 @@ class DatabaseFile:
             rejected = [*rejected, *unreadable]
             if self.has_older:
                 self.unusable.update((row.id, row) for row in rejected if row.id is not None)
-            mark = sum([row[-2] for row in rows])
+            mark = sum([row[-2] for row in rows]) if detailed else 0
             details = detail(rows) if detailed else {}
             yield Page(plays, rejected, after, upto, mark, not unreadable, details)
             after = upto
 
-    def settled_upto(self, now: int) -> int:
-        """The last id up to which every play ended a week before ``now`` (epoch seconds)."""
-        if not {"started", "stopped"} <= self._columns:
-            return self.first - 1
-        query = (
-            "SELECT coalesce(min(id) - 1, ?) FROM session_history"
-            " WHERE started BETWEEN ? AND ? OR stopped BETWEEN ? AND ?"
-        )
-        late = unsettled(now)
-        try:
-            rows = self._ask(lambda db: self._decoded(db, query, (self.last, *late, *late)))
-        except DamagedPageError:
-            return self.first - 1
-        return int(rows[0][0])
-
-    def marked(self, upto: int, *, detailed: bool = False) -> tuple[int, int] | None:
-        """How many rows there are up to an id, and the sum of their marks.
+    def marked(self, upto: int) -> tuple[int, int] | None:
+        """Count the rows up to an id and sum up their checksums.
 
         ``None`` where the file is damaged there.
         """
         count = marks = 0
-        query = self.schema.detailed_marks if detailed else self.schema.marks
+        query = self.schema.marks
         # Short questions, so that no lock lasts; and not too many where ids lie far apart.
         step = max(_MARKED, (upto - self.first) // _WINDOWS + 1)
         for after in range(self.first - 1, upto, step):
@@ -302,7 +285,7 @@ class DatabaseFile:
         return self._decoded(db, query, (after, upto, size))
 
     def _row(self, db: sqlite3.Connection, number: int) -> list[Row]:
-        return self._rows(db, self.schema.unmarked, number - 1, number, 1)
+        return self._rows(db, self.schema.query, number - 1, number, 1)
 
     def _rows_around_damage(
         self, query: str, after: int, size: int
@@ -370,7 +353,7 @@ class DatabaseFile:
                 answer = question(self.sqlite.connection)
             except sqlite3.Error as error:
                 if not self.sqlite.changed(error):
-                    raise explain(error, self.shown) from error
+                    raise self.sqlite.explain(error) from error
             else:
                 if not self.sqlite.changed():
                     return answer

@@ -1,4 +1,4 @@
-"""Bringing the mirror of a Tautulli up to date, and the proof that nothing is missing.
+"""Bringing the local copy of a history up to date, and the proof that nothing is missing.
 
 The newest days are asked for first; then, unless an earlier run has them, all that is older.
 At the end what is here is held against how many rows Tautulli says it has. Whatever does not
@@ -15,11 +15,11 @@ from msgspec.structs import astuple
 
 from ..client.tautulli import Tautulli
 from ..errors import CheckpointError, SourceDamagedError, UnansweredError
+from ..progress import UNSEEN, Progress
 from ..watched import WatchedRule
-from .base import Watcher
 from .crawl import Crawl, Stretch
 from .listing import Listing, Window, day_of
-from .mirror import Mirror, Progress
+from .local_copy import CrawlState, LocalCopy
 from .rows import integer
 from .spans import TOO_MANY, too_many
 
@@ -44,21 +44,21 @@ class Refresh:
     def __init__(
         self,
         tautulli: Tautulli,
-        mirror: Mirror,
+        copy: LocalCopy,
         rule: WatchedRule,
         *,
         now: int,
-        watcher: Watcher | None = None,
+        progress: Progress = UNSEEN,
     ) -> None:
         self.rereads = False
         self.notices: list[str] = []
         self.windows = True
         """Whether the server can be asked for days."""
         self._tautulli = tautulli
-        self._mirror = mirror
+        self._copy = copy
         self._rule = rule
         self._now = now
-        self._watcher = watcher
+        self._progress = progress
         self._late: set[int] = set()
 
     def run(self) -> None:
@@ -94,31 +94,29 @@ class Refresh:
 
     def _read(self) -> str:
         """Read what is missing; empty when all is there, else why it cannot be."""
-        mirror = self._mirror
-        progress = mirror.progress
+        copy = self._copy
+        progress = copy.progress
         listing = Listing(self._tautulli)
         today = day_of(self._now)
 
         def keep(stretch: Stretch) -> None:
-            before = mirror.count()
-            if progress.oldest and mirror.strangers(stretch.rows):
+            if progress.oldest and copy.strangers(stretch.rows):
                 raise _ReplacedError
-            mirror.keep(stretch)
+            copy.keep(stretch)
             self._late -= {row[0] for row in stretch.rows}
-            if self._watcher:
-                self._watcher.advanced(mirror.count() - before)
+            self._progress.reached(copy.count())
 
         crawl = Crawl(listing, keep, today=today)
         since = self._since(today)
-        self._late = mirror.ids_since(_surely(since))
+        self._late = copy.ids_since(_surely(since))
         try:
             rows = self._newest(crawl, since)
             if rows is None:
                 return _AMONG_OLD
             if progress.oldest and self._lost(listing, since):
                 return "plays of late are gone"
-            if self._watcher:
-                self._watcher.reading(max(listing.total or 0, mirror.count()), mirror.count())
+            known = copy.count()
+            self._progress.begin("reading", max(listing.total or 0, known), known)
             if not progress.complete:
                 self._continue(crawl, listing, progress, since, rows)
         except UnansweredError:
@@ -126,33 +124,33 @@ class Refresh:
                 raise
             self._without_windows(crawl)
         why = self._prove(crawl, listing, since, incremental=progress.complete)
-        if not why and too_many(*mirror.counts()):
+        if not why and too_many(*copy.counts()):
             raise SourceDamagedError(f"{TOO_MANY}: {listing.where(Window())}.", hint=_FILE)
         return why
 
     def _newest(self, crawl: Crawl, since: date) -> int | None:
         """Read from a day on; how many rows there are. ``None``: everything has to be read."""
-        begin = self._mirror.read_from(since)
+        begin = self._copy.read_from(since)
         if begin is None:
             return None
         return crawl.newest(begin, cut=day_of(self._now) - _AGAIN)
 
     def _since(self, today: date) -> date:
         """The first day to read again."""
-        progress = self._mirror.progress
+        progress = self._copy.progress
         if not progress.oldest:
             return today - _FIRST
         since = min(day_of(progress.read_at), today) - _AGAIN
-        newest = self._mirror.newest()
+        newest = self._copy.newest()
         # With the newest play on it, the answer tells whether it is the same history still.
         with_newest = since if newest is None else min(since, day_of(newest) - timedelta(days=1))
-        return with_newest if self._mirror.can_begin(with_newest) else since
+        return with_newest if self._copy.can_begin(with_newest) else since
 
     def _lost(self, listing: Listing, since: date) -> bool:
         """Whether the newest plays that are here are there no more."""
         if self._late:
             return True
-        newest = self._mirror.newest()
+        newest = self._copy.newest()
         if newest is None or newest >= _surely(since):
             return False
         day = day_of(newest)
@@ -161,29 +159,29 @@ class Refresh:
             page = listing.page(around, 0, _A_FEW)
         except UnansweredError:
             return False  # a row that cannot be had is on it; the count will do
-        known = self._mirror.ids_since(newest)
+        known = self._copy.ids_since(newest)
         found = {row[0] for row in page.rows}
         return page.filtered <= _A_FEW and not known & found
 
     def _continue(
-        self, crawl: Crawl, listing: Listing, progress: Progress, since: date, rows: int
+        self, crawl: Crawl, listing: Listing, progress: CrawlState, since: date, rows: int
     ) -> None:
         """Read what is older, from where an earlier run was cut short.
 
         ``progress`` is how far that was at the beginning: somebody who only looks may have
         written down meanwhile that all is there.
         """
-        mirror = self._mirror
+        copy = self._copy
         read_at = self._now if not progress.oldest else progress.read_at
         oldest = date.fromisoformat(progress.oldest) if progress.oldest else since
 
         def reached(day: date) -> None:
-            mirror.note(Progress(str(day), read_at=read_at, rule=self._rule))
+            copy.note(CrawlState(str(day), read_at=read_at, rule=self._rule))
 
         reached(oldest)
         crawl.backwards(
             oldest - timedelta(days=1),
-            remaining=lambda: (listing.total or 0) - mirror.count(),
+            remaining=lambda: (listing.total or 0) - copy.count(),
             reached=reached,
             per_day=rows / max(1, (day_of(self._now) - since).days),
         )
@@ -196,64 +194,64 @@ class Refresh:
             "This Tautulli is older than 2.8 and cannot be asked for days: everything is read "
             "each time, which is slow."
         )
-        self._mirror.forget()
+        self._copy.forget()
         crawl.whole()
         self._is_whole()
 
     def _is_whole(self) -> None:
-        self._mirror.note(
-            Progress("-", complete=True, read_at=self._now, whole_at=self._now, rule=self._rule)
+        self._copy.note(
+            CrawlState("-", complete=True, read_at=self._now, whole_at=self._now, rule=self._rule)
         )
 
     def _prove(self, crawl: Crawl, listing: Listing, since: date, *, incremental: bool) -> str:
         """Hold what was read against what Tautulli says it has; empty when they agree."""
-        mirror = self._mirror
-        progress = mirror.progress
-        if listing.total == mirror.count() + progress.unlisted:
+        copy = self._copy
+        progress = copy.progress
+        if listing.total == copy.count() + progress.unlisted:
             self._note_proven(progress.unlisted)
             return ""
-        if incremental and self.windows and (listing.total or 0) > mirror.count():
+        if incremental and self.windows and (listing.total or 0) > copy.count():
             # A play that was paused for days appears where it began.
             if self._newest(crawl, since - _FIRST) is None:
                 return _AMONG_OLD
-            if listing.total == mirror.count() + progress.unlisted:
+            if listing.total == copy.count() + progress.unlisted:
                 self._note_proven(progress.unlisted)
                 return ""
         counted = crawl.count()
         for _ in range(_ROUNDS):
-            late = counted.filtered > mirror.count() and self.windows  # logged meanwhile?
+            late = counted.filtered > copy.count() and self.windows  # logged meanwhile?
             if late and self._newest(crawl, since) is None:
                 return _AMONG_OLD
-            missing = counted.filtered - mirror.count()
+            missing = counted.filtered - copy.count()
             if missing > 0:  # in no window at all?
                 found = crawl.undated(missing, counted.filtered)
-                missing = counted.filtered - mirror.count()
+                missing = counted.filtered - copy.count()
                 if 0 < missing <= len(found):
-                    mirror.keep(Stretch(Window(), (), found[:missing]))
-            if counted.filtered == mirror.count():
+                    copy.keep(Stretch(Window(), (), found[:missing]))
+            if counted.filtered == copy.count():
                 unlisted = counted.total - counted.filtered
                 if unlisted > progress.unlisted and self.windows:
                     # One that was logged after the rows were looked up, and before they were
                     # counted, is not unlisted: it comes with the newest days.
                     if self._newest(crawl, since) is None:
                         return _AMONG_OLD
-                    if mirror.count() != counted.filtered:
+                    if copy.count() != counted.filtered:
                         counted = crawl.count()
                         continue
-                    unlisted = min(unlisted, (listing.total or 0) - mirror.count())
+                    unlisted = min(unlisted, (listing.total or 0) - copy.count())
                 if unlisted > max(_UNLISTED, 10 * counted.filtered) or not counted.filtered:
                     return f"it lists {counted.filtered:,} of {counted.total:,} rows"
                 self._note_proven(unlisted)
                 return ""
             counted = crawl.count()
-        there, listed = mirror.count(), counted.filtered
+        there, listed = copy.count(), counted.filtered
         why = "rows were deleted" if listed < there else "some are nowhere to be found"
         return f"{there:,} rows were read, and it lists {listed:,} of {counted.total:,}: {why}"
 
     def _is_the_same(self) -> bool:
         """Whether anything that is remembered is there still, from the first play to the last."""
         listing = Listing(self._tautulli)
-        known = [one for one in self._mirror.proven if one.started is not None]
+        known = [one for one in self._copy.proven if one.started is not None]
         some = {place * (len(known) - 1) // (_ASKED_FOR - 1) for place in range(_ASKED_FOR)}
         for place in sorted(some, reverse=True) if known else ():
             landmark = known[place]
@@ -268,8 +266,8 @@ class Refresh:
         return not known
 
     def _note_proven(self, unlisted: int) -> None:
-        found = self._mirror.progress
-        self._mirror.note(
+        found = self._copy.progress
+        self._copy.note(
             msgspec.structs.replace(
                 found, read_at=self._now, unlisted=max(0, unlisted), rule=self._rule
             ),
@@ -278,7 +276,7 @@ class Refresh:
 
     def _why_anew(self) -> str:
         """Why what is remembered is no good any more; empty when it is."""
-        progress = self._mirror.progress
+        progress = self._copy.progress
         if not progress.oldest:
             return ""
         if progress.rule != self._rule:
@@ -290,7 +288,7 @@ class Refresh:
     def _read_anew(self, why: str) -> None:
         self.notices.append(f"Everything is read again: {why}.")
         self.rereads = True
-        self._mirror.forget()
+        self._copy.forget()
 
 
 def _surely(day: date) -> int:

@@ -14,17 +14,18 @@ import msgspec
 
 from ..models import Details, Play, Reason, Rejected
 
-__all__ = ["Row", "decode", "detail", "integer", "settle", "text"]
+__all__ = ["Row", "decode", "detail", "encodable", "integer", "settle", "text"]
 
 Row: TypeAlias = tuple[Any, ...]
-"""The values of ``Play``'s fields, then those of ``Details`` where they are wanted; of a database
-then its mark, and what is absent: 1 metadata, 2 media info."""
+"""The values of ``Play``'s fields, then those of ``Details`` where they are wanted. A database's
+row ends with what is absent (1 metadata, 2 media info), with details after its checksum."""
 
 _MEASURED: Final = frozenset({"view_offset", "duration", "credits_first", "credits_final"})
 _DIGITS: Final = 18
 _BEYOND: Final = 2.0**63
 _SMALLEST: Final = 2**63
 _PLAY: Final = len(Play.__struct_fields__)
+_WATCHED: Final = Play.__struct_fields__.index("watched")
 _DETAILS: Final = len(Details.__struct_fields__)
 _NUMBERS: Final = frozenset(
     {"paused_counter", "secure", "relayed", "audio_channels", "stream_bitrate", "bandwidth"}
@@ -33,7 +34,7 @@ _TEXTS: Final = frozenset({"user", "media_type", "title", "grandparent_title", "
 
 
 def settle(rows: list[Row], shown: str) -> tuple[Sequence[Play], Sequence[Rejected]]:
-    """Plays out of raw rows; the rows that cannot be one, with the reason."""
+    """Return the plays of raw rows, and the rows that cannot be one with the reason."""
     plays: list[Play] = []
     rejected: list[Rejected] = []
     convert = msgspec.convert
@@ -42,6 +43,8 @@ def settle(rows: list[Row], shown: str) -> tuple[Sequence[Play], Sequence[Reject
             lost = "no metadata" if absence & 1 else "no media info"
             rejected.append(Rejected(Reason.NO_METADATA, row[0], lost, shown))
             continue
+        if row[_WATCHED] is not None:  # SQLite has no booleans
+            row = (*row[:_WATCHED], row[_WATCHED] == 1)  # noqa: PLW2901 - the same row
         try:
             plays.append(convert(row, Play))
         except msgspec.ValidationError:
@@ -77,7 +80,7 @@ def _play_of_odd_values(row: Row) -> Play:
         settle_one = text if field in _TEXTS else _measured if field in _MEASURED else integer
         values[field] = settle_one(value)
     values["media_type"] = values["media_type"] or ""
-    values["watched"] = None
+    values["watched"] = row[_WATCHED]
     return Play(**values)
 
 
@@ -101,6 +104,14 @@ def text(value: object) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return decode(value) if isinstance(value, bytes) else str(value)
+
+
+def encodable(row: Row) -> Row:
+    """Return a row in which half a character, which only a broken server sends, is replaced."""
+    return tuple(
+        value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+        for value in row
+    )
 
 
 def decode(value: bytes) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..checkpoint.journal import SavedJob
 from ..errors import CheckpointError
-from .base import Source
+from .database import DatabaseSource as Source
 
 __all__ = ["refuse_other_history"]
 

@@ -8,18 +8,20 @@ once; nothing here guesses.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
 
 from ..errors import SourceDamagedError
 
-__all__ = ["Schema", "columns_of", "extent", "look_at", "row_mark"]
+__all__ = ["HISTORY_TABLES", "Schema", "columns_of", "extent", "look_at"]
 
 _HISTORY: Final = "session_history"
 _METADATA: Final = "session_history_metadata"
 _MEDIA_INFO: Final = "session_history_media_info"
+HISTORY_TABLES: Final = {"h": _HISTORY, "m": _METADATA, "i": _MEDIA_INFO}
+"""The tables that a play stands in, by their aliases in queries."""
 
 # Field of Play -> the columns that may hold it: the first that the database has is read, but
 # of the section, which was moved from one table to the other, the first that is filled. The
@@ -46,10 +48,14 @@ _PLACES: Final[dict[str, tuple[str, ...]]] = {
     "duration": ("m.duration",),
     "credits_first": ("m.marker_credits_first",),
     "credits_final": ("m.marker_credits_final",),
+    # Tautulli's API tells these, and a local copy of its history keeps them.
+    "percent": ("h.percent",),
+    "watched": ("h.watched",),
 }
-# Field of Details -> its column. A user's name is looked up as Tautulli's API does it (2.17.2).
+# Field of Details -> its column. Where plays do not bear the user's name, it is looked up as
+# Tautulli's API does it (2.17.2).
 _DETAILS: Final[dict[str, str]] = {
-    "friendly_name": "u",
+    "friendly_name": "h.friendly_name",
     "parent_title": "m.parent_title",
     "paused_counter": "h.paused_counter",
     "platform": "h.platform",
@@ -76,14 +82,6 @@ _IDENTITY: Final = ("h.started", "h.user_id")
 _ROUTINELY_EMPTY: Final = frozenset(
     {"grandparent_rating_key", "season", "episode", "year", "duration"}
 )
-# What tells that a row is no longer what it was. Whatever Tautulli writes into an old row's
-# metadata, it writes Plex's ``updated_at`` with it (2.17.2), so not every column is needed.
-_MARKED: Final = (
-    *("h.started", "h.stopped", "h.reference_id", "h.user_id", "h.view_offset", "h.section_id"),
-    *("m.rating_key", "m.grandparent_rating_key", "m.parent_media_index", "m.media_index"),
-    *("m.year", "m.updated_at"),
-)
-_MEASURED: Final = ("m.title", "m.grandparent_title", "m.guid")
 _USER: Final = ("user_id", "username", "friendly_name")
 _ESSENTIAL: Final = ("id", "started", "media_type", "title")
 # What a person loses when a column is not there; the rest is not worth a word.
@@ -101,19 +99,16 @@ class Schema(Struct, frozen=True):
     """What one database has."""
 
     query: str
-    """Rows in the order of ``Play``'s fields, then the row's mark, then what is absent: 1
-    metadata, 2 media info.
+    """Select the fields of ``Play`` in their order, then what is absent: 1 metadata, 2 media info.
 
-    Parameters: the id after which to begin, the last id, how many.
+    Parameters: the id after which to begin, the last id, how many rows.
     """
-    unmarked: str
-    """The same with 0 for the marks, which costs less: where nothing is remembered."""
-    marks: str
-    """How many rows there are between two ids, and the sum of their marks."""
     detailed: str
-    """The same query with the fields of ``Details`` after those of ``Play``. Its marks tell only
-    whether a row is another play than before."""
-    detailed_marks: str
+    """The same with the fields of ``Details`` and the row's checksum after those of ``Play``."""
+    marks: str
+    """Count the rows between two ids and sum up their checksums."""
+    columns: Mapping[str, str]
+    """Where each field of ``Play`` and ``Details`` is read: the alias and name of its column."""
     missing: tuple[str, ...]
     """Sentences about columns that are not there."""
     tables: frozenset[str]
@@ -135,7 +130,7 @@ def look_at(connection: sqlite3.Connection, shown: str) -> Schema:
         raise SourceDamagedError(_not_tautulli(shown, tables, absent), hint=_LOOK)
     columns = {
         f"{alias}.{name}"
-        for alias, table in (("h", _HISTORY), ("m", _METADATA), ("i", _MEDIA_INFO))
+        for alias, table in HISTORY_TABLES.items()
         for name in columns_of(connection, table)
     }
     chosen = {
@@ -157,51 +152,37 @@ def look_at(connection: sqlite3.Connection, shown: str) -> Schema:
     selected = ", ".join(_expression(field, places) for field, places in chosen.items())
     join = f"LEFT JOIN {_MEDIA_INFO} i ON i.id = h.id " if has_info else ""
     absence = "(m.id IS NULL) + 2 * (i.id IS NULL)" if has_info else "m.id IS NULL"
-    # percent and watched are the API's to give: NULL here.
-    mark = row_mark(
-        "h.id",
-        [name for name in _MARKED if name in columns],
-        [name for name in _MEASURED if name in columns],
-    )
     tables_joined = f"FROM {_HISTORY} h LEFT JOIN {_METADATA} m ON m.id = h.id {join}"
-    mark = f"{mark} + ({absence})"
-    identity = row_mark("h.id", [name for name in _IDENTITY if name in columns], [])
-    identity = f"{identity} + ({absence})"
+    mark = f"{_row_mark([name for name in _IDENTITY if name in columns])} + ({absence})"
     known = {name for name in columns_of(connection, "users") if name in _USER}
     details = ", ".join(_detail(place, columns, known) for place in _DETAILS.values())
-    query, unmarked, detailed = (
-        f"SELECT {selected}, NULL, NULL, {more}{value}, {absence} {tables_joined}"
+    query, detailed = (
+        f"SELECT {selected}, {more}{absence} {tables_joined}"
         "WHERE h.id > ? AND h.id <= ? ORDER BY h.id LIMIT ?"
-        for more, value in (("", mark), ("", "0"), (f"{details}, ", identity))
+        for more in ("", f"{details}, {mark}, ")
     )
-    marks, detailed_marks = (
-        f"SELECT count(*), coalesce(sum({value}), 0) {tables_joined}WHERE h.id > ? AND h.id <= ?"
-        for value in (mark, identity)
-    )
+    found = {field: places[0] for field, places in chosen.items() if places}
+    found |= {field: place for field, place in _DETAILS.items() if place in columns}
     return Schema(
         query=query,
-        unmarked=unmarked,
-        marks=marks,
         detailed=detailed,
-        detailed_marks=detailed_marks,
+        marks=f"SELECT count(*), coalesce(sum({mark}), 0) {tables_joined}"
+        "WHERE h.id > ? AND h.id <= ?",
+        columns=found,
         missing=missing,
         tables=tables,
         sections=_sections(chosen["section_id"]),
     )
 
 
-def row_mark(number: str, integers: Sequence[str], texts: Sequence[str]) -> str:
-    """SQL for one small number that is another when any of these columns of a row changes.
+def _row_mark(columns: Sequence[str]) -> str:
+    """Return SQL for one small number that is another when any of these columns changes.
 
-    A check, not a proof: of a text its length counts. It depends on the row's ``number`` as
-    well, and is one whatever stands in the columns: too large a product becomes a REAL, which
-    is cut to the largest integer again.
+    It depends on the row's id as well. It is an integer whatever the columns hold: too large a
+    product becomes a REAL, which is cut to the largest integer again.
     """
-    parts = [
-        *(f"coalesce({name}, 3) * {2 * at + 3}" for at, name in enumerate(integers)),
-        *(f"coalesce(length({name}), 1) * {2 * at + 71}" for at, name in enumerate(texts)),
-    ]
-    return f"(CAST({' + '.join(parts)} AS INTEGER) % 1000003) * (({number} & 1023) + 1)"
+    parts = " + ".join(f"coalesce({name}, 3) * {2 * at + 3}" for at, name in enumerate(columns))
+    return f"(CAST({parts} AS INTEGER) % 1000003) * ((h.id & 1023) + 1)"
 
 
 def _sections(places: list[str]) -> str:
@@ -246,8 +227,10 @@ def columns_of(connection: sqlite3.Connection, table: str) -> frozenset[str]:
 
 
 def _detail(place: str, columns: set[str], users: set[str]) -> str:
-    if place != "u":
-        return place if place in columns else "NULL"
+    if place in columns:
+        return place
+    if place != _DETAILS["friendly_name"]:
+        return "NULL"
     if not {"user_id", "username"} <= users or "h.user_id" not in columns:
         return "NULL"
     name = "username"

@@ -86,9 +86,13 @@ class SqliteFile:
             raise
 
     @property
-    def path(self) -> Path:
-        """The file itself, links followed."""
-        return self._path
+    def written(self) -> int:
+        """When the file was last written (nanoseconds)."""
+        return self._path.stat().st_mtime_ns
+
+    def explain(self, error: sqlite3.Error) -> TautulliImportError:
+        """Return the sentence for what SQLite said about the file."""
+        return explain(error, self.shown)
 
     def reopen(self) -> None:
         """Look at the files again and open the way they ask for now."""

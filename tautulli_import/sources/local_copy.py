@@ -1,34 +1,32 @@
-"""What was read of a Tautulli's history over HTTP, kept on disk.
+"""The local copy of a history over HTTP: tables of the state file, and views as Tautulli has them.
 
-A crawl that was cut short goes on where it was, a later run reads the last days only, and all
-plays are there each time: what an old play tells about a film's ids is not lost. Rows are kept
-settled; reading them is like reading a database's.
+A crawl that was cut short goes on where it was, a later run fetches the last days only, and all
+plays are there each time: what an old play tells about a film's ids is not lost. Through the views
+a copy is read like a Tautulli database.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
-import msgspec
 from msgspec import Struct
 
 from ..checkpoint.state import StateFile
-from ..models import Details, Landmark, Play
+from ..models import Landmark
 from ..selection import LAST_MOMENT
 from ..watched import WatchedRule
-from .base import spread, unsettled
+from .base import User, spread
 from .crawl import Stretch
+from .frozen_copy import FrozenCopy
 from .listing import COLUMNS, Window
-from .rows import Row, detail
-from .schema import row_mark
+from .rows import Row, encodable
 from .spans import Undelivered
 
-__all__ = ["Mirror", "Progress"]
+__all__ = ["CrawlState", "LocalCopy"]
 
-_PLAY: Final = len(Play.__struct_fields__)
 _INTEGERS: Final = frozenset(
     {
         *("id", "reference_id", "started", "stopped", "user_id", "section_id", "live"),
@@ -37,24 +35,29 @@ _INTEGERS: Final = frozenset(
         *("paused_counter", "secure", "relayed"),
     }
 )
-_MARK: Final = row_mark(
-    "id",
-    [
-        *("started", "stopped", "reference_id", "user_id", "rating_key", "season", "episode"),
-        *("grandparent_rating_key", "year", "live", "percent", "watched"),
-    ],
-    ["media_type", "title", "grandparent_title", "guid"],
-)
-_MARK_OF_SECTION: Final = f"{_MARK} + coalesce(section_id, 0)"
-_MARK_OF_IDENTITY: Final = row_mark("id", ["started", "user_id"], [])
 _KEEP: Final = (
     f"INSERT INTO plays ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "  # noqa: S608 - our own names
     "ON CONFLICT (id) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name not in ("id", "section_id"))
 )
+# Columns of the copy under Tautulli's names. A user is called as on the newest play that has a
+# name: of a GROUP BY with max() SQLite takes all columns from the row that has the maximum.
+_VIEWS: Final = {
+    "session_history": "SELECT id, reference_id, started, stopped, user_id, user, section_id,"
+    " media_type, view_offset, percent, watched, friendly_name, paused_counter, platform, player,"
+    " product, machine_id, ip_address, location, secure, relayed FROM plays",
+    "session_history_metadata": "SELECT id, live, rating_key, grandparent_rating_key, title,"
+    " parent_title, grandparent_title, season AS parent_media_index, episode AS media_index, year,"
+    " guid, duration, credits_first AS marker_credits_first,"
+    " credits_final AS marker_credits_final FROM plays",
+    "session_history_media_info": "SELECT id, transcode_decision FROM plays",
+    "users": "SELECT user_id, user AS username, friendly_name, 0 AS deleted_user,"
+    " max(iif(trim(user) <> '', id, -id)) AS rowid FROM plays"
+    " WHERE user_id IS NOT NULL GROUP BY user_id",
+}
 
 
-class Progress(Struct, frozen=True):
+class CrawlState(Struct, frozen=True):
     """How far a history has been read. Days are of the server's own time zone."""
 
     oldest: str = ""
@@ -71,13 +74,15 @@ class Progress(Struct, frozen=True):
     """The thresholds that ``watched`` was computed with."""
 
 
-class Mirror:
+class LocalCopy:
     """The plays of one server in its state file."""
 
     def __init__(self, state: StateFile) -> None:
+        """Make the tables and views that are not there yet."""
         self._state = state
-        self._view: sqlite3.Connection | None = None
-        if not {"plays", "undelivered", "sections"} <= set(state.db.table_names()):
+        self._frozen: FrozenCopy | None = None
+        there = {*state.db.table_names(), *state.db.view_names()}
+        if not {"plays", "undelivered", "sections", *_VIEWS} <= there:
             with state.step():
                 self._make_tables()
 
@@ -93,29 +98,42 @@ class Mirror:
         db.table("sections").create(
             {"section_id": int, "upto": int}, pk="section_id", if_not_exists=True
         )
+        for name, query in _VIEWS.items():
+            db.conn.execute(f"CREATE VIEW IF NOT EXISTS {name} AS {query}")
+
+    def freeze(self, shown: str, users: Sequence[User] | None = None) -> FrozenCopy:
+        """From now on read the copy as it is now, whatever other runs do to it.
+
+        ``shown`` is what messages call it. ``users`` are all that Tautulli knows, where it was
+        asked: others with plays are then deleted ones.
+        """
+        self._frozen = FrozenCopy(self._state, shown)
+        db = self._frozen.connection
+        db.execute("DROP TABLE IF EXISTS temp.users")
+        if users is not None:
+            db.execute("CREATE TEMP TABLE users (user_id, username, friendly_name, deleted_user)")
+            db.executemany(
+                "INSERT INTO temp.users VALUES (?, ?, ?, 0)",
+                [(user.user_id, user.username, user.friendly_name) for user in users],
+            )
+            db.execute(
+                "INSERT INTO temp.users SELECT user_id, username, friendly_name, 1 FROM main.users"
+                " WHERE user_id NOT IN (SELECT user_id FROM temp.users) ORDER BY rowid"
+            )
+        return self._frozen
 
     @property
-    def progress(self) -> Progress:
+    def progress(self) -> CrawlState:
         """How far it goes."""
-        return self._state.get("progress", Progress, view=self._view) or Progress()
-
-    def hold(self) -> None:
-        """From now on read what is here now, whatever another run does to the file."""
-        self.release()
-        self._view = self._state.view()
-
-    def release(self) -> None:
-        """Read what is there again, whoever writes it."""
-        if self._view is not None and self._view is not self._state.db.conn:
-            self._view.close()
-        self._view = None
+        view = self._frozen.connection if self._frozen else None
+        return self._state.get("progress", CrawlState, view=view) or CrawlState()
 
     @property
     def proven(self) -> Sequence[Landmark]:
         """Plays of the last history that was read whole and held against its own numbers."""
         return self._state.get("landmarks", list[Landmark]) or ()
 
-    def note(self, progress: Progress, *, proven: bool = False) -> None:
+    def note(self, progress: CrawlState, *, proven: bool = False) -> None:
         """Remember how far it goes; when that is ``proven``, by what it is recognised as well."""
         landmarks = self.landmarks() if proven else ()
         with self._state.step():
@@ -128,7 +146,7 @@ class Mirror:
         with self._state.step() as db:
             for table in ("plays", "undelivered", "sections"):
                 db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
-            self._state.put("progress", Progress())
+            self._state.put("progress", CrawlState())
             if whose:
                 self._state.put("landmarks", ())
 
@@ -156,7 +174,7 @@ class Mirror:
             try:
                 db.executemany(_KEEP, stretch.rows)
             except UnicodeEncodeError:  # half a character, which only a broken server sends
-                db.executemany(_KEEP, [_encodable(row) for row in stretch.rows])
+                db.executemany(_KEEP, [encodable(row) for row in stretch.rows])
             db.execute("DELETE FROM undelivered WHERE window = ?", (window,))
             db.executemany(
                 "INSERT OR REPLACE INTO undelivered VALUES (?, ?, ?, ?, ?)",
@@ -232,46 +250,6 @@ class Mirror:
         )
         return [Undelivered(*row) for row in found]
 
-    def pages(
-        self, after: int, size: int, *, sections: bool = False, detailed: bool = False
-    ) -> Iterator[tuple[list[Play], int, dict[int, Details]]]:
-        """All plays with an id above ``after``, in the order of their ids, and their marks' sum.
-
-        With ``sections`` the marks tell of a play's library as well; with ``detailed`` only
-        whether it is the same play, and their details come with the plays.
-        """
-        names = COLUMNS if detailed else COLUMNS[:_PLAY]
-        query = (
-            f"SELECT {_mark(sections, detailed)}, {', '.join(names)} FROM plays "  # noqa: S608 - our own names
-            "WHERE id > ? ORDER BY id LIMIT ?"
-        )
-        while rows := self._db.execute(query, (after, size)).fetchall():
-            details = detail([row[1:] for row in rows]) if detailed else {}
-            plays = [_play(row[1 : _PLAY + 1]) for row in rows]
-            yield plays, sum([row[0] for row in rows]), details
-            after = rows[-1][1]
-
-    def marked(
-        self, upto: int, *, sections: bool = False, detailed: bool = False
-    ) -> tuple[int, int]:
-        """How many plays there are up to an id, and the sum of their marks."""
-        mark = _mark(sections, detailed)
-        count, marks = self._one(
-            f"SELECT count(*), coalesce(sum({mark}), 0) FROM plays WHERE id <= ?",  # noqa: S608 - our own names
-            upto,
-        )
-        return count, marks
-
-    def settled_upto(self, now: int) -> int:
-        """The last id up to which every play ended a week before ``now`` (epoch seconds)."""
-        late = unsettled(now)
-        (last,) = self._one(
-            "SELECT coalesce(min(id) - 1, (SELECT max(id) FROM plays), -1) FROM plays"
-            " WHERE started BETWEEN ? AND ? OR stopped BETWEEN ? AND ?",
-            *(*late, *late),
-        )
-        return int(last)
-
     def landmarks(self) -> Sequence[Landmark]:
         """Some plays from the first to the last, by which the history is recognised."""
         first, last = self._one("SELECT min(id), max(id) FROM plays")
@@ -285,22 +263,6 @@ class Mirror:
             found[row[0]] = Landmark(*row)
         return list(found.values())
 
-    def recognised(self, landmarks: Sequence[Landmark]) -> int:
-        """How many of these plays are here as they were."""
-        query = "SELECT id, started, user_id FROM plays WHERE id = ?"
-        found = (self._db.execute(query, (one.id,)).fetchone() for one in landmarks)
-        return sum(
-            1
-            for one, row in zip(landmarks, found, strict=True)
-            if row is not None and Landmark(*row) == one
-        )
-
-    def chosen(self, ids: Sequence[int]) -> list[Play]:
-        """The plays with these numbers."""
-        query = f"SELECT {', '.join(COLUMNS[:_PLAY])} FROM plays WHERE id = ?"  # noqa: S608 - our own names
-        found = (self._db.execute(query, (number,)).fetchone() for number in ids)
-        return [_play(row) for row in found if row is not None]
-
     def can_begin(self, since: date) -> bool:
         """Whether the days from ``since`` on can be read again without any before them."""
         query = "SELECT count(*) FROM undelivered WHERE day < ? AND until >= ?"
@@ -313,38 +275,10 @@ class Mirror:
         )
         return delivered, undelivered
 
-    def users(self) -> Sequence[tuple[int, int, str, str]]:
-        """Everybody with plays: id, how many, and the names on the newest that bears any."""
-        found = self._db.execute(
-            "SELECT user_id, count(*), max(iif(trim(user) <> '', id, -id)), user, friendly_name"
-            " FROM plays"
-            " WHERE user_id IS NOT NULL GROUP BY user_id"
-        )
-        return [(user, count, name or "", shown or "") for user, count, _, name, shown in found]
-
     @property
     def _db(self) -> sqlite3.Connection:
-        return self._state.db.conn if self._view is None else self._view
+        return self._frozen.connection if self._frozen else self._state.db.conn
 
     def _one(self, query: str, *values: object) -> Row:
         row: Row = self._db.execute(query, values).fetchone()
         return row
-
-
-def _mark(sections: bool, detailed: bool) -> str:
-    if detailed:
-        return _MARK_OF_IDENTITY
-    return _MARK_OF_SECTION if sections else _MARK
-
-
-def _play(row: Row) -> Play:
-    """SQLite has no booleans."""
-    watched = None if row[-1] is None else row[-1] == 1
-    return msgspec.convert((*row[:-1], watched), Play)
-
-
-def _encodable(row: Row) -> Row:
-    return tuple(
-        value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
-        for value in row
-    )
