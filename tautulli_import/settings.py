@@ -1,8 +1,8 @@
 """Settings: flag > environment > ``.env`` > ``config.toml`` > default, and who said what.
 
-``TAUTULLI_IMPORT_<NAME>`` names every setting in the environment; ``TAUTULLI_URL``,
-``TAUTULLI_API_KEY`` and ``TAUTULLI_API_KEY_FILE`` name the server, and the second seed's
-``IMPORT_DB_PATH``, ``IMPORT_BATCH_SIZE`` and ``IMPORT_DRY_RUN`` are understood below them.
+``TAUTULLI_IMPORT_<NAME>`` names every setting in the environment. Some have a second name there,
+like ``TAUTULLI_URL``; those of the second seed, like ``IMPORT_DB_PATH``, count less. The names
+stand in ``options``, the types and the defaults here.
 Import this module late: pydantic-settings takes longer to load than ``--help`` to answer.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from msgspec import Struct
 from platformdirs import user_config_path, user_state_path
@@ -31,23 +31,13 @@ from pydantic_settings import (
 from .errors import ConfigurationError
 from .jetstream.access import SERVER, STREAM
 from .mapper import EVENT_SOURCE
+from .options import OPTIONS, SETTINGS, Format, MediaType, Via, WatchedAt
 
 __all__ = ["Loaded", "Settings", "config_path", "load"]
 
 _PREFIX: Final = "TAUTULLI_IMPORT_"
-_SEED: Final = {
-    "IMPORT_DB_PATH": "database",
-    "IMPORT_BATCH_SIZE": "batch_size",
-    "IMPORT_DRY_RUN": "dry_run",
-}
-_SERVER: Final = {
-    "TAUTULLI_URL": "url",
-    "TAUTULLI_API_KEY": "api_key",
-    "TAUTULLI_API_KEY_FILE": "api_key_file",
-    "NATS_URL": "nats_url",
-}
-_SECRET: Final = frozenset({"url", "api_key", "nats_url", "nats_password", "nats_token"})
-"""No message quotes them: a URL can hold a password, or a key that was pasted with it."""
+_SEED: Final = {one.seed: one.name for one in OPTIONS if one.seed}
+_SERVER: Final = {one.env: one.name for one in OPTIONS if one.env}
 
 
 def config_path() -> Path:
@@ -109,7 +99,7 @@ class Settings(BaseSettings):
     ca_file: _File = None
     insecure: bool = False
     timeout: Annotated[float, Field(ge=1, le=3600)] = 120.0
-    via: Literal["history", "database"] = "history"
+    via: Via = "history"
     enrich: bool = True
     state_dir: _File = None
     database: Annotated[
@@ -136,19 +126,21 @@ class Settings(BaseSettings):
     nats_timeout: Annotated[float, Field(ge=0.1, le=3600)] = 5.0
     nats_patience: Annotated[float, Field(ge=0, le=86_400)] = 60.0
     dry_run: bool = False
-    format: Literal["jsonl", "table"] | None = None
+    format: Format | None = None
     user: _Names = []
     each_user: bool = False
     library: _Names = []
-    media_type: Annotated[
-        list[Literal["movie", "episode", "track", "live"]], NoDecode, BeforeValidator(_listed)
-    ] = ["movie", "episode", "track"]
+    media_type: Annotated[list[MediaType], NoDecode, BeforeValidator(_listed)] = [
+        "movie",
+        "episode",
+        "track",
+    ]
     since: _Moment = None
     until: _Moment = None
     min_percent: Annotated[int, Field(ge=0, le=100)] | None = None
     include_partial: bool = False
     rewatches: bool = False
-    watched_at: Literal["stopped", "started"] = "stopped"
+    watched_at: WatchedAt = "stopped"
     ids: _File = None
     merge_with: _File = None
     wait: Annotated[float, Field(ge=0)] = 0.0
@@ -278,8 +270,9 @@ def _sentence(error: ValidationError, origins: Mapping[str, str]) -> Configurati
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][0])
     origin = origins.get(name, "")
-    where = f"--{name.replace('_', '-')}" if origin == "option" else f"{name} ({origin})"
-    said = "what was given" if name in _SECRET else repr(first["input"])
+    option = SETTINGS[name]
+    where = option.flag if origin == "option" else f"{name} ({origin})"
+    said = "what was given" if option.hides else repr(first["input"])
     return ConfigurationError(
         f"{where}: {said} will not do: {first['msg'].lower()}.",
         hint="README.md says what it can be." if origin == "option" else f"Correct it: {origin}.",

@@ -55,6 +55,8 @@ ORDER = (
     "job",
     "run",
     "census",
+    "locking",
+    "options",
     "settings",
     "console",
     "cli",

@@ -16,6 +16,7 @@ import pytest
 
 from tautulli_import.cli.app import app
 from tautulli_import.errors import TautulliImportError
+from tautulli_import.options import OPTIONS, Option
 from tests.history import generate
 from tests.nats import NatsServer
 from tests.tautulli import FakeTautulli
@@ -27,17 +28,6 @@ COMMANDS = [
     for line in re.findall(r"^    (tautulli-import .*)$", README, re.MULTILINE)
 ]
 PROGRAM = [sys.executable, "-m", "tautulli_import"]
-
-
-def help_of(*command: str) -> str:
-    answer = subprocess.run(
-        [*PROGRAM, *command, "--help"],
-        check=True,
-        capture_output=True,
-        text=True,
-        env={"COLUMNS": "200", "PATH": "", "NO_COLOR": "1", "TERM": "dumb"},
-    )
-    return answer.stdout
 
 
 @pytest.fixture(scope="module")
@@ -131,29 +121,25 @@ def _run_in(
     )
 
 
-#: All that have options of their own.
-WITH_OPTIONS = (
-    *("api", "db", "consume", "check", "users", "libraries", "status", "stop"),
-    *("checkpoint list", "checkpoint show", "checkpoint clear", "config show"),
-)
+#: Those that Typer gives the program itself.
+OF_TYPER = {"--help", "--version", "--install-completion", "--show-completion"}
 
 
-@pytest.mark.parametrize("command", WITH_OPTIONS)
-def test_every_option_is_documented(command: str) -> None:
-    documented = set(re.findall(r"--[a-z][a-z-]*", README))
-    offered = {
-        option
-        for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", help_of(*command.split()))
-        if not option.startswith("--no-") or option == "--no-color"
-    } - {"--color"}
-    assert offered <= documented
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: f"{option.name}-{option.panel}")
+def test_every_option_is_documented(option: Option) -> None:
+    flag = "--no-color" if option.name == "color" else option.flag
+    if option.is_argument or not option.commands:
+        return
+    assert re.search(rf"{flag}(?![\w-])", README)
 
 
 def test_every_documented_option_exists() -> None:
-    helps = [help_of(), *(help_of(*command.split()) for command in WITH_OPTIONS)]
-    offered = set(re.findall(r"--[a-z][a-z-]*", "".join(helps)))
+    offered = OF_TYPER | {option.flag for option in OPTIONS if option.commands}
+    offered |= {
+        f"--no-{option.flag[2:]}" for option in OPTIONS if option.type is bool and not option.own
+    }
     documented = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z]", README)) - {"--no"}
-    assert documented <= offered | {"--quiet"}
+    assert documented <= offered
 
 
 def test_every_command_is_documented() -> None:

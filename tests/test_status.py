@@ -664,7 +664,7 @@ def test_stop_does_not_wait_forever_for_what_is_being_written(
     gate = running.gate("write")
     program = running.start("db", history, "--to", "tracker", at=("write:0", gate))
     gate.reached(program)
-    monkeypatch.setattr("tautulli_import.cli.status._STOP_SECONDS", 0.2)
+    monkeypatch.setattr("tautulli_import.checkpoint.stop._STOP_SECONDS", 0.2)
     done = cli("stop")
     assert done.code == 6
     assert "still finishing what it was writing" in done.err
@@ -681,7 +681,7 @@ def test_stop_ends_nobody_on_the_word_of_a_killed_run(
             b'{"pid":%d,"state":"","run":1,"line":"of one that was killed"}' % bystander.pid
         )
         written.holding()
-        monkeypatch.setattr("tautulli_import.cli.status._STOP_SECONDS", 0.2)
+        monkeypatch.setattr("tautulli_import.checkpoint.stop._STOP_SECONDS", 0.2)
         cli("stop")
         bystander.communicate(b"\n")
         assert bystander.returncode == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -18,9 +18,9 @@ from ..errors import TautulliImportError
 from ..progress import OldNames, Phase
 from ..stopping import Stopped
 from .lock import Holder, Lock
-from .state import StateFile, state_file
+from .state import StateFile, state_file, state_files
 
-__all__ = ["Run", "RunLog", "RunStatus", "last_run", "lock_of", "logged"]
+__all__ = ["Run", "RunLog", "RunStatus", "last_run", "last_runs", "lock_of", "logged"]
 
 RunStatus: TypeAlias = Literal["running", "completed", "failed", "cancelled"]
 
@@ -101,6 +101,12 @@ def last_run(state: Path, number: int | None = None) -> Run | None:
             run, status="failed", error=_KILLED, next_step=run.line, ended=run.updated
         )
     return run
+
+
+def last_runs(folder: Path) -> Sequence[Run]:
+    """Return the last run of each source that has a state file in ``folder``, the latest first."""
+    found = [run for path in state_files(folder) if (run := last_run(path)) is not None]
+    return sorted(found, key=lambda run: run.began, reverse=True)
 
 
 class RunLog(OldNames):

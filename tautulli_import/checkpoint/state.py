@@ -27,7 +27,7 @@ from ..stopping import held
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-__all__ = ["StateFile", "database_source", "state_file"]
+__all__ = ["StateFile", "database_source", "state_file", "state_files"]
 
 # 1: a server's history and metadata. 2: jobs, runs and what was published, for files as well.
 # 3: no more plays in checkpoints of items.
@@ -74,6 +74,14 @@ def state_file(folder: Path, source: str) -> Path:
     name = rest.rstrip("/").rpartition("/")[2] if scheme == "file" else rest
     plain = re.sub(r"[^a-z0-9.-]+", "-", name.lower()).strip("-.")[:60]
     return folder / f"{plain}-{hashlib.sha256(source.encode()).hexdigest()[:8]}.db"
+
+
+def state_files(folder: Path) -> Sequence[Path]:
+    """Return the state files in a folder."""
+    try:
+        return sorted(path for path in folder.glob("*.db") if path.is_file())
+    except OSError:
+        return []
 
 
 class StateFile:

@@ -8,11 +8,12 @@ import typer
 
 from .. import __version__
 from .api import api
-from .checkpoint import checkpoint_app
-from .config import config_app
+from .checkpoint import clear, list_, show
+from .config import path, show as show_settings
 from .consume import consume
 from .db import db
 from .look import check, libraries, users
+from .options import add_command
 from .status import status, stop
 
 __all__ = ["app"]
@@ -43,13 +44,22 @@ def _options(
     pass
 
 
-app.command(name="api")(api)
-app.command(name="db")(db)
-app.command(name="consume")(consume)
-app.command(name="check")(check)
-app.command(name="users")(users)
-app.command(name="libraries")(libraries)
-app.command(name="status")(status)
-app.command(name="stop")(stop)
-app.add_typer(checkpoint_app, name="checkpoint")
-app.add_typer(config_app, name="config")
+add_command(app, "api", api)
+add_command(app, "db", db)
+add_command(app, "consume", consume)
+add_command(app, "check", check)
+add_command(app, "users", users)
+add_command(app, "libraries", libraries)
+add_command(app, "status", status)
+add_command(app, "stop", stop)
+
+_checkpoint = typer.Typer(no_args_is_help=True, help="What is remembered between runs.")
+app.add_typer(_checkpoint, name="checkpoint")
+add_command(_checkpoint, "list", list_, group="checkpoint")
+add_command(_checkpoint, "show", show, group="checkpoint")
+add_command(_checkpoint, "clear", clear, group="checkpoint")
+
+_config = typer.Typer(no_args_is_help=True, help="What is set, and where.")
+app.add_typer(_config, name="config")
+add_command(_config, "show", show_settings, group="config")
+add_command(_config, "path", path, group="config")

@@ -2,185 +2,76 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import typer
-
-from . import options
-from .guard import guarded
-from .status import state_files, state_folder
+from .options import Flags
 
 if TYPE_CHECKING:
     from ..checkpoint.journal import SavedJob
-    from ..checkpoint.state import StateFile
 
-__all__ = ["checkpoint_app"]
-
-checkpoint_app = typer.Typer(no_args_is_help=True, help="What is remembered between runs.")
-
-_Name = Annotated[str, typer.Argument(metavar="ID", help="As 'checkpoint list' shows it.")]
-_Names = Annotated[
-    list[str] | None, typer.Argument(metavar="[ID]...", help="As 'checkpoint list' shows them.")
-]
-_All = Annotated[bool, typer.Option("--all", help="All of them, and what was read over HTTP.")]
+__all__ = ["clear", "list_", "show"]
 
 
-@checkpoint_app.command("list")
-def list_(
-    *,
-    state_dir: options.StateDir = None,
-    json: options.Json = False,
-    debug: options.Debug = False,
-    color: options.Color = None,
-) -> None:
+def list_(flags: Flags, *, json: bool) -> None:
     """Every import that is remembered: its source, its sinks, and how far it got."""
-    with guarded(debug=debug, color=color):
-        found = [one for _, checkpoints in _all(state_dir) for one in checkpoints]
-        if json:
-            _print_json({"schema": 1, "checkpoints": [_told(one) for one in found]})
-            return
-        from ..console import Screen
+    from ..checkpoint.stored import stored
+    from ..console import Screen
+    from ..settings import load
+    from .formatting import print_json
 
-        screen = Screen(color=color is not False)
-        if not found:
-            screen.note("Nothing is remembered.")
-            return
-        screen.pairs([_row(one) for one in found], "Id", "State", "Plays", "Last", "Source", "Into")
+    settings = load(flags).settings
+    found = [one for _, checkpoints in stored(settings.state_folder) for one in checkpoints]
+    if json:
+        print_json({"schema": 1, "checkpoints": [_told(one) for one in found]})
+        return
+    screen = Screen(color=settings.color)
+    if not found:
+        screen.note("Nothing is remembered.")
+        return
+    screen.pairs([_row(one) for one in found], "Id", "State", "Plays", "Last", "Source", "Into")
 
 
-@checkpoint_app.command()
-def show(
-    name: _Name,
-    *,
-    state_dir: options.StateDir = None,
-    json: options.Json = False,
-    debug: options.Debug = False,
-    color: options.Color = None,
-) -> None:
+def show(flags: Flags, *, name: str, json: bool) -> None:
     """One of them, whole."""
-    with guarded(debug=debug, color=color):
-        path, one = _named(name, state_dir)
-        told = _told(one) | {"state_file": str(path)}
-        if json:
-            _print_json({"schema": 1, **told})
-            return
-        from ..console import Screen
+    from ..checkpoint.stored import named
+    from ..console import Screen
+    from ..settings import load
+    from .formatting import print_json
 
-        rows = [(key.replace("_", " "), _written(value)) for key, value in told.items()]
-        Screen(color=color is not False).pairs(rows)
+    settings = load(flags).settings
+    path, one = named(settings.state_folder, name)
+    told = _told(one) | {"state_file": str(path)}
+    if json:
+        print_json({"schema": 1, **told})
+        return
+    rows = [(key.replace("_", " "), _written(value)) for key, value in told.items()]
+    Screen(color=settings.color).pairs(rows)
 
 
-@checkpoint_app.command()
-def clear(
-    names: _Names = None,
-    *,
-    everything: _All = False,
-    state_dir: options.StateDir = None,
-    debug: options.Debug = False,
-    color: options.Color = None,
-) -> None:
+def clear(flags: Flags, *, names: Sequence[str] | None, all: bool) -> None:  # noqa: A002 - the option's name
     """Forget some of them, or all: the next import reads everything; no output is touched."""
-    with guarded(debug=debug, color=color):
-        from ..console import Screen
-        from ..errors import ConfigurationError
+    from ..checkpoint.stored import clear as clear_one, clear_all, named
+    from ..console import Screen
+    from ..errors import ConfigurationError
+    from ..settings import load
 
-        if not names and not everything:
-            raise ConfigurationError(
-                "Which checkpoint is to be forgotten?",
-                hint="Name it as 'tautulli-import checkpoint list' shows it, or say --all.",
-            )
-        screen = Screen(color=color is not False)
-        if everything:
-            count = sum(_clear_all(path) for path, _ in list(_all(state_dir)))
-        else:
-            found = [_named(name, state_dir) for name in names or ()]
-            chosen = {(path, one.key): one for path, one in found}
-            for (path, _), one in chosen.items():
-                _clear(path, one)
-            count = len(chosen)
-        screen.note(f"Forgotten: {count}.")
-
-
-def _all(state_dir: Path | None) -> Iterator[tuple[Path, list[SavedJob]]]:
-    """The checkpoints of each state file."""
-    from ..checkpoint.journal import saved_jobs
-
-    for path in state_files(state_folder(state_dir)):
-        with _opened(path, reads_only=True) as state:
-            if state is not None:
-                yield path, list(saved_jobs(state))
-
-
-@contextmanager
-def _opened(path: Path, *, reads_only: bool = False) -> Iterator[StateFile | None]:
-    """A state file as it lies there; ``None`` when it is damaged, which the next import mends."""
-    from ..checkpoint.state import StateFile
-
-    state = StateFile.existing(path, reads_only=reads_only)
-    try:
-        yield state
-    finally:
-        if state is not None:
-            state.close()
-
-
-def _named(name: str, state_dir: Path | None) -> tuple[Path, SavedJob]:
-    from ..errors import NotFoundError
-
-    found = [
-        (path, one)
-        for path, checkpoints in _all(state_dir)
-        for one in checkpoints
-        if one.key.startswith(name)
-    ]
-    if len(found) != 1:
-        raise NotFoundError(
-            f"{'Several checkpoints begin' if found else 'No checkpoint begins'} with {name}.",
-            hint="'tautulli-import checkpoint list' shows them.",
+    if not names and not all:
+        raise ConfigurationError(
+            "Which checkpoint is to be forgotten?",
+            hint="Name it as 'tautulli-import checkpoint list' shows it, or say --all.",
         )
-    return found[0]
-
-
-def _clear(path: Path, one: SavedJob) -> None:
-    with _locked(path), _opened(path) as state:
-        if state is not None:
-            with state.step() as db:
-                db.execute("DELETE FROM jobs WHERE key = ?", (one.key,))
-                db.execute("DELETE FROM about WHERE name = ?", (f"{one.key}:merges",))
-                db.execute("DELETE FROM published WHERE job = ?", (one.key,))
-
-
-def _clear_all(path: Path) -> int:
-    with _locked(path), _opened(path) as state:
-        if state is None:
-            return 0
-        (count,) = state.db.conn.execute("SELECT count(*) FROM jobs").fetchone()
-        with state.step() as db:
-            for table in sorted(set(state.db.table_names()) - {"runs"}):
-                db.execute(f"DELETE FROM [{table}]")  # noqa: S608 - names of its own
-        state.db.conn.execute("VACUUM")
-        return int(count)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    from ..checkpoint.runs import lock_of
-    from ..errors import BusyError
-
-    lock = lock_of(path)
-    if not lock.take():
-        raise BusyError(
-            f"An import is using {path}.", hint="End it with 'tautulli-import stop', or wait."
-        )
-    try:
-        yield
-    finally:
-        lock.release()
+    settings = load(flags).settings
+    folder = settings.state_folder
+    if all:
+        count = clear_all(folder)
+    else:
+        chosen = {(path, one.key) for path, one in (named(folder, name) for name in names or ())}
+        for path, key in sorted(chosen):
+            clear_one(path, key)
+        count = len(chosen)
+    Screen(color=settings.color).note(f"Forgotten: {count}.")
 
 
 def _told(one: SavedJob) -> dict[str, object]:
@@ -221,9 +112,3 @@ def _written(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key}: {_written(one)}" for key, one in value.items() if one is not None)
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _print_json(value: object) -> None:
-    import msgspec
-
-    sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")

@@ -2,53 +2,44 @@
 
 from __future__ import annotations
 
-import sys
-
 import typer
 
-from . import options
-from .guard import guarded
+from .options import Flags
 
-__all__ = ["config_app"]
-
-config_app = typer.Typer(no_args_is_help=True, help="What is set, and where.")
+__all__ = ["path", "show"]
 
 
-@config_app.command()
-def show(*, json: options.Json = False, debug: options.Debug = False) -> None:
+def show(flags: Flags, *, json: bool) -> None:
     """Every setting, its value, and who said so."""
-    with guarded(debug=debug):
-        from ..jetstream.access import Access
-        from ..settings import load
+    from ..console import Screen
+    from ..jetstream.access import Access
+    from ..settings import load
+    from .formatting import print_json
 
-        loaded = load({})
-        values = {
-            **loaded.settings.model_dump(mode="json"),
-            "url": _address(loaded.settings.url),
-            "nats_url": Access(url=loaded.settings.nats_url).shown,
-        }
-        if json:
-            import msgspec
-
-            told = {
+    loaded = load(flags)
+    values = {
+        **loaded.settings.model_dump(mode="json"),
+        "url": _address(loaded.settings.url),
+        "nats_url": Access(url=loaded.settings.nats_url).shown,
+    }
+    if json:
+        print_json(
+            {
                 name: {"value": value, "origin": loaded.origins[name]}
                 for name, value in values.items()
             }
-            sys.stdout.buffer.write(msgspec.json.encode(told) + b"\n")
-            return
-        from ..console import Screen
-
-        rows = ((name, _told(value), loaded.origins[name]) for name, value in values.items())
-        Screen(color=loaded.settings.color).pairs(rows, "Setting", "Value", "From")
+        )
+        return
+    rows = ((name, _told(value), loaded.origins[name]) for name, value in values.items())
+    Screen(color=loaded.settings.color).pairs(rows, "Setting", "Value", "From")
 
 
-@config_app.command()
-def path(*, debug: options.Debug = False) -> None:
+def path(flags: Flags) -> None:
     """Where config.toml is looked for."""
-    with guarded(debug=debug):
-        from ..settings import config_path
+    from ..settings import config_path
 
-        typer.echo(str(config_path()))
+    del flags
+    typer.echo(str(config_path()))
 
 
 def _address(url: str | None) -> str | None:

@@ -18,6 +18,7 @@ from ..errors import ConfigurationError
 from ..imports.job import Job, Target
 from ..imports.report import Report, Summary
 from ..imports.run import ImportResult, run
+from ..locking import Held, holding
 from ..mapper import Naming
 from ..models import PlaybackEvent
 from ..progress import ProgressGroup
@@ -28,7 +29,7 @@ from ..sinks.jsonl import lines
 from ..stopping import Stopped
 from ..wording import many
 from . import prepare
-from .holding import Held, holding
+from .formatting import print_json
 from .line import typed_again
 from .opening import Command, opened
 from .remembered import Remembered
@@ -66,7 +67,7 @@ def import_history(
         if not settings.dry_run:
             places = [place for place in remembered.places.values() if place]
             held = stack.enter_context(
-                holding(remembered.path, places, screen, wait=settings.wait, line=line)
+                holding(remembered.path, places, screen.note, wait=settings.wait, line=line)
             )
             begun = partial(_begin, remembered, held, line)
         found = stack.enter_context(
@@ -194,7 +195,7 @@ def _show(
 ) -> None:
     report = outcome.report
     if settings.report == Path("-"):
-        sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")
+        print_json(report)
     elif settings.report is not None:
         write_whole(settings.report, [msgspec.json.encode(report) + b"\n"], option="--report")
     if shower:
@@ -202,7 +203,7 @@ def _show(
     elif settings.dry_run:
         _show_items(outcome, settings, screen)
     if as_json:
-        sys.stdout.buffer.write(msgspec.json.encode(_summary(report)) + b"\n")
+        print_json(_summary(report))
     changed = [o for o in report.outputs if o.new or o.updated or o.removed or o.written]
     if settings.dry_run or changed or outcome.failure:
         # Not when nothing is new: a nightly run would repeat what is long known.

@@ -8,12 +8,13 @@ from collections.abc import Iterator, Sequence
 from ..client.address import parse_address
 from ..errors import ConfigurationError
 from ..jetstream.access import Access
+from ..options import OPTIONS
 from ..settings import Settings
 
 __all__ = ["typed_again"]
 
-_SECRETS = frozenset({"--api-key", "--nats-password", "--nats-token"})
-_ADDRESSES = frozenset({"--url", "--nats-url"})
+_SECRETS = frozenset(one.flag for one in OPTIONS if one.hides == "value")
+_ADDRESSES = frozenset(one.flag for one in OPTIONS if one.hides == "address")
 _HIDDEN = "…"
 
 

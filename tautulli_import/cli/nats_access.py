@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..console import Screen
 from ..errors import ConfigurationError
 from ..jetstream.access import Access
+from ..options import SETTINGS
 from ..settings import Loaded
 from .connect import read_secret
 
@@ -31,7 +32,7 @@ def nats_access(loaded: Loaded, screen: Screen) -> Access:
             hint="Give both --nats-cert and --nats-key.",
         )
     on_line = [
-        f"--{name.replace('_', '-')}"
+        SETTINGS[name].flag
         for name in ("nats_password", "nats_token")
         if getattr(settings, name) is not None and loaded.origins[name] == "option"
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..checkpoint.journal import CheckpointStore
@@ -18,6 +18,7 @@ from ..errors import (
     SourceDamagedError,
 )
 from ..models import Reason
+from ..options import SETTINGS, Option
 from ..selection import Selection, parse_moment
 from ..settings import Loaded, Settings, load
 from ..sinks.files import identity, shown
@@ -40,17 +41,21 @@ __all__ = [
 
 
 def settings_from(flags: Mapping[str, object]) -> Loaded:
-    """The settings in force; an empty list of a repeatable option counts as not given."""
-    loaded = load({name: value for name, value in flags.items() if value not in (None, [])})
+    """Load the settings.
+
+    Raises:
+        ConfigurationError: one is wrong, or several come from standard input.
+    """
+    loaded = load(flags)
     settings = loaded.settings
-    piped = {
-        "the database": Path("-") in settings.database,
-        "--ids": settings.ids == Path("-"),
-        "--api-key-file": settings.api_key_file == Path("-"),
-        "--nats-password-file": settings.nats_password_file == Path("-"),
-        "--nats-token-file": settings.nats_token_file == Path("-"),
-    }
-    wanted = [name for name, is_piped in piped.items() if is_piped]
+    wanted = [
+        *(["the database"] if Path("-") in settings.database else []),
+        *(
+            option.flag
+            for option, path in _files_of(settings)
+            if path == Path("-") and option.reads == "file or stdin"
+        ),
+    ]
     if len(wanted) > 1:
         raise ConfigurationError(
             f"{' and '.join(wanted)} are all to come from standard input.",
@@ -140,21 +145,17 @@ def files_read(settings: Settings) -> Mapping[object, str]:
         for suffix in ("", "-wal", "-shm", "-journal"):
             side = _beside(database, suffix)
             read[identity(side)] = "Tautulli's database"
-    for option, path in (
-        ("--config-ini", settings.config_ini),
-        ("--ids", settings.ids),
-        ("--api-key-file", settings.api_key_file),
-        ("--ca-file", settings.ca_file),
-        ("--nats-password-file", settings.nats_password_file),
-        ("--nats-token-file", settings.nats_token_file),
-        ("--nats-creds", settings.nats_creds),
-        ("--nats-ca-file", settings.nats_ca_file),
-        ("--nats-cert", settings.nats_cert),
-        ("--nats-key", settings.nats_key),
-    ):
+    for option, path in _files_of(settings):
         if path is not None and path != Path("-"):
-            read[identity(path)] = f"the file of {option}"
+            read[identity(path)] = f"the file of {option.flag}"
     return read
+
+
+def _files_of(settings: Settings) -> Iterator[tuple[Option, Path | None]]:
+    """Return the options that name a file to read, and the file."""
+    for option in SETTINGS.values():
+        if option.reads:
+            yield option, getattr(settings, option.name)
 
 
 def check_not_read(settings: Settings, option: str, path: Path | None) -> None:

@@ -6,94 +6,58 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Final
 
 import typer
 
 from ..stopping import Stopped
-from . import options
-from .guard import guarded
+from .options import Flags
 
 if TYPE_CHECKING:
     from ..checkpoint.runs import Run
 
-__all__ = ["state_files", "state_folder", "status", "stop"]
+__all__ = ["status", "stop"]
 
 _EVERY_SECONDS: Final = 1.0
-_STOP_SECONDS: Final = 15.0
-_LOOK_SECONDS: Final = 0.1
-
-_Watch = Annotated[
-    bool, typer.Option("--watch", help="Again every second, until nothing is running any more.")
-]
-_All = Annotated[bool, typer.Option("--all", help="All of them, where several are running.")]
 
 
-def status(
-    *,
-    watch: _Watch = False,
-    state_dir: options.StateDir = None,
-    json: options.Json = False,
-    debug: options.Debug = False,
-    color: options.Color = None,
-) -> None:
+def status(flags: Flags, *, watch: bool, json: bool) -> None:
     """How the last import of each source got on: running, completed, failed or cancelled."""
-    with guarded(debug=debug, color=color):
-        folder = state_folder(state_dir)
-        if watch:
-            try:
-                _watch(folder, as_json=json)
-            except Stopped as stopped:  # there is nothing that could have been left unfinished
-                raise typer.Exit(128 + stopped.number) from None
-        else:
-            _show(_runs(folder), as_json=json)
-
-
-def stop(
-    *,
-    everything: _All = False,
-    state_dir: options.StateDir = None,
-    debug: options.Debug = False,
-    color: options.Color = None,
-) -> None:
-    """End a running import in good order: what it has read is kept, and outputs stay whole."""
-    with guarded(debug=debug, color=color):
-        _stop(state_folder(state_dir), everything=everything)
-
-
-def state_files(folder: Path) -> Sequence[Path]:
-    """The state files in a folder."""
-    try:
-        return sorted(path for path in folder.glob("*.db") if path.is_file())
-    except OSError:
-        return []
-
-
-def state_folder(state_dir: Path | None) -> Path:
-    """The folder that is meant, given ``--state-dir``."""
+    from ..checkpoint.runs import last_runs
     from ..settings import load
 
-    return load({"state_dir": state_dir} if state_dir else {}).settings.state_folder
+    folder = load(flags).settings.state_folder
+    if not watch:
+        _show(last_runs(folder), as_json=json)
+        return
+    try:
+        _watch(folder, as_json=json)
+    except Stopped as stopped:  # there is nothing that could have been left unfinished
+        raise typer.Exit(128 + stopped.number) from None
 
 
-def _runs(folder: Path) -> list[Run]:
-    """The last run of each source, the latest first."""
-    from ..checkpoint.runs import last_run
+def stop(flags: Flags, *, all: bool) -> None:  # noqa: A002 - the option's name
+    """End a running import in good order: what it has read is kept, and outputs stay whole."""
+    from ..checkpoint.stop import held_locks, stop_runs
+    from ..console import Screen
+    from ..settings import load
 
-    found = [run for path in state_files(folder) if (run := last_run(path)) is not None]
-    return sorted(found, key=lambda run: run.began, reverse=True)
+    screen = Screen()
+    running = held_locks(load(flags).settings.state_folder)
+    if not running:
+        screen.note("Nothing is running.")
+        return
+    for holder in stop_runs(running, every=all):
+        screen.note(f"Stopped. To go on: {holder.line}")
 
 
 def _show(runs: Sequence[Run], *, as_json: bool) -> None:
-    if as_json:
-        import msgspec
-
-        told = {"schema": 1, "runs": [_told(run) for run in runs]}
-        sys.stdout.buffer.write(msgspec.json.encode(told) + b"\n")
-        sys.stdout.buffer.flush()
-        return
     from ..wording import harmless
+    from .formatting import print_json
 
+    if as_json:
+        print_json({"schema": 1, "runs": [_told(run) for run in runs]})
+        return
     lines = [line for run in runs for line in _lines(run)] or ["Nothing has been imported yet."]
     sys.stdout.write("".join(f"{harmless(line)}\n" for line in lines))
     sys.stdout.flush()
@@ -134,12 +98,13 @@ def _lines(run: Run) -> Iterator[str]:
 
 def _watch(folder: Path, *, as_json: bool) -> None:
     """Show it again and again; on a terminal in the same place."""
+    from ..checkpoint.runs import last_runs
     from ..console import Screen
 
     if as_json or not sys.stdout.isatty():
         said: object = None
         while True:
-            runs = _runs(folder)
+            runs = last_runs(folder)
             if runs != said:
                 _show(runs, as_json=as_json)
                 said = runs
@@ -148,7 +113,7 @@ def _watch(folder: Path, *, as_json: bool) -> None:
             time.sleep(_EVERY_SECONDS)
     with Screen().live() as show:
         while True:
-            runs = _runs(folder)
+            runs = last_runs(folder)
             show([line for run in runs for line in _lines(run)] or ["Nothing is running."])
             if not _is_any_running(runs):
                 return
@@ -157,47 +122,3 @@ def _watch(folder: Path, *, as_json: bool) -> None:
 
 def _is_any_running(runs: Sequence[Run]) -> bool:
     return any(run.status == "running" for run in runs)
-
-
-def _stop(folder: Path, *, everything: bool) -> None:
-    import os
-    import signal
-
-    from ..checkpoint.runs import lock_of
-    from ..console import Screen
-    from ..errors import BusyError, ConfigurationError, TautulliImportError
-
-    screen = Screen()
-    running = [lock for path in state_files(folder) if (lock := lock_of(path)).is_held()]
-    known = [(lock, holder) for lock in running if (holder := lock.holder()) is not None]
-    if not running:
-        screen.note("Nothing is running.")
-        return
-    if len(running) > 1 and not everything:
-        lines = "; ".join(f"process {holder.pid}: {holder.line}" for _, holder in known)
-        raise ConfigurationError(
-            f"{len(running)} imports are running: {lines}.",
-            hint="End all of them with --all, or one of them with kill and its number.",
-        )
-    deaf: TautulliImportError | None = None
-    for lock, holder in known:
-        try:
-            os.kill(holder.pid, signal.SIGTERM)
-        except OSError as error:
-            if lock.is_held():
-                deaf = TautulliImportError(
-                    f"Process {holder.pid} could not be told to stop: {error.strerror}.",
-                    hint="It belongs to another user, or runs in another container: stop it there.",
-                )
-    if deaf is not None:
-        raise deaf
-    deadline = time.monotonic() + _STOP_SECONDS
-    while any(lock.is_held() for lock in running):
-        if time.monotonic() > deadline:
-            raise BusyError(
-                "It was told to stop, and is still finishing what it was writing.",
-                hint="Look again with 'tautulli-import status'.",
-            )
-        time.sleep(_LOOK_SECONDS)
-    for _, holder in known:
-        screen.note(f"Stopped. To go on: {holder.line}")

@@ -11,6 +11,7 @@ from ..console import Screen
 from ..errors import ConfigurationError
 from ..imports.job import Target
 from ..jetstream.access import Access
+from ..options import SETTINGS
 from ..settings import Loaded
 from ..sinks.base import InstalledSinks, Sink, SinkOptions, StreamSink, make_sink
 from .nats_access import nats_access
@@ -100,7 +101,7 @@ def _check_kinds(names: Sequence[str], of_items: Sequence[str], loaded: Loaded) 
     for name in ("rewatches", "each_user", "ids", "include_partial"):
         if loaded.origins[name] == "option":  # what the configuration says is for other runs
             raise ConfigurationError(
-                f"--{name.replace('_', '-')} means nothing to {' and '.join(names)}.",
+                f"{SETTINGS[name].flag} means nothing to {' and '.join(names)}.",
                 hint="Leave it out: events are of every row, watched or not, say whose they are "
                 "(--user chooses), and carry no external ids.",
             )

@@ -73,21 +73,21 @@ def identify(
     unused = apply(corrections, works)
     # Where a person has had the last word, nothing is in doubt any more.
     settled = [conflict for work, conflict in conflicts if not _is_corrected(work)]
-    own = {id(work): work.ids for work in works}
+    own = {work: work.ids for work in works}
     shared = share(works)
     warnings: list[str] = []
-    asked: set[int] = set()
+    asked: set[Work] = set()
     # Nearly always once: an answer can make two namesakes of what could be only one before.
-    while ask and (wanted := [w for w in works if id(w) not in asked and _is_wanted(w)]):
-        asked.update(map(id, wanted))
+    while ask and (wanted := [w for w in works if w not in asked and _is_wanted(w)]):
+        asked.update(wanted)
         told = ask(wanted)
         warnings += told.warnings
         for work in wanted:
             answer = told.answers.get(work.own_keys[0])
             if answer is not None and (ids := ids_of(work, answer)):
-                own[id(work)] = _from_plex(work, ids)
+                own[work] = _from_plex(work, ids)
         for work in works:
-            work.ids = own[id(work)]
+            work.ids = own[work]
         shared = share(works)
     return Identified(works, [*settled, *shared], unused, warnings)
 

@@ -34,12 +34,12 @@ def _share_by_id(works: Sequence[Work], conflicts: list[Conflict]) -> None:
     for work in works:
         for namespace, known in work.ids.items():
             holders[work.kind, namespace, known.value].append(work)
-    done: set[int] = set()
+    done: set[Work] = set()
     for work in works:
-        if id(work) in done or not work.ids:
+        if work in done or not work.ids:
             continue
         together = _component(work, holders)
-        done.update(id(member) for member in together)
+        done.update(together)
         if len(together) == 1:
             continue
         # What was learnt from the newest play first.
@@ -57,16 +57,16 @@ def _share_by_id(works: Sequence[Work], conflicts: list[Conflict]) -> None:
 
 
 def _component(work: Work, holders: dict[tuple[Kind, str, str], list[Work]]) -> list[Work]:
-    found = {id(work): work}
+    found = {work: None}
     stack = [work]
     while stack:
         current = stack.pop()
         for namespace, known in current.ids.items():
             for other in holders[current.kind, namespace, known.value]:
-                if id(other) not in found:
-                    found[id(other)] = other
+                if other not in found:
+                    found[other] = None
                     stack.append(other)
-    return list(found.values())
+    return list(found)
 
 
 def _share_among_contradicting(works: Sequence[Work], conflicts: list[Conflict]) -> None:
@@ -75,11 +75,11 @@ def _share_among_contradicting(works: Sequence[Work], conflicts: list[Conflict])
     The newest neighbour that shares an id overrules an older work; nothing travels on from
     there, or one wrong id would pull two different films into one.
     """
-    before = {id(work): dict(work.ids) for work in works}
+    before = {work: dict(work.ids) for work in works}
     for place, work in enumerate(works):
-        mine = before[id(work)]
+        mine = before[work]
         for newer in works[:place]:
-            theirs = before[id(newer)]
+            theirs = before[newer]
             if not _shared(mine, theirs):
                 continue
             for namespace, known in theirs.items():
@@ -92,7 +92,7 @@ def _share_among_contradicting(works: Sequence[Work], conflicts: list[Conflict])
             work.ids = {**mine, **theirs}
             break
         for older in works[place + 1 :]:
-            theirs = before[id(older)]
+            theirs = before[older]
             if _shared(mine, theirs) and not _contradict(mine, theirs):
                 work.ids = {**theirs, **work.ids}
 

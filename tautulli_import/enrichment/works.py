@@ -45,7 +45,10 @@ class Known:
 
 
 class Work:
-    """A film or a show: everything the history says about it. Filled in by the chain."""
+    """A film or a show: everything the history says about it. Filled in by the chain.
+
+    Two works are never equal, so that one can be a key in a dictionary.
+    """
 
     __slots__ = ("_ids", "ids", "kind", "newest", "own_keys", "rating_keys", "sightings", "title")
 

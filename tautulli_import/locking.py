@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from ..checkpoint.lock import Holder, Lock
-from ..checkpoint.runs import Run, last_run, lock_of
-from ..console import Screen
-from ..errors import BusyError
-from ..sinks.files import make_directory, shown
-from ..wording import in_words
+from .checkpoint.lock import Holder, Lock
+from .checkpoint.runs import Run, last_run, lock_of
+from .errors import BusyError
+from .sinks.files import make_directory, shown
+from .wording import in_words
 
 __all__ = ["Held", "holding"]
 
@@ -37,11 +36,17 @@ class Held:
 
 @contextmanager
 def holding(
-    state: Path | None, places: Sequence[Path], screen: Screen, *, wait: float, line: str
+    state: Path | None,
+    places: Sequence[Path],
+    note: Callable[[str], None],
+    *,
+    wait: float,
+    line: str,
 ) -> Iterator[Held]:
     """Hold the state file and every place that will be written; wait so many seconds for it.
 
-    ``line`` is the command without secrets, to tell others. Where there can be no lock file
+    ``line`` is the command without secrets, to tell others. ``note`` is given a sentence for
+    the user. Where there can be no lock file
     nobody can write either: then the sink says what is wrong.
 
     Raises:
@@ -56,7 +61,7 @@ def holding(
             if time.monotonic() >= deadline:
                 raise _busy(busy)
             if not was_said:
-                screen.note(f"Waiting, {wait:g} s at most: {_busy(busy)}")
+                note(f"Waiting, {wait:g} s at most: {_busy(busy)}")
                 was_said = True
             time.sleep(min(_AGAIN_SECONDS, max(0.0, deadline - time.monotonic())))
         held = Held(locks)

@@ -1,0 +1,83 @@
+"""Print results as JSON, and format what commands print as text."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from ..census import Census
+    from ..sources.health import Health
+    from ..watched import WatchedRule
+
+__all__ = ["census_tables", "print_json"]
+
+
+def print_json(value: object) -> None:
+    """Print a value as one line of JSON on standard output."""
+    sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def census_tables(
+    census: Census, rules: Sequence[WatchedRule]
+) -> Iterator[Sequence[tuple[str, str]]]:
+    """Return the tables that ``check`` prints, each aligned for itself."""
+    plays, items = census.plays, census.items
+    yield (
+        [
+            *_of_server(census.server),
+            ("Plays", f"{plays.read:,}"),
+            ("From", census.first or "-"),
+            ("To", census.last or "-"),
+            ("Thresholds", ", ".join(map(_told, rules))),
+            ("Users", _counts(census.users)),
+            ("Libraries", _counts(census.libraries)),
+            ("Media types", _counts(census.media_types)),
+            ("GUIDs", _counts(census.guid_kinds)),
+        ]
+    )
+    for name, ids in (("Films", census.films), ("Shows", census.shows)):
+        rest = [f"{ids.known:,} with external ids"]
+        if ids.could_get:
+            rest.append(f"{ids.could_get:,} without that Plex may still know")
+        if ids.never:
+            rest.append(f"{ids.never:,} without, and nobody left to ask")
+        yield ([(name, f"{ids.total:,}: {', '.join(rest)}")])
+    sources = {name: count for name, count in items.ids_from.items() if count}
+    yield (
+        [
+            ("Items", f"{items.movies + items.episodes:,} would be imported"),
+            ("Ids from", _counts(sources | {"none": items.without_external_id})),
+            ("Merged", f"{plays.merged:,} plays of the same items"),
+            ("Left out", _counts(plays.filtered)),
+            ("Rejected", _counts(plays.rejected)),
+        ]
+    )
+    for conflict in census.conflicts[:10]:
+        told = f"{conflict.namespace} {conflict.kept}, not {conflict.dropped}"
+        yield ([("Contradiction", f"{conflict.title}: {told}")])
+
+
+def _told(rule: WatchedRule) -> str:
+    return f"{rule.movie_percent} % of a film, {rule.tv_percent} % of an episode ({rule.origin})"
+
+
+def _of_server(server: Health | None) -> list[tuple[str, str]]:
+    if server is None:
+        return []
+    reachable = {True: "reachable", False: "not reachable", None: "not known whether reachable"}
+    unlisted = server.rows - server.listed
+    rows = f"{server.rows:,}, counted in {server.seconds:g} s"
+    return [
+        ("Tautulli", server.version or "does not tell its version"),
+        ("Plex", f"{server.plex or 'without a name'}, {reachable[server.plex_reachable]}"),
+        ("Rows", f"{rows}; {unlisted:,} of them it never lists" if unlisted else rows),
+    ]
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items() if count) or "none"
