@@ -1,25 +1,39 @@
-# Everything sets itself up: a virtual environment in .venv, made once per pyproject.toml.
+# Everything sets itself up: a virtual environment in .venv, made anew when what goes into it changes.
 
 PYTHON ?= python3
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# The versions of all that is installed. Empty: the newest ones.
+CONSTRAINTS ?= .ci/constraints.txt
+export PIP_CONSTRAINT = $(CONSTRAINTS)
+export PIP_BUILD_CONSTRAINT = $(CONSTRAINTS)
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
+# How many imports `make crash` kills.
 N ?= 1000
-.PHONY: help demo test lint types bench crash completions build check clean
+# One test in so many, for `make test` and `make fuzz`; always the same ones.
+EVERY ?= 1
+# More for pytest: make test TESTS='tests/test_ids.py -x'
+TESTS ?=
+PYTEST := .ci/in_memory $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
+.PHONY: help demo test fuzz lint types bench crash completions constraints build check clean
 
 help: ## Show what there is to do
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-$(READY): pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+$(READY): pyproject.toml $(CONSTRAINTS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; $(PYTHON) is %d.%d. Name another one: make PYTHON=python3.12" % sys.version_info[:2])'
+	@echo 'Installing into $(VENV) …'
+	@$(PYTHON) -m venv --clear $(VENV) \
+		&& $(BIN)/python -m pip install --quiet --editable '.[nats,duckdb,dev]' \
+		|| { rm -rf $(VENV); exit 1; }
 	@touch $@
 
 demo: $(READY) ## Make a sample history, import it into demo/, show the result
 	@rm -rf demo && mkdir -p demo
-	@$(BIN)/python -m tests.history demo/tautulli.db --plays 3000 --config-ini
+	@$(BIN)/python .demo/make_history.py demo
 	@echo; echo '$$ tautulli-import check demo/tautulli.db'
 	@$(BIN)/tautulli-import check demo/tautulli.db --state-dir demo/state
 	@echo; echo '$$ tautulli-import db demo/tautulli.db --dry-run --format table'
@@ -31,7 +45,10 @@ demo: $(READY) ## Make a sample history, import it into demo/, show the result
 	@echo; echo 'Look into demo/tracker/history.json, one item a line.'
 
 test: $(READY) ## Run the tests
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
+	$(PYTEST) --every $(EVERY) $(TESTS)
+
+fuzz: $(READY) ## Run the tests that try every fault with every input
+	$(PYTEST) -m fuzz --every $(EVERY) $(TESTS)
 
 lint: $(READY) ## Look for what a linter finds
 	$(BIN)/ruff check .
@@ -49,8 +66,11 @@ crash: $(READY) ## Kill and starve imports N times, and look what came of them
 completions: $(READY) ## Write completions/ anew from the program
 	$(BIN)/python -m tests.completions completions
 
+constraints: ## Renew the versions that are installed for the demo and the tests
+	.ci/constrain $(PYTHON)
+
 build: $(READY) ## Build the wheel and the source distribution into dist/
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check build
+	$(BIN)/python -m pip install --quiet build
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist .
 

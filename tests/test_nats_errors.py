@@ -42,10 +42,7 @@ def server(tmp_path: Path) -> Iterator[NatsServer]:
 
 @pytest.fixture
 def certificates(tmp_path: Path) -> tuple[Path, Path]:
-    made = certificate(tmp_path)
-    if made is None:
-        pytest.skip("there is no openssl to make a certificate with")
-    return made
+    return certificate(tmp_path)
 
 
 def opened(access: Access) -> None:
@@ -410,7 +407,9 @@ def test_a_mirror_is_told(server: NatsServer) -> None:
 def test_another_stream_with_our_subjects_is_named(
     server: NatsServer, subjects: list[str], create: bool
 ) -> None:
-    make_stream(server.access(), name="THEIRS", subjects=subjects)
+    # Since nats-server 2.10 a stream whose subjects match those of JetStream acknowledges nothing.
+    no_ack = "*.b" in subjects
+    make_stream(server.access(), name="THEIRS", subjects=subjects, no_ack=no_ack)
     with pytest.raises(SinkError, match="THEIRS") as caught:
         ensured(server.access(), create=create)
     assert "--nats-stream THEIRS" in caught.value.hint

@@ -19,7 +19,7 @@ from msgspec import Struct
 from ..errors import ConfigurationError, NotFoundError, SourceUnreachableError, TautulliImportError
 from .access import NAME, Access
 from .connection import ApiError, Connection, InterruptedWaitError
-from .stream import look_at_stream
+from .stream import StreamState, look_at_stream
 from .troubles import not_permitted, words
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ _NOBODY: Final = "503"
 _NO_CONSUMER: Final = 10014
 _NO_STREAM: Final = 10059
 _TAKEN: Final = frozenset({10012, 10013, 10105, 10148})
+# nats-server 2.9 says so itself, and also where only some of the subjects are taken. 2.10 and newer
+# make a consumer that never gets anything.
 _NO_SUBSET: Final = frozenset({10093, 10138})
 
 
@@ -104,7 +106,8 @@ class Consumer:
 
         Raises:
             NotFoundError: there is no such stream.
-            ConfigurationError: a consumer of that name is there and of another kind.
+            ConfigurationError: the stream does not take the subject, or a consumer of that name is
+                of another kind.
             TautulliImportError: see ``Connection.open``.
         """
         if not NAME.fullmatch(self.durable):
@@ -113,12 +116,13 @@ class Consumer:
                 hint="It has no spaces, dots, slashes, * or > in it.",
             )
         self._connection.open()
-        if look_at_stream(self._connection) is None:
+        stream = look_at_stream(self._connection)
+        if stream is None:
             raise NotFoundError(
                 f"There is no stream {self._access.stream} at {self._access.shown}.",
                 hint="An import with --to nats makes it. Or name another one: --nats-stream NAME",
             )
-        self._connection.run(self._open())
+        self._connection.run(self._open(stream))
 
     def fetch(self, most: int, wait: float) -> list[Message]:
         """What is there, at most so many; where nothing is, wait so many seconds for the first.
@@ -179,13 +183,15 @@ class Consumer:
         self._arrived.clear()
         self._connection.close()
 
-    async def _open(self) -> None:
+    async def _open(self, stream: StreamState) -> None:
         connection = self._connection
         try:
             info = await self._info()
         except ApiError as error:
             if error.number != _NO_CONSUMER:
                 raise
+            if not stream.is_copy and not stream.takes(self._subject):
+                raise self._nothing_to_consume() from None
             info = await self._made()
         self._check(info.config)
         self._config = info.config
@@ -233,12 +239,15 @@ class Consumer:
             if error.number in _TAKEN:  # somebody has made it meanwhile
                 return await self._info()
             if error.number in _NO_SUBSET:
-                raise ConfigurationError(
-                    f"The stream {stream} does not take {self._subject}: there is nothing to "
-                    "consume.",
-                    hint="Name another one: --nats-stream NAME",
-                ) from error
+                raise self._nothing_to_consume() from error
             raise
+
+    def _nothing_to_consume(self) -> ConfigurationError:
+        return ConfigurationError(
+            f"The stream {self._access.stream} does not take {self._subject}: there is nothing to "
+            "consume.",
+            hint="Name another one: --nats-stream NAME",
+        )
 
     def _check(self, config: _Config) -> None:
         subjects = [*(config.filter_subjects or ()), *filter(None, [config.filter_subject])]

@@ -32,6 +32,7 @@ class _Config(Struct, frozen=True):
     sealed: bool = False
     no_ack: bool = False
     mirror: object = None
+    sources: object = None
 
 
 class _State(Struct, frozen=True):
@@ -72,10 +73,12 @@ class StreamState(Struct, frozen=True):
     messages: int
     by_source: Mapping[str, int]
     """How many playback events it has, by their source."""
+    is_copy: bool
+    """Whether it also takes messages from other streams, under their subjects."""
 
     def takes(self, subject: str) -> bool:
-        """Whether a message of that subject gets into it."""
-        return any(_matches(pattern, subject) for pattern in self.subjects)
+        """Return whether messages of a subject, or of a pattern's subjects, get into it."""
+        return any(_overlap(pattern, subject) for pattern in self.subjects)
 
 
 def look_at_stream(connection: Connection) -> StreamState | None:
@@ -118,7 +121,7 @@ async def _info(connection: Connection) -> _Info | None:
     if not NAME.fullmatch(name):
         raise ConfigurationError(
             f"{name!r} cannot be the name of a stream.",
-            hint="It has no spaces, dots, slashes, * or > in it.",
+            hint="Use --nats-stream with a name that has no spaces, dots, slashes, * or > in it.",
         )
     try:
         return await connection.api(f"STREAM.INFO.{name}", {"subjects_filter": "playback.>"}, _Info)
@@ -238,19 +241,18 @@ def _state_of(name: str, info: _Info | None) -> StreamState | None:
         max_msg_size=info.config.max_msg_size,
         messages=info.state.messages,
         by_source=by_source,
+        is_copy=bool(info.config.mirror or info.config.sources),
     )
 
 
-def _matches(pattern: str, subject: str) -> bool:
-    wanted, given = pattern.split("."), subject.split(".")
-    if wanted[-1] == ">":
-        wanted.pop()
-        if len(given) <= len(wanted):
+def _overlap(one: str, other: str) -> bool:
+    """Return whether there is a subject that both patterns match."""
+    for mine, theirs in zip(one.split("."), other.split("."), strict=False):
+        if ">" in (mine, theirs):
+            return True
+        if mine != theirs and "*" not in (mine, theirs):
             return False
-        given = given[: len(wanted)]
-    return len(wanted) == len(given) and all(
-        one in ("*", other) for one, other in zip(wanted, given, strict=True)
-    )
+    return one.count(".") == other.count(".")
 
 
 def _command(name: str) -> str:
