@@ -28,7 +28,7 @@ from rich.text import Text
 from .errors import TautulliImportError
 from .imports.report import Delivery, Output, Report
 from .models import Episode, Movie, PlaybackEvent, Reason, Record
-from .progress import UNITS, OldNames, Phase
+from .progress import UNITS, Phase
 from .sources.base import Library, User
 from .wording import harmless, many
 
@@ -259,7 +259,7 @@ def _console(file: TextIO, *, color: bool) -> Console:
     )
 
 
-class Bar(OldNames):
+class Bar:
     """Shows the progress of a run as a bar: how much, how fast, how long it will take."""
 
     def __init__(self, bars: Bars) -> None:

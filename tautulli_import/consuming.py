@@ -25,7 +25,7 @@ from .messages import UnusableError, event_of
 from .models import PlaybackEvent
 from .progress import UNSEEN, Progress
 from .stopping import Stopped, forget, held
-from .turns import when_free
+from .turns import retry_while_busy
 from .wording import many
 
 __all__ = ["Consumed", "Consuming", "Queue"]
@@ -253,7 +253,7 @@ class Consuming:
         can look into it meanwhile.
         """
         if self._file is None:
-            self._file = when_free(
+            self._file = retry_while_busy(
                 lambda: EventStore(self._path), wait=self._wait, waiting=self._say_so
             )
             self._opened_at = time.monotonic()

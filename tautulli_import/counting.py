@@ -11,48 +11,48 @@ from .errors import AccountingError
 from .models import Play, Reason, Rejected
 from .sources.base import Batch
 
-__all__ = ["Plays", "RowCounts", "add_up", "rejected_play"]
+__all__ = ["Plays", "RowCounts", "add_up", "place_of", "rejected_play"]
 
 
 class RowCounts:
-    """Counts the rows of batches by what became of them."""
+    """Counts rows by their verdicts, and collects the rejected ones."""
 
     def __init__(self) -> None:
         self.rows = 0
         """All rows so far."""
         self.verdicts: Counter[Reason] = Counter()
         self.rejected: dict[tuple[str, int | str], Rejected] = {}
-        """Rejected rows one by one, by where each stands."""
+        """Rejected rows one by one, by ``place_of``."""
 
-    def count(self, batch: Batch, turned_away: Iterable[tuple[Play, Reason]]) -> None:
-        """Count what became no play, and note the rows that were rejected.
+    def count(self, batch: Batch, rejected: Iterable[tuple[Play, Reason]]) -> None:
+        """Count the rows of a batch that are no plays, and collect all rejected rows.
 
-        ``turned_away`` are the batch's plays that were rejected. Their verdicts are counted by
-        the caller, who judged them.
+        ``rejected`` are the batch's plays that were rejected. The caller has counted their
+        verdicts.
         """
         self.verdicts.update(row.reason for row in batch.rejected)
         for row in batch.recovered:
             self.verdicts[row.reason] -= 1
             self.rejected.pop(place_of(row), None)
         self.verdicts[Reason.DUPLICATE] += batch.duplicates + len(batch.recovered)
-        plays = (rejected_play(play, reason, batch.source) for play, reason in turned_away)
+        plays = (rejected_play(play, reason, batch.source) for play, reason in rejected)
         self.rejected |= {place_of(row): row for row in (*batch.rejected, *plays)}
         self.rows += len(batch.plays) + len(batch.rejected) + batch.duplicates
 
 
 def place_of(row: Rejected) -> tuple[str, int | str]:
-    """Return where a row stands. Rows without a number are told apart by their detail."""
+    """Return the key of a row: its source, and its number or, without one, its detail."""
     return row.source, row.detail if row.id is None else row.id
 
 
 def rejected_play(play: Play, reason: Reason, source: str) -> Rejected:
-    """Describe a play that goes no further."""
+    """Describe a play that was rejected."""
     name = " - ".join(filter(None, (play.grandparent_title, play.title)))
     return Rejected(reason, play.id, name, source)
 
 
 class Plays(Struct, frozen=True):
-    """How many rows became what: ``read = filtered + rejected + merged + emitted``."""
+    """The numbers of rows: ``read = filtered + rejected + merged + emitted``."""
 
     read: int
     filtered: Mapping[str, int]
@@ -76,8 +76,8 @@ def add_up(read: int, verdicts: Mapping[Reason, int], accepted: int, emitted: in
     counted = sum(filtered.values()) + sum(rejected.values()) + accepted
     if counted != read or plays.merged < 0 or bool(accepted) != bool(emitted):
         raise AccountingError(
-            f"The numbers do not add up: {read} plays were read, {counted} are accounted "
-            f"for, {accepted} of them became {emitted} records.",
+            f"The numbers do not add up: {read} plays were read, but {counted} are accounted "
+            f"for. {accepted} of them became {emitted} records.",
             hint="This is a bug in tautulli-import. Please report it.",
         )
     return plays

@@ -1,23 +1,23 @@
-"""Every error this program raises on purpose, one sentence a leaf.
+"""Define every error that this program raises on purpose.
 
     TautulliImportError            exit 1   something unexpected
     ├── ConfigurationError         exit 2   an option, a setting or a file of ours is wrong
-    │   └── CheckpointError        exit 2   what is remembered is of another source or other options
-    ├── SourceUnreachableError     exit 3   Tautulli, or its data, cannot be got at
-    │   └── UnansweredError        exit 3   one question got no usable answer; a smaller may
-    │       └── UndeliverableError exit 3   Tautulli itself fails on something that was asked for
+    │   └── CheckpointError        exit 2   the saved state is of another source or other options
+    ├── SourceUnreachableError     exit 3   Tautulli, or its data, cannot be reached
+    │   └── UnansweredError        exit 3   one request got no usable answer; a smaller one may
+    │       └── UndeliverableError exit 3   Tautulli fails on the requested rows each time
     ├── UnauthorisedError          exit 4   the API key, or a proxy's password, is not accepted
     ├── NotFoundError              exit 5   a file, a user or a library that does not exist
-    ├── BusyError                  exit 6   somebody else holds it; later it will work
+    ├── BusyError                  exit 6   another program holds it; try again later
     ├── SourceDamagedError         exit 7   damaged, or not what it claims to be
-    │   └── DamagedPageError       exit 7   a page of the file; what is on others can be read
+    │   └── DamagedPageError       exit 7   a page of the file is damaged; others can be read
     ├── SinkError                  exit 8   the output could not be read, merged or written
     ├── RowsRejectedError          exit 9   finished, but rows were rejected, under --strict
     └── AccountingError            exit 1   the run's own numbers do not add up
 
-Each says what happened and where in its message, and what to do next in ``hint``.
-The command line prints both and leaves with ``exit_code``; nothing else exits.
-The codes are CrossWatch's own where it has one; 130 and 143 are left to signals.
+The message says what happened and where, and ``hint`` says what to do next. The command line
+prints both and exits with ``exit_code``. No other code exits. The codes are CrossWatch's own
+where it has one. 130 and 143 are for signals.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ __all__ = [
 
 
 class TautulliImportError(Exception):
-    """Something went wrong that a person can be told in a sentence."""
+    """A failure that one sentence can explain to a person."""
 
     exit_code: ClassVar[int] = 1
 
@@ -59,21 +59,21 @@ class ConfigurationError(TautulliImportError):
 
 
 class CheckpointError(ConfigurationError):
-    """What is remembered does not belong to this source, or was begun with other options."""
+    """The saved state belongs to another source, or was made with other options."""
 
 
 class SourceUnreachableError(TautulliImportError):
-    """The source cannot be got at: no connection, permissions, a failing disk."""
+    """The source cannot be reached: no connection, no permission, a failing disk."""
 
     exit_code = 3
 
 
 class UnansweredError(SourceUnreachableError):
-    """Tautulli is there, but this question got no usable answer; a smaller one may get it."""
+    """Tautulli is there, but gave no usable answer. A smaller request may get one."""
 
 
 class UndeliverableError(UnansweredError):
-    """Tautulli fails on what was asked for, or writes what nobody can read, each time."""
+    """Tautulli fails on the requested rows each time, or its answer cannot be parsed."""
 
 
 class UnauthorisedError(TautulliImportError):
@@ -89,7 +89,7 @@ class NotFoundError(TautulliImportError):
 
 
 class BusyError(TautulliImportError):
-    """Another program holds what is needed."""
+    """Another program holds a file or a lock that is needed."""
 
     exit_code = 6
 
@@ -101,20 +101,20 @@ class SourceDamagedError(TautulliImportError):
 
 
 class DamagedPageError(SourceDamagedError):
-    """A page of the database is damaged; what stands on other pages can still be read."""
+    """A page of the database is damaged. Other pages can still be read."""
 
 
 class SinkError(TautulliImportError):
-    """The output could not be read, merged with or written."""
+    """The output could not be read, merged or written."""
 
     exit_code = 8
 
 
 class RowsRejectedError(TautulliImportError):
-    """The import finished, but under ``--strict`` rejected rows are a failure."""
+    """The import finished, but with ``--strict`` rejected rows are a failure."""
 
     exit_code = 9
 
 
 class AccountingError(TautulliImportError):
-    """read = filtered + rejected + merged + emitted does not hold: a bug, said loudly."""
+    """``read = filtered + rejected + merged + emitted`` does not hold. This is a bug."""

@@ -1,15 +1,16 @@
-"""Playback events in a DuckDB file: each play once, and with them how far a job has come.
+"""Store playback events in a DuckDB file, each play once, together with the position of a job.
 
-Three things make an event the same as another: its id, its correlation key, and its rating key,
-user and start together. What is known is sorted out with anti-joins, for ``ON CONFLICT DO
-NOTHING`` loses rows that have a NULL in a unique column (duckdb issue 26066, seen in 1.2 to 2.0);
-the unique indexes are the net below. Rows go in as JSON lines: one by one is 200 times slower.
+Two events are the same play if they share the id, the correlation key, or rating key, user and
+start together. Anti-joins leave out known events, because ``ON CONFLICT DO NOTHING`` loses rows
+that have a NULL in a unique column (duckdb issue 26066, seen in 1.2 to 2.0). The unique indexes
+are a second safeguard. Rows are inserted as JSON lines: one by one is 200 times slower.
 """
 
 from __future__ import annotations
 
 import glob
 import os
+import shlex
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -28,14 +29,14 @@ from .event_store_schema import (
     EVENTS,
     KEYS,
     column_of,
+    failure,
     is_ours,
     is_plain,
     is_there,
     keys_of,
+    normalised,
     run,
-    settled,
     share_a_key,
-    trouble,
 )
 from .models import PlaybackEvent
 from .sinks.files import shown, write_whole
@@ -47,26 +48,27 @@ if TYPE_CHECKING:
 
 __all__ = ["Added", "EventStore", "Poison"]
 
-# So that DuckDB 1.2 and everything newer can read the file.
+# The format that DuckDB 1.2 and all newer versions can read.
 _STORAGE: Final = "v1.2.0"
-# DuckDB writes the indexes anew whenever its log has grown to this: seldom is a third faster.
+# DuckDB rewrites the indexes each time its log reaches this size. Its default of 16 MB makes
+# imports a third slower.
 _LOG: Final = "128MB"
 _SEEN: Final = "seen"
 _encode_lines: Final = msgspec.json.Encoder().encode_lines
 
 
 class Added(Struct, frozen=True):
-    """What became of events that were added."""
+    """The result of adding events."""
 
     stored: int
     known: int
-    """Left out: the file, or an earlier one of them, is the same play."""
+    """Events that were left out, because the file or the same batch has the play already."""
     under_another_id: int = 0
-    """How many of the known ones are there as another event, of another program perhaps."""
+    """Known events whose play is in the file under another id, perhaps of another program."""
 
 
 class Poison(Struct, frozen=True):
-    """A message of a stream that cannot become a row, kept so that a person can look at it."""
+    """A message of a stream that is not a usable event. It is kept for a person to inspect."""
 
     stream: str
     sequence: int
@@ -78,18 +80,17 @@ class Poison(Struct, frozen=True):
 
 
 class EventStore:
-    """A DuckDB file with the table ``playback_events``; nobody else can open it meanwhile.
-
-    With ``reads_only`` an absent file counts as an empty one, and nothing is written.
-    """
+    """An open DuckDB file with the table ``playback_events``. No other process can open it."""
 
     def __init__(self, path: Path, *, reads_only: bool = False) -> None:
-        """Open the file; without ``reads_only`` it is made where there is none.
+        """Open the file, and create it if it is absent.
+
+        With ``reads_only``, write nothing, and treat an absent file as an empty one.
 
         Raises:
             ConfigurationError: DuckDB is not installed.
             BusyError: another process has the file open.
-            SinkError: it is something else than a file of ours, or cannot be read or written.
+            SinkError: it is not a file of this program, or cannot be read or written.
         """
         self.path = path
         self._real = os.path.realpath(path)
@@ -98,7 +99,7 @@ class EventStore:
         self._db: DuckDBPyConnection | None = None
         self._places = [EVENTS]
         try:
-            with self._told():
+            with self._guarded():
                 self._folder = PrivateFolder()
                 self._db = self._opened(reads_only=reads_only)
         except BaseException:
@@ -112,9 +113,9 @@ class EventStore:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file. What was added is in it, whatever happens here."""
+        """Close the file. Everything that ``add`` returned for is durable already."""
         if self._db is not None:
-            # What DuckDB cannot tidy up now stays in its log, and is read from there.
+            # If DuckDB cannot merge its log into the file now, it reads the log next time.
             with suppress(self._duckdb.Error, RuntimeError):
                 self._db.close()
             self._db = None
@@ -130,16 +131,15 @@ class EventStore:
         reached: bytes | None = None,
         poison: Sequence[Poison] = (),
     ) -> Added:
-        """Store events, the point that ``job`` has reached with them, and messages kept aside.
+        """Store events, the position that ``job`` reached with them, and unusable messages.
 
-        All of it is durable when this returns, or nothing of it happened. Of the events, those
-        are left out of which the file has the play, as if they came one by one, in order. A
-        message that is kept already is not kept again.
+        All of it is one transaction, which is durable when this returns. Leave out each event
+        whose play is in the file or earlier in ``events``, and each message that is kept already.
 
         Raises:
-            SinkError: it could not be written.
+            SinkError: the file could not be written. Nothing was stored.
         """
-        with self._told(), self._transaction() as db:
+        with self._guarded(), self._transaction() as db:
             added = self._add(db, events, EVENTS) if events else Added(0, 0)
             if poison:
                 self._keep(db, poison)
@@ -149,14 +149,16 @@ class EventStore:
         return added
 
     def preview(self, events: Sequence[PlaybackEvent]) -> Added:
-        """What ``add`` would do, had all that was previewed before been added; writes nothing.
+        """Return what ``add`` would return, as if all earlier previews had been added.
+
+        Nothing is written.
 
         Raises:
             SinkError: the file cannot be read.
         """
         if not events:
             return Added(0, 0)
-        with self._told():
+        with self._guarded():
             db = self._open
             if _SEEN not in self._places:
                 keys = ", ".join(column_of(field) for key in KEYS for field in key)
@@ -167,23 +169,23 @@ class EventStore:
                 return self._add(db, events, _SEEN)
 
     def reached(self, job: str) -> bytes | None:
-        """How far a job has come, as it was given to ``add``; ``None`` where that is not known."""
-        with self._told():
+        """Return the last position of a job that ``add`` was given; ``None`` if there is none."""
+        with self._guarded():
             found = run(self._open, "SELECT reached FROM checkpoints WHERE job = ?", job)
         return bytes(found[0][0]) if found else None
 
     def forget(self, job: str) -> None:
-        """Forget how far a job has come; its events stay.
+        """Delete the position of a job. Its events stay.
 
         Raises:
-            SinkError: it could not be written.
+            SinkError: the file could not be written.
         """
-        with self._told(), self._transaction() as db:
+        with self._guarded(), self._transaction() as db:
             run(db, "DELETE FROM checkpoints WHERE job = ?", job)
 
     def count(self) -> int:
-        """How many events there are."""
-        with self._told():
+        """Return the number of events in the file."""
+        with self._guarded():
             return int(run(self._open, f"SELECT count(*) FROM {EVENTS}")[0][0])  # noqa: S608
 
     # Opening.
@@ -193,7 +195,7 @@ class EventStore:
         if not is_file and not reads_only:
             self._make()
             is_file = True
-        # DuckDB tidies up a log that it finds: of a file that is not ours nothing is touched.
+        # DuckDB merges a log that it finds into the file. Look first, read-only, whose file it is.
         if is_file and (reads_only or Path(f"{self._real}.wal").exists()):
             db = self._connected(self._real, read_only=True)
             try:
@@ -222,12 +224,13 @@ class EventStore:
         return db
 
     def _make(self) -> None:
-        """Make the file, whole or not at all: it is put together elsewhere."""
+        """Create the file, whole or not at all: build it elsewhere, and put it in place."""
         log = Path(f"{self._real}.wal")
         if log.exists() and log.stat().st_size:
             raise SinkError(
-                f"{shown(log)} is there, but not the file that it belongs to.",
-                hint=f"Put {shown(self.path)} back beside it, or remove it if that is gone.",
+                f"{shown(log)} exists without {shown(self.path)}, the file that it belongs to.",
+                hint=f"Put {shown(self.path)} back beside it. If that file is lost, remove the "
+                f"log: rm {shlex.quote(shown(log))}",
             )
         made = self._private / "new.duckdb"
         db = self._connected(":memory:")
@@ -251,30 +254,34 @@ class EventStore:
             lines = _encode_lines(wanted)
         fields = COLUMNS if into == EVENTS else dict.fromkeys(chain(*KEYS))
         batch = self._batch(lines, COLUMNS)
-        new = " AND ".join(f"NOT {there}" for there in self._there())
+        new = " AND ".join(f"NOT {there}" for there in self._known_conditions())
         values = ", ".join(f"s.{field}" for field in fields)
         query = f"INSERT INTO {into} SELECT {values} FROM {batch} s WHERE {new}"  # noqa: S608
         stored = int(run(db, query)[0][0])
         known = len(events) - stored
-        return Added(stored, known, known and len(events) - self._there_by_id(db, events))
+        return Added(stored, known, known and len(events) - self._count_ids(db, events))
 
     def _encoded(self, events: Sequence[PlaybackEvent]) -> tuple[Sequence[PlaybackEvent], bytes]:
-        """The events as the table takes them, and as lines of JSON."""
+        """Return the normalised events, and the same as lines of JSON.
+
+        Raises:
+            SinkError: an event cannot be stored.
+        """
         try:
-            events = [event if is_plain(event) else settled(event) for event in events]
+            events = [event if is_plain(event) else normalised(event) for event in events]
             try:
                 return events, _encode_lines(events)
             except UnicodeEncodeError:
-                events = [settled(event) for event in events]
+                events = [normalised(event) for event in events]
                 return events, _encode_lines(events)
         except ValueError as error:
             raise SinkError(
                 f"An event cannot be stored: {error}.",
-                hint="This is a fault of the program that made it. Please report it.",
+                hint="This is a bug in the program that made the event. Please report it.",
             ) from error
 
-    def _there(self) -> Sequence[str]:
-        """The conditions under each of which a row ``s`` of a batch is there already."""
+    def _known_conditions(self) -> Sequence[str]:
+        """Return SQL conditions. If one is true, the row ``s`` of a batch is stored already."""
         return [
             f"EXISTS (FROM {place} p WHERE "
             + " AND ".join(f"p.{column_of(field)} = s.{field}" for field in key)
@@ -286,12 +293,12 @@ class EventStore:
     def _first_ones(
         self, db: DuckDBPyConnection, events: Sequence[PlaybackEvent], lines: bytes
     ) -> Sequence[PlaybackEvent]:
-        """Without those that are there, or are the same play as an earlier one that is not."""
+        """Return the events without known ones, and without repetitions among the new ones."""
         numbered = (
             b'{"n":%d,%b' % (number, line[1:]) for number, line in enumerate(lines.splitlines(True))
         )
         batch = self._batch(b"".join(numbered), {"n": "BIGINT", **COLUMNS})
-        query = f"SELECT n FROM {batch} s WHERE {' OR '.join(self._there())}"  # noqa: S608
+        query = f"SELECT n FROM {batch} s WHERE {' OR '.join(self._known_conditions())}"  # noqa: S608
         known = {number for (number,) in run(db, query)}
         taken: set[object] = set()
         first = []
@@ -302,8 +309,8 @@ class EventStore:
                 first.append(event)
         return first
 
-    def _there_by_id(self, db: DuckDBPyConnection, events: Sequence[PlaybackEvent]) -> int:
-        """Of how many the id is there, now that they have been added."""
+    def _count_ids(self, db: DuckDBPyConnection, events: Sequence[PlaybackEvent]) -> int:
+        """Count the events whose id is stored, after they were added."""
         ids = "".join(f'{{"event_id":"{event.event_id}"}}\n' for event in events)
         batch = self._batch(ids.encode(), {"event_id": "UUID"})
         there = " OR ".join(f"event_id IN (SELECT id FROM {place})" for place in self._places)  # noqa: S608
@@ -322,10 +329,10 @@ class EventStore:
         )
         run(db, query)
 
-    # What everything goes through.
+    # Batches, transactions and errors.
 
     def _batch(self, lines: bytes, columns: Mapping[str, str]) -> str:
-        """Lines of JSON as a table for the next statement; the next batch takes its place."""
+        """Return SQL for a table of JSON lines. It is valid until the next call."""
         path = self._private / "batch.ndjson"
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         with open(path, "wb", opener=lambda name, _: os.open(name, flags, 0o600)) as file:
@@ -348,32 +355,38 @@ class EventStore:
 
     @contextmanager
     def _transaction(self) -> Iterator[DuckDBPyConnection]:
-        """All of it or nothing."""
+        """Run a block as one transaction."""
         db = self._open
         run(db, "BEGIN")
         try:
             yield db
             run(db, "COMMIT")
         except BaseException:
-            with suppress(self._duckdb.Error, RuntimeError):  # it may have been undone already
+            with suppress(self._duckdb.Error, RuntimeError):  # DuckDB may have rolled back itself
                 run(db, "ROLLBACK")
             raise
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """A step that no signal cuts through, and whose errors become ours."""
-        # Signals come to the main thread, and nobody else may wait for them.
+    def _guarded(self) -> Iterator[None]:
+        """Run a block with signals deferred, and turn its errors into ours.
+
+        Raises:
+            BusyError: another process has the file open.
+            SinkError: the file or the temporary files cannot be read or written.
+        """
+        # Python delivers signals to the main thread, and only there they can be deferred.
         is_main = threading.current_thread() is threading.main_thread()
         with held() if is_main else nullcontext():
             try:
                 yield
             except (self._duckdb.Error, RuntimeError) as error:
-                raise trouble(self.path, str(error)) from error
+                raise failure(self.path, str(error)) from error
             except OSError as error:
                 raise SinkError(
                     f"The temporary files for {shown(self.path)} cannot be written: "
                     f"{error.strerror or error}.",
-                    hint="Make room there, or name another place for them with TMPDIR.",
+                    hint="Make room for temporary files, or choose another directory for them with "
+                    "TMPDIR=DIRECTORY.",
                 ) from error
 
 
@@ -382,8 +395,9 @@ def _duckdb() -> ModuleType:
         import duckdb
     except ImportError as error:
         raise ConfigurationError(
-            "--to duckdb needs DuckDB: pip install 'tautulli-import[duckdb]'",
-            hint="With pipx: pipx inject tautulli-import duckdb.",
+            "The package duckdb is missing. --to duckdb and consume need it.",
+            hint="Install it: pip install 'tautulli-import[duckdb]' (with pipx: pipx inject "
+            "tautulli-import duckdb)",
         ) from error
     return duckdb
 

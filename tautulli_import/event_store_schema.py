@@ -1,6 +1,6 @@
-"""What a DuckDB file of playback events looks like, and how one is told from other files.
+"""Define the tables of a DuckDB file of playback events, and recognise such a file.
 
-The columns are those of ``PlaybackEvent``, taken from its fields: there is no second list.
+The columns are generated from the fields of ``PlaybackEvent``, so that there is no second list.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ __all__ = [
     "KEYS",
     "VIEWS",
     "column_of",
+    "failure",
     "is_ours",
     "is_plain",
     "is_there",
     "keys_of",
+    "normalised",
     "run",
-    "settled",
     "share_a_key",
-    "trouble",
 ]
 
 EVENTS: Final = "playback_events"
-# The table by which our files are known; it holds the number of the layout.
+# The table that marks our files. It holds the number of the layout.
 _MARKER: Final = "tautulli_import"
 _LAYOUT: Final = 1
 
@@ -53,7 +53,7 @@ _SQLITE: Final = b"SQLite format 3\0"
 _MAGIC: Final = b"DUCK"
 _MAGIC_AT: Final = 8
 _HEAD: Final = 16
-_ANOTHER: Final = "Move it aside, or name another file with --out."
+_ANOTHER: Final = "Move it away, or choose another file with --out."
 _PLAIN: Final = re.compile(
     r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
     r"(?: [0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z){3}"
@@ -63,7 +63,7 @@ _HOLDER: Final = re.compile(r"held in (?P<program>.*?) ?\(PID (?P<process>[0-9]+
 
 
 def _columns() -> Mapping[str, str]:
-    """The type in DuckDB of each field of an event, in their order."""
+    """Return the DuckDB type of each field of an event, in the order of the fields."""
     types = {}
     for field in msgspec.structs.fields(PlaybackEvent):
         plain = next((one for one in get_args(field.type) if one in _TYPES), field.type)
@@ -72,13 +72,13 @@ def _columns() -> Mapping[str, str]:
 
 
 COLUMNS: Final = _columns()
-"""The fields of an event, each with its type in DuckDB."""
+"""The fields of an event with their DuckDB types."""
 KEYS: Final = (("event_id",), ("correlation_key",), ("rating_key", "user_id", "started_at"))
-"""Fields that two events cannot share; where one of them is NULL they share nothing."""
+"""The unique keys. Two events are the same play if one of these is equal and has no NULL."""
 
 
 def column_of(field: str) -> str:
-    """The column in which a field stands."""
+    """Return the name of a field's column."""
     return "id" if field == _ID else field
 
 
@@ -128,7 +128,7 @@ VIEWS: Final[Mapping[str, str]] = {
         f"FROM {EVENTS} GROUP BY user_id ORDER BY plays DESC, user_id"
     ),
 }
-"""What a person wants to see first, by name. Months are UTC; hours leave pauses out."""
+"""Views for a first look at the data, by name. Months are UTC. Hours exclude pauses."""
 
 _POISON: Final = (
     "CREATE TABLE poison_messages (stream VARCHAR NOT NULL, sequence BIGINT NOT NULL, "
@@ -143,29 +143,29 @@ DEFINITIONS: Final[Sequence[str]] = (
     f"CREATE TABLE {_MARKER} (layout INTEGER NOT NULL)",
     f"INSERT INTO {_MARKER} VALUES ({_LAYOUT})",  # noqa: S608 - ours
 )
-"""The statements that make an empty file ours."""
+"""The statements that create all tables and views in an empty file."""
 
 
 def run(db: DuckDBPyConnection, query: str, *values: object) -> list[Any]:
-    """All rows of the answer: an unread one would block the next statement."""
+    """Execute a statement and return all rows. An unread result would block the next statement."""
     return db.execute(query, values).fetchall()
 
 
 def is_plain(event: PlaybackEvent) -> bool:
-    """Whether it is written as ``settled`` writes it; those of our own are."""
+    """Return whether ``normalised`` would change nothing but texts. True for our own events."""
     stopped = event.started_at if event.stopped_at is None else event.stopped_at
     said = f"{event.event_id} {event.started_at} {event.timestamp} {stopped}"
     return _PLAIN(said) is not None and event.rating_key != ""
 
 
-def settled(event: PlaybackEvent) -> PlaybackEvent:
-    """The event as the table takes it: the same thing is always written the same way.
+def normalised(event: PlaybackEvent) -> PlaybackEvent:
+    """Return the event in the form that the table stores.
 
-    The id is a UUID in lower case; times are UTC and end with Z; an empty rating key is none. What
-    is not Unicode in a text is replaced.
+    The id is a UUID in lower case. Times are UTC and end with Z. An empty rating key becomes
+    ``None``. Lone surrogates in texts are replaced.
 
     Raises:
-        ValueError: it cannot be stored, and why.
+        ValueError: the event cannot be stored. The text is the reason.
     """
     changes: dict[str, object] = {"rating_key": event.rating_key or None}
     if not event.stopped_at:
@@ -173,7 +173,7 @@ def settled(event: PlaybackEvent) -> PlaybackEvent:
     try:
         changes["event_id"] = str(UUID(event.event_id))
     except ValueError:
-        raise ValueError(f"its event_id is no UUID: {event.event_id[:50]!r}") from None
+        raise ValueError(f"its event_id is not a UUID: {event.event_id[:50]!r}") from None
     for field, kind in COLUMNS.items():
         value = getattr(event, field)
         if kind == "TIMESTAMP" and value is not None:
@@ -184,18 +184,22 @@ def settled(event: PlaybackEvent) -> PlaybackEvent:
 
 
 def _utc(field: str, value: str) -> str:
-    """A moment as DuckDB understands it: it would take no notice of an offset."""
+    """Return a time in UTC without an offset. DuckDB would ignore the offset.
+
+    Raises:
+        ValueError: the value is not a time.
+    """
     try:
         moment = datetime.fromisoformat(value)
         if moment.tzinfo is not None:
             moment = moment.astimezone(UTC).replace(tzinfo=None)
     except (ValueError, OverflowError):
-        raise ValueError(f"its {field} is no time: {value[:50]!r}") from None
+        raise ValueError(f"its {field} is not a time: {value[:50]!r}") from None
     return f"{moment.isoformat()}Z"
 
 
 def keys_of(event: PlaybackEvent) -> Sequence[object]:
-    """What a settled event cannot share with another; without a rating key it has one less."""
+    """Return the unique keys of a normalised event: two without a rating key, otherwise three."""
     keys = [("id", event.event_id), ("correlation_key", event.correlation_key)]
     if event.rating_key is None:
         return keys
@@ -203,7 +207,7 @@ def keys_of(event: PlaybackEvent) -> Sequence[object]:
 
 
 def share_a_key(events: Sequence[PlaybackEvent]) -> bool:
-    """Whether two settled events are the same play; that is rare, and quickly seen."""
+    """Return whether two of the normalised events are the same play. This is rare."""
     plays = [(e.rating_key, e.user_id, e.started_at) for e in events if e.rating_key is not None]
     return (
         len({event.event_id for event in events}) < len(events)
@@ -213,19 +217,19 @@ def share_a_key(events: Sequence[PlaybackEvent]) -> bool:
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is a DuckDB file; an empty one is none yet.
+    """Return whether there is a DuckDB file. An empty file counts as absent.
 
     Raises:
-        SinkError: it is something else, or cannot be looked at.
+        SinkError: it is not a DuckDB file, cannot be read, or has a name that DuckDB cannot use.
     """
     head = b""
     real = os.path.realpath(path)
-    # What follows a ? it takes for something else than a part of the name.
+    # DuckDB takes what follows a question mark for options.
     if "?" in real or os.fsencode(real) != shown(Path(real)).encode():
         raise SinkError(
-            f"DuckDB cannot use {shown(path)}: it takes no question mark in a name, and nothing "
-            "that is not UTF-8.",
-            hint="Name another file with --out.",
+            f"DuckDB cannot use {shown(path)}, because the name has a question mark or is not "
+            "UTF-8.",
+            hint="Choose another file with --out.",
         )
     try:
         kind = path.stat().st_mode
@@ -237,22 +241,22 @@ def is_there(path: Path) -> bool:
     except OSError as error:
         raise SinkError(
             f"{shown(path)} cannot be read: {error.strerror or error}.",
-            hint="Mend its permissions, or name another file with --out.",
+            hint="Check its permissions, or choose another file with --out.",
         ) from error
     if not stat.S_ISREG(kind):
         what = "a directory" if stat.S_ISDIR(kind) else "a pipe or a device"
-        raise SinkError(f"{shown(path)} is {what}, not a file.", hint="Name a file with --out.")
+        raise SinkError(f"{shown(path)} is {what}, not a file.", hint="Choose a file with --out.")
     if head and head[_MAGIC_AT:][: len(_MAGIC)] != _MAGIC:
-        what = "an SQLite database" if head.startswith(_SQLITE) else "something else"
+        what = "an SQLite database" if head.startswith(_SQLITE) else "another kind of file"
         raise SinkError(f"{shown(path)} is {what}, not a DuckDB file.", hint=_ANOTHER)
     return bool(head)
 
 
 def is_ours(db: DuckDBPyConnection, path: Path) -> bool:
-    """Whether the open file at ``path`` has our tables; false where it has none at all.
+    """Return whether the open file at ``path`` has our tables. False if it has no tables.
 
     Raises:
-        SinkError: what is in it was put there by somebody else, or by another version.
+        SinkError: it has tables of another program, or of another version of this one.
     """
     tables = run(
         db,
@@ -261,36 +265,42 @@ def is_ours(db: DuckDBPyConnection, path: Path) -> bool:
     if not tables:
         return False
     if (_MARKER,) not in tables:
-        raise SinkError(f"{shown(path)} is another program's DuckDB file.", hint=_ANOTHER)
+        raise SinkError(f"{shown(path)} is a DuckDB file of another program.", hint=_ANOTHER)
     layout = run(db, f"SELECT max(layout) FROM {_MARKER}")[0][0]  # noqa: S608 - our own words
     if layout != _LAYOUT:
         raise SinkError(
-            f"{shown(path)} was written by a newer version of tautulli-import (its layout is "
-            f"{layout}, this version knows {_LAYOUT}).",
-            hint="Use that version, or name another file with --out.",
+            f"{shown(path)} was written by a newer version of tautulli-import (layout {layout}; "
+            f"this version knows layout {_LAYOUT}).",
+            hint="Update tautulli-import, or choose another file with --out.",
         )
     return True
 
 
-def trouble(path: Path, said: str) -> TautulliImportError:
-    """What DuckDB said about the file at ``path``, as an error of ours."""
+def failure(path: Path, said: str) -> TautulliImportError:
+    """Return the error to raise when DuckDB failed on the file at ``path`` with the words ``said``.
+
+    The words are those of DuckDB 1.2 to 2.0 (2026).
+    """
     said = _KIND.sub("", said.strip().partition("\n")[0])
     if "Could not set lock" in said:
         holder = _HOLDER.search(said)
         who = f" ({holder['program']}, process {holder['process']})" if holder else ""
         return BusyError(
             f"{shown(path)} is open in another program{who}.",
-            hint="DuckDB lets only one in. Close it there, or wait for it, and run this again.",
+            hint="Only one program at a time can open a DuckDB file. Close it there, and run the "
+            "same command again.",
         )
     if "different configuration" in said:
-        return BusyError(f"{shown(path)} is open already.", hint="Name another file with --out.")
+        return BusyError(
+            f"{shown(path)} is already open in this run.", hint="Choose another file with --out."
+        )
     if "JSON transform error" in said:
         return SinkError(
-            f"What was to go into {shown(path)} does not fit: {said.rpartition(', in line ')[2]}",
-            hint="This is a fault of the program that made it. Please report it.",
+            f"An event does not fit into {shown(path)}: {said.rpartition(', in line ')[2]}",
+            hint="This is a bug in the program that made the event. Please report it.",
         )
     return SinkError(
         f"{shown(path)} cannot be read or written: {said}",
-        hint="What was in it before is still there. Make room, mend its permissions, or name "
-        "another file with --out.",
+        hint="Nothing in it was lost. Make room, check its permissions, or choose another file "
+        "with --out.",
     )

@@ -1,11 +1,11 @@
-"""What a GUID that Plex or one of its agents wrote into Tautulli says about ids.
+"""Parse external ids from the GUIDs that Plex and its agents wrote into Tautulli.
 
-Total: any text, and ``None``, gives an answer; nothing here raises. The forms were
-collected from real histories (Tautulli 2.17.2, Plex agents of 2014-2026).
+These functions accept any text and ``None``, and raise nothing. The forms were collected from
+real histories (Tautulli 2.17.2, Plex agents of 2014-2026).
 
-The one rule that matters most: an id counts only at the level it was given for. The
-number in a legacy episode GUID is the *series'* id. An ``imdb://`` entry on an episode
-would be the episode's *own* id, so it says nothing about the show.
+The most important rule: an id counts only at the level it was given for. The number in a
+legacy episode GUID is the *series'* id. An ``imdb://`` entry on an episode is the episode's
+*own* id, not the show's.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _PARTS: Final = re.compile(r"\s*([a-z0-9.+_-]+)://([^?#]*)", re.IGNORECASE)
 _AGENT: Final = "com.plexapp.agents."
 _IMDB: Final = re.compile(r"tt[0-9]+", re.IGNORECASE)
 _DIGITS: Final = re.compile(r"[0-9]+")
-# hama://tvdb-79349, tvdb2- … tvdb6-: the digit names an ordering, it is no part of the id.
+# hama://tvdb-79349, tvdb2- … tvdb6-: the digit names an episode order. It is not part of the id.
 _HAMA: Final = re.compile(r"(tvdb|anidb|tmdb|imdb)[1-9]?-((?:tt)?[0-9]+)", re.IGNORECASE)
 _PLEX: Final = re.compile(r"plex://([a-z]+)/[0-9a-z]+", re.IGNORECASE)
 _NOTHING: Final = frozenset({"", "0", "none", "null", "nan", "undefined", "unknown"})
 
 
 def clean_id(namespace: str, value: str) -> str | None:
-    """The id as CrossWatch keeps it (``id_map`` of v0.11.3), or ``None`` if it is none."""
+    """Return the id as CrossWatch keeps it (``id_map`` of v0.11.3), or ``None`` if invalid."""
     text = value.strip()
     if text.lower() in _NOTHING:
         return None
@@ -51,19 +51,19 @@ def clean_id(namespace: str, value: str) -> str | None:
 
 
 def plex_guid(guid: str | None, of: str = "") -> str | None:
-    """The ``plex://…`` GUID as written, without its query; ``None`` for any other.
+    """Return a ``plex://…`` GUID as written, without its query, or ``None`` for any other.
 
-    With ``of`` (``movie``, ``episode``) only ``plex://<of>/…``: a GUID counts only for what it
-    was given to.
+    With ``of`` (``movie``, ``episode``) only ``plex://<of>/…`` is returned, because a GUID
+    counts only at the level it was given for.
     """
     found = _PLEX.match(guid.strip()) if guid and "plex://" in guid.lower() else None
     return found.group() if found and of in ("", found.group(1).lower()) else None
 
 
 def movie_ids(guid: str | None) -> dict[str, str]:
-    """External ids of the film whose play carries this GUID."""
+    """Return the external ids of the film whose play has this GUID."""
     agent, path = _split(guid)
-    if "/" in path:  # id/season/episode: an episode's GUID, whatever the row claims to be
+    if "/" in path:  # id/season/episode: an episode's GUID, whatever the row's media type is
         return {}
     match agent:
         case "agents.imdb" | "imdb":
@@ -75,7 +75,7 @@ def movie_ids(guid: str | None) -> dict[str, str]:
         case "agents.xbmcnfo":
             return _id("imdb" if _IMDB.match(path) else "tmdb", path)
         case "agents.hama":
-            # A tvdb id in there is a series' id: it does not name the film.
+            # A tvdb id here is a series' id, not the film's.
             ids = _hama(path)
             ids.pop("tvdb", None)
             return ids
@@ -84,7 +84,7 @@ def movie_ids(guid: str | None) -> dict[str, str]:
 
 
 def show_ids(guid: str | None) -> dict[str, str]:
-    """External ids of the *show* whose episode's play carries this GUID."""
+    """Return the external ids of the *show* whose episode's play has this GUID."""
     agent, path = _split(guid)
     series, _, rest = path.partition("/")
     match agent:
@@ -94,7 +94,7 @@ def show_ids(guid: str | None) -> dict[str, str]:
             return _id("imdb" if _IMDB.match(series) else "tvdb", series)
         case "agents.hama":
             return _hama(series)
-        case "agents.themoviedb" if rest:  # without season/episode it may be anything
+        case "agents.themoviedb" if rest:  # without season/episode the level is unknown
             return _id("tmdb", series)
         case "agents.imdb" if rest:
             return _id("imdb", series)
@@ -103,9 +103,9 @@ def show_ids(guid: str | None) -> dict[str, str]:
 
 
 def series_ids(guid: str | None) -> dict[str, str]:
-    """External ids of the show that carries this GUID *itself*, as ``get_metadata`` tells it."""
+    """Return the external ids of the show that has this GUID *itself*, from ``get_metadata``."""
     agent, path = _split(guid)
-    if "/" in path:  # id/season/episode: the GUID of something smaller
+    if "/" in path:  # id/season/episode: the GUID of a season or an episode
         return {}
     match agent:
         case "agents.thetvdb" | "agents.thetvdbdvdorder" | "tvdb":
@@ -123,22 +123,23 @@ def series_ids(guid: str | None) -> dict[str, str]:
 
 
 def listed_ids(guids: Iterable[str]) -> dict[str, str]:
-    """The ids in a list of ``imdb://tt…``, ``tmdb://…`` and so on, of whatever it was given for.
+    """Return the ids in a list of ``imdb://tt…``, ``tmdb://…`` and so on.
 
-    A namespace of which the list has two different ids says nothing.
+    They belong to the item that the list was given for. A namespace with two different ids in
+    the list is left out.
     """
     found: dict[str, str] = {}
-    doubtful: set[str] = set()
+    ambiguous: set[str] = set()
     for guid in guids:
         scheme, path = _split(guid)
         for namespace, value in (_id(scheme, path) if scheme in EXTERNAL else {}).items():
             if found.setdefault(namespace, value) != value:
-                doubtful.add(namespace)
-    return {namespace: value for namespace, value in found.items() if namespace not in doubtful}
+                ambiguous.add(namespace)
+    return {namespace: value for namespace, value in found.items() if namespace not in ambiguous}
 
 
 def guid_kind(guid: str | None) -> str:
-    """A short name for the sort of GUID: ``plex``, ``thetvdb``, ``hama``, ``empty`` and so on."""
+    """Return a short name for the kind of GUID, such as ``plex``, ``thetvdb`` or ``empty``."""
     if not guid or not guid.strip():
         return "empty"
     agent, _ = _split(guid)
@@ -146,8 +147,8 @@ def guid_kind(guid: str | None) -> str:
 
 
 def _split(guid: str | None) -> tuple[str, str]:
-    """Scheme (lower case, ``com.plexapp.`` taken off) and what it names, without its query."""
-    # Half of a history is plex://, which says nothing more than that: no pattern is needed.
+    """Return the scheme (lower case, without ``com.plexapp.``) and the path without its query."""
+    # Half of a history is plex://, whose path holds no external id, so the pattern is skipped.
     found = _PARTS.match(guid) if guid and not guid.startswith("plex://") else None
     if found is None:
         return ("plex", "") if guid and guid.startswith("plex://") else ("", "")

@@ -1,8 +1,8 @@
-"""Keys, exactly: CrossWatch's for items, and the second seed's ids for playback events.
+"""Build CrossWatch's keys for items, and the ids of playback events.
 
-CrossWatch trusts its keys as written in the Editor and in rewatch pairs; the rules are those of
-``cw_platform/id_map.py`` and ``history_events.py`` of v0.11.3. EventID and CorrelationKey (v2.3)
-are those of the second seed, so that events of its own importer and of this one are the same.
+CrossWatch takes keys as written in the Editor and in rewatch pairs. So these follow the rules of
+its ``cw_platform/id_map.py`` and ``history_events.py`` (v0.11.3) exactly. EventID and
+CorrelationKey (v2.3) follow the second seed, so that its own importer makes the same events.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ __all__ = [
     "episode_key",
     "event_id",
     "event_key",
-    "external_id",
     "movie_key",
     "session_key",
 ]
@@ -29,7 +28,7 @@ _VARIANTS: Final = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789ab
 
 
 def best_id(ids: Ids) -> str | None:
-    """``<namespace>:<id>``, lower case, of the first namespace present; ``None`` without any."""
+    """Return ``<namespace>:<id>``, lower case, of the first namespace present, or ``None``."""
     for namespace in _PRIORITY:
         value = getattr(ids, namespace)
         if value:
@@ -37,42 +36,41 @@ def best_id(ids: Ids) -> str | None:
     return None
 
 
-def external_id(ids: Ids) -> str | None:
-    """The namespace of the best id that means something outside this Plex server."""
-    return next((namespace for namespace in EXTERNAL if getattr(ids, namespace)), None)
-
-
 def movie_key(ids: Ids, title: str, year: int | None) -> str:
-    """The canonical key of a film; by title and year only when it has no id at all."""
+    """Return the canonical key of a film: by title and year only if it has no id."""
     return best_id(ids) or f"movie|title:{title.strip().lower()}|year:{year or ''}"
 
 
 def episode_key(show_ids: Ids, season: int, episode: int) -> str | None:
-    """The canonical key of an episode, by its *show's* best id.
+    """Return the canonical key of an episode, by its *show's* best id.
 
-    ``None`` without one: a title key would collide across shows.
+    Return ``None`` without an id, because shows of the same title would get the same key.
     """
     show = best_id(show_ids)
     return f"{show}#s{season:02d}e{episode:02d}" if show else None
 
 
 def event_key(key: str, epoch: int) -> str:
-    """The key of one viewing: ``tmdb:603@1709324130``. ``epoch`` is ``watched_at`` in seconds."""
+    """Return the key of one viewing: ``tmdb:603@1709324130``.
+
+    ``epoch`` is ``watched_at`` in seconds.
+    """
     return f"{key}@{epoch}"
 
 
 def session_key(play_id: int) -> str:
-    """What stands for a history row's session, whose own key Tautulli does not keep.
+    """Return the session key of a history row. Tautulli does not keep Plex's own.
 
-    Never the ``reference_id``: resumed segments share it.
+    It is not made from ``reference_id``, because resumed segments share that.
     """
     return f"tautulli-{play_id}"
 
 
 def event_id(session: str, started: int, user_id: int) -> str:
-    """The EventID, a UUID: the same for the same row, whoever reads it, through whichever door.
+    """Return the EventID, a UUID. It is the same for the same row, from the API or a database.
 
-    ``started`` is in epoch seconds. The prefix is the seed's, whatever ``--event-source`` says.
+    ``started`` is in epoch seconds. The prefix is the second seed's, and does not depend on
+    ``--event-source``.
     """
     digest = sha256(f"tautulli-import:{session}:{started}:{user_id}".encode()).hexdigest()
     variant = _VARIANTS[digest[16]]
@@ -89,9 +87,9 @@ def correlation_key(  # noqa: PLR0917 - the seven parts of the key, in their ord
     started_at: str,
     session: str,
 ) -> str:
-    """The CorrelationKey, v2.3; ``started_at`` is UTC and ends with the second.
+    """Return the CorrelationKey (v2.3). ``started_at`` is UTC, to the second.
 
-    Without a rating key the title stands in its place, hashed.
+    Without a rating key the hash of the title takes its place.
     """
     what = rating_key or sha256(title.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     return (

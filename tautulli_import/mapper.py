@@ -1,4 +1,4 @@
-"""A play made into what is written: an item, given what is known of its title, or an event."""
+"""Build items and playback events from plays."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ __all__ = ["EVENT_SOURCE", "Naming", "event", "item", "watched_at"]
 EVENT_SOURCE: Final = "tautulli-import"
 _EPOCH: Final = date(1970, 1, 1)
 _SCHEMA: Final = 1
-# Plex's names for some players, which Tautulli's API shows as these (2.17.2); its database has
-# Plex's.
+# Tautulli's API shows some of Plex's platform names under these (2.17.2). Its database keeps
+# Plex's names.
 _PLATFORMS: Final = {
     "Konvergo": "Plex Media Player",
     "Mystery 3": "Playstation 3",
@@ -33,15 +33,15 @@ _PLATFORMS: Final = {
 
 
 class Naming(Struct, frozen=True):
-    """What events say of where they come from."""
+    """The origin that events name."""
 
     source: str = EVENT_SOURCE
     server_id: str = ""
-    """Which of several servers; empty where there is one."""
+    """The name of one of several servers. Empty if there is one."""
 
 
 def watched_at(epoch: int) -> str:
-    """``YYYY-MM-DDTHH:MM:SSZ``, always that form: CrossWatch compares them as strings."""
+    """Return epoch seconds as ``YYYY-MM-DDTHH:MM:SSZ``. CrossWatch compares these as strings."""
     day, second = divmod(epoch, 86_400)
     minute, second = divmod(second, 60)
     hour, minute = divmod(minute, 60)
@@ -50,16 +50,16 @@ def watched_at(epoch: int) -> str:
 
 @lru_cache(maxsize=8_192)
 def _day(number: int) -> str:
-    """A day since 1970, of which a history has some thousands: formatting is slow."""
+    """Format a day since 1970. It is cached: formatting is slow, a history has few days."""
     return (_EPOCH + timedelta(days=number)).isoformat()
 
 
 def item(play: Play, ids: Ids, series_title: str, epoch: int) -> Item:
-    """The item for a watched play.
+    """Build the item for a watched play.
 
-    ``ids`` are the film's, or those of the episode's *show* (never the episode's own);
-    ``series_title`` serves where the play itself does not name its show. An episode has
-    both numbers: ``Selection.judge`` rejects it otherwise.
+    ``ids`` are the film's, or those of the episode's *show* (never the episode's own).
+    ``series_title`` is used if the play does not name its show. An episode has a season and an
+    episode number, because ``Selection.judge`` rejects the others.
     """
     title = play.title or ""
     if play.media_type == "movie":
@@ -79,10 +79,11 @@ def item(play: Play, ids: Ids, series_title: str, epoch: int) -> Item:
 
 
 def event(play: Play, details: Details, naming: Naming) -> PlaybackEvent:
-    """The event for a row of the history, watched or not; both doors give the same.
+    """Build the event for a row of the history, watched or not.
 
-    The row has a start and a user: ``Selection.judge_event`` rejects it otherwise. A stop that no
-    clock can have shown is not known. Lengths are cut to whole seconds.
+    It is the same from the API and from a database. The row has a start and a user, because
+    ``Selection.judge_event`` rejects the others. An impossible stop is left out. Lengths are cut
+    to whole seconds.
     """
     started, user_id = play.started, play.user_id
     if started is None or user_id is None:

@@ -1,4 +1,4 @@
-"""What was published, by whomever, made into a playback event; or why it cannot be one."""
+"""Decode published messages, of any publisher, into playback events."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final, get_type_hints
 
 import msgspec
 
-from .event_store_schema import is_plain, settled
+from .event_store_schema import is_plain, normalised
 from .models import PlaybackEvent
 
 __all__ = ["UnusableError", "event_of"]
@@ -20,19 +20,19 @@ _decode: Final = msgspec.json.Decoder(PlaybackEvent).decode
 
 
 class UnusableError(ValueError):
-    """The message is no playback event, and why."""
+    """A message is not a playback event. Its text is the reason."""
 
 
 def event_of(message: bytes) -> PlaybackEvent:
-    """The event that a message is, as the table takes it; unknown fields are passed over.
+    """Decode a message into a normalised event. Ignore unknown fields.
 
     Raises:
-        UnusableError: it is none, or lacks what tells it from others.
+        UnusableError: the message is not an event, or has no correlation key.
     """
     try:
         event = _decode(message)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise UnusableError(f"it is no playback event: {error}") from error
+        raise UnusableError(f"it is not a playback event: {error}") from error
     except UnicodeDecodeError as error:
         raise UnusableError("it is not UTF-8") from error
     if not event.correlation_key:
@@ -40,10 +40,10 @@ def event_of(message: bytes) -> PlaybackEvent:
     for name in _NUMBERS:
         value = getattr(event, name)
         if value is not None and not -_LARGEST <= value <= _LARGEST:
-            raise UnusableError(f"its {name} is too large a number")
+            raise UnusableError(f"its {name} does not fit into 64 bits")
     try:
         if not is_plain(event):
-            return settled(event)
+            return normalised(event)
         for moment in (event.timestamp, event.started_at, event.stopped_at or event.started_at):
             datetime.fromisoformat(moment)
     except ValueError as error:

@@ -1,7 +1,7 @@
-"""The values that travel between the stages: plain, frozen, typed.
+"""The values that pass between the stages.
 
-They are msgspec structs: slotted, immutable, and built from a database row or a
-JSON object in C, which is what lets a million plays be checked and typed one by one.
+They are msgspec structs: slotted, immutable, and built in C from a database row or a JSON
+object. So a million plays can be checked and typed one by one.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ __all__ = [
 ]
 
 Kind: TypeAlias = Literal["movie", "show"]
-"""What has external ids: a film, or a show as a whole (never a single episode)."""
+"""A film or a whole show. These have external ids, single episodes do not."""
 
 EXTERNAL = ("tmdb", "imdb", "tvdb", "trakt", "mal", "anilist", "kitsu", "anidb", "simkl")
-"""The namespaces of ids that mean something outside one Plex server, best first.
+"""The namespaces of ids that are valid outside one Plex server, best first.
 
 The order is that of CrossWatch's canonical keys (v0.11.3)."""
 
 
 class Play(Struct, frozen=True, gc=False, array_like=True):
-    """One row of Tautulli's ``session_history``: one start-to-stop of one player.
+    """One row of Tautulli's ``session_history``: one player from start to stop.
 
-    The same whether it came over HTTP or out of SQLite; missing values are ``None``.
-    Times are epoch seconds (UTC); offsets, durations and markers are milliseconds.
-    ``array_like``: the order of the fields is the order in which a source delivers them.
+    It is the same from the API and from a database. Missing values are ``None``. Times are epoch
+    seconds (UTC). Offsets, durations and markers are milliseconds. ``array_like``: a source
+    delivers the fields in this order.
     """
 
     id: int
@@ -68,16 +68,16 @@ class Play(Struct, frozen=True, gc=False, array_like=True):
     credits_first: int | None
     credits_final: int | None
     percent: int | None = None
-    """As Tautulli computed it (API); ``None`` where offset and duration are known instead."""
+    """As Tautulli computed it (API), or ``None`` if offset and duration are known (database)."""
     watched: bool | None = None
-    """Tautulli's own verdict (API); ``None`` where the rule has to be applied to the row."""
+    """Tautulli's own verdict (API), or ``None`` if the rule must be applied (database)."""
 
 
 class Details(Struct, frozen=True, gc=False, array_like=True):
-    """What a playback event tells of a row besides its ``Play``; ``None`` where it is not known.
+    """The fields of a row that only playback events need. ``None`` if unknown.
 
-    ``array_like``, in the order in which a source delivers them: first what the API and the
-    database both have, then what stands in the database only.
+    ``array_like``: a source delivers the fields in this order. Those that the API and the
+    database both have come first, then those that only the database has.
     """
 
     friendly_name: str | None = None
@@ -106,10 +106,10 @@ class Details(Struct, frozen=True, gc=False, array_like=True):
 
 
 class PlaybackEvent(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
-    """One row of the history as the second seed's pipeline takes it; its JSON is the message.
+    """One row of the history in the shape of the second seed. Its JSON is the message.
 
-    What is not known is absent, never invented. Times are ``YYYY-MM-DDTHH:MM:SSZ``, durations
-    seconds. A message of another program may lack what has a default here.
+    Unknown values are absent. Times are ``YYYY-MM-DDTHH:MM:SSZ``, durations are seconds. Fields
+    with a default may be missing in messages of other programs.
     """
 
     schema_version: int = 0
@@ -154,7 +154,7 @@ class PlaybackEvent(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=T
 
 
 class Landmark(Struct, frozen=True, gc=False, array_like=True):
-    """A play by which a history is recognised: no other has it under the same number."""
+    """A sample row: no other history has this play under the same number."""
 
     id: int
     started: int | None
@@ -162,7 +162,7 @@ class Landmark(Struct, frozen=True, gc=False, array_like=True):
 
 
 class Ids(Struct, frozen=True, gc=False, omit_defaults=True):
-    """Ids by namespace, in the order the seed writes them. Values are strings, never empty."""
+    """Ids by namespace, in the order of the first seed. Values are strings, never empty."""
 
     imdb: str | None = None
     tmdb: str | None = None
@@ -187,10 +187,10 @@ class Movie(Struct, frozen=True, gc=False, tag_field="type", tag="movie"):
 
 
 class Episode(Struct, frozen=True, gc=False, tag_field="type", tag="episode"):
-    """A watched episode. ``ids`` and ``show_ids`` both carry the *show's* ids.
+    """A watched episode. ``ids`` and ``show_ids`` both hold the *show's* ids.
 
-    CrossWatch recognises the copy per namespace; an id in ``ids`` that differed from
-    ``show_ids`` would be taken for the episode's own (measured on v0.11.3).
+    CrossWatch compares the two by namespace. It would take an id in ``ids`` that differs from
+    ``show_ids`` for the episode's own (measured on v0.11.3).
     """
 
     ids: Ids
@@ -207,7 +207,7 @@ Item: TypeAlias = Movie | Episode
 
 
 class Origin(StrEnum):
-    """Where an external id came from: the links of the enrichment chain, cheapest first."""
+    """The origin of an external id: the steps of the search for ids, cheapest first."""
 
     GUID = "guid"
     OTHER_PLAYS = "other_plays"
@@ -217,7 +217,7 @@ class Origin(StrEnum):
 
 
 class Record(Struct, frozen=True, gc=False):
-    """An item on its way to a sink: what is written, and where it came from."""
+    """An item for a sink, with its key and its play."""
 
     key: str
     item: Item
@@ -225,16 +225,16 @@ class Record(Struct, frozen=True, gc=False):
     play_id: int
     origins: tuple[tuple[str, Origin], ...]
     user: str | None = None
-    """Whose it is, where ``--each-user`` keeps users apart."""
+    """The user's name, with ``--each-user``."""
 
 
 class Reason(StrEnum):
-    """Why a play goes no further. The closed list behind every summary and report."""
+    """The reason why a play is left out. Every summary and report counts by these reasons."""
 
-    # Enum's own hash is written in Python, and every second play of a history is counted.
+    # Enum's own hash is written in Python and slow, and every second play of a history is counted.
     __hash__ = str.__hash__
 
-    # Filtered: the row is fine, the selection does not ask for it.
+    # Filtered: the row is fine, but was not asked for.
     MEDIA_TYPE = "media_type"
     LIVE = "live"
     USER = "user"
@@ -242,7 +242,7 @@ class Reason(StrEnum):
     DATE = "date"
     PARTIAL = "partial"
     DUPLICATE = "duplicate"
-    # Rejected: the row was asked for but cannot become an item, or an event, or be delivered.
+    # Rejected: the row was asked for, but cannot become an item or an event, or be delivered.
     NO_METADATA = "no_metadata"
     NOT_DELIVERED = "not_delivered"
     UNREADABLE = "unreadable"
@@ -258,12 +258,12 @@ class Reason(StrEnum):
 
     @property
     def rejects(self) -> bool:
-        """True where the row could not be used, false where it was not asked for."""
+        """Return true if the row could not be used, false if it was not asked for."""
         return self not in _FILTERS
 
     @property
     def sentence(self) -> str:
-        """The reason in words, for people."""
+        """Return the reason in words, for people."""
         return _SENTENCES[self]
 
 
@@ -280,40 +280,40 @@ _FILTERS = frozenset(
 )
 
 _SENTENCES = {
-    Reason.MEDIA_TYPE: "of a media type that was not asked for",
+    Reason.MEDIA_TYPE: "other media types",
     Reason.LIVE: "live TV",
     Reason.USER: "other users' plays",
     Reason.LIBRARY: "plays from other libraries",
-    Reason.DATE: "outside the dates asked for",
+    Reason.DATE: "outside the chosen dates",
     Reason.PARTIAL: "not watched to the end",
-    Reason.DUPLICATE: "the same play in another of the databases",
-    Reason.NO_METADATA: "Tautulli kept no metadata or media info for the row: it does not list it",
-    Reason.NOT_DELIVERED: "Tautulli fails when it is asked for the row",
+    Reason.DUPLICATE: "the same play in another database",
+    Reason.NO_METADATA: "Tautulli has no metadata or media info for the row and does not list it",
+    Reason.NOT_DELIVERED: "Tautulli's API fails on the row",
     Reason.UNREADABLE: "the row cannot be read",
-    Reason.NO_TIME: "no time that makes sense",
+    Reason.NO_TIME: "no valid time",
     Reason.NO_SEASON_NUMBER: "an episode without a season number",
     Reason.NO_EPISODE_NUMBER: "an episode without an episode number",
-    Reason.NO_SHOW: "nothing tells which show the episode belongs to",
-    Reason.REUSED_NUMBER: "the show has no known id, and its number in Plex is another show's now",
-    Reason.NO_TITLE: "nothing tells what was played: no title, ids or rating key",
-    Reason.NO_USER: "nothing tells whose play it is",
-    Reason.LOCAL_USER: "of Tautulli's user 0 (Local), whom consumers of playback events refuse",
-    Reason.TOO_LARGE: "larger than the server takes messages",
+    Reason.NO_SHOW: "it is unknown which show the episode belongs to",
+    Reason.REUSED_NUMBER: "the show has no known id, and another show has its rating key now",
+    Reason.NO_TITLE: "it is unknown what was played: no title, ids or rating key",
+    Reason.NO_USER: "it is unknown whose play it is",
+    Reason.LOCAL_USER: "Tautulli's user 0 (Local), which consumers of playback events refuse",
+    Reason.TOO_LARGE: "larger than the largest message of the NATS server",
 }
 
 
 class Rejected(Struct, frozen=True, gc=False):
-    """One row that was asked for and cannot be used."""
+    """One row that was asked for, but cannot be used."""
 
     reason: Reason
     id: int | None
-    """The row's number; ``None`` where Tautulli does not tell it."""
+    """The row's number, or ``None`` if unknown."""
     detail: str = ""
     source: str = ""
 
 
 class Conflict(Struct, frozen=True, gc=False):
-    """Two pieces of evidence that cannot both be true, and which one was believed."""
+    """Two ids of one title that cannot both be true, and which one is used."""
 
     kind: Kind
     title: str
@@ -321,4 +321,4 @@ class Conflict(Struct, frozen=True, gc=False):
     kept: str
     dropped: str
     plays: tuple[int, ...]
-    """Row ids of the newest plays behind the one that was kept and the one that was not."""
+    """Row ids of the newest play with the kept id, and of the newest with the dropped id."""

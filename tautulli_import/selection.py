@@ -1,8 +1,8 @@
-"""Which plays are wanted, and which of those can become an item.
+"""Select plays, and reject those that cannot become an item or an event.
 
-``Selection.judge`` gives every play exactly one verdict, and ``judge_event`` where it is to
-become a playback event: a ``Reason``, or ``None`` for "goes on". What was not asked for is
-filtered before anything is held against it, so a rejected row is always one that somebody wanted.
+``Selection.judge`` (for items) and ``judge_event`` (for playback events) give every play one
+verdict: a ``Reason``, or ``None`` to accept it. Filters come before rejections, so a rejected
+row is always one that was asked for.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ Judge: TypeAlias = Callable[[Play], Reason | None]
 
 _DAY = 86_400
 LAST_MOMENT = 253_402_300_799
-"""9999-12-31T23:59:59Z: later than this is no time, but milliseconds taken for seconds."""
+"""9999-12-31T23:59:59Z. A later time is invalid: milliseconds that were taken for seconds."""
 
 
 def moment(play: Play, watched_at: WatchedAt = "stopped") -> int:
-    """When the play counts as watched: epoch seconds, UTC; 0 when no time makes sense.
+    """Return when the play counts as watched (epoch seconds, UTC), or 0 without a valid time.
 
-    The time it stopped, else the time it started. (CrossWatch took the start until its
-    issue 1063.) A stop before the start, or after the year 9999, is a broken clock: the
-    start is believed.
+    It is the time it stopped, or if there is none, the time it started. (CrossWatch took the
+    start until its issue 1063.) A stop before the start, or after the year 9999, comes from a
+    broken clock. Then the start counts.
     """
     started, stopped = play.started or 0, play.stopped or 0
     if not 0 < started <= LAST_MOMENT:
@@ -46,20 +46,20 @@ def moment(play: Play, watched_at: WatchedAt = "stopped") -> int:
 
 
 class Selection(Struct, frozen=True):
-    """What was asked for. Times are epoch seconds, UTC; ``None`` means everything."""
+    """The filters of a run. Times are epoch seconds, UTC. ``None`` means no filter."""
 
     media_types: frozenset[MediaType] = frozenset({"movie", "episode"})
     users: frozenset[int] | None = None
     sections: frozenset[int] | None = None
     since: int | None = None
     until: int | None = None
-    """The first second that no longer counts."""
+    """The first second after the range."""
     min_percent: int | None = None
     include_partial: bool = False
     watched_at: WatchedAt = "stopped"
 
     def judge(self, rule: WatchedRule) -> Judge:
-        """A verdict on a play under Tautulli's thresholds ``rule``; a closure, for speed."""
+        """Return the verdict for items under Tautulli's thresholds. A closure, for speed."""
         unwanted = self._unwanted(frozenset({"movie", "episode"}))
         every, least = self.include_partial, self.min_percent
         is_watched = rule.is_watched
@@ -80,7 +80,7 @@ class Selection(Struct, frozen=True):
         return verdict
 
     def judge_event(self) -> Judge:
-        """A verdict on a play as a playback event: watched or not, unless ``min_percent`` asks."""
+        """Return the verdict for playback events. Unwatched plays count, unless ``min_percent``."""
         unwanted = self._unwanted(frozenset({"movie", "episode", "track"}))
         least = self.min_percent
 
@@ -98,7 +98,7 @@ class Selection(Struct, frozen=True):
         return verdict
 
     def _unwanted(self, kinds: frozenset[str]) -> Judge:
-        """Why a play was not asked for; of other ``kinds`` nothing can be made."""
+        """Return the filter that all verdicts share. ``kinds`` are the usable media types."""
         types, users, sections = self.media_types, self.users, self.sections
         since, until, watched_at = self.since, self.until, self.watched_at
         dated = since is not None or until is not None
@@ -128,7 +128,7 @@ class Selection(Struct, frozen=True):
 
 
 def _unusable(play: Play) -> Reason | None:
-    """Why a wanted play cannot become an item; ``None`` when it can."""
+    """Return why a selected play cannot become an item, or ``None`` if it can."""
     if play.media_type == "episode":
         if play.episode is None or play.episode < 0:
             return Reason.NO_EPISODE_NUMBER
@@ -140,30 +140,30 @@ def _unusable(play: Play) -> Reason | None:
         return Reason.NO_TITLE
     started, stopped = play.started, play.stopped
     if started and stopped and 0 < started <= stopped <= LAST_MOMENT:
-        return None  # nearly every play; a call saved a million times
+        return None  # nearly every play: this saves a million calls of ``moment``
     return None if moment(play) else Reason.NO_TIME
 
 
 def parse_moment(text: str, *, now: int, end: bool = False) -> int:
-    """``--since`` and ``--until`` as epoch seconds: ``2024-03-01``, a full time, or ``30d``.
+    """Parse ``--since`` and ``--until`` (``2024-03-01``, a full time, or ``30d``).
 
-    A day is a day in UTC, as ``watched_at`` is. With ``end`` the day counts to its last
-    second, so that ``--until 2024-12-31`` means the whole of 2024.
+    Return epoch seconds. A day is a day in UTC, like ``watched_at``. With ``end`` the whole day
+    counts, so that ``--until 2024-12-31`` includes all of 2024.
 
     Raises:
-        ConfigurationError: it is none of the three forms.
+        ConfigurationError: the text has none of the three forms.
     """
     text = text.strip()
     if re.fullmatch(r"[0-9]{1,6}[dD]", text):
         return now - int(text[:-1]) * _DAY
     try:
-        if not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):  # 2024-W09 is too clever
-            raise ValueError(text)  # noqa: TRY301 - the sentence below says it
+        if not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):  # fromisoformat also takes 2024-W09
+            raise ValueError(text)  # noqa: TRY301 - the error below explains it
         when = datetime.fromisoformat(text)
     except ValueError:
         raise ConfigurationError(
-            f"{text!r} is no date.",
-            hint="Write it as 2024-03-01, as 2024-03-01T20:15:00Z, or as 30d for 30 days ago.",
+            f"{text!r} is not a valid date.",
+            hint="Use 2024-03-01, 2024-03-01T20:15:00Z, or 30d for 30 days ago.",
         ) from None
     seconds = int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp())
     return seconds + _DAY if end and len(text) <= len("2024-03-01") else seconds

@@ -1,8 +1,8 @@
-"""Being asked to stop, at a moment that suits: what has begun to be written is finished first.
+"""Stop on a signal, but finish a step of writing that has begun.
 
-A signal can come at any instruction. Wherever half a step would be worse than none, the step is
-``held``: what was asked meanwhile happens when it is done. Everywhere else the exception comes
-at once, so that nobody waits for a server's answer.
+A signal can come at any instruction. A step that must not be cut in half runs in ``held``: a
+stop that is requested meanwhile happens at its end. Everywhere else the exception is raised at
+once, so that the program does not wait for a server's answer.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ __all__ = ["Stopped", "ask", "forget", "held", "is_asked"]
 
 
 class Stopped(BaseException):
-    """Somebody asked the program to stop: nobody but the command line catches it for good."""
+    """A signal asked the program to stop. Only the command line catches this for good."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
-        """The signal."""
+        """The signal's number."""
         self.said = ""
-        """How far it was, in a sentence, for a person."""
+        """The progress at that moment, one sentence for a person."""
         self.line = ""
-        """The command that goes on from there."""
+        """The command that resumes from there."""
 
 
 _holders = 0
@@ -32,10 +32,10 @@ _asked: int | None = None
 
 
 def ask(number: int) -> bool:
-    """Ask for a stop with a signal's number; false when that had been asked before.
+    """Ask for a stop with a signal's number. Return false if a stop was asked for before.
 
     Raises:
-        Stopped: at once, unless a step is held.
+        Stopped: at once, unless a step is in ``held``.
     """
     global _asked  # noqa: PLW0603 - a process has one set of signal handlers
     if _asked is not None:
@@ -47,23 +47,23 @@ def ask(number: int) -> bool:
 
 
 def is_asked() -> bool:
-    """Whether somebody waits for a held step to end: then it is no time to be patient."""
+    """Return true if a stop waits for a step in ``held`` to end. Such a step must not wait."""
     return _asked is not None
 
 
 def forget() -> None:
-    """As if nobody had asked: for a program that goes on in the same process."""
+    """Forget a request to stop, for a program that continues in the same process."""
     global _asked  # noqa: PLW0603 - as above
     _asked = None
 
 
 @contextmanager
 def held() -> Iterator[None]:
-    """A step that is finished before anything stops.
+    """Run a step that is finished before anything stops.
 
     Raises:
-        Stopped: at its end, where a stop was asked for, now or before: a function written in C
-            may have swallowed the first one.
+        Stopped: at its end, if a stop was asked for, during the step or before. A function
+            written in C may have swallowed the first exception.
     """
     global _holders  # noqa: PLW0603 - as above
     _holders += 1
@@ -76,7 +76,7 @@ def held() -> Iterator[None]:
 
 
 def _is_under_way() -> bool:
-    """Whether somebody is dealing with a ``Stopped`` right now."""
+    """Return true if a ``Stopped`` is being handled right now."""
     error = sys.exc_info()[1]
     while error is not None and not isinstance(error, Stopped):
         error = error.__context__

@@ -1,4 +1,4 @@
-"""Taking turns with what only one process can have open."""
+"""Open what only one process at a time can have open."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import Final, TypeVar
 from .errors import BusyError
 from .stopping import is_asked
 
-__all__ = ["when_free"]
+__all__ = ["retry_while_busy"]
 
 _Opened = TypeVar("_Opened")
-_AGAIN_SECONDS: Final = 0.1
-_PATIENT_SECONDS: Final = 1.0
+_RETRY_SECONDS: Final = 0.1
+_QUIET_SECONDS: Final = 1.0
+"""How long to wait before ``waiting`` is called."""
 
 
-def when_free(
+def retry_while_busy(
     opening: Callable[[], _Opened],
     *,
     wait: float,
     waiting: Callable[[BusyError], None] | None = None,
 ) -> _Opened:
-    """What ``opening`` gives, as soon as nobody else has it, ``wait`` seconds later at most.
+    """Call ``opening`` until it raises no ``BusyError``, for up to ``wait`` seconds.
 
-    ``waiting`` is told once, when it takes longer than a moment. A stop that is asked for ends
-    the waiting.
+    Return its result. Call ``waiting`` once, after a second. A requested stop ends the waiting.
 
     Raises:
-        BusyError: somebody else still has it.
-        TautulliImportError: whatever else ``opening`` raises.
+        BusyError: another process still has it open.
+        TautulliImportError: ``opening`` raised another error.
     """
     began = time.monotonic()
     while True:
@@ -39,7 +39,7 @@ def when_free(
             waited = time.monotonic() - began
             if waited >= wait or is_asked():
                 raise
-            if waiting and waited > _PATIENT_SECONDS:
+            if waiting and waited > _QUIET_SECONDS:
                 waiting(error)
                 waiting = None
-        time.sleep(_AGAIN_SECONDS)
+        time.sleep(_RETRY_SECONDS)

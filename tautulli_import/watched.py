@@ -1,7 +1,7 @@
-"""Tautulli's own rule for "watched", applied to a row of its database.
+"""Apply Tautulli's own rule for "watched" to a row of its database.
 
-As ``helpers.check_watched`` of Tautulli 2.17.2 has it, read and measured 2026-08: the API's
-``watched_status`` is 1 for exactly these rows. Offsets and durations in milliseconds.
+The rule is ``helpers.check_watched`` of Tautulli 2.17.2. The API's ``watched_status`` is 1 for
+exactly these rows (measured 2026-08). Offsets and durations are in milliseconds.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ __all__ = ["WatchedRule", "percent_complete"]
 
 
 class WatchedRule(Struct, frozen=True, gc=False):
-    """The thresholds in force: ``[Monitoring]`` of Tautulli's ``config.ini``, or its defaults."""
+    """The thresholds: ``[Monitoring]`` of Tautulli's ``config.ini``, or Tautulli's defaults."""
 
     movie_percent: int = 85
     tv_percent: int = 85
     marker: int = 3
-    """Credits markers: 1 the final one decides, 2 the first, 3 the first or the percentage."""
+    """Credits marker that decides: 1 the final one, 2 the first, 3 the first or the percentage."""
     origin: str = "Tautulli's defaults"
 
     def is_watched(self, play: Play) -> bool:
-        """Whether Tautulli shows this play as watched."""
+        """Return true if Tautulli shows this play as watched."""
         if play.watched is not None:
             return play.watched
         if play.live:
@@ -44,17 +44,17 @@ class WatchedRule(Struct, frozen=True, gc=False):
 
 
 def percent_complete(play: Play) -> int | None:
-    """How far the play got, in percent, rounded as Tautulli rounds it; live TV is 100.
+    """Return how far the play got in percent, rounded as Tautulli rounds it. Live TV is 100.
 
-    ``None`` where it is not known. Of what has no length Tautulli takes one millisecond for
-    it: its API says 10 when nothing was noted of the play, and numbers in the thousands
-    otherwise. Those are no percentages; the 10 is kept, for both ways of reading must agree.
+    Return ``None`` if it is unknown. For an item without a length Tautulli assumes one
+    millisecond. Its API then returns 10 for a play without an offset, and thousands for others.
+    Thousands are no percentages. The 10 is kept, because API and database must give the same.
     """
     if play.live:
         return 100
     percent = play.percent
     if percent is None:
-        if play.duration == 0:  # its API cannot deliver such a row at all
+        if play.duration == 0:  # Tautulli's API fails on such a row
             return None
         offset = 0.1 if play.view_offset is None else float(play.view_offset)
         percent = round(offset / (play.duration or 1) * 100)

@@ -1,4 +1,4 @@
-"""Words for people: text that a terminal cannot obey, lengths of time, how far a run is."""
+"""Format text for people: without control characters, lengths of time, the progress of a run."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ _REORDERS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u
 
 
 def harmless(text: str) -> str:
-    """The text with everything replaced that a terminal would obey."""
+    """Replace all characters that a terminal would obey."""
     return "".join(
         "\ufffd" if unicodedata.category(c) in ("Cc", "Cs") or c in _REORDERS else c for c in text
     )
 
 
 def in_words(run: Run) -> str:
-    """How far a run is: ``reading, 41 % (410 of 1,000 plays), 97 plays/s, about 6 s left``."""
+    """Format a run's progress.
+
+    For example ``reading, 41 % (410 of 1,000 plays), 97 plays/s, about 6 s left``.
+    """
     what = UNITS["reading" if run.phase == "starting" else run.phase]
     parts: list[str] = [run.phase]
     if run.percent is not None and run.phase != "writing":
@@ -37,12 +40,12 @@ def in_words(run: Run) -> str:
 
 
 def duration(seconds: float) -> str:
-    """``4 s``, ``3 min``, ``2 h``: as exact as a person wants it."""
+    """Format a length of time: ``4 s``, ``3 min``, ``2.0 h``."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def many(count: int, what: str) -> str:
-    """``1 film``, ``2 films``, ``1,200 plays``."""
+    """Format a number of things: ``1 film``, ``2 films``, ``1,200 plays``."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"

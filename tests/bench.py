@@ -52,40 +52,39 @@ def bare_read(database: Path) -> int:
 
 def import_once(database: Path) -> None:
     """The whole import in this process, as ``db --to tracker`` does it."""
-    from tautulli_import.job import Job, Target
-    from tautulli_import.run import run
+    from tautulli_import.imports.job import Job
+    from tautulli_import.imports.run import run
     from tautulli_import.selection import Selection
     from tautulli_import.sources.database import DatabaseSource
+    from tests.one_run import target
 
-    with tempfile.TemporaryDirectory() as folder, Path("/dev/null").open("wb") as stdout:
+    with tempfile.TemporaryDirectory() as folder:
         source = DatabaseSource([database])
         try:
-            job = Job("db", [Target("tracker", Path(folder) / "T")], Selection())
-            run(source, job, stdout=stdout, now=int(time.time()))
+            sink = target("tracker", Path(folder) / "T", now=int(time.time()))
+            run(source, Job("db", [sink], Selection()))
         finally:
             source.close()
 
 
 def import_remembering(database: Path, folder: Path) -> None:
-    """The same with checkpoints, into ``folder``: the first time, or when nothing is new."""
-    from tautulli_import.checkpoint.journal import About, Journal
+    """The same with a state file, into ``folder``: the first time, or when nothing is new."""
+    from tautulli_import.checkpoint.journal import CheckpointStore, JobKey
     from tautulli_import.checkpoint.state import StateFile, database_source
-    from tautulli_import.job import Job, Target
-    from tautulli_import.resume import Ledger
-    from tautulli_import.run import run
+    from tautulli_import.imports.job import Job
+    from tautulli_import.imports.run import Memory, run
     from tautulli_import.selection import Selection
     from tautulli_import.sources.database import DatabaseSource
+    from tests.one_run import target
 
     now = int(time.time())
     with (
-        Path("/dev/null").open("wb") as stdout,
         closing(StateFile(folder / "state", database_source([database]))) as state,
         closing(DatabaseSource([database])) as source,
     ):
-        about = About(str(database), "db", ("tracker",), {}, {})
-        ledger = Ledger(Journal(state, about), source, now=now)
-        job = Job("db", [Target("tracker", folder / "T")], Selection())
-        run(source, job, stdout=stdout, now=now, ledger=ledger)
+        key = JobKey(str(database), "db", ("tracker",), {}, {})
+        job = Job("db", [target("tracker", folder / "T", now=now)], Selection())
+        run(source, job, Memory(items=CheckpointStore(state, key)))
 
 
 def seconds(work: Callable[[Path], object], database: Path) -> float:
@@ -272,7 +271,7 @@ def main() -> None:
     print(f"db --to tracker           {whole:8.2f} s   {given.plays / whole:12,.0f} plays/s")
     print(f"ratio                     {whole / read:8.2f} x   (wanted: at most 1.6)")
     print(
-        f"with checkpoints          {min(remembering):8.2f} s   "
+        f"with a state file         {min(remembering):8.2f} s   "
         f"{min(remembering) / whole:.2f} x without   (wanted: at most 1.1)"
     )
     print(f"a night with nothing new  {min(nights):8.2f} s   {min(nights) / whole:.2f} x")

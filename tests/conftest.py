@@ -1,24 +1,32 @@
 """What most tests need: the program as people run it, and a small history for it to read."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from zlib import crc32
 
 import pytest
+import typer.main
+import typer.testing
 
+from tests.forked import started
 from tests.history import add_library, add_play, add_user, create
 
 if TYPE_CHECKING:
     from tests.pipeline import Pipeline
     from tests.running import Programs
+
+
+def pytest_configure() -> None:
+    """Make the commands once: they come out the same, and take longer to make than most runs."""
+    vars(typer.testing)["_get_command"] = cache(typer.main.get_command)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -118,22 +126,33 @@ def cli(tmp_path: Path, environment: dict[str, str]) -> Cli:
         cwd: Path | None = None,
         timeout: float = 60,
     ) -> Result:
-        done = subprocess.run(
-            [sys.executable, "-m", "tautulli_import", *map(str, args)],
-            input=stdin if stdin is not None else b"",
-            capture_output=True,
-            env={**environment, **(env or {})},
-            cwd=cwd or tmp_path,
-            timeout=timeout,
-            check=False,
+        process = started(
+            "tautulli_import",
+            [*map(str, args)],
+            environment={**environment, **(env or {})},
+            folder=cwd or tmp_path,
+            stdin=subprocess.PIPE,
         )
-        return Result(
-            done.returncode,
-            done.stdout.decode(errors="surrogateescape"),
-            done.stderr.decode(errors="surrogateescape"),
-        )
+        return _ended(process, stdin or b"", timeout)
 
     return run
+
+
+def _ended(
+    process: subprocess.Popen[bytes], stdin: bytes | None = None, timeout: float = 60
+) -> Result:
+    """Wait for its end."""
+    with process:
+        try:
+            out, err = process.communicate(stdin, timeout)
+        except BaseException:
+            process.kill()
+            raise
+    return Result(
+        process.returncode,
+        out.decode(errors="surrogateescape"),
+        err.decode(errors="surrogateescape"),
+    )
 
 
 @pytest.fixture
@@ -179,24 +198,19 @@ def running(
 @pytest.fixture
 def bound(tmp_path: Path, environment: dict[str, str]) -> Callable[..., tuple[int, str, str]]:
     """Run the program so that file permissions bind it, even where the tests are run by root."""
-    prefix: list[str] = []
-    if os.geteuid() == 0:
-        setpriv = shutil.which("setpriv")
-        if setpriv is None:
-            pytest.skip("root ignores permissions, and there is no setpriv to make it obey")
-        rights = "-dac_override,-dac_read_search"
-        prefix = [setpriv, "--bounding-set", rights, "--inh-caps", rights]
+    if sys.platform != "linux" and os.geteuid() == 0:
+        pytest.skip("root ignores permissions here")
 
     def run(*args: str | Path) -> tuple[int, str, str]:
-        done = subprocess.run(
-            [*prefix, sys.executable, "-m", "tautulli_import", *map(str, args)],
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            env={**environment, "COLUMNS": "2000"},
-            timeout=60,
-            check=False,
+        done = _ended(
+            started(
+                "tautulli_import",
+                [*map(str, args)],
+                environment={**environment, "COLUMNS": "2000"},
+                folder=tmp_path,
+                bound=sys.platform == "linux",
+            )
         )
-        return done.returncode, done.stdout, done.stderr
+        return done.code, done.out, done.err
 
     return run

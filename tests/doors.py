@@ -11,7 +11,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from itertools import count
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
@@ -119,8 +119,13 @@ def opened(
     *,
     database: Path | None = None,
     zone: str = "UTC",
+    fake: FakeTautulli | None = None,
 ) -> Iterator[Doors]:
-    """Open the doors to a database (an empty one unless told), in an environment of its own."""
+    """Open the doors to a database (an empty one unless told), in an environment of its own.
+
+    With ``fake``, a server of this database that others have asked before, what was remembered
+    in the folder then is used.
+    """
     if database is None:
         database = folder / "tautulli.db"
         with closing(create(database)) as conn:
@@ -128,7 +133,7 @@ def opened(
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     with (
         pytest.MonkeyPatch.context() as patch,
-        FakeTautulli(database, zone=zone) as fake,
+        nullcontext(fake) if fake else FakeTautulli(database, zone=zone) as server,
         no_waiting(),
     ):
         for name in set(os.environ) - set(environment):
@@ -136,7 +141,7 @@ def opened(
         for name, value in environment.items():
             patch.setenv(name, value)
         patch.chdir(folder)
-        yield Doors(folder, database, fake)
+        yield Doors(folder, database, server)
     for number, handler in handlers.items():
         signal.signal(number, handler)
 

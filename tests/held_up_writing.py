@@ -11,9 +11,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tautulli_import import resume
 from tautulli_import.__main__ import main
-from tautulli_import.checkpoint.journal import Reached
+from tautulli_import.checkpoint.journal import Position
+from tautulli_import.events import resume
 from tautulli_import.sinks import events_file, files
 from tautulli_import.sinks.events_file import EventsSink
 from tests.held_up import before_page
@@ -23,7 +23,7 @@ def amid_lines(number: int, pipe: Path) -> None:
     """Stop when half of the so-many-th page of events is in its file, counted from 0."""
     begin = EventsSink.begin
 
-    def halting(self: EventsSink, after: Reached | None) -> None:
+    def halting(self: EventsSink, after: Position | None) -> None:
         begin(self, after)
         self._file = _Halting(self._file, number, pipe)  # type: ignore[assignment]
 

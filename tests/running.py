@@ -21,6 +21,7 @@ from threading import Event
 from typing import Final
 
 from tests.conftest import Result
+from tests.forked import started
 from tests.tautulli import Asked, Reply
 
 __all__ = [
@@ -172,19 +173,31 @@ class Programs:
         """Start it with these arguments.
 
         With ``at`` it stops at a place of ``tests.held_up`` until the gate is open; ``python``
-        is what is run in its stead, and ``within`` a command that starts it.
+        is what is run in its stead, and ``within`` a command that starts it. Without one it is a
+        fork, see ``tests.forked``, whose command line in the list of processes is another.
         """
         if at is not None:
             python = ("-m", "tests.held_up", at[0], str(at[1].path))
-        process = subprocess.Popen(
-            [*within, sys.executable, *python, *map(str, args)],
-            env={**self.environment, **(env or {})},
-            cwd=cwd or self.folder,
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=subprocess.PIPE,
-            process_group=0,
-        )
+        environment = {**self.environment, **(env or {})}
+        flag, *command = (*python, *map(str, args))
+        if flag == "-m" and not within:
+            process = started(
+                *(command[0], command[1:]),
+                environment=environment,
+                folder=cwd or self.folder,
+                stdout=stdout,
+                group=True,
+            )
+        else:
+            process = subprocess.Popen(
+                [*within, sys.executable, flag, *command],
+                env=environment,
+                cwd=cwd or self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=subprocess.PIPE,
+                process_group=0,
+            )
         program = Program(process)
         self._started.append(program)
         return program

@@ -13,15 +13,13 @@ from pathlib import Path
 import pytest
 from msgspec import msgpack
 
-from tautulli_import.checkpoint.journal import About, Journal
+from tautulli_import.checkpoint.journal import CheckpointStore, JobKey, packed
 from tautulli_import.checkpoint.state import StateFile, state_file
 from tautulli_import.errors import ConfigurationError
 from tautulli_import.models import Landmark
 from tests.conftest import Cli
-from tests.nightly import Nights, at_home, said
+from tests.nightly import Night, Nights, at_home, said
 from tests.over_http import DAY, NOW, Home, no_waiting
-
-SETTLED = 12
 
 
 @pytest.fixture
@@ -91,14 +89,14 @@ def test_a_damaged_state_file_is_set_aside_and_begun_anew(
     damage(path)
     size = path.stat().st_size
     done = nights.run(days=1)
-    assert (done.code, done.carried, done.changes) == (0, 0, (1, 0, 0))
+    assert (done.code, done.changes) == (0, (1, 0, 0))
     (aside,) = nights.state.glob("*.damaged-*")
     assert aside.stat().st_size == size
     assert "is damaged" in said(done)
     assert aside.name in done.err
     assert "everything is read again" in said(done)
     again = nights.night()
-    assert (again.carried, again.changes) == (SETTLED, (0, 0, 0))
+    assert again.changes == (0, 0, 0)
     assert "set aside" not in again.err
 
 
@@ -128,8 +126,8 @@ def test_a_state_file_of_another_program_with_a_version_of_its_own_is_not_writte
 
 def test_an_empty_state_file_is_begun(nights: Nights) -> None:
     _empty(remembered(nights))
-    assert nights.run(days=1).carried == 0
-    assert nights.night().carried == SETTLED
+    assert nights.run(days=1).changes == (1, 0, 0)
+    assert nights.ask("SELECT status FROM jobs") == [("completed",)]
 
 
 def test_left_over_side_files_of_another_database_do_no_harm(nights: Nights) -> None:
@@ -162,68 +160,59 @@ def test_a_file_in_place_of_the_state_directory_is_said(nights: Nights) -> None:
 GARBAGE = (b"", b"\x00", b"no msgpack at all", b"\xc1" * 100, msgpack.encode({"cursor": 1}))
 
 
-@pytest.mark.parametrize("reached", GARBAGE)
-def test_a_checkpoint_that_cannot_be_read_is_read_again(nights: Nights, reached: bytes) -> None:
+@pytest.fixture
+def events(nights: Nights) -> Nights:
+    """The same history, of which the events have been delivered as well, and a film since."""
+    deliver(nights)
+    nights.film(-0.7, "After That")
+    return nights
+
+
+def deliver(nights: Nights) -> Night:
+    """Deliver the events of the history into a file."""
+    return nights.run("--events", "--to", "jsonl", "--out", nights.out / "events.jsonl", to=None)
+
+
+def rewritten(nights: Nights, change: Callable[[bytes], bytes]) -> None:
+    """Something else stands where the position of the events was."""
     with closing(sqlite3.connect(remembered(nights))) as conn, conn:
-        conn.execute("UPDATE jobs SET reached = ?", (reached,))
-    done = nights.night()
-    assert (done.carried, done.changes) == (0, (1, 0, 0))
-    assert nights.night().carried == SETTLED
-
-
-@pytest.mark.parametrize("packed", GARBAGE)
-def test_what_was_seen_and_cannot_be_read_is_read_again(nights: Nights, packed: bytes) -> None:
-    with closing(sqlite3.connect(remembered(nights))) as conn, conn:
-        conn.execute("UPDATE sights SET packed = ?", (packed,))
-    done = nights.night()
-    assert (done.carried, done.changes) == (0, (1, 0, 0))
-    assert nights.night().carried == SETTLED
-
-
-def test_what_was_seen_and_is_gone_is_read_again(nights: Nights) -> None:
-    with closing(sqlite3.connect(remembered(nights))) as conn, conn:
-        conn.execute("DELETE FROM sights")
-    assert nights.night().carried == 0
-    assert nights.night().carried == SETTLED
-
-
-def rewritten(nights: Nights, table: str, column: str, change: Callable[[bytes], bytes]) -> None:
-    """Something else stands in a cell, of the same length."""
-    with closing(sqlite3.connect(remembered(nights))) as conn, conn:
-        ((cell,),) = conn.execute(f"SELECT {column} FROM {table}").fetchall()  # noqa: S608 - our own names
+        query = "SELECT key, reached FROM jobs WHERE reached IS NOT NULL"
+        ((key, cell),) = conn.execute(query).fetchall()
         assert change(cell) != cell
-        conn.execute(f"UPDATE {table} SET {column} = ?", (change(cell),))  # noqa: S608 - as above
+        conn.execute("UPDATE jobs SET reached = ? WHERE key = ?", (change(cell), key))
 
 
-def test_a_reason_that_this_version_does_not_know_is_read_again(nights: Nights) -> None:
-    rewritten(nights, "jobs", "reached", lambda cell: cell.replace(b"partial", b"unknown"))
-    done = nights.run(days=1)
-    assert done.code == 0, done.err
-    assert (done.carried, done.changes) == (0, (1, 0, 0))
+def test_events_go_on_where_they_were(events: Nights) -> None:
+    done = deliver(events)
+    assert (done.code, done.told["carried"], done.changes) == (0, 15, (1, 0, 0))
 
 
-@pytest.mark.parametrize(("table", "column"), [("jobs", "reached"), ("sights", "packed")])
-def test_a_bit_that_has_turned_over_spoils_nothing(nights: Nights, table: str, column: str) -> None:
+@pytest.mark.parametrize("reached", GARBAGE)
+def test_a_position_that_cannot_be_read_is_none(events: Nights, reached: bytes) -> None:
+    rewritten(events, lambda _: reached)
+    done = deliver(events)
+    assert (done.code, done.told["carried"], done.told["plays"]["read"]) == (0, 0, 16)
+    assert deliver(events).told["carried"] == 16
+
+
+def test_a_position_of_another_shape_is_none(events: Nights) -> None:
+    rewritten(events, lambda _: packed({"whence": "15"}))  # type: ignore[arg-type]
+    done = deliver(events)
+    assert (done.code, done.told["carried"]) == (0, 0), done.err
+
+
+@pytest.mark.parametrize("part", range(0, 25, 4))
+def test_a_bit_that_has_turned_over_spoils_nothing(events: Nights, part: int) -> None:
     """SQLite does not see it: what stands in a cell is nothing to it."""
-    shutil.copytree(nights.state, nights.state.with_name("kept"))
-    shutil.copytree(nights.out, nights.out.with_name("kept_out"))
-    nights.run(days=1)
-    right = nights.files()
-    wrong = []
-    for part in range(25):
+    right = events.fresh("--events", to="jsonl")["items.jsonl"]
 
-        def turned(cell: bytes, part: int = part) -> bytes:
-            place = (len(cell) - 1) * part // 24
-            return cell[:place] + bytes([cell[place] ^ 1]) + cell[place + 1 :]
+    def turned(cell: bytes) -> bytes:
+        place = (len(cell) - 1) * part // 24
+        return cell[:place] + bytes([cell[place] ^ 1]) + cell[place + 1 :]
 
-        for place, kept in ((nights.state, "kept"), (nights.out, "kept_out")):
-            shutil.rmtree(place)
-            shutil.copytree(place.with_name(kept), place)
-        rewritten(nights, table, column, turned)
-        done = nights.run()
-        if done.code or nights.files() != right:
-            wrong.append((part, done.code, done.err.splitlines()[-2:-1]))
-    assert not wrong
+    rewritten(events, turned)
+    assert deliver(events).code == 0
+    assert events.files()["events.jsonl"] == right
 
 
 @pytest.mark.parametrize("column", ["about", "landmarks", "series"])
@@ -253,7 +242,7 @@ def test_a_log_of_runs_that_cannot_be_read_is_no_harm(nights: Nights) -> None:
     with closing(sqlite3.connect(remembered(nights))) as conn, conn:
         conn.execute("UPDATE runs SET told = 'x'")
     assert nights.inside("status", "--state-dir", nights.state).code == 0
-    assert nights.night().carried == SETTLED
+    nights.night()
 
 
 # Where nothing can be written.
@@ -353,10 +342,10 @@ def test_a_file_of_the_version_before_keeps_its_rows(home: Home, tmp_path: Path)
     assert len(run.asked) <= 3
     assert not run.notices
     with closing(sqlite3.connect(old / current.name)) as conn:
-        assert conn.execute("PRAGMA user_version").fetchone() == (2,)
+        assert conn.execute("PRAGMA user_version").fetchone() == (3,)
         tables = {name for (name,) in conn.execute("SELECT name FROM sqlite_master")}
         assert conn.execute("SELECT count(*) FROM plays").fetchone() == (30,)
-    assert {"jobs", "published", "runs", "sights", "plays", "metadata"} <= tables
+    assert {"jobs", "published", "runs", "plays", "metadata"} <= tables
 
 
 def test_a_file_of_the_version_before_is_gone_on_with_by_the_program(
@@ -385,7 +374,7 @@ def _folder(path: Path) -> Path:
 
 def test_a_file_of_a_newer_version_is_refused(nights: Nights) -> None:
     path = remembered(nights)
-    nights.ask("PRAGMA user_version = 3")
+    nights.ask("PRAGMA user_version = 4")
     before, content = nights.files(), path.read_bytes()
     done = nights.run(days=1)
     assert done.code == 2
@@ -402,7 +391,7 @@ def test_a_file_of_a_newer_version_is_refused_over_http(home: Home) -> None:
     home.run()
     (path,) = home.state.glob("*.db")
     with closing(sqlite3.connect(path)) as conn:
-        conn.execute("PRAGMA user_version = 3")
+        conn.execute("PRAGMA user_version = 4")
     with pytest.raises(ConfigurationError, match="newer version") as caught:
         home.run(now=NOW + DAY)
     assert caught.value.hint
@@ -419,11 +408,11 @@ def test_a_migration_that_is_cut_short_is_done_by_the_next(tmp_path: Path) -> No
     state = StateFile(tmp_path, "file:///tautulli.db")
     assert state.notices == []
     assert state.get("kept", int) == 1
-    journal = Journal(state, About("s", "db", ("tracker=/x",), {}, {}))
-    journal.begin([Landmark(1, 2, 3)])
-    checkpoint = journal.checkpoint()
-    assert checkpoint is not None
-    assert checkpoint.landmarks == [Landmark(1, 2, 3)]
+    store = CheckpointStore(state, JobKey("s", "db", ("tracker=/x",), {}, {}))
+    store.begin([Landmark(1, 2, 3)])
+    saved = store.saved()
+    assert saved is not None
+    assert saved.samples == [Landmark(1, 2, 3)]
     state.close()
 
 

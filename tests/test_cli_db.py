@@ -4,8 +4,7 @@ import json
 import os
 import signal
 import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from io import BytesIO
 from pathlib import Path
@@ -17,13 +16,15 @@ from typer.testing import CliRunner
 
 from tautulli_import.cli.app import app
 from tautulli_import.errors import ConfigurationError
-from tautulli_import.job import Job, Target
-from tautulli_import.run import run
+from tautulli_import.imports.job import Job
+from tautulli_import.imports.run import run
 from tautulli_import.selection import Selection
 from tautulli_import.sources.base import Batch, Cursor
 from tautulli_import.sources.database import DatabaseSource
 from tests.conftest import Cli, Result
+from tests.forked import started
 from tests.history import add_library, add_play, add_user, create, generate
+from tests.one_run import target
 
 MARCH_2019 = 1_552_000_000  # 2019-03-07T23:06:40Z
 JUNE_2024 = 1_717_200_000  # 2024-06-01T00:00:00Z
@@ -323,12 +324,12 @@ def test_several_sinks_read_the_source_once(household: Path, tmp_path: Path) -> 
 
     out = BytesIO()
     targets = [
-        Target("tracker", tmp_path / "root"),
-        Target("editor", tmp_path / "x-history.json"),
-        Target("jsonl"),
+        target("tracker", tmp_path / "root"),
+        target("editor", tmp_path / "x-history.json"),
+        target("jsonl", stdout=out),
     ]
     with closing(Counting([household])) as source:
-        outcome = run(source, Job("db", targets, Selection()), stdout=out, now=JUNE_2024)
+        outcome = run(source, Job("db", targets, Selection()))
 
     assert source.readings == 1
     assert [delivery.sink for delivery in outcome.deliveries] == ["tracker", "editor", "jsonl"]
@@ -546,18 +547,17 @@ def test_the_summary_and_the_items_do_not_share_standard_output(
 def test_every_row_is_accounted_for_by_every_sink(
     years: Path, selection: Selection, each_user: bool, rewatches: bool
 ) -> None:
-    out = Path("x-history.json")
+    places = {"jsonl": None, "editor": Path("x-history.json"), "tracker": Path("root")}
     job = Job(
         "db",
-        [Target("jsonl"), Target("editor", out), Target("tracker", Path("root"))],
+        [target(name, out, every_viewing=rewatches, dry_run=True) for name, out in places.items()],
         selection,
         dry_run=True,
-        rewatches=rewatches,
         each_user=each_user,
         detailed=True,
     )
     with closing(DatabaseSource([years])) as source:
-        outcome = run(source, job, stdout=BytesIO(), now=JUNE_2024)
+        outcome = run(source, job)
 
     report = outcome.report
     away = sum(report.plays.filtered.values()) + sum(report.plays.rejected.values())
@@ -751,13 +751,11 @@ def test_help_and_version_need_no_database(cli: Cli) -> None:
 def start(
     *args: str | Path, cwd: Path, environment: dict[str, str], **more: str
 ) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "tautulli_import", *map(str, args)],
+    return started(
+        *("tautulli_import", [*map(str, args)]),
+        environment={**environment, **more},
+        folder=cwd,
         stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**environment, **more},
-        cwd=cwd,
     )
 
 
@@ -828,10 +826,10 @@ def test_an_interrupt_while_lines_wait_for_their_reader_is_no_traceback(
 def test_each_user_does_not_fit_a_dataset_on_standard_output(
     household: Path, out: Path | None
 ) -> None:
-    targets: Sequence[Target] = [Target("editor", out or Path("-"))]
     stdout = BytesIO()
+    targets = [target("editor", out or Path("-"), stdout=stdout)]
     with closing(DatabaseSource([household])) as source, pytest.raises(ConfigurationError):
-        run(source, Job("db", targets, Selection(), each_user=True), stdout=stdout, now=JUNE_2024)
+        run(source, Job("db", targets, Selection(), each_user=True))
     assert stdout.getvalue() == b""
 
 
@@ -839,10 +837,10 @@ def test_when_one_sink_cannot_be_written_the_error_names_it(
     household: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "root").write_text("in the way", encoding="utf-8")
-    targets = [Target("tracker", tmp_path / "root")]
+    targets = [target("tracker", tmp_path / "root")]
     with closing(DatabaseSource([household])) as source:
         job = Job("db", targets, Selection())
-        outcome = run(source, job, stdout=BytesIO(), now=JUNE_2024)
+        outcome = run(source, job)
     assert outcome.failure is not None
     assert "root" in str(outcome.failure)
     assert outcome.failure.exit_code == 8

@@ -252,7 +252,8 @@ def test_a_server_that_is_off_does_not_fail_the_import(home: Home) -> None:
     assert result.code == 0
     assert home.ids == {}
     assert "cannot be reached" in result.err
-    assert "so 1 film or show could not be asked for ids; run it again later." in result.err
+    assert "No ids from Plex for 1 film or show: " in result.err
+    assert "Run the same command again later." in result.err
     assert "Error" not in result.err
 
 
@@ -265,7 +266,7 @@ def test_a_server_that_does_not_answer_does_not_fail_the_import(home: Home, what
     result = home.imports()
     assert result.code == 0
     assert home.ids == {}
-    assert "run it again later." in result.err
+    assert "Run the same command again later." in result.err
     home.lend()
     home.server.settings["api_enabled"] = home.server.plex_up = True
     home.server.faults.clear()

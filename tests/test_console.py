@@ -5,8 +5,6 @@ import json
 import os
 import pty
 import re
-import subprocess
-import sys
 import unicodedata
 from collections.abc import Mapping
 from contextlib import closing, suppress
@@ -20,6 +18,7 @@ from tautulli_import.console import Screen
 from tautulli_import.errors import NotFoundError
 from tautulli_import.wording import harmless
 from tests.conftest import Cli
+from tests.forked import started
 from tests.history import add_library, add_play, add_user, create, generate
 
 EVIL = (
@@ -48,14 +47,14 @@ def in_a_terminal(
     """Run the program with a terminal on all three streams; its exit code and what was shown."""
     ours, theirs = pty.openpty()
     env = {**environment, "TERM": "xterm-256color", "COLUMNS": "200", "LINES": "50", **more}
-    with subprocess.Popen(
-        [sys.executable, "-m", "tautulli_import", *map(str, args)],
+    with started(
+        *("tautulli_import", [*map(str, args)]),
+        environment=env,
+        folder=cwd,
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-        env=env,
-        cwd=cwd,
-        start_new_session=True,
+        session=True,
     ) as process:
         os.close(theirs)
         shown = b""
@@ -268,11 +267,11 @@ def test_asking_has_a_bar_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     err = Terminal()
     with Screen(err=err, out=StringIO(), color=False).progress() as bar:
         assert bar is not None
-        bar.reading(100)
-        bar.advanced(100)
-        bar.asking(0, 340)
-        bar.asking(12, 340)
-        bar.writing(5)
+        bar.begin("reading", 100)
+        bar.reached(100)
+        bar.begin("asking for ids", 340)
+        bar.reached(12)
+        bar.begin("writing", 5)
     last = err.getvalue().rpartition("Asking Tautulli for ids")[2]
     assert " 12/340 " in last
     assert "Reading plays" not in last

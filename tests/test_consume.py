@@ -240,7 +240,7 @@ def test_a_stream_that_is_removed_ends_it(line: Pipeline, running: Programs) -> 
     api(line.server.access(), "STREAM.DELETE.MEDIA_EVENTS")
     done = program.ended()
     assert done.code == 5
-    assert "is gone" in said(done)
+    assert "no longer exists" in said(done)
 
 
 # Stopped before the stream was drained.
@@ -295,7 +295,7 @@ def test_an_absent_stream_is_told(line: Pipeline) -> None:
     ("config", "words"),
     [
         ({"deliver_subject": "somewhere"}, "is a push consumer"),
-        ({"filter_subject": "playback.other.>"}, "is one for playback.other.>"),
+        ({"filter_subject": "playback.other.>"}, "is for playback.other.>"),
         ({"ack_policy": "none"}, "acknowledgement policy none"),
     ],
 )
@@ -329,7 +329,7 @@ def test_a_file_of_something_else_costs_no_message(line: Pipeline) -> None:
     (line.folder / TABLE).write_bytes(content)
     done = line.run("consume", "--once")
     assert done.code == 8
-    assert "is something else, not a DuckDB file" in said(done)
+    assert "is another kind of file, not a DuckDB file" in said(done)
     assert (line.folder / TABLE).read_bytes() == content
     assert line.consume("--out", "another.duckdb").told["received"] == 3
 

@@ -13,8 +13,8 @@ from hypothesis import example, given, settings, strategies as st
 
 from tautulli_import.enrichment.corrections import COLUMNS, Correction, parse, write_missing
 from tautulli_import.errors import ConfigurationError
+from tautulli_import.items.pipeline import read
 from tautulli_import.models import EXTERNAL
-from tautulli_import.pipeline import read
 from tautulli_import.selection import Selection
 from tautulli_import.sources.database import DatabaseSource
 from tests.history import add_play, create
@@ -107,41 +107,44 @@ def test_upper_case_is_no_mistake() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "line 1: there is no column 'type'"),
-        ("rating_key,tmdb\n12,603\n", "line 1: there is no column 'type'"),
-        ("type,tmdb\nmovie,603\n", "line 1: nothing tells which item is meant"),
-        ("type,title,year\nmovie,Heat,1995\n", "line 1: there is no column with ids"),
-        ("type,title,tmdb,tmdb\nmovie,Heat,1,2\n", "line 1: a column stands there twice"),
-        ("type,title,tmdb,Tmdb\nmovie,Heat,1,2\n", "line 1: a column stands there twice"),
+        ("", "line 1: the column 'type' is missing"),
+        ("rating_key,tmdb\n12,603\n", "line 1: the column 'type' is missing"),
+        ("type,tmdb\nmovie,603\n", "line 1: no column says which film or show a line means"),
+        ("type,title,year\nmovie,Heat,1995\n", "line 1: no column has ids"),
+        ("type,title,tmdb,tmdb\nmovie,Heat,1,2\n", "line 1: a column appears twice"),
+        ("type,title,tmdb,Tmdb\nmovie,Heat,1,2\n", "line 1: a column appears twice"),
         (HEAD + "movie,12,,,,603,,,\n", "line 2: there are more values than columns"),
         (HEAD + "movie,,,Good, the Bad,1966,429,,\n", "line 2: there are more values"),
-        (HEAD + "movie,12,,,,tt0133093,,\n", "line 2: 'tt0133093' is no tmdb id"),
-        (HEAD + "movie,12,,,,0,,\n", "line 2: '0' is no tmdb id"),
-        (HEAD + "movie,12,,,,none,,\n", "line 2: 'none' is no tmdb id"),
-        (HEAD + "movie,12,,,,-603,,\n", "line 2: '-603' is no tmdb id"),
-        (HEAD + "movie,12,,,,6 03,,\n", "line 2: '6 03' is no tmdb id"),
-        (HEAD + "movie,12,,,,٣,,\n", "line 2: '٣' is no tmdb id"),
-        (HEAD + "movie,12,,,,,0133093,\n", "line 2: '0133093' is no imdb id"),
-        (HEAD + "movie,12,,,,,tt٣,\n", "line 2: 'tt٣' is no imdb id"),
+        (HEAD + "movie,12,,,,tt0133093,,\n", "line 2: 'tt0133093' is not a valid tmdb id"),
+        (HEAD + "movie,12,,,,0,,\n", "line 2: '0' is not a valid tmdb id"),
+        (HEAD + "movie,12,,,,none,,\n", "line 2: 'none' is not a valid tmdb id"),
+        (HEAD + "movie,12,,,,-603,,\n", "line 2: '-603' is not a valid tmdb id"),
+        (HEAD + "movie,12,,,,6 03,,\n", "line 2: '6 03' is not a valid tmdb id"),
+        (HEAD + "movie,12,,,,٣,,\n", "line 2: '٣' is not a valid tmdb id"),
+        (HEAD + "movie,12,,,,,0133093,\n", "line 2: '0133093' is not a valid imdb id"),
+        (HEAD + "movie,12,,,,,tt٣,\n", "line 2: 'tt٣' is not a valid imdb id"),
         (
             HEAD + "movie,12,,,,https://www.themoviedb.org/movie/603,,\n",
-            "line 2: 'https://www.themoviedb.org/movie/603' is no tmdb id",
+            "line 2: 'https://www.themoviedb.org/movie/603' is not a valid tmdb id",
         ),
-        (HEAD + "episode,12,,,,603,,\n", "line 2: the type is 'episode'"),
-        (HEAD + ",12,,,,603,,\n", "line 2: the type is ''"),
-        (HEAD + "movie,twelve,,,,603,,\n", "line 2: 'twelve' is no rating_key"),
-        (HEAD + "movie,-12,,,,603,,\n", "line 2: '-12' is no rating_key"),
-        (HEAD + "movie,,,Heat,MCMXCV,949,,\n", "line 2: 'MCMXCV' is no year"),
-        (HEAD + "movie,,,,,603,,\n", "line 2: nothing tells which item is meant"),
-        (HEAD + "movie,,,,1999,603,,\n", "line 2: nothing tells which item is meant"),
-        (HEAD + "movie,,,Heat,,949,,\n", "line 2: a film's title alone can mean several films"),
+        (HEAD + "episode,12,,,,603,,\n", "line 2: type must be movie or show, not 'episode'"),
+        (HEAD + ",12,,,,603,,\n", "line 2: type must be movie or show, not ''"),
+        (HEAD + "movie,twelve,,,,603,,\n", "line 2: 'twelve' is not a valid rating_key"),
+        (HEAD + "movie,-12,,,,603,,\n", "line 2: '-12' is not a valid rating_key"),
+        (HEAD + "movie,,,Heat,MCMXCV,949,,\n", "line 2: 'MCMXCV' is not a valid year"),
+        (HEAD + "movie,,,,,603,,\n", "line 2: the line does not say which film or show it means"),
+        (
+            HEAD + "movie,,,,1999,603,,\n",
+            "line 2: the line does not say which film or show it means",
+        ),
+        (HEAD + "movie,,,Heat,,949,,\n", "line 2: several films can have this title"),
         (
             HEAD + "movie,12,,,,603,,\nshow,1,,,,5,,\nmovie,12,,,,604,,\n",
-            "line 4: says something else than line 2",
+            "line 4: gives other ids than line 2",
         ),
         (
             HEAD + "show,,,the  office,,,,1\nshow,,,The Office,,,,2\n",
-            "line 3: says something else than line 2",
+            "line 3: gives other ids than line 2",
         ),
         (HEAD + 'movie,12,,"Heat,1995,949,,\n', "line 2: unexpected end of data"),
     ],

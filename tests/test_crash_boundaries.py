@@ -1,12 +1,14 @@
-"""Killed, or out of luck, at every boundary: the next run ends as if nothing had been.
+"""Killed, or out of luck, at a boundary: the next run ends as if nothing had been.
 
 A boundary is the moment before or after a write, an fsync, a rename, a statement that writes, a
-commit: all that happens to the outputs and to the state. `db` and `api` into a tracker are tried
-at all of them; only of statements that find the disk full evenly spread ones of `api`, for they
-were all found failing. Into other sinks what is done to the state is the same: there, all
-boundaries of the outputs are tried and evenly spread ones of the state. Of later runs, whose
-boundaries are hundreds of the same sorts, evenly spread ones are. The long form
-(`python -m tests.crash`) draws from all.
+commit: all that happens to the outputs and to the state. Two imports, one through each door and
+one into each kind of output, are killed, starved and interrupted at a few of their boundaries.
+
+The whole sweep is marked `fuzz`. `db` and `api` into a tracker are tried at all boundaries; only
+of statements that find the disk full evenly spread ones of `api`, for they were all found
+failing. Into other sinks what is done to the state is the same: there, all boundaries of the
+outputs are tried and evenly spread ones of the state. Of later runs, whose boundaries are
+hundreds of the same sorts, evenly spread ones are. `python -m tests.crash` draws from all.
 """
 
 from __future__ import annotations
@@ -24,6 +26,10 @@ from tests.crash.scenarios import Scenario
 from tests.crash.spec import Fault, Strike
 from tests.crash.zygote import Zygote
 
+FEW = (
+    Scenario("db", "tracker", foreign=True, plays=120, batch=60),
+    Scenario("api", "events", "more", plays=60, windows=80),
+)
 EVERYWHERE = (
     Scenario("db", "tracker", foreign=True, plays=120, batch=60),
     Scenario("api", "tracker", plays=40, windows=100, batch=40),
@@ -40,8 +46,10 @@ LATER = (
     Scenario("api", "editor", "more", plays=60, windows=80),
     Scenario("api", "tracker", "nothing", plays=60, windows=80),
 )
+A_FEW: Final = 3
 SAMPLE: Final = 5
 AT_ONCE: Final = 2
+STRUCK: Final[Sequence[Fault]] = ("kill", "ENOSPC", "sigterm")
 
 
 class Stages:
@@ -82,22 +90,44 @@ def zygotes() -> Iterator[Sequence[Zygote]]:
         yield [stack.enter_context(Zygote()) for _ in range(AT_ONCE)]
 
 
-@pytest.fixture(scope="module", params=[*EVERYWHERE, *OUTPUTS, *LATER], ids=str)
-def stages(request: pytest.FixtureRequest, zygotes: Sequence[Zygote]) -> Iterator[Stages]:
-    """Each of the scenarios."""
-    with ExitStack() as stack:
-        folder = stack.enter_context(quick_folder())
-        made = [
-            stack.enter_context(Stage(folder / str(number), request.param, zygote))
+def made(scenario: Scenario, zygotes: Sequence[Zygote], stack: ExitStack) -> Stages:
+    """The stages of a scenario, one for each of the processes."""
+    folder = stack.enter_context(quick_folder())
+    return Stages(
+        [
+            stack.enter_context(Stage(folder / str(number), scenario, zygote))
             for number, zygote in enumerate(zygotes)
         ]
-        yield Stages(made)
+    )
 
 
+@pytest.fixture(scope="module", params=[*EVERYWHERE, *OUTPUTS, *LATER], ids=str)
+def stages(request: pytest.FixtureRequest, zygotes: Sequence[Zygote]) -> Iterator[Stages]:
+    """Each of the scenarios of the sweep."""
+    with ExitStack() as stack:
+        yield made(request.param, zygotes, stack)
+
+
+@pytest.mark.parametrize("scenario", FEW, ids=str)
+def test_an_import_that_is_struck_leaves_everything_whole_and_ends_well_the_next_time(
+    scenario: Scenario, zygotes: Sequence[Zygote]
+) -> None:
+    with ExitStack() as stack:
+        stages = made(scenario, zygotes, stack)
+        for fault in STRUCK:
+            state = stages.one.numbers(fault, within="state", sample=A_FEW)
+            out = stages.one.numbers(fault, within="out", sample=A_FEW)
+            assert state
+            assert out
+            stages.check([Strike(fault, number) for number in (*state, *out)])
+
+
+@pytest.mark.fuzz
 def test_a_killed_import_run_again_ends_as_if_nothing_had_been(stages: Stages) -> None:
     stages.check([Strike("kill", number) for number in stages.numbers("kill")])
 
 
+@pytest.mark.fuzz
 @pytest.mark.parametrize("fault", ["ENOSPC", "EIO", "short"])
 def test_an_import_that_cannot_write_leaves_everything_whole_and_ends_well_the_next_time(
     stages: Stages, fault: Fault
@@ -105,11 +135,13 @@ def test_an_import_that_cannot_write_leaves_everything_whole_and_ends_well_the_n
     stages.check([Strike(fault, number) for number in stages.numbers(fault)])
 
 
+@pytest.mark.fuzz
 def test_an_import_whose_disk_stays_full_leaves_everything_whole(stages: Stages) -> None:
     numbers = stages.numbers("ENOSPC", sample=4)
     stages.check([Strike("ENOSPC", number, lasting=True) for number in numbers])
 
 
+@pytest.mark.fuzz
 @pytest.mark.parametrize("fault", ["sigterm", "sigint"])
 def test_an_import_that_is_asked_to_stop_anywhere_can_be_continued(
     stages: Stages, fault: Fault
@@ -117,6 +149,7 @@ def test_an_import_that_is_asked_to_stop_anywhere_can_be_continued(
     stages.check([Strike(fault, number) for number in stages.numbers(fault, sample=3)])
 
 
+@pytest.mark.fuzz
 def test_an_import_killed_again_and_again_comes_to_its_end(stages: Stages) -> None:
     strikes = [Strike("kill", number) for number in stages.numbers("kill", sample=5)]
     wrong = stages.one.trial(*strikes, again=True).wrong

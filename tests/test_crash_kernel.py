@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from tests.crash.scenarios import Scenario, write_history
 from tests.crash.zygote import ROOT, Zygote
 
 LIMITS = (0, 1, 4095, 4096, 8192, 9000, 16_384, 33_000, 50_000)
+FEW_LIMITS = (0, 4096, 9000, 33_000)
 
 
 @pytest.fixture(scope="module")
@@ -28,21 +29,27 @@ def zygote() -> Iterator[Zygote]:
 
 
 @pytest.mark.parametrize(
-    "scenario",
+    ("scenario", "limits"),
     [
-        Scenario("db", "tracker", foreign=True),
-        Scenario("db", "tracker+editor", "more", foreign=True),
-        Scenario("db", "jsonl"),
-        Scenario("api", "tracker", plays=120),
+        (Scenario("db", "tracker", foreign=True), FEW_LIMITS),
+        *(
+            pytest.param(scenario, LIMITS, marks=pytest.mark.fuzz)
+            for scenario in (
+                Scenario("db", "tracker", foreign=True),
+                Scenario("db", "tracker+editor", "more", foreign=True),
+                Scenario("db", "jsonl"),
+                Scenario("api", "tracker", plays=120),
+            )
+        ),
     ],
     ids=str,
 )
 def test_where_no_file_may_become_larger_nothing_is_half_written(
-    scenario: Scenario, zygote: Zygote
+    scenario: Scenario, limits: Sequence[int], zygote: Zygote
 ) -> None:
     """A write past the limit is cut to what fits, and the next one fails (`EFBIG`)."""
     with quick_folder() as folder, Stage(folder, scenario, zygote) as stage:
-        trials = [stage.trial(Limit(limit)) for limit in LIMITS]
+        trials = [stage.trial(Limit(limit)) for limit in limits]
     wrong = [sentence for trial in trials for sentence in trial.wrong]
     assert not wrong, "\n".join(wrong)
     assert {trial.ends[0].code for trial in trials} >= {8}
@@ -83,11 +90,14 @@ def test_a_folder_that_may_not_be_written_keeps_what_is_in_it(
     assert _files(folder).keys() >= written.keys()
 
 
-def test_a_disk_that_is_really_full_leaves_everything_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [(), pytest.param(("--all",), marks=pytest.mark.fuzz)], ids=str)
+def test_a_disk_that_is_really_full_leaves_everything_whole(
+    tmp_path: Path, how: Sequence[str]
+) -> None:
     """Needs a namespace to mount a file system in, as root or where users may have their own."""
     unshare = _unshare(tmp_path)
     done = subprocess.run(
-        [*unshare, sys.executable, "-m", "tests.crash.full_disk", str(tmp_path / "disks")],
+        [*unshare, sys.executable, "-m", "tests.crash.full_disk", str(tmp_path / "disks"), *how],
         capture_output=True,
         text=True,
         cwd=ROOT,

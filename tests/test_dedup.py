@@ -10,14 +10,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from msgspec import structs
 
-from tautulli_import.dedup import NOBODY, newest_per_key
+from tautulli_import.counting import Plays
+from tautulli_import.items.groups import NOBODY, PlayGroups, newest_per_key
+from tautulli_import.items.outputs import records_of
+from tautulli_import.items.pipeline import ReadResult, read
 from tautulli_import.models import Ids, Movie, Play, Reason, Record, Rejected
-from tautulli_import.pipeline import Reading, read, records_of
-from tautulli_import.report import Plays, account
 from tautulli_import.selection import Selection, moment
 from tautulli_import.sources.base import Batch, Cursor, Library, Lookup, User
 from tautulli_import.sources.database import DatabaseSource
 from tautulli_import.watched import WatchedRule
+from tests.one_run import add_up_outputs
 
 HOUR = 3_600_000
 RULE = WatchedRule()
@@ -44,6 +46,7 @@ class InMemory(DatabaseSource):
 
     name = "memory"
     notices: Sequence[str] = ()
+    rereads = False
 
     def total(self) -> int:
         """How many rows there are, however they are read."""
@@ -134,7 +137,7 @@ def imported(
     """The records of these plays, all users together, the counts checked."""
     reading = read(InMemory(plays, size=size), selection, every_viewing=every_viewing)
     records = records_of(reading, every_viewing=every_viewing)
-    account(reading, [records])
+    add_up_outputs(reading, [records])
     return records
 
 
@@ -270,7 +273,7 @@ def test_each_user_gets_what_that_user_watched() -> None:
     of_two = records_of(reading, every_viewing=False, user_id=2, user="bob")
     assert [(record.play_id, record.user) for record in of_one] == [(3, "alice")]
     assert [(record.play_id, record.user) for record in of_two] == [(4, "bob")]
-    assert account(reading, [of_one, of_two]).merged == 2
+    assert add_up_outputs(reading, [of_one, of_two]).merged == 2
 
 
 def test_each_user_has_viewings_of_their_own() -> None:
@@ -289,8 +292,8 @@ def test_plays_that_name_no_user_are_not_lost() -> None:
 
 
 def test_a_user_whose_plays_all_turned_out_unusable_has_none() -> None:
-    homeless = episode(1, grandparent_rating_key=None, guid=None, user_id=2)
-    reading = read(InMemory([homeless, film(2)]), EVERYTHING, each_user=True)
+    unkeyable = episode(1, grandparent_rating_key=None, guid=None, user_id=2)
+    reading = read(InMemory([unkeyable, film(2)]), EVERYTHING, each_user=True)
     assert reading.accepted[2] == 0
     assert reading.verdicts == {Reason.NO_SHOW: 1}
 
@@ -414,7 +417,7 @@ def test_every_row_is_filtered_rejected_merged_or_emitted(
     source = InMemory(plays, rejected=rows, duplicates=duplicates)
     reading = read(source, selection, every_viewing=every_viewing, each_user=each_user)
     outputs = _outputs(reading, every_viewing=every_viewing, each_user=each_user)
-    counts = account(reading, outputs)
+    counts = add_up_outputs(reading, outputs)
     assert counts.read == source.total()
     assert counts.read == _told(counts)
     assert len(reading.rejected) == sum(counts.rejected.values())
@@ -432,8 +435,8 @@ def test_what_is_imported_was_wanted_and_something_is_if_anything_was(
 ) -> None:
     judge = selection.judge(RULE)
     reading = read(InMemory(plays), selection)
-    homeless = {row.id for row in reading.rejected if row.reason is Reason.NO_SHOW}
-    wanted = {play.id for play in plays if judge(play) is None} - homeless
+    unkeyable = {row.id for row in reading.rejected if row.reason is Reason.NO_SHOW}
+    wanted = {play.id for play in plays if judge(play) is None} - unkeyable
     found = set(ids_of(records_of(reading, every_viewing=False)))
     assert found <= wanted
     assert bool(found) == bool(wanted)
@@ -489,12 +492,69 @@ def test_reading_a_play_twice_changes_nothing_but_the_counts(plays: list[Play]) 
     assert imported([*plays, *plays]) == imported(plays)
 
 
+def _told_of(groups: PlayGroups) -> list[str]:
+    """Of each group its newest play of all, and what it keeps of each partition."""
+    return sorted(repr((group.order, sorted(group.kept(), key=repr))) for group in groups)
+
+
+GROUPINGS = st.fixed_dictionaries(
+    {
+        "every_viewing": st.booleans(),
+        "each_user": st.booleans(),
+        "watched_at": st.sampled_from(["stopped", "started"]),
+    }
+)
+
+
+@UNHURRIED
+@given(
+    both=HISTORIES.flatmap(lambda plays: st.tuples(st.just(plays), st.permutations(plays))),
+    how=GROUPINGS,
+    selection=SELECTIONS,
+    split=st.integers(0, 9),
+)
+def test_groups_are_the_same_in_whatever_order_and_parts_plays_come(
+    both: tuple[list[Play], list[Play]], how: dict[str, Any], selection: Selection, split: int
+) -> None:
+    judge = selection.judge(RULE)
+    whole, parts = PlayGroups(**how), PlayGroups(**how)
+    rejected = whole.take(both[0], judge)
+    again = [*parts.take(both[1][:split], judge), *parts.take(both[1][split:], judge)]
+    assert _told_of(parts) == _told_of(whole)
+    assert (parts.verdicts, parts.accepted) == (whole.verdicts, whole.accepted)
+    assert sorted(play.id for play, _ in again) == sorted(play.id for play, _ in rejected)
+    assert all(parts.find(play) for play in both[0] if judge(play) is None)
+
+
+@UNHURRIED
+@given(plays=HISTORIES, how=GROUPINGS)
+def test_plays_that_are_taken_twice_are_kept_once(plays: list[Play], how: dict[str, Any]) -> None:
+    judge = Selection().judge(RULE)
+    once, twice = PlayGroups(**how), PlayGroups(**how)
+    for groups in (once, twice, twice):
+        groups.take(plays, judge)
+    assert _told_of(twice) == _told_of(once)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_film_that_is_a_broadcast_in_one_of_its_plays_is_the_same_in_any_order(
+    first: int,
+) -> None:
+    """A broadcast's rating key counts less than the library's, whichever play was read first."""
+    guid = "plex://movie/5d77"
+    library = film(1, guid=guid, rating_key=10)
+    two = [film(number, guid=guid, rating_key=11, live=3 - number) for number in (2, 3)]
+    two = [structs.replace(play, started=2_000_000_000, stopped=2_000_007_200) for play in two]
+    (record,) = imported([library, two[first], two[1 - first]])
+    assert record.key == "plex:11"
+
+
 @pytest.mark.parametrize("every_viewing", [False, True])
 def test_no_plays_make_no_records(every_viewing: bool) -> None:
     assert imported([], every_viewing=every_viewing) == []
 
 
-def _outputs(reading: Reading, *, every_viewing: bool, each_user: bool) -> list[list[Record]]:
+def _outputs(reading: ReadResult, *, every_viewing: bool, each_user: bool) -> list[list[Record]]:
     users = list(reading.accepted) if each_user else [None]
     return [records_of(reading, every_viewing=every_viewing, user_id=user) for user in users]
 

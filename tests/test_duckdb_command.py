@@ -297,7 +297,7 @@ def test_a_file_that_is_open_elsewhere_is_busy_and_by_whom_is_told(line: Pipelin
         done = line.run("db", line.path, "--to", "duckdb")
         assert done.code == 6
         assert str(process) in said(done)
-        assert "DuckDB lets only one in" in said(done)
+        assert "Only one program at a time can open a DuckDB file" in said(done)
     assert line.store().new == 1
 
 
@@ -305,7 +305,7 @@ def test_a_file_that_is_open_elsewhere_is_busy_and_by_whom_is_told(line: Pipelin
     ("content", "words"),
     [
         (b"SQLite format 3\0" + bytes(100), "is an SQLite database"),
-        (b"a diary of somebody", "is something else"),
+        (b"a diary of somebody", "is another kind of file"),
     ],
 )
 def test_a_file_of_another_kind_is_refused_and_kept(
@@ -328,7 +328,7 @@ def test_another_programs_duckdb_file_is_refused_and_kept(line: Pipeline) -> Non
     for options in ((), ("--dry-run",), ("--restart",)):
         done = line.run("db", line.path, "--to", "duckdb", *options)
         assert (done.code, done.out) == (8, "")
-        assert "another program's DuckDB file" in said(done)
+        assert "is a DuckDB file of another program" in said(done)
     assert (line.folder / TABLE).read_bytes() == content
 
 
@@ -382,7 +382,7 @@ def test_a_server_that_is_down_costs_the_others_nothing(serving: Pipeline) -> No
     serving.server.kill()
     done = serving.run(*several(serving))
     assert done.code == 8
-    assert "cannot be reached" in said(done)
+    assert "Cannot connect to NATS" in said(done)
     assert len(serving.rows()) == 9
     assert (serving.folder / "crosswatch-tracker" / "history.json").exists()
     assert "wrote " + TABLE in said(done)

@@ -16,12 +16,12 @@ import msgspec
 import pytest
 
 from tautulli_import import stopping
-from tautulli_import.checkpoint.journal import Reached, packed
+from tautulli_import.checkpoint.journal import Position, packed
 from tautulli_import.errors import BusyError, ConfigurationError, SinkError
 from tautulli_import.event_store import EventStore
 from tautulli_import.models import Reason
 from tautulli_import.sinks import duckdb_file as module
-from tautulli_import.sinks.base import SinkOptions, make_sink, sink_class
+from tautulli_import.sinks.base import InstalledSinks, SinkOptions, make_sink
 from tautulli_import.sinks.duckdb_file import DuckdbSink
 from tests.test_event_store import HOLDS, ROOT, played, plays, titles
 
@@ -30,13 +30,15 @@ def sink(path: Path | None, **options: Any) -> DuckdbSink:
     return DuckdbSink(SinkOptions(out=path, stdout=io.BytesIO(), now=0, **options))
 
 
-def point(rows: int) -> Reached:
+def point(rows: int) -> Position:
     """A source read up to a row."""
-    return Reached(f"cursor {rows}", rows, 7, [], {Reason.LIVE: 1}, [(42, rows)], [], 0, 1)
+    return Position(f"cursor {rows}", rows, 7, {Reason.LIVE: 1}, [])
 
 
-def delivered(made: DuckdbSink) -> Reached | None:
-    return made.delivered
+def recalled(path: Path) -> Position | None:
+    """The position in the file."""
+    with closing(sink(path)) as made:
+        return made.recall("job", None)
 
 
 @contextmanager
@@ -74,7 +76,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 def test_it_is_found_by_its_name_and_complete(path: Path) -> None:
-    cls = sink_class("duckdb")
+    cls = InstalledSinks().load("duckdb", events=True)
     assert cls is DuckdbSink
     made = make_sink(cls, "duckdb", SinkOptions(out=path, stdout=io.BytesIO(), now=0))
     assert made.writes() == [path]
@@ -145,7 +147,7 @@ def test_what_counts_is_the_point_in_the_file(path: Path) -> None:
     with closing(sink(path)) as made:
         assert made.recall("job", point(3)) == point(7)
         made.begin(point(7))
-        assert made.delivered == point(7)
+        assert made.durable == 0
     path.unlink()
     with closing(sink(path)) as made:
         assert made.recall("job", point(7)) is None
@@ -163,23 +165,21 @@ def test_a_run_from_the_first_row_forgets_the_point(path: Path) -> None:
     with closing(sink(path)) as made:
         assert made.recall("job", None) is not None
         made.begin(None)
-        assert made.delivered is None
-    with closing(sink(path)) as made:
-        assert made.recall("job", None) is None
+    assert recalled(path) is None
 
 
 @pytest.mark.usefixtures("small")
 def test_full_batches_are_durable_with_their_point_before_the_commit(path: Path) -> None:
     with begun(path) as made:
         made.write(plays(1, 2, 3), point(3))
-        assert delivered(made) is None
+        assert made.durable == 0
         made.write(plays(4, 5), point(6))
-        assert made.delivered == point(6)
+        assert made.durable == 5
         made.write(plays(6), point(7))
-        assert made.delivered == point(6)
+        assert made.durable == 5
         # It ends here, without a commit.
+    assert recalled(path) == point(6)
     with begun(path) as made:
-        assert made.delivered == point(6)
         assert made.finish().total == 5
 
 
@@ -187,25 +187,25 @@ def test_rows_without_events_move_the_point(path: Path) -> None:
     with begun(path) as made:
         made.write([], point(5))
         made.commit()
-        assert made.delivered == point(5)
+        assert made.durable == 0
         assert made.finish().written == []
-    with closing(sink(path)) as made:
-        assert made.recall("job", None) == point(5)
+    assert recalled(path) == point(5)
 
 
 def test_events_that_nothing_can_be_remembered_of_are_stored_all_the_same(path: Path) -> None:
     with begun(path) as made:
         made.write(plays(1), None)
         made.commit()
-        assert delivered(made) is None
+        assert made.durable == 1
+    assert recalled(path) is None
+    with begun(path) as made:
         made.write(plays(2), point(2))
         made.commit()
         made.write(plays(3), None)
         made.commit()
-        assert made.delivered == point(2)
+        assert made.durable == 2
         assert made.finish().total == 3
-    with closing(sink(path)) as made:
-        assert made.recall("job", None) == point(2)
+    assert recalled(path) == point(2)
 
 
 def test_a_point_that_stays_is_not_moved_beyond_by_later_events(path: Path) -> None:
@@ -213,7 +213,8 @@ def test_a_point_that_stays_is_not_moved_beyond_by_later_events(path: Path) -> N
         for number in (1, 2, 3):
             made.write(plays(number), point(1))
         made.commit()
-        assert made.delivered == point(1)
+        assert made.durable == 3
+    assert recalled(path) == point(1)
     assert titles(path) == ["Film 1", "Film 2", "Film 3"]
 
 
@@ -226,9 +227,9 @@ def test_a_batch_that_fails_leaves_the_one_before(path: Path) -> None:
         made.write(plays(1, 2, 3, 4), point(4))
         with pytest.raises(SinkError):
             made.write([*plays(5, 6, 7), played(8, year=2**63)], point(8))
-        assert made.delivered == point(4)
+        assert made.durable == 4
+    assert recalled(path) == point(4)
     with begun(path) as made:
-        assert made.delivered == point(4)
         made.write(plays(5, 6, 7, 8), point(8))
         assert made.finish().total == 8
 
@@ -250,7 +251,8 @@ def test_a_signal_in_the_middle_leaves_what_is_delivered_told(
                 made.commit()
         finally:
             stopping.forget()
-        assert made.delivered == point(2)
+        assert made.durable == 2
+    assert recalled(path) == point(2)
     assert titles(path) == ["Film 1", "Film 2"]
 
 
@@ -323,12 +325,13 @@ def test_what_it_cannot_use_is_found_out_early(
         sink(path).check()
     monkeypatch.setattr(os, "access", lambda place, _: place != tmp_path)
     for missing in (tmp_path / "new.duckdb", tmp_path / "folder" / "new.duckdb"):
-        with pytest.raises(SinkError, match="may not be written"):
+        with pytest.raises(SinkError, match="You have no permission to write"):
             sink(missing).check()
         sink(missing, dry_run=True).check()
     monkeypatch.setitem(sys.modules, "duckdb", None)
-    with pytest.raises(ConfigurationError, match="--to duckdb needs DuckDB: pip install"):
+    with pytest.raises(ConfigurationError, match="duckdb is missing") as caught:
         sink(path).check()
+    assert "pip install 'tautulli-import[duckdb]'" in caught.value.hint
 
 
 def test_a_file_that_somebody_has_open_is_found_out_early(path: Path) -> None:

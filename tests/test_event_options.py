@@ -160,7 +160,7 @@ def test_the_summary_for_people_tells_films_episodes_and_tracks(rows: Rows) -> N
     done = rows.run("--to", "jsonl", "--out", "events.jsonl")
     for what in ("4 films", "2 episodes", "2 tracks", "8 new events", "8 in all", "events.jsonl"):
         assert what in said(done), what
-    assert "nothing tells whose play it is" in said(done)
+    assert "it is unknown whose play it is" in said(done)
     assert "--include-partial" not in said(done)
     assert done.out == ""
 
@@ -250,7 +250,7 @@ def test_server_and_source_can_stand_in_the_configuration(
         (("--dry-run", "--rewatches"), ("--rewatches means nothing to jsonl",)),
         (("--dry-run", "--include-partial"), ("--include-partial means nothing to jsonl",)),
         (("--dry-run", "--ids", "ids.csv"), ("--ids means nothing to jsonl",)),
-        (("--dry-run", "--merge-with", "old.json"), ("--merge-with means nothing",)),
+        (("--dry-run", "--merge-with", "old.json"), ("None of these sinks uses --merge-with",)),
         (("--to", "duckdb", "--rewatches"), ("--rewatches means nothing to duckdb",)),
         ((), ("Where should the history go?", "duckdb", "jsonl", "nats", "--dry-run")),
         (("--to", "jsonl", "--json"), ("--json", "the events", "standard output")),

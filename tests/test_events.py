@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -17,9 +15,9 @@ import pytest
 
 from tests.conftest import Cli
 from tests.event_rows import Rows, events_in, rows_of, titles_in
+from tests.forked import started
 from tests.history import add_play
 from tests.history.schema import Value
-from tests.running import ROOT
 
 DAY: Final = 86_400
 FIRST: Final = 1_704_067_200
@@ -410,7 +408,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(
     said = head(rows, environment, tmp_path, *options)
     assert "Traceback" not in said
     assert "Error" not in said
-    assert "The reader of standard output left" in said
+    assert "The reader of standard output closed it after" in said
 
 
 def test_another_sink_gets_all_though_the_reader_of_the_lines_has_left(
@@ -425,15 +423,8 @@ def head(rows: Rows, environment: Mapping[str, str], folder: Path, *options: str
     """What is said when the output goes to ``head -1``: far more is to come than a pipe holds."""
     for number in range(300):
         rows.add(str(number), player="x" * 500)
-    command = [sys.executable, "-m", "tautulli_import", "db", str(rows.path), "--events", *options]
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        stdin=subprocess.DEVNULL,
-        env={**environment, "PYTHONPATH": str(ROOT)},
-        cwd=folder,
-    ) as process:
+    command = ["db", str(rows.path), "--events", *options]
+    with started("tautulli_import", command, environment=environment, folder=folder) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         assert titles_in(process.stdout.readline()) == ["0"]
@@ -459,12 +450,9 @@ def test_a_named_pipe_is_written_to_and_never_replaced(
     os.mkfifo(pipe)
     options = ["--to", "jsonl", "--events", "--out", str(pipe)]
     for _ in range(2):  # nothing is remembered of what is gone
-        with subprocess.Popen(
-            [sys.executable, "-m", "tautulli_import", "db", str(rows.path), *options],
-            stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
-            env={**environment, "PYTHONPATH": str(ROOT)},
-            cwd=tmp_path,
+        command = ["db", str(rows.path), *options]
+        with started(
+            "tautulli_import", command, environment=environment, folder=tmp_path
         ) as process:
             assert titles_in(pipe.read_bytes()) == ["Through a Pipe"]
             _, said = process.communicate(timeout=60)

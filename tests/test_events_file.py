@@ -201,7 +201,7 @@ def test_as_many_other_plays_under_the_same_numbers_are_noticed(rows: Rows, out:
     rows.replace(backup)
     rows.add("In Its Place", started=1_700_000_001)
     done = run(rows, out)
-    assert why(done) == "other plays stand under the numbers of old ones"
+    assert why(done) == "old row numbers belong to other plays now"
     assert out.read_bytes() == whole(rows)
 
 
@@ -209,7 +209,7 @@ def test_plays_that_come_in_between_are_delivered(rows: Rows, out: Path) -> None
     rows.delete(6)
     run(rows, out)
     rows.add("In Between", id=6, started=LONG_AGO)
-    assert why(run(rows, out)) == "1 play has come in between old ones"
+    assert why(run(rows, out)) == "1 play was added between old ones"
     assert out.read_bytes() == whole(rows)
 
 

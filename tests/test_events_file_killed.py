@@ -209,7 +209,7 @@ def test_another_history_that_comes_between_is_delivered_from_its_first_row(
     rows.delete(2)
     killed_at("noted-page:3", rows, out, started)
     rows.replace(backup)
-    assert why(run(rows, out)) == "1 play has come in between old ones"
+    assert why(run(rows, out)) == "1 play was added between old ones"
     assert out.read_bytes() == whole(rows)
     assert [*out.parent.iterdir()] == [out]
 

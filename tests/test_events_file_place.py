@@ -34,7 +34,7 @@ def test_a_file_that_is_gone_is_written_anew_and_that_is_said(rows: Rows, out: P
     run(rows, out)
     out.unlink()
     done = run(rows, out)
-    assert why(done) == "what was delivered before is no longer there, or cannot be told from it"
+    assert why(done) == "the output does not have, or does not show, the events of earlier runs"
     assert out.read_bytes() == whole(rows)
 
 
@@ -98,7 +98,7 @@ def test_a_file_of_another_kind_is_refused_and_stays(
     for extra in ((), ("--restart",), ("--dry-run",)):
         done = rows.run("--to", "jsonl", "--out", out, *extra)
         assert done.code == 8
-        assert "something else than events" in " ".join(done.err.split())
+        assert "is not a file of events" in " ".join(done.err.split())
         assert out.read_bytes() == content
         assert [*out.parent.iterdir()] == [out]
 
@@ -181,5 +181,5 @@ def test_what_somebody_else_appended_is_not_lost(rows: Rows, out: Path, foreign:
     rows.add("New")
     done = rows.inside("db", rows.path, "--to", "jsonl", "--events", "--out", out)
     assert done.code == 8
-    assert "ends with something else than events" in done.err
+    assert "ends with lines that are not events" in done.err
     assert out.read_bytes() == content

@@ -17,7 +17,7 @@ from tests.history import add_library, add_play, add_user
 from tests.history.schema import Value
 from tests.history.words import HOSTILE
 from tests.over_http import small_windows
-from tests.tautulli import Asked, Reply
+from tests.tautulli import Asked, FakeTautulli, Reply
 from tests.test_parity import OPTIONS, deliverable, history
 
 FROM_THE_FILE_ONLY: Final = frozenset(
@@ -39,6 +39,15 @@ EVENTS: Final = ("--events", "--media-type", "movie", "--media-type", "episode",
 def histories(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where generated histories are kept, to be copied."""
     return tmp_path_factory.mktemp("histories")
+
+
+@pytest.fixture(scope="module")
+def served(histories: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeTautulli]:
+    """A server of one history. Over HTTP it is read once, and remembered beside it."""
+    database = history(histories, tmp_path_factory.mktemp("served"), 23, plays=400)
+    deliverable(database)
+    with FakeTautulli(database) as fake:
+        yield fake
 
 
 @pytest.fixture
@@ -129,23 +138,21 @@ MEANINGLESS: Final = {"--rewatches", "--each-user", "--include-partial", "--medi
     "options", [one for one in OPTIONS if not MEANINGLESS.intersection(one)], ids=" ".join
 )
 def test_every_choice_is_the_same_through_all_doors(
-    histories: Path, tmp_path: Path, environment: dict[str, str], options: tuple[str, ...]
+    served: FakeTautulli, environment: dict[str, str], options: tuple[str, ...]
 ) -> None:
-    database = history(histories, tmp_path, 23, plays=400)
-    deliverable(database)
-    with opened(tmp_path, environment, database=database) as doors:
+    folder = served.database.parent
+    with opened(folder, environment, database=served.database, fake=served) as doors:
         found, listed = agree(doors, *options)
     assert 0 < len(found) < listed.report["plays"]["read"] or options == ("--min-percent", "0")
 
 
 @pytest.mark.parametrize("kinds", [("track",), ("live",), ("movie", "live"), ("episode", "track")])
 def test_media_types_are_the_same_through_all_doors(
-    histories: Path, tmp_path: Path, environment: dict[str, str], kinds: tuple[str, ...]
+    served: FakeTautulli, environment: dict[str, str], kinds: tuple[str, ...]
 ) -> None:
-    database = history(histories, tmp_path, 23, plays=400)
-    deliverable(database)
     options = ("--events", *(word for kind in kinds for word in ("--media-type", kind)))
-    with opened(tmp_path, environment, database=database) as doors:
+    folder = served.database.parent
+    with opened(folder, environment, database=served.database, fake=served) as doors:
         expected = doors.listed("db", *options)
         assert doors.listed("via", *options) == expected
         listed = doors.listed("api", *options)

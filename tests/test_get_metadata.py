@@ -6,7 +6,6 @@ matters, says what Plex knows, imports, and looks at what was asked and what cam
 
 from __future__ import annotations
 
-import io
 import random
 import signal
 import subprocess
@@ -23,26 +22,29 @@ import stamina
 from hypothesis import given, strategies as st
 from msgspec import Struct
 
-from tautulli_import.asking.desk import MetadataDesk
+from tautulli_import.asking.desk import PlexMetadata
 from tautulli_import.census import take
 from tautulli_import.checkpoint.state import StateFile
 from tautulli_import.client.access import Access
 from tautulli_import.client.address import parse_address
 from tautulli_import.client.tautulli import Tautulli
-from tautulli_import.dedup import Sighting
 from tautulli_import.enrichment.corrections import parse
-from tautulli_import.enrichment.metadata import Metadata, Told, ids_of, is_about
+from tautulli_import.enrichment.metadata import Answers, Metadata, ids_of, is_about
 from tautulli_import.enrichment.works import Work
 from tautulli_import.errors import SinkError
-from tautulli_import.job import Job, Target
+from tautulli_import.imports.job import Job
+from tautulli_import.imports.report import alarms_of, count_items
+from tautulli_import.imports.run import run
+from tautulli_import.items.groups import PlayGroup
+from tautulli_import.items.outputs import records_of
+from tautulli_import.items.pipeline import ReadResult, read
 from tautulli_import.models import EXTERNAL, Conflict, Episode, Origin, Play, Record
-from tautulli_import.pipeline import Reading, read, records_of
-from tautulli_import.report import account, alarms_of, count_items
-from tautulli_import.run import run
+from tautulli_import.progress import UNSEEN, Phase, Progress, ProgressGroup
 from tautulli_import.selection import Selection
 from tautulli_import.sources.database import DatabaseSource
 from tests.history import Truth, add_library, add_play, create, generate
 from tests.history.schema import Value, insert_sql
+from tests.one_run import add_up_outputs, target
 from tests.tautulli import Asked, FakeTautulli, Reply, hang, on, status, times, when, with_data
 
 DAY = 86_400
@@ -85,7 +87,7 @@ def _answer(kind: str, title: str, guids: Sequence[str]) -> dict[str, Any]:
 class Found(Struct, frozen=True):
     """What an import made of it, and what it asked for."""
 
-    reading: Reading
+    reading: ReadResult
     records: Sequence[Record]
     asked: Sequence[int]
     """The rating keys that Plex was asked for, in ascending order."""
@@ -110,26 +112,25 @@ class Found(Struct, frozen=True):
         return dict(next(one for one in self.records if one.play_id == play).origins)
 
 
-class Watching:
-    """An observer who writes down how the asking went, and may do something meanwhile."""
+class Watching(ProgressGroup):
+    """Writes down how the asking went, and may do something meanwhile."""
 
     def __init__(self, then: Callable[[int], object] = lambda _: None) -> None:
+        super().__init__()
         self.seen: list[tuple[int, int]] = []
         self._then = then
+        self._total: int | None = None
 
-    def reading(self, total: int, done: int = 0) -> None:
-        """Reading begins."""
+    def begin(self, phase: Phase, total: int, done: int = 0) -> None:
+        """Note how many questions there are, if they are asked now."""
+        self._total = total if phase == "asking for ids" else None
+        self.reached(done)
 
-    def advanced(self, rows: int) -> None:
-        """More rows were read."""
-
-    def asking(self, done: int, total: int) -> None:
-        """So many of all questions are through."""
-        self.seen.append((done, total))
-        self._then(done)
-
-    def writing(self, items: int) -> None:
-        """Everything is read."""
+    def reached(self, done: int) -> None:
+        """Note how many questions are through."""
+        if self._total is not None:
+            self.seen.append((done, self._total))
+            self._then(done)
 
 
 class Home:
@@ -183,7 +184,7 @@ class Home:
         *,
         now: int = NOW,
         corrections: str = "",
-        observer: Watching | None = None,
+        progress: Watching | None = None,
         key: str | None = None,
         each_user: bool = False,
         broken_memory: bool = False,
@@ -202,8 +203,8 @@ class Home:
                 selection or Selection(),
                 corrections=parse(corrections, "ids.csv") if corrections else (),
                 each_user=each_user,
-                observer=observer,
-                enrich=MetadataDesk(tautulli, state, now=now, **desk),
+                progress=progress or UNSEEN,
+                enrich=PlexMetadata(tautulli, state, now=now, **desk),
             )
         finally:
             state.close()
@@ -213,7 +214,7 @@ class Home:
             source.close()
         records = records_of(reading, every_viewing=False)
         if not each_user:
-            account(reading, [records])
+            add_up_outputs(reading, [records])
         return Found(reading, records, self.asked(before))
 
     def client(self, key: str | None = None) -> Tautulli:
@@ -343,7 +344,7 @@ def work_of(*plays: tuple[str, str | None, int | None]) -> Work:
     return Work(
         "movie",
         [
-            Sighting(_play("movie", title=title, guid=guid, year=year), LATELY - number)
+            PlayGroup(_play("movie", title=title, guid=guid, year=year), LATELY - number)
             for number, (title, guid, year) in enumerate(plays)
         ],
     )
@@ -354,7 +355,7 @@ def show_of(*titles: str) -> Work:
     return Work(
         "show",
         [
-            Sighting(_play("episode", title="Its Episode", grandparent_title=title), LATELY - n)
+            PlayGroup(_play("episode", title="Its Episode", grandparent_title=title), LATELY - n)
             for n, title in enumerate(titles)
         ],
     )
@@ -549,7 +550,7 @@ def _said(conflict: Conflict) -> tuple[str, ...]:
     return conflict.title, conflict.namespace, conflict.kept, conflict.dropped
 
 
-def read_offline(home: Home) -> Reading:
+def read_offline(home: Home) -> ReadResult:
     with closing(DatabaseSource([home.path])) as source:
         return read(source, Selection())
 
@@ -572,11 +573,12 @@ class Answering:
         self._plex_knows = plex_knows
         self.asked: list[int] = []
 
-    def ask(self, works: Sequence[Work], asking: Callable[[int, int], None]) -> Told:
+    def ask(self, works: Sequence[Work], progress: Progress) -> Answers:
         """Answer all of it."""
-        asking(len(works), len(works))
+        progress.begin("asking for ids", len(works))
+        progress.reached(len(works))
         self.asked += [work.own_keys[0] for work in works]
-        return Told(dict(self._plex_knows))
+        return Answers(dict(self._plex_knows))
 
 
 def test_what_can_no_longer_be_told_by_its_title_is_asked_for_after_all(home: Home) -> None:
@@ -726,7 +728,7 @@ def test_what_cannot_be_remembered_is_used_and_told(home: Home) -> None:
     found = home.imported(broken_memory=True)
     assert found.keys == ["tmdb:1001", "tmdb:1002"]
     assert len(found.warnings) == 1
-    assert "could not be remembered: The file could not be written" in found.warnings[0]
+    assert "could not be saved: The file could not be written" in found.warnings[0]
 
 
 # A run that is stopped.
@@ -745,7 +747,7 @@ def test_an_interrupted_run_goes_on_where_it_was(home: Home, kind: type[BaseExce
             raise kind
 
     with pytest.raises(kind):
-        home.imported(observer=Watching(stop))
+        home.imported(progress=Watching(stop))
     found = home.imported()
     # One that was under way then can arrive as late as now.
     assert len(set(found.asked)) == 40 - 20
@@ -756,28 +758,29 @@ def test_an_interrupted_run_goes_on_where_it_was(home: Home, kind: type[BaseExce
 PROGRAM = """
 import os, signal, sys
 from pathlib import Path
-from tautulli_import.asking.desk import MetadataDesk
+from tautulli_import.asking.desk import PlexMetadata
 from tautulli_import.checkpoint.state import StateFile
 from tautulli_import.client.access import Access
 from tautulli_import.client.address import parse_address
 from tautulli_import.client.tautulli import Tautulli
-from tautulli_import.pipeline import read
+from tautulli_import.items.pipeline import read
+from tautulli_import.progress import ProgressGroup
 from tautulli_import.selection import Selection
 from tautulli_import.sources.database import DatabaseSource
 
-class Killer:
-    def reading(self, total, done=0): pass
-    def advanced(self, rows): pass
-    def asking(self, done, total):
-        if done == 20:
+class Killer(ProgressGroup):
+    def begin(self, phase, total, done=0):
+        self.phase = phase
+    def reached(self, done):
+        if done == 20 and self.phase == "asking for ids":
             os.kill(os.getpid(), 9)
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background
 path, folder, url, key, now = sys.argv[1:]
 tautulli = Tautulli(Access(parse_address(url), key))
-desk = MetadataDesk(tautulli, StateFile(Path(folder), url), now=int(now))
+desk = PlexMetadata(tautulli, StateFile(Path(folder), url), now=int(now))
 try:
-    read(DatabaseSource([Path(path)]), Selection(), enrich=desk, observer=Killer())
+    read(DatabaseSource([Path(path)]), Selection(), enrich=desk, progress=Killer())
 except KeyboardInterrupt:
     sys.exit(130)
 """
@@ -821,8 +824,12 @@ def test_a_plex_that_is_away_is_not_asked_and_nothing_is_remembered(home: Home) 
     found = home.imported()
     assert found.asked == []
     assert found.keys == ["plex:77#s01e01", "plex:1", "plex:2"]
-    what = "3 films and shows could not be asked for ids"
-    assert found.warnings == [f"Plex is not reachable, so {what}; run it again later."]
+    assert found.warnings == [
+        (
+            "No ids from Plex for 3 films and shows: Plex is not reachable. "
+            "Run the same command again later."
+        )
+    ]
     assert [*alarms_of(found.reading)] == found.warnings
     home.fake.plex_up = True
     assert home.imported().asked == [1, 2, 77]
@@ -834,7 +841,7 @@ def test_only_a_plain_yes_means_that_plex_is_there(home: Home, connected: object
     home.fake.faults.append(on("server_status", with_data(connected=connected)))
     found = home.imported()
     assert found.asked == []
-    assert "so 1 film or show could not be asked" in found.warnings[0]
+    assert "No ids from Plex for 1 film or show: " in found.warnings[0]
 
 
 def test_what_came_empty_before_plex_went_away_is_not_remembered(home: Home) -> None:
@@ -851,7 +858,7 @@ def test_what_came_empty_before_plex_went_away_is_not_remembered(home: Home) -> 
         *(f"tmdb:{1000 + key}" for key in range(1, 5)),
         *(f"plex:{key}" for key in range(5, 11)),
     ]
-    assert "Plex is not reachable, so 6 films and shows" in found.warnings[0]
+    assert "for 6 films and shows: Plex is not reachable." in found.warnings[0]
     home.fake.faults.clear()
     home.fake.plex_up = True
     assert home.imported().asked == [5, 6, 7, 8, 9, 10]
@@ -864,7 +871,7 @@ def test_what_came_empty_while_plex_restarted_is_not_remembered(home: Home) -> N
     home.fake.plex_up = False
     home.fake.faults.append(on("server_status", with_data(connected=True)))
     found = home.imported()
-    assert "Plex is not reachable, so 10 films and shows" in found.warnings[0]
+    assert "for 10 films and shows: Plex is not reachable." in found.warnings[0]
     home.fake.plex_up = True
     assert home.imported().asked == [*range(1, 11)]
 
@@ -894,7 +901,7 @@ def test_an_empty_answer_that_took_long_is_not_remembered(home: Home) -> None:
     home.fake.faults.append(on("get_metadata", hang(0.3), rating_key=12))
     found = home.imported(hung_after=0.2)
     assert len(found.warnings) == 1
-    assert "Plex does not answer in time, so 1 film or show could not" in found.warnings[0]
+    assert "for 1 film or show: Plex does not answer in time." in found.warnings[0]
     assert home.imported().asked == [12]
 
 
@@ -911,7 +918,7 @@ def test_a_plex_that_hangs_is_left_alone_after_a_while(home: Home) -> None:
     home.fake.faults.append(on("get_metadata", hang(0.3)))
     found = home.imported(hung_after=0.2)
     assert len(found.asked) <= 12
-    assert "Plex does not answer in time, so 40 films and shows" in found.warnings[0]
+    assert "for 40 films and shows: Plex does not answer in time." in found.warnings[0]
 
 
 def test_after_several_failures_in_a_row_nothing_more_is_asked(home: Home) -> None:
@@ -922,7 +929,7 @@ def test_after_several_failures_in_a_row_nothing_more_is_asked(home: Home) -> No
     assert len(found.records) == 40
     assert len(found.warnings) == 1
     assert "500" in found.warnings[0]
-    assert "so 40 films and shows could not be asked for ids" in found.warnings[0]
+    assert "No ids from Plex for 40 films and shows: " in found.warnings[0]
 
 
 def test_one_failure_does_not_stop_the_others(home: Home) -> None:
@@ -930,7 +937,7 @@ def test_one_failure_does_not_stop_the_others(home: Home) -> None:
     home.fake.faults.append(on("get_metadata", status(500), rating_key=7))
     found = home.imported()
     assert [key for key in found.keys if key.startswith("plex:")] == ["plex:7"]
-    assert "so 1 film or show could not be asked" in found.warnings[0]
+    assert "No ids from Plex for 1 film or show: " in found.warnings[0]
     home.fake.faults.clear()
     assert home.imported().asked == [7]
 
@@ -947,7 +954,7 @@ def test_a_wrong_key_does_not_fail_the_import(home: Home) -> None:
     found = home.imported(key="f" * 32)
     assert found.keys == ["plex:1", "plex:2"]
     assert len(found.warnings) == 1
-    assert "Invalid apikey, so 2 films and shows could not be asked" in found.warnings[0]
+    assert "Invalid apikey. Run the same command again later." in found.warnings[0]
     assert "f" * 32 not in found.warnings[0]
 
 
@@ -970,21 +977,17 @@ def test_a_plex_that_knows_everything_is_asked_little_and_believed_rightly(
     truth = generate(path, plays=3000, seed=seed)
     with closing(DatabaseSource([path])) as source, FakeTautulli(path) as fake:
         offline = read(source, Selection())
-        without = [
-            work
-            for work in {id(one.work): one.work for one in offline.survivors}.values()
-            if not work.ids
-        ]
+        without = [work for work in dict.fromkeys(one.work for one in offline.kept) if not work.ids]
         fake.plex = everything_in(truth)
         tautulli = Tautulli(Access(parse_address(fake.url), fake.key))
         with closing(tautulli), closing(StateFile(None, fake.url)) as state:
-            desk = MetadataDesk(tautulli, state, now=NOW)
+            desk = PlexMetadata(tautulli, state, now=NOW)
             reading = read(source, Selection(), enrich=desk)
         asked = [int(one.params["rating_key"]) for one in fake.asked("get_metadata")]
     assert reading.identified.warnings == []
     assert len(asked) == len(set(asked)) <= len(without)
     records = records_of(reading, every_viewing=False)
-    account(reading, [records])
+    add_up_outputs(reading, [records])
     learnt = 0
     for record in records:
         work = truth.work(record.play_id)
@@ -1034,21 +1037,21 @@ def test_several_questions_are_under_way_at_once(
     assert home.fake.most_at_once == seen
 
 
-def test_an_observer_is_told_how_far_it_is(home: Home) -> None:
+def test_whoever_shows_it_is_told_how_far_it_is(home: Home) -> None:
     home.films(4)
     home.imported()
     home.film(50, "New One")
     home.film(51, "New Two")
     watching = Watching()
-    home.imported(observer=watching)
+    home.imported(progress=watching)
     assert watching.seen == [(0, 2), (1, 2), (2, 2)]
 
 
-def test_an_observer_is_not_told_of_nothing(home: Home) -> None:
+def test_whoever_shows_it_is_not_told_of_nothing(home: Home) -> None:
     home.films(2)
     home.imported()
     watching = Watching()
-    home.imported(observer=watching)
+    home.imported(progress=watching)
     assert watching.seen == []
 
 
@@ -1059,13 +1062,13 @@ def test_the_report_counts_every_request(home: Home, tmp_path: Path) -> None:
     with closing(StateFile(None, home.fake.url)) as state, closing(tautulli):
         job = Job(
             "db",
-            [Target("tracker", tmp_path / "tracker")],
+            [target("tracker", tmp_path / "tracker")],
             Selection(),
-            enrich=MetadataDesk(tautulli, state, now=NOW),
+            enrich=PlexMetadata(tautulli, state, now=NOW),
             asked=tautulli.asked,
         )
         with closing(DatabaseSource([home.path])) as source:
-            report = run(source, job, stdout=io.BytesIO(), now=NOW).report
+            report = run(source, job).report
     requests = report.requests
     assert (requests.history, requests.metadata) == (0, 3)
     assert requests.other == sum(tautulli.asked.values()) - 3 >= 2
@@ -1075,9 +1078,9 @@ def test_the_report_counts_every_request(home: Home, tmp_path: Path) -> None:
 
 def test_a_run_without_asking_counts_none(home: Home) -> None:
     home.films(1)
-    job = Job("db", [Target("jsonl")], Selection(), dry_run=True)
+    job = Job("db", [target("jsonl", dry_run=True)], Selection(), dry_run=True)
     with closing(DatabaseSource([home.path])) as source:
-        requests = run(source, job, stdout=io.BytesIO(), now=NOW).report.requests
+        requests = run(source, job).report.requests
     assert (requests.history, requests.metadata, requests.other) == (0, 0, 0)
 
 
@@ -1086,10 +1089,10 @@ def test_a_warning_is_in_the_report_and_among_the_alarms(home: Home) -> None:
     home.fake.plex_up = False
     tautulli = home.client()
     with closing(StateFile(None, home.fake.url)) as state, closing(tautulli):
-        desk = MetadataDesk(tautulli, state, now=NOW)
-        job = Job("db", [Target("jsonl")], Selection(), dry_run=True, enrich=desk)
+        desk = PlexMetadata(tautulli, state, now=NOW)
+        job = Job("db", [target("jsonl", dry_run=True)], Selection(), dry_run=True, enrich=desk)
         with closing(DatabaseSource([home.path])) as source:
-            outcome = run(source, job, stdout=io.BytesIO(), now=NOW)
+            outcome = run(source, job)
     assert [text for text in outcome.alarms if "Plex is not reachable" in text]
     assert [text for text in outcome.report.warnings if "Plex is not reachable" in text]
 
@@ -1099,7 +1102,7 @@ def test_a_census_asks_too(home: Home) -> None:
     home.film(50, "Deleted")
     tautulli = home.client()
     with closing(StateFile(None, home.fake.url)) as state, closing(tautulli):
-        desk = MetadataDesk(tautulli, state, now=NOW)
+        desk = PlexMetadata(tautulli, state, now=NOW)
         with closing(DatabaseSource([home.path])) as source:
             census = take(source, Selection(), enrich=desk).census
     assert (census.films.total, census.films.known) == (3, 2)

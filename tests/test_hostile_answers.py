@@ -20,6 +20,7 @@ import stamina
 from tautulli_import.errors import CheckpointError
 from tests.hostile import World, gentle, make_history, says
 from tests.inside import Inside
+from tests.products import crossed
 from tests.tautulli import (
     Change,
     FakeTautulli,
@@ -180,15 +181,11 @@ def at_once(fault: Fault, requests: int) -> Fault:
 
 
 Moment = Callable[[Fault, int], Fault]
-CASES: Final = [
-    pytest.param(name, moment, id=f"{name}: {told}")
-    for told, moment, names in (
-        ("once in a while", every_fifth, FATAL),
-        ("from the middle on", from_the_middle, FAULTS),
-        ("in the next run", at_once, FAULTS),
-    )
-    for name in names
-]
+MOMENTS: Final[Mapping[str, Moment]] = {
+    "from the middle on": from_the_middle,
+    "in the next run": at_once,
+    "once in a while": every_fifth,
+}
 
 
 class Clean:
@@ -236,10 +233,12 @@ def test_what_passes_is_survived(name: str, world: World, clean: Clean) -> None:
     assert world.items == clean.items, result.err
 
 
-@pytest.mark.parametrize(("name", "moment"), CASES)
-def test_the_whole_history_or_an_error(
-    name: str, moment: Moment, world: World, clean: Clean
-) -> None:
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [*crossed(PASSING, [*MOMENTS][:2]), *crossed(FATAL, MOMENTS)],
+)
+def test_the_whole_history_or_an_error(name: str, told: str, world: World, clean: Clean) -> None:
+    moment = MOMENTS[told]
     world.out.write_bytes(OLD)
     if moment is at_once:
         assert world.imports().code == 0

@@ -12,6 +12,7 @@ import stamina
 
 from tests.hostile import ROWS, World, gentle, make_history
 from tests.inside import Inside
+from tests.products import crossed
 from tests.tautulli import Change, FakeTautulli, on, with_rows, without
 
 #: What a row cannot be placed without.
@@ -94,15 +95,13 @@ def test_these_are_the_fields_of_a_row(world: World) -> None:
     assert set(seen[0]) == {*PLACE, *READ, *UNREAD}
 
 
-@pytest.mark.parametrize("first", range(0, len(READ), ROWS))
-@pytest.mark.parametrize("value", ODD, ids=ascii)
+@pytest.mark.parametrize(("value", "first"), crossed(ODD, range(0, len(READ), ROWS)), ids=ascii)
 def test_an_odd_value_costs_no_other_row(value: object, first: int, world: World) -> None:
     world.tautulli.faults[:] = [on("get_history", Change(spoilt(value, first)))]
     assert accounted(world) == 0
 
 
-@pytest.mark.parametrize("value", ODD[::2], ids=ascii)
-@pytest.mark.parametrize("field", PLACE)
+@pytest.mark.parametrize(("field", "value"), crossed(PLACE, ODD[::2]), ids=ascii)
 def test_a_row_without_its_place_is_an_error_or_accounted_for(
     field: str, value: object, world: World
 ) -> None:
@@ -123,8 +122,7 @@ def test_what_nobody_reads_can_be_anything(value: object, world: World, clean: b
     assert world.items == clean
 
 
-@pytest.mark.parametrize("value", [["x"], {}], ids=repr)
-@pytest.mark.parametrize("field", [*PLACE, *READ])
+@pytest.mark.parametrize(("field", "value"), crossed([*PLACE, *READ], [["x"], {}]), ids=repr)
 def test_what_no_column_can_hold_is_never_taken(
     field: str, value: object, world: World, clean: bytes
 ) -> None:

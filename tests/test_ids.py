@@ -17,13 +17,15 @@ from hypothesis import given, settings, strategies as st
 from msgspec import Struct, to_builtins
 
 from tautulli_import.enrichment.corrections import Correction, parse
+from tautulli_import.imports.report import count_items, without_external_id
+from tautulli_import.items.outputs import records_of
+from tautulli_import.items.pipeline import ReadResult, read
 from tautulli_import.models import EXTERNAL, Conflict, Episode, Ids, Movie, Origin, Record
-from tautulli_import.pipeline import Reading, read, records_of
-from tautulli_import.report import account, count_items, without_external_id
 from tautulli_import.selection import Selection
 from tautulli_import.sources.database import DatabaseSource
 from tests.history import add_play, create
 from tests.history.schema import Value, insert_sql
+from tests.one_run import add_up_outputs
 
 DAY = 86_400
 LONG_AGO = 1_400_000_000
@@ -44,7 +46,7 @@ def plex(kind: str, number: int) -> str:
 class Found(Struct, frozen=True):
     """What an import made of a database."""
 
-    reading: Reading
+    reading: ReadResult
     records: Sequence[Record]
 
     @property
@@ -145,7 +147,7 @@ class Tautulli:
         finally:
             source.close()
         records = records_of(reading, every_viewing=every_viewing)
-        account(reading, [records])
+        add_up_outputs(reading, [records])
         return Found(reading, records)
 
     def _insert(self, table: str, **row: Value) -> None:

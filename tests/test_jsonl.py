@@ -3,8 +3,6 @@
 import json
 import os
 import stat
-import subprocess
-import sys
 from contextlib import closing, suppress
 from io import BytesIO
 from pathlib import Path
@@ -12,16 +10,18 @@ from pathlib import Path
 import pytest
 
 from tautulli_import.errors import SinkError
-from tautulli_import.job import Job, Target
+from tautulli_import.imports.job import Job
+from tautulli_import.imports.run import run
 from tautulli_import.models import Ids, Movie, Record
-from tautulli_import.run import run
 from tautulli_import.selection import Selection
 from tautulli_import.sinks.base import SinkOptions
 from tautulli_import.sinks.files import write_whole
 from tautulli_import.sinks.jsonl import JsonlSink
 from tautulli_import.sources.database import DatabaseSource
 from tests.conftest import Cli
+from tests.forked import started
 from tests.history import add_play, add_user, create, generate
+from tests.one_run import target
 
 NOW = 1_790_000_000
 
@@ -49,13 +49,8 @@ def read_one_line(
     *args: str | Path, cwd: Path, environment: dict[str, str]
 ) -> tuple[bytes, int, bytes]:
     """Run the program into a pipe whose reader leaves after one line: ``| head -1``."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "tautulli_import", *map(str, args)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        stdin=subprocess.DEVNULL,
-        env=environment,
-        cwd=cwd,
+    with started(
+        "tautulli_import", [*map(str, args)], environment=environment, folder=cwd
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -282,8 +277,8 @@ def test_no_name_of_a_user_leads_astray_or_to_another_user(
     place = tmp_path / "deep" / "out"
 
     with closing(DatabaseSource([database])) as source:
-        job = Job("db", [Target(sink_name, place / out)], Selection(), each_user=True)
-        run(source, job, stdout=BytesIO(), now=NOW)
+        job = Job("db", [target(sink_name, place / out, now=NOW)], Selection(), each_user=True)
+        run(source, job)
 
     written = [path for path in (tmp_path / "deep").rglob("*") if path.is_file()]
     outputs = [path for path in written if "snapshots" not in path.parts]

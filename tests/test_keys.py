@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from msgspec import structs
 
-from tautulli_import.keys import best_id, episode_key, event_key, external_id, movie_key
+from tautulli_import.keys import best_id, episode_key, event_key, movie_key
 from tautulli_import.models import EXTERNAL, Ids
 
 BEST_FIRST = (
@@ -37,14 +37,6 @@ def test_the_key_is_the_first_namespace_present(ids: Ids) -> None:
     present = [name for name in BEST_FIRST if getattr(ids, name)]
     first = present[0] if present else None
     assert best_id(ids) == (f"{first}:{getattr(ids, first)}".lower() if first else None)
-
-
-@settings(deadline=None)
-@given(SOME_IDS)
-def test_the_external_id_is_the_one_that_makes_the_key_unless_it_is_plexs(ids: Ids) -> None:
-    name = external_id(ids)
-    key = best_id(ids) or ""
-    assert name == (key.partition(":")[0] if key and not key.startswith(("plex", "guid")) else None)
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,13 @@ from itertools import pairwise
 import pytest
 from msgspec import Struct
 
+from tautulli_import.items.outputs import records_of
+from tautulli_import.items.pipeline import ReadResult, read
 from tautulli_import.models import EXTERNAL, Episode, Ids, Movie, Record
-from tautulli_import.pipeline import Reading, read, records_of
-from tautulli_import.report import account
 from tautulli_import.selection import Selection
 from tautulli_import.sources.database import DatabaseSource
 from tests.history import Play, Truth, Work, generate
+from tests.one_run import add_up_outputs
 
 # In the small one a film is followed by another under the same rating key, and no play of
 # either tells an id.
@@ -26,8 +27,8 @@ class Import(Struct, frozen=True):
     """One history, read both ways, and the truth about it."""
 
     truth: Truth
-    newest: Reading
-    viewings: Reading
+    newest: ReadResult
+    viewings: ReadResult
     records: Sequence[Record]
     every_record: Sequence[Record]
 
@@ -163,7 +164,7 @@ def test_every_row_is_accounted_for(imported: Import) -> None:
         (imported.newest, imported.records),
         (imported.viewings, imported.every_record),
     ):
-        plays = account(reading, [records])
+        plays = add_up_outputs(reading, [records])
         assert plays.read == truth.totals.rows
         assert plays.filtered == {
             "media_type": sum(kinds.get(kind, 0) for kind in ("track", "clip", "photo")),

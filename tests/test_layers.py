@@ -28,16 +28,16 @@ ORDER = (
     "watched",
     "selection",
     "mapper",
-    "dedup",
     "checkpoint",
     "wording",
     "client",
     "sources.base",
     "sources",
+    "counting",
+    "items.groups",
     "enrichment",
     "asking",
-    "tally",
-    "resume",
+    "events.recent",
     "jetstream",
     "sinks.files",
     "turns",
@@ -47,13 +47,9 @@ ORDER = (
     "consuming",
     "sinks.base",
     "sinks",
-    "pipeline",
-    "streaming",
-    "report",
-    "owners",
-    "snapshot",
-    "job",
-    "run",
+    "items",
+    "events",
+    "imports",
     "census",
     "locking",
     "options",
@@ -62,8 +58,9 @@ ORDER = (
     "cli",
 )
 FOLDERS = (
-    "checkpoint", "client", "sources", "enrichment", "asking", "jetstream", "sinks", "cli"
-)  # fmt: skip
+    *("checkpoint", "client", "sources", "enrichment", "asking", "jetstream", "sinks"),
+    *("items", "events", "imports", "cli"),
+)
 #: What reads files, a clock, the environment or chance.
 WORLD = frozenset(
     {
@@ -238,7 +235,7 @@ RULES = [
     name
     for name in LAYERED
     if place(name)
-    in ("guids", "keys", "watched", "selection", "mapper", "dedup", "enrichment", "models")
+    in ("guids", "keys", "watched", "selection", "mapper", "items.groups", "enrichment", "models")
 ]
 
 
@@ -279,7 +276,10 @@ def test_no_module_prints() -> None:
     assert printing == []
 
 
-@pytest.mark.parametrize("name", ["pipeline", "report", "job", "census", "sinks.base"])
+FLOW = [name for name in LAYERED if place(name) in ("items", "events", "imports")]
+
+
+@pytest.mark.parametrize("name", [*FLOW, "census", "sinks.base"])
 def test_the_flow_itself_touches_no_standard_stream(name: str) -> None:
     assert "sys" not in roots(name)
 

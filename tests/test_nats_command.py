@@ -69,7 +69,7 @@ def refused(done: Result, code: int, *words: str) -> None:
 
 def test_a_server_that_is_down_is_said_by_both_ends(line: Pipeline) -> None:
     line.server.kill()
-    words = (f"NATS at {line.server.url} cannot be reached", "nats-server running")
+    words = (f"Cannot connect to NATS at {line.server.url}", "nats-server is running")
     refused(line.run(*COMMANDS[0]), 8, *words)
     refused(line.run(*COMMANDS[1]), 3, *words)
     assert not (line.folder / "playback-events.duckdb").exists()
@@ -127,7 +127,7 @@ def test_the_stream_that_has_the_subjects_is_named(line: Pipeline) -> None:
 
 def test_a_stream_that_is_full_is_said(line: Pipeline) -> None:
     make_stream(line.server.access(), max_msgs=1, discard="new")
-    refused(line.run(*COMMANDS[0]), 8, "did not take an event", "maximum messages", "limits")
+    refused(line.run(*COMMANDS[0]), 8, "refused an event", "maximum messages", "limits")
 
 
 def test_an_event_that_no_message_can_hold_is_rejected(line: Pipeline) -> None:
@@ -289,16 +289,16 @@ def test_who_may_not_come_in_is_told_so_and_what_to_do(
     guarded: Pipeline, command: Sequence[str]
 ) -> None:
     code = 8 if command[0] == "db" else 4
-    words = "does not let us in"
+    words = "refused the login"
     refused(guarded.run(*command), code, words, "--nats-user", "--nats-token-file")
     wrong = {"TAUTULLI_IMPORT_NATS_PASSWORD": TOKEN}
     done = guarded.run(*command, "--nats-user", "alice", "--debug", env=wrong)
     assert done.code == code
-    assert "--nats-password-file right" in said(done)
+    assert "Check the user and the password (--nats-user, --nats-password-file)" in said(done)
     look(guarded, done)
     wrong = {"TAUTULLI_IMPORT_NATS_TOKEN": TOKEN}
     done = guarded.run(*command, "--debug", env=wrong)
-    assert "Is the token the right one" in said(done)
+    assert "Check the token for this server (--nats-token-file)" in said(done)
     look(guarded, done)
 
 
@@ -342,7 +342,7 @@ def test_nobody_sees_a_password_in_the_list_of_processes(
 ) -> None:
     gate = running.gate("page")
     args = ("db", "tautulli.db", "--to", "nats", "--nats-user", "alice")
-    program = running.start(*args, at=("page:0", gate))
+    program = running.start(*args, at=("page:0", gate), within=("env",))  # with words of its own
     gate.reached(program)
     told = words_of(program.pid)
     assert told.rstrip().endswith(" ".join(args))

@@ -134,8 +134,8 @@ def test_a_consumer_that_is_there_is_used_as_it_is(server: NatsServer) -> None:
     ("config", "words"),
     [
         ({"deliver_subject": "somewhere"}, "is a push consumer"),
-        ({"filter_subject": "playback.other.>"}, "is one for playback.other.>"),
-        ({"filter_subject": ""}, "is one for all subjects"),
+        ({"filter_subject": "playback.other.>"}, "is for playback.other.>"),
+        ({"filter_subject": ""}, "is for all subjects"),
         ({"ack_policy": "all"}, "acknowledgement policy all"),
     ],
 )
@@ -274,7 +274,7 @@ def test_what_is_deleted_meanwhile_is_missed(server: NatsServer, what: str) -> N
     deleted = "MEDIA_EVENTS" if what == "STREAM" else f"MEDIA_EVENTS.{DURABLE}"
     with consuming(access) as consumer:
         api(access, f"{what}.DELETE.{deleted}")
-        with pytest.raises(NotFoundError, match="is gone"):
+        with pytest.raises(NotFoundError, match="no longer exists"):
             consumer.fetch(5, 0)
 
 
@@ -285,7 +285,7 @@ def test_a_consumer_that_is_deleted_while_we_wait_is_missed(server: NatsServer) 
         consumer.acknowledge(consumer.fetch(1, 0))
         delete = f"CONSUMER.DELETE.MEDIA_EVENTS.{DURABLE}"
         with (
-            pytest.raises(NotFoundError, match="is gone"),
+            pytest.raises(NotFoundError, match="no longer exists"),
             meanwhile(lambda: True, lambda: api(access, delete)),
         ):
             consumer.fetch(5, 60)
@@ -310,7 +310,7 @@ def test_a_question_that_gets_lost_costs_no_long_wait(
 
         monkeypatch.setattr(consumer, "_pull", deleted_between)
         began = time.monotonic()
-        with pytest.raises(NotFoundError, match="is gone"):
+        with pytest.raises(NotFoundError, match="no longer exists"):
             consumer.fetch(5, 60)
         assert time.monotonic() - began < 5
 

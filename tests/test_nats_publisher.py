@@ -189,7 +189,7 @@ def test_a_server_that_stays_frozen_is_given_up_after_our_patience(server: NatsS
         assert 500 < acknowledged == publisher.stored < 10_000
         assert f"{acknowledged:,} of the 10,000 events" in str(caught.value)
         assert "for 0.8 seconds" in str(caught.value)
-        assert "goes on from there" in caught.value.hint
+        assert "resumes from there" in caught.value.hint
         began = time.monotonic()
     assert time.monotonic() - began < 2  # closing waits for nobody
 
@@ -200,9 +200,9 @@ def test_a_server_that_stays_away_is_given_up_after_our_patience(server: NatsSer
         server.kill()
         with pytest.raises(SinkError, match=r"10 of the 30 events .* are in it") as caught:
             publisher.publish(events(20, start=11))
-        assert "nothing listens there" in str(caught.value)
+        assert "connection refused" in str(caught.value)
         server.start()
-        publisher.publish()  # what was given is not lost
+        publisher.publish([])  # what was given is not lost
         assert (publisher.stored, publisher.acknowledged) == (30, 30)
 
 

@@ -12,8 +12,6 @@ import pytest
 from tests.history import add_play, create
 from tests.nightly import DAY, NOW, Nights, at_home
 
-SETTLED = 12
-
 
 @pytest.fixture
 def nights(tmp_path: Path, environment: dict[str, str]) -> Iterator[Nights]:
@@ -71,16 +69,16 @@ def test_the_first_database_put_back_is_gone_on_with(nights: Nights, tmp_path: P
     nights.replace(other_database(tmp_path / "other.db"))
     assert nights.run().code == 2
     nights.replace(backup)
-    assert nights.night().carried == SETTLED
+    assert nights.night().changes == (0, 0, 0)
 
 
 def test_restart_begins_with_the_other_database(nights: Nights, tmp_path: Path) -> None:
     nights.run()
     nights.replace(other_database(tmp_path / "other.db"))
     done = nights.run("--restart")
-    assert (done.code, done.carried, done.read) == (0, 0, 30)
+    assert (done.code, done.read) == (0, 30)
     assert {"Film 1", "Other 1"} <= {*nights.titles()}
-    assert nights.night().carried == 30
+    assert nights.night().changes == (0, 0, 0)
 
 
 def test_another_state_directory_keeps_both(nights: Nights, tmp_path: Path) -> None:
@@ -89,9 +87,9 @@ def test_another_state_directory_keeps_both(nights: Nights, tmp_path: Path) -> N
     nights.replace(other_database(tmp_path / "other.db"))
     elsewhere = ("--state-dir", str(tmp_path / "elsewhere"))
     assert nights.run(*elsewhere).code == 0
-    assert nights.run(*elsewhere).carried == 30
+    assert nights.run(*elsewhere).read == 30
     nights.replace(backup)
-    assert nights.night().carried == SETTLED
+    assert nights.night().read == 14
 
 
 def test_a_dry_run_refuses_it_as_well(nights: Nights, tmp_path: Path) -> None:
@@ -120,7 +118,7 @@ def test_a_database_that_was_empty_is_the_same_when_it_fills(
         assert nights.run().code == 0
         nights.years()
         assert nights.run().code == 0
-        assert nights.night().carried == SETTLED
+        assert nights.night().changes == (0, 0, 0)
 
 
 def test_a_database_of_which_one_old_play_is_left_is_the_same(nights: Nights) -> None:
@@ -128,7 +126,6 @@ def test_a_database_of_which_one_old_play_is_left_is_the_same(nights: Nights) ->
     nights.delete(*range(2, 15))
     nights.film(-0.5, "Brand New")
     done = nights.night()
-    assert len(done.why) == 1
     assert (done.read, done.changes) == (2, (1, 0, 0))
 
 
@@ -147,4 +144,4 @@ def test_a_damaged_row_among_the_landmarks_is_no_other_history(nights: Nights) -
     nights.run()
     with closing(sqlite3.connect(nights.path)) as conn, conn:
         conn.execute("UPDATE session_history SET started = 'x', user_id = 'y' WHERE id < 14")
-    assert nights.night().carried == 0
+    nights.night()

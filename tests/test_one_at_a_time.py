@@ -23,9 +23,10 @@ from tests.running import SOON, Program, Programs, Unanswered
 #: Starts the program so many times at the same moment; a line for each as it ends.
 SWARM = """
 import os, signal, sys
-import tautulli_import.cli.importing
 from tautulli_import.__main__ import main
+from tests.forked import warm
 signal.alarm(60)
+warm()
 count, folder, sys.argv = int(sys.argv[1]), sys.argv[2], ["tautulli-import", *sys.argv[3:]]
 waiting, start = os.pipe()
 numbers = {}

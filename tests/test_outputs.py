@@ -11,7 +11,6 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
-from io import BytesIO
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,13 +19,15 @@ from typer.testing import CliRunner
 
 from tautulli_import.cli.app import app
 from tautulli_import.errors import ConfigurationError, SinkError
-from tautulli_import.job import Job, Target
-from tautulli_import.run import run
+from tautulli_import.imports.job import Job, Target
+from tautulli_import.imports.run import run
 from tautulli_import.selection import Selection
 from tautulli_import.sources.base import Batch, Cursor
 from tautulli_import.sources.database import DatabaseSource
 from tests.conftest import Cli, Result
 from tests.history import add_play, add_user, create
+from tests.one_run import target
+from tests.products import crossed
 
 NOW = 1_790_000_000
 THEN = 1_700_000_000
@@ -622,30 +623,30 @@ class Watched(DatabaseSource):
         return super().batches(after, detailed=detailed)
 
 
-def _broken_tracker(place: Path) -> tuple[Target, Path | None]:
+def _broken_tracker(place: Path) -> Target:
     (place / "root").mkdir()
     (place / "root" / "history.json").write_text("{", encoding="utf-8")
-    return Target("tracker", place / "root"), None
+    return target("tracker", place / "root")
 
 
-def _broken_export(place: Path) -> tuple[Target, Path | None]:
+def _broken_export(place: Path) -> Target:
     (place / "export.zip").write_bytes(b"PK\x03\x04 and no more")
-    return Target("tracker", place / "root"), place / "export.zip"
+    return target("tracker", place / "root", merge_with=place / "export.zip")
 
 
-def _broken_export_for_the_editor(place: Path) -> tuple[Target, Path | None]:
+def _broken_export_for_the_editor(place: Path) -> Target:
     (place / "export.json").write_text("[]", encoding="utf-8")
-    return Target("editor", place / "x-history.json"), place / "export.json"
+    return target("editor", place / "x-history.json", merge_with=place / "export.json")
 
 
-def _foreign_dataset(place: Path) -> tuple[Target, Path | None]:
+def _foreign_dataset(place: Path) -> Target:
     (place / "x-history.json").write_text('{"kind":"ratings"}', encoding="utf-8")
-    return Target("editor", place / "x-history.json"), None
+    return target("editor", place / "x-history.json")
 
 
-def _foreign_lines(place: Path) -> tuple[Target, Path | None]:
+def _foreign_lines(place: Path) -> Target:
     (place / "x.jsonl").write_text("a letter", encoding="utf-8")
-    return Target("jsonl", place / "x.jsonl"), None
+    return target("jsonl", place / "x.jsonl")
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
@@ -662,13 +663,13 @@ def _foreign_lines(place: Path) -> tuple[Target, Path | None]:
 def test_what_cannot_be_merged_is_known_before_the_database_is_read(
     history: Path, tmp_path: Path, prepare: Any, *, dry_run: bool
 ) -> None:
-    target, export = prepare(tmp_path)
+    one = prepare(tmp_path)
     before = contents(tmp_path)
-    job = Job("db", [target], Selection(), merge_with=export, dry_run=dry_run)
+    job = Job("db", [one], Selection(), dry_run=dry_run)
 
     with closing(Watched([history])) as source:
         with pytest.raises(SinkError):
-            run(source, job, stdout=BytesIO(), now=NOW)
+            run(source, job)
         assert source.readings == 0
     assert contents(tmp_path) == before
 
@@ -678,12 +679,13 @@ def test_an_export_that_serves_nobody_is_refused_before_the_database_is_read(
     history: Path, tmp_path: Path, *, each_user: bool
 ) -> None:
     export = put(tmp_path / "export", {})
-    target = Target("tracker" if each_user else "jsonl", tmp_path / "out")
-    job = Job("db", [target], Selection(), merge_with=export, each_user=each_user)
+    name = "tracker" if each_user else "jsonl"
+    one = target(name, tmp_path / "out", merge_with=export)
+    job = Job("db", [one], Selection(), each_user=each_user)
 
     with closing(Watched([history])) as source:
         with pytest.raises(ConfigurationError):
-            run(source, job, stdout=BytesIO(), now=NOW)
+            run(source, job)
         assert source.readings == 0
 
 
@@ -820,8 +822,9 @@ def shell(line: str, cwd: Path, env: Mapping[str, str]) -> subprocess.CompletedP
     )
 
 
-@pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&-", "<&- >&- 2>&-"])
-@pytest.mark.parametrize("quiet", ["-q", ""])
+@pytest.mark.parametrize(
+    ("closed", "quiet"), crossed(["2>&-", ">&-", "<&-", "<&- >&- 2>&-"], ["-q", ""])
+)
 def test_with_closed_streams_an_import_works_all_the_same(
     history: Path, tmp_path: Path, environment: dict[str, str], closed: str, quiet: str
 ) -> None:

@@ -23,6 +23,7 @@ from tests.conftest import Cli
 from tests.doors import Doors, opened
 from tests.history import generate
 from tests.over_http import small_windows
+from tests.products import crossed
 from tests.tautulli import FakeTautulli
 
 ZONES = [
@@ -56,13 +57,24 @@ def deliverable(database: Path) -> None:
         conn.execute("DELETE FROM tvmaze_lookup")
 
 
-@pytest.fixture
-def doors(histories: Path, tmp_path: Path, environment: dict[str, str]) -> Iterator[Doors]:
-    """The doors to one history, in the zone with the oddest clock."""
-    database = history(histories, tmp_path, 23)
+@pytest.fixture(scope="module")
+def served(histories: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeTautulli]:
+    """The server of one history, in the zone with the oddest clock."""
+    database = history(histories, tmp_path_factory.mktemp("served"), 23)
     deliverable(database)
-    with opened(tmp_path, environment, database=database, zone="Australia/Lord_Howe") as found:
+    with FakeTautulli(database, zone="Australia/Lord_Howe") as fake:
+        yield fake
+
+
+@pytest.fixture
+def doors(served: FakeTautulli, environment: dict[str, str]) -> Iterator[Doors]:
+    """The doors to that history. Over HTTP it is read once; each test finds it remembered."""
+    folder = served.database.parent
+    with opened(folder, environment, database=served.database, fake=served) as found:
+        settings = {**served.settings}
         yield found
+        served.settings = settings
+        folder.joinpath("config.ini").unlink(missing_ok=True)
 
 
 # Everything.
@@ -175,11 +187,13 @@ def test_corrections_fit_the_same_items(doors: Doors, tmp_path: Path) -> None:
     assert doors.listed("via", "--ids", ids) == expected
 
 
-@pytest.mark.parametrize("marker", [0, 1, 2, 3])
-@pytest.mark.parametrize(("movies", "shows"), [(85, 85), (50, 95), (100, 1)])
+@pytest.mark.parametrize(
+    ("marker", "percent"), crossed([0, 1, 2, 3], [(85, 85), (50, 95), (100, 1)]), ids=str
+)
 def test_the_owners_thresholds_decide_alike(
-    doors: Doors, marker: int, movies: int, shows: int
+    doors: Doors, marker: int, percent: tuple[int, int]
 ) -> None:
+    movies, shows = percent
     settings = {"movie_watched_percent": movies, "tv_watched_percent": shows}
     doors.fake.settings |= {**settings, "watched_marker": marker}
     lines = [f"{name} = {value}" for name, value in doors.fake.settings.items()]

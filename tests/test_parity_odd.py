@@ -18,6 +18,7 @@ from tests.doors import DOORS, Doors, opened
 from tests.history import add_library, add_play, add_user
 from tests.history.schema import Value
 from tests.history.words import HOSTILE
+from tests.products import crossed
 
 DAY = 86_400
 FIRST = 1_700_000_000
@@ -98,8 +99,10 @@ ODD: dict[str, list[Value]] = {
 }
 
 
-@pytest.mark.parametrize("place", ODD)
-def test_odd_values_are_taken_for_the_same(doors: Doors, place: str) -> None:
+@pytest.mark.parametrize(("place", "choice"), crossed(ODD, CHOICES))
+def test_odd_values_are_taken_for_the_same(
+    doors: Doors, place: str, choice: tuple[str, ...]
+) -> None:
     table, _, column = place.partition(".")
     with closing(sqlite3.connect(doors.database)) as conn:
         conn.execute("PRAGMA synchronous = OFF")
@@ -109,7 +112,7 @@ def test_odd_values_are_taken_for_the_same(doors: Doors, place: str) -> None:
                 with conn:
                     sql = f"UPDATE {table} SET {column} = ? WHERE id = ?"  # noqa: S608
                     conn.execute(sql, (value, number))
-    agree(doors)
+    agree(doors, choice)
     assert doors.listed("api", "--include-partial").report["plays"]["read"] == 8 + 2 * len(
         ODD[place]
     )

@@ -203,7 +203,7 @@ def test_two_rows_that_the_keys_of_the_table_hold_for_one_are_not_left_out_in_si
     done = line.store()
     assert (done.new, done.duplicates) == (1, 1)
     (warning,) = done.told["warnings"]
-    assert warning.startswith("1 event left out, in whose place the table has another one")
+    assert warning.startswith("1 event left out, because the table has other events with the same")
     line.publish()
     consumed = line.consume("--out", "other.duckdb")
     assert (consumed.told["stored"], consumed.told["known"]) == (1, {"another_event": 1})

@@ -103,7 +103,7 @@ def test_a_server_that_is_gone_for_good_is_told_and_the_next_run_goes_on(
     assert done.code == 8
     said = " ".join(done.err.split())
     assert f"Error: NATS at {line.server.url} has acknowledged nothing for 1 seconds" in said
-    assert "4,000 of the 6,000 events given so far are in it" in said
+    assert "4,000 of the 6,000 events read so far are in it" in said
     assert "Run the same command again" in said
     assert "Traceback" not in said
     line.server.start()

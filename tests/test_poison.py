@@ -241,6 +241,6 @@ def test_a_person_is_told_of_rows_that_were_left_out_and_how_to_have_them(
     env = {"TAUTULLI_URL": home.fake.url, "TAUTULLI_API_KEY": home.fake.key}
     done = cli("api", "--to", "tracker", env=env)
     assert done.code == 0
-    assert "Warning: Tautulli fails on 1 row" in done.err
+    assert "Warning: Tautulli's API fails on 1 row" in done.err
     assert "--via database" in done.err
     assert cli("api", "--to", "tracker", "--strict", env=env).code == 9

@@ -20,14 +20,15 @@ import pytest
 
 from tautulli_import.enrichment.corrections import parse, write_missing
 from tautulli_import.errors import ConfigurationError
+from tautulli_import.items.outputs import records_of
+from tautulli_import.items.pipeline import ReadResult, read
 from tautulli_import.models import Episode, Reason
-from tautulli_import.pipeline import Reading, read, records_of
-from tautulli_import.report import account
 from tautulli_import.selection import Selection
 from tautulli_import.sources.database import DatabaseSource
 from tests.conftest import Cli
 from tests.history import add_library, add_play, add_user, create, generate
 from tests.history.schema import insert_sql
+from tests.one_run import add_up_outputs
 from tests.test_ids import (
     DAY,
     IMDB,
@@ -149,8 +150,7 @@ def works_of(path: Path) -> set[frozenset[int]]:
     with closing(DatabaseSource([path])) as source:
         reading = read(source, Selection(include_partial=True))
     return {
-        frozenset(sighting.newest_id for sighting in work.sightings)
-        for work in reading.identified.works
+        frozenset(group.newest_id for group in work.groups) for work in reading.identified.works
     }
 
 
@@ -252,13 +252,13 @@ def backups(tmp_path: Path) -> list[Path]:
     return made
 
 
-def reading_of(paths: Sequence[Path], *, page: int = 10_000) -> Reading:
+def reading_of(paths: Sequence[Path], *, page: int = 10_000) -> ReadResult:
     """Read these files as one history, the counts checked."""
     with closing(DatabaseSource(paths, page=page)) as source:
         total = source.total()
         reading = read(source, Selection())
     assert reading.read == total
-    account(reading, [records_of(reading, every_viewing=False)])
+    add_up_outputs(reading, [records_of(reading, every_viewing=False)])
     return reading
 
 
@@ -272,7 +272,7 @@ def test_a_row_that_only_the_oldest_of_three_has_whole_is_imported_once(
 
     reading = reading_of(backups, page=page)
 
-    assert sorted(survivor.play.id for survivor in reading.survivors) == list(range(1, 11))
+    assert sorted(kept.play.id for kept in reading.kept) == list(range(1, 11))
     assert dict(reading.verdicts) == {Reason.DUPLICATE: 11}
     assert reading.rejected == []
 
@@ -284,7 +284,7 @@ def test_a_row_that_the_newest_alone_has_lost_is_imported_once(
 
     reading = reading_of(backups)
 
-    assert sorted(survivor.play.id for survivor in reading.survivors) == list(range(1, 11))
+    assert sorted(kept.play.id for kept in reading.kept) == list(range(1, 11))
     assert dict(reading.verdicts) == {Reason.DUPLICATE: 11}
     assert reading.rejected == []
 
@@ -311,7 +311,7 @@ def test_a_row_that_an_older_file_alone_lacks_half_of_is_a_duplicate(
 
     assert dict(reading.verdicts) == {Reason.DUPLICATE: 11}
     assert reading.rejected == []
-    assert len(reading.survivors) == 10
+    assert len(reading.kept) == 10
 
 
 # A show whose number in Plex is another one's now.
@@ -387,7 +387,7 @@ def test_the_counts_of_each_user_add_up_without_the_plays_that_have_no_number(
         records_of(reading, every_viewing=every_viewing, user_id=user, user=str(user))
         for user in (1, 2)
     ]
-    plays = account(reading, outputs)
+    plays = add_up_outputs(reading, outputs)
     assert plays.rejected == {"reused_number": 6}
     assert (plays.read, plays.emitted, plays.merged) == (9, 2, 0)
     assert +Counter(reading.accepted) == {1: 1, 2: 1}
@@ -477,7 +477,7 @@ def test_a_title_that_two_shows_have_is_refused_with_their_rating_keys(
 
     error = refusal(tautulli, HEAD + "show,,,The Office,,,,73244\n")
 
-    assert "line 2" in str(error)
+    assert "Line 2 of the corrections" in str(error)
     assert "77" in error.hint
     assert "88" in error.hint
 
@@ -621,7 +621,7 @@ def test_corrections_are_read_however_a_spreadsheet_has_saved_them(
     assert result.code == 0, result.err
     keys = {one["title"]: one["key"] for one in map(json.loads, result.out.splitlines())}
     assert keys["First Film"] == "tmdb:603"
-    assert "fit nothing in the history: line 3" in result.err
+    assert "match nothing in the history: line 3" in result.err
 
 
 # Who is meant.

@@ -371,7 +371,7 @@ def test_until_the_end_of_a_year_is_the_whole_year() -> None:
     ["", "d", "yesterday", "2024-13-01", "2023-02-29", "-3d", "3 d", "30h", "1709324130s", "1.5d"],
 )
 def test_what_is_no_time_is_an_error_that_says_how_to_write_one(text: str) -> None:
-    with pytest.raises(ConfigurationError, match="is no date") as caught:
+    with pytest.raises(ConfigurationError, match="is not a valid date") as caught:
         parse_moment(text, now=NOW)
     assert "2024-03-01" in caught.value.hint
 

@@ -213,8 +213,8 @@ def test_a_failed_import_without_a_hint_is_to_be_run_again(written: Written) -> 
 
 def test_a_cancelled_import_says_how_to_go_on(cli: Inside, written: Written) -> None:
     log = written.log("tautulli-import db 'my films.db'")
-    log.reading(100)
-    log.advanced(41)
+    log.begin("reading", 100)
+    log.reached(41)
     log.failed(Stopped(signal.SIGTERM), 143)
     (run,) = told(cli)
     assert (run["status"], run["exit_code"], run["error"]) == ("cancelled", 143, "")
@@ -272,11 +272,11 @@ def test_how_far_it_is_how_fast_and_how_long_it_takes(
     (run,) = told(cli)
     assert (run["phase"], run["percent"], run["plays_per_second"]) == ("starting", None, None)
     clock.now += 5
-    log.reading(1_000)
+    log.begin("reading", 1_000)
     (run,) = told(cli)
     assert (run["phase"], run["percent"], run["seconds_left"]) == ("reading", 0.0, None)
     clock.now += 4
-    log.advanced(400)
+    log.reached(400)
     (run,) = told(cli)
     assert (run["percent"], run["plays_per_second"], run["seconds_left"]) == (40.0, 100, 6.0)
     lines = cli("status").out.splitlines()
@@ -290,18 +290,19 @@ def test_after_a_resume_the_share_counts_all_and_the_speed_only_this_run(
 ) -> None:
     log = written.log()
     written.holding()
-    log.reading(1_000, 800)
+    log.begin("reading", 1_000, 800)
     assert (written.last.percent, written.last.per_second) == (80.0, None)
     clock.now += 2
-    log.advanced(20)
+    log.reached(820)
     found = written.last
     assert (found.percent, found.per_second, found.seconds_left) == (82.0, 10, 18)
 
 
-def test_a_resumed_import_tells_where_it_goes_on(
+def test_a_resumed_stream_of_events_tells_where_it_goes_on(
     running: Programs, cli: Inside, history: Path
 ) -> None:
-    command = ("db", history, "--to", "tracker", "--batch-size", "1")
+    place = ("--events", "--to", "jsonl", "--out", "events.jsonl")
+    command = ("db", history, *place, "--batch-size", "1")
     gate = running.gate("first")
     program = running.start(*command, at=("page:2", gate))
     gate.reached(program)
@@ -345,14 +346,14 @@ def test_it_is_written_down_once_a_second_and_at_every_change(
 ) -> None:
     log = written.log()
     written.holding()
-    log.reading(1_000)
+    log.begin("reading", 1_000)
     clock.now += 0.4
-    log.advanced(100)
+    log.reached(100)
     assert written.last.done == 0
     clock.now += 0.7
-    log.advanced(100)
+    log.reached(200)
     assert written.last.done == 200
-    log.writing(7)
+    log.begin("writing", 7)
     assert (written.last.phase, written.last.total) == ("writing", 7)
     assert written.last.updated == clock.now
 
@@ -360,27 +361,26 @@ def test_it_is_written_down_once_a_second_and_at_every_change(
 def test_the_speed_at_a_stop_is_over_all_the_time_it_took(written: Written, clock: Clock) -> None:
     """What is written down once a second is a second old."""
     log = written.log()
-    log.reading(1_000)
+    log.begin("reading", 1_000)
     clock.now += 1
-    log.advanced(100)
+    log.reached(100)
     clock.now += 0.9
-    log.advanced(90)
+    log.reached(190)
     assert log.run.per_second == pytest.approx(100)
 
 
 def test_other_phases_have_their_own_measure(cli: Inside, written: Written, clock: Clock) -> None:
     log = written.log()
     written.holding()
-    log.downloading(0, 300 << 20)
+    log.begin("downloading", 300)
     clock.now += 2
-    log.downloading(30 << 20, 300 << 20)
+    log.reached(30)
     assert "downloading, 10 % (30 of 300 MB), 15 MB/s, about 18 s left" in cli("status").out
-    log.downloading(0, None)
-    log.asking(0, 12)
+    log.begin("asking for ids", 12)
     clock.now += 2
-    log.asking(6, 12)
+    log.reached(6)
     assert "asking for ids, 50 % (6 of 12 questions), 3 questions/s" in cli("status").out
-    log.writing(40)
+    log.begin("writing", 40)
     assert cli("status").out.splitlines()[1].endswith(": writing")
 
 
@@ -709,11 +709,10 @@ def test_an_import_whose_progress_cannot_be_written_down_goes_on(
 def test_a_log_in_a_file_that_cannot_be_written_is_quiet(written: Written) -> None:
     log = written.log()
     written.state.db.conn.execute("PRAGMA query_only = 1")
-    log.reading(10)
-    log.advanced(3)
-    log.downloading(1, 2)
-    log.asking(1, 2)
-    log.writing(3)
+    log.begin("reading", 10)
+    log.reached(3)
+    log.idle()
+    log.begin("writing", 3)
     log.failed(RuntimeError("x"), 1)
     log.ended("done")
     assert log.run.status == "completed"
@@ -724,7 +723,7 @@ def test_a_log_in_a_closed_file_is_quiet(state_dir: Path) -> None:
     written = Written(state_dir, "file:///a.db")
     log = written.log()
     written.close()
-    log.reading(10)
+    log.begin("reading", 10)
     log.ended("done")
     assert RunLog(written.state, "line", "source", ()).run.id == 0
 

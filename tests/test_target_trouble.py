@@ -111,9 +111,8 @@ def test_a_tracker_that_may_not_be_written(bound: Bound, history: Path, root: Pa
     code, out, err = bound("db", history, "--to", "tracker", "--out", root)
     root.chmod(0o755)
     assert (code, out) == (8, "")
-    assert f"{root}/" in err
-    assert "Permission denied" in err
-    assert "--out" in err
+    assert f"You have no permission to write in {root}." in err
+    assert "Nothing was changed. Choose another directory with --out." in err
     assert content(root) == before
 
 
@@ -124,7 +123,7 @@ def test_a_folder_in_which_no_tracker_can_be_made(
     folder.mkdir(mode=0o555)
     code, _, err = bound("db", history, "--to", "tracker", "--out", folder / "a" / "b")
     assert code == 8
-    assert str(folder / "a" / "b") in err
+    assert f"You have no permission to write in {folder}." in err
     assert [*folder.iterdir()] == []
 
 
@@ -138,7 +137,7 @@ def test_a_file_in_a_folder_that_may_not_be_written(
     folder.chmod(0o555)
     code, _, err = bound("db", history, "--to", sink, "--out", target)
     assert code == 8
-    assert str(target) in err
+    assert f"You have no permission to write in {folder}." in err
     assert [*folder.iterdir()] == []
 
 

@@ -17,6 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tautulli_import.cli.app import app
+from tautulli_import.progress import Phase, ProgressGroup
 from tautulli_import.sources.download import download
 from tests.conftest import Result
 from tests.history import add_play, create
@@ -107,18 +108,33 @@ def test_nothing_is_left_in_the_place_for_temporary_files(
     assert not [*temporary.glob("tautulli-import-*")]
 
 
-def test_how_far_it_is_is_told(home: Home) -> None:
-    told: list[tuple[int, int | None]] = []
+class Recorded(ProgressGroup):
+    """Keeps what it is told."""
 
-    def advanced(done: int, total: int | None) -> None:
-        told.append((done, total))
+    def __init__(self) -> None:
+        super().__init__()
+        self.began: list[tuple[str, int]] = []
+        self.megabytes: list[int] = []
 
+    def begin(self, phase: Phase, total: int, done: int = 0) -> None:
+        """Keep the phase and its size."""
+        assert not done
+        self.began.append((phase, total))
+
+    def reached(self, done: int) -> None:
+        """Keep how far it is."""
+        self.megabytes.append(done)
+
+
+def test_how_far_the_download_is_is_told_in_megabytes(home: Home) -> None:
+    home.execute("CREATE TABLE filler AS SELECT randomblob(3200000)")
+    home.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    told = Recorded()
     with closing(home.client()) as tautulli:
-        source = download(tautulli, now=NOW, advanced=advanced)
-        source.close()
-    sizes = [done for done, _ in told]
-    assert sizes == sorted(sizes)
-    assert {total for _, total in told} == {sizes[-1]}
+        download(tautulli, now=NOW, progress=told).close()
+    assert told.began == [("downloading", 3)]
+    assert told.megabytes == sorted(told.megabytes)
+    assert told.megabytes[-1] == 3
 
 
 def test_on_a_terminal_there_is_a_bar(home: Home, environment: dict[str, str]) -> None:
@@ -213,7 +229,7 @@ def test_a_late_play_that_cannot_be_delivered_is_reported(home: Home, run: Runs)
     home.poison(0.1)
     done = run()
     assert FELL_BACK in done.err
-    assert "Tautulli fails on 1 row" in done.err
+    assert "Tautulli's API fails on 1 row" in done.err
     assert titles(done) == [title for title in every(home) if title != "Poison"]
 
 

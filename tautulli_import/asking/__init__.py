@@ -1,1 +1,1 @@
-"""Asking Plex, through Tautulli, for the ids that nothing else tells."""
+"""Ask Plex, through Tautulli, for ids that no other evidence has."""

@@ -1,12 +1,12 @@
-"""Asking Plex, through Tautulli, for the ids of films and shows that have none.
+"""Ask Plex, through Tautulli, for the ids of films and shows that have none.
 
-Every film and every show costs one ``get_metadata``, several at once, and what was answered is
-remembered on disk as it comes in: a run that is stopped goes on where it was. Nothing that goes
-wrong here is worth an import, so it ends as a sentence in the report.
+Each film and each show takes one ``get_metadata`` request. Several run at once. Every answer is
+stored on disk as it arrives, so a stopped run resumes where it was. A failure here never ends an
+import. It becomes a warning in the report.
 
-Tautulli answers the same for a deleted item and for a Plex that is down or hangs (15 s): an
-empty object (measured on 2.17.2). So "nothing has this number" is believed only when the answer
-came at once and Plex answers afterwards.
+Tautulli gives the same empty object for a deleted item and for a Plex that is down or hangs
+(15 s; measured on 2.17.2). So an empty answer counts only if it came at once and Plex is
+reachable afterwards.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ from msgspec import Struct
 
 from ..checkpoint.state import StateFile
 from ..client.tautulli import Tautulli
-from ..enrichment.metadata import Metadata, Told
+from ..enrichment.metadata import Answers, Metadata
 from ..enrichment.works import Work
 from ..errors import TautulliImportError
 from ..progress import Progress
-from .memory import NOTHING, Memory, said
+from .memory import NOTHING, MetadataCache, short_reason
 
-__all__ = ["MetadataDesk"]
+__all__ = ["PlexMetadata"]
 
-_MOST_AT_ONCE: Final = 8  # where the throughput of a Tautulli ends
+_MOST_AT_ONCE: Final = 8  # more requests at once are no faster (measured on 2.17.2)
 _HUNG_SECONDS: Final = 10.0
-_FAILURES: Final = 5
+_FAILURES: Final = 5  # in a row
 _TRIES: Final = 2
-# Empty answers wait to be believed: so many, or so long after the first.
-_DOUBTS: Final = 200
-_DOUBT_SECONDS: Final = 2.0
+# Empty answers are confirmed when there are so many, or so long after the first.
+_MOST_UNCONFIRMED: Final = 200
+_UNCONFIRMED_SECONDS: Final = 2.0
 _PLEX_AWAY: Final = "Plex is not reachable"
 _PLEX_HANGS: Final = "Plex does not answer in time"
 
 
-class _Answer(Struct):
-    """As Tautulli writes it: numbers as strings, empty strings for what is missing."""
+class _RawAnswer(Struct):
+    """An answer as Tautulli sends it: numbers as strings, empty strings for missing values."""
 
     media_type: Any = None
     title: Any = None
@@ -58,18 +58,18 @@ class _Status(Struct):
     connected: Any = None
 
 
-class _Heard(Struct, frozen=True):
-    """What came of one question."""
+class _Answer(Struct, frozen=True):
+    """The result of one question."""
 
     key: int
     answer: Metadata | None
-    """``None`` where there is no answer that could be used."""
+    """``None`` if there is no usable answer."""
     why: str = ""
-    """Why there is none."""
+    """The reason why there is none."""
 
 
-class MetadataDesk:
-    """Gets metadata by rating key, from what is remembered or from Tautulli."""
+class PlexMetadata:
+    """Gets metadata by rating key, from the cache or from Tautulli."""
 
     def __init__(
         self,
@@ -80,11 +80,11 @@ class MetadataDesk:
         at_once: int = 6,
         hung_after: float = _HUNG_SECONDS,
     ) -> None:
-        """Nothing is asked yet.
+        """Keep the settings. Requests start with ``ask``.
 
-        ``now`` is the time of the run (epoch seconds, UTC), ``at_once`` how many questions are
-        under way at a time (eight at most). An empty answer that took ``hung_after`` seconds
-        came from a Plex that hangs.
+        ``now`` is the time of the run (epoch seconds, UTC). ``at_once`` is the number of
+        requests at a time (eight at most). An empty answer that took ``hung_after`` seconds or
+        longer came from a Plex that hangs.
         """
         self._tautulli = tautulli
         self._state = state
@@ -92,106 +92,103 @@ class MetadataDesk:
         self._at_once = max(1, min(at_once, _MOST_AT_ONCE))
         self._hung_after = hung_after
 
-    def ask(self, works: Sequence[Work], progress: Progress) -> Told:
-        """Return what is known of these works by their newest own rating keys."""
+    def ask(self, works: Sequence[Work], progress: Progress) -> Answers:
+        """Return the answers about these works, by their newest own rating keys."""
         by_key: defaultdict[int, list[Work]] = defaultdict(list)
         for work in works:
             if work.own_keys:
                 by_key[work.own_keys[0]].append(work)
-        memory = Memory(self._state, self._now, by_key)
-        answers = {key: memory.known[key] for key in by_key if memory.holds(key)}
+        cache = MetadataCache(self._state, self._now, by_key)
+        answers = {key: cache.known[key] for key in by_key if cache.holds(key)}
         missing = [key for key in by_key if key not in answers]
         why = ""
         if missing:
             try:
-                why = self._fetch(missing, answers, memory, progress)
-            except Exception as error:  # noqa: BLE001 - nothing in here is worth an import
-                why = said(error)
-        for key in missing:  # an old answer is better than none
-            if key not in answers and memory.gives_ids(key):
-                answers[key] = memory.known[key]
+                why = self._fetch(missing, answers, cache, progress)
+            except Exception as error:  # noqa: BLE001 - a failure here must not end the import
+                why = short_reason(error)
+        for key in missing:  # an expired answer is better than none
+            if key not in answers and cache.gives_ids(key):
+                answers[key] = cache.known[key]
         unasked = sum(len(by_key[key]) for key in missing if key not in answers)
-        warnings = [_sentence(why, unasked)] if unasked else []
-        if memory.trouble:
-            warnings.append(f"What Plex answered could not be remembered: {memory.trouble}.")
-        return Told(answers, warnings)
+        warnings = [_warning(why, unasked)] if unasked else []
+        if cache.trouble:
+            warnings.append(f"The answers of Plex could not be saved: {cache.trouble}.")
+        return Answers(answers, warnings)
 
     def _fetch(
         self,
         keys: Sequence[int],
         answers: dict[int, Metadata],
-        memory: Memory,
+        cache: MetadataCache,
         progress: Progress,
     ) -> str:
-        """Ask for these keys, fill in what is answered; returns why something is not.
+        """Ask for these keys and fill in ``answers``; return why some have no answer.
 
         Raises:
-            TautulliImportError: the status could not be asked for.
+            TautulliImportError: Tautulli did not answer when it was asked for its status.
         """
         if not self._is_plex_connected():
             return _PLEX_AWAY
         why = ""
         failures = 0
-        doubts: list[int] = []
-        doubted_at = 0.0
+        unconfirmed: list[int] = []
+        unconfirmed_since = 0.0
         progress.begin("asking for ids", len(keys))
-        with _at_once(self._one, keys, self._at_once) as everything:
-            for done, heard in enumerate(everything, 1):
-                failures = failures + 1 if heard.answer is None else 0
-                if heard.answer is None:
-                    why = heard.why
-                elif heard.answer != NOTHING:
-                    answers |= memory.remember({heard.key: heard.answer})
+        with _at_once(self._ask_one, keys, self._at_once) as results:
+            for done, result in enumerate(results, 1):
+                failures = failures + 1 if result.answer is None else 0
+                if result.answer is None:
+                    why = result.why
+                elif result.answer != NOTHING:
+                    answers |= cache.remember({result.key: result.answer})
                 else:
-                    doubted_at = doubted_at if doubts else time.monotonic()
-                    doubts.append(heard.key)
+                    unconfirmed_since = unconfirmed_since if unconfirmed else time.monotonic()
+                    unconfirmed.append(result.key)
                 progress.reached(done)
-                if failures == _FAILURES:
-                    break
-                waited = time.monotonic() - doubted_at
-                if len(doubts) >= _DOUBTS or (doubts and waited >= _DOUBT_SECONDS):
+                is_last = done == len(keys) or failures == _FAILURES
+                is_due = time.monotonic() - unconfirmed_since >= _UNCONFIRMED_SECONDS
+                if unconfirmed and (is_last or is_due or len(unconfirmed) >= _MOST_UNCONFIRMED):
                     if not self._does_plex_answer():
                         return _PLEX_AWAY
-                    answers |= memory.remember(dict.fromkeys(doubts, NOTHING))
-                    doubts.clear()
-        if doubts:
-            if not self._does_plex_answer():
-                return _PLEX_AWAY
-            answers |= memory.remember(dict.fromkeys(doubts, NOTHING))
+                    answers |= cache.remember(dict.fromkeys(unconfirmed, NOTHING))
+                    unconfirmed.clear()
+                if is_last:
+                    break
         return why
 
-    def _one(self, key: int) -> _Heard:
-        """One question; runs in a thread of its own."""
+    def _ask_one(self, key: int) -> _Answer:
+        """Ask one question. It runs in a thread of its own."""
         began = time.monotonic()
         try:
-            answer = _settled(
+            answer = _normalised(
                 self._tautulli.ask(
-                    "get_metadata", _Answer, about=f"item {key}", tries=_TRIES, rating_key=key
+                    "get_metadata", _RawAnswer, about=f"item {key}", tries=_TRIES, rating_key=key
                 )
             )
-        except Exception as error:  # noqa: BLE001 - nothing in here is worth an import
-            return _Heard(key, None, said(error))
+        except Exception as error:  # noqa: BLE001 - a failure here must not end the import
+            return _Answer(key, None, short_reason(error))
         if answer == NOTHING and time.monotonic() - began >= self._hung_after:
-            return _Heard(key, None, _PLEX_HANGS)
-        return _Heard(key, answer)
+            return _Answer(key, None, _PLEX_HANGS)
+        return _Answer(key, answer)
 
     def _is_plex_connected(self) -> bool:
-        """Whether Tautulli thinks that it is connected to Plex."""
+        """Return true if Tautulli says that it is connected to Plex."""
         return self._tautulli.ask("server_status", _Status, tries=_TRIES).connected is True
 
     def _does_plex_answer(self) -> bool:
-        """Whether Plex answers right now.
+        """Return true if Plex answers right now.
 
-        Tautulli thinks it connected until five attempts to reach it again have failed, five
-        seconds apart, and a restart of Plex is over before that. But of its libraries it tells
-        what Plex says at this moment: none, where Tautulli knows some, is no answer of Plex.
+        Tautulli reports a lost connection only after five failed attempts, five seconds apart. A
+        restart of Plex is over before that. But ``get_libraries`` asks Plex at this moment. An
+        empty list, while Tautulli itself knows libraries, means that Plex did not answer.
         """
         return self._is_plex_connected() and (
             self._lists("get_libraries") or not self._lists("get_library_names")
         )
 
     def _lists(self, command: str) -> bool:
-        """Whether a command lists anything."""
+        """Return true if the list that a command returns is not empty."""
         try:
             return bool(self._tautulli.ask(command, object, tries=_TRIES))
         except TautulliImportError:
@@ -200,28 +197,28 @@ class MetadataDesk:
 
 @contextmanager
 def _at_once(
-    one: Callable[[int], _Heard], keys: Sequence[int], threads: int
-) -> Iterator[Iterator[_Heard]]:
-    """Put all questions, so many at a time; the answers in the order in which they come.
+    ask_one: Callable[[int], _Answer], keys: Sequence[int], threads: int
+) -> Iterator[Iterator[_Answer]]:
+    """Ask about all keys in so many threads, and yield the answers in the order they arrive.
 
-    Nothing new is asked before an answer has been dealt with, so that whoever leaves early has
-    asked for hardly more than is written down. And nobody waits then: a thread that still
-    listens to a hanging Plex ends with the program (an executor's would hold it up).
+    The next question is asked after the caller has dealt with an answer. So a caller that
+    leaves early has asked for hardly more than it has stored. Leaving does not wait for the
+    threads: they are daemons, because an executor would wait for a hanging Plex.
     """
     waiting: SimpleQueue[int | None] = SimpleQueue()
-    heard: SimpleQueue[_Heard] = SimpleQueue()
+    results: SimpleQueue[_Answer] = SimpleQueue()
     rest = iter(keys)
     threads = min(threads, len(keys))
 
     def work() -> None:
         while (key := waiting.get()) is not None:
-            heard.put(one(key))
+            results.put(ask_one(key))
 
-    def answers() -> Iterator[_Heard]:
+    def answers() -> Iterator[_Answer]:
         for key in islice(rest, threads):
             waiting.put(key)
         for _ in keys:
-            yield heard.get()
+            yield results.get()
             for key in islice(rest, 1):
                 waiting.put(key)
 
@@ -234,8 +231,8 @@ def _at_once(
             waiting.put(None)
 
 
-def _settled(answer: _Answer) -> Metadata:
-    """An answer with everything in its place; whatever else stands there is left out."""
+def _normalised(answer: _RawAnswer) -> Metadata:
+    """Return an answer with every value in its type. Values of other types are left out."""
     guids = answer.guids if isinstance(answer.guids, list) else []
     year = _text(answer.year)
     return Metadata(
@@ -254,6 +251,6 @@ def _text(value: object) -> str:
     return str(value).encode("utf-8", "replace").decode()
 
 
-def _sentence(why: str, unasked: int) -> str:
+def _warning(why: str, unasked: int) -> str:
     what = "1 film or show" if unasked == 1 else f"{unasked:,} films and shows"
-    return f"{why}, so {what} could not be asked for ids; run it again later."
+    return f"No ids from Plex for {what}: {why}. Run the same command again later."

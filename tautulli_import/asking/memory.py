@@ -1,4 +1,4 @@
-"""What Plex answered before: a table of the state file, with the time of each answer."""
+"""Cache the answers of Plex in a table of the state file, each with its time."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from ..enrichment.metadata import Metadata, ids_of, is_about
 from ..enrichment.works import Work
 from ..errors import TautulliImportError
 
-__all__ = ["NOTHING", "Memory", "said"]
+__all__ = ["NOTHING", "MetadataCache", "short_reason"]
 
 _DAY: Final = 86_400
 _WITH_IDS: Final = 180 * _DAY
 _WITHOUT: Final = 30 * _DAY
 NOTHING: Final = Metadata()
-"""The answer about a number that nothing has any more."""
+"""The answer about a rating key that no item has any more."""
 
 
-class Memory:
-    """What was answered before, in the state file. Trouble with that is told, not raised."""
+class MetadataCache:
+    """Earlier answers in the state file. A failure of the file is in ``trouble``, not raised."""
 
     def __init__(self, state: StateFile, now: int, by_key: Mapping[int, Sequence[Work]]) -> None:
         self.known: dict[int, Metadata] = {}
-        """What is remembered of the works' keys, however old it is."""
+        """The answers about the works' keys, expired ones included."""
         self.trouble = ""
         self._state = state
         self._now = now
@@ -47,43 +47,43 @@ class Memory:
                         self.known[key] = msgspec.json.decode(text, type=Metadata)
                         self._asked[key] = int(asked)
         except sqlite3.Error as error:
-            self.trouble = said(error)
+            self.trouble = short_reason(error)
 
     def gives_ids(self, key: int) -> bool:
-        """Whether what is remembered has ids for the works of that key."""
-        return key in self.known and self._tells(key, self.known[key])
+        """Return true if the stored answer has ids for the works of that key."""
+        return key in self.known and self._has_ids(key, self.known[key])
 
     def holds(self, key: int) -> bool:
-        """Whether what is remembered still serves, so that nothing has to be asked."""
+        """Return true if the stored answer has not expired, so that Plex need not be asked."""
         if key not in self._asked:
             return False
         asked, answer = self._asked[key], self.known[key]
         age = self._now - asked
-        if self._tells(key, answer):
+        if self._has_ids(key, answer):
             return 0 <= age < _WITH_IDS
         if answer != NOTHING and any(
             not is_about(work, answer) and asked < work.newest.when <= self._now
             for work in self._by_key[key]
         ):
-            return False  # it was played after something else had its number: it has it again
+            return False  # it was played after another item had its key, so it has the key again
         return 0 <= age < _WITHOUT
 
     def remember(self, answers: Mapping[int, Metadata]) -> Mapping[int, Metadata]:
-        """Keep these answers, all or none, and return what is known now.
+        """Store these answers, all or none, and return the answers that are valid now.
 
-        What had ids once still has them when it is deleted. After a failure to write nothing
-        more is tried.
+        An item that had ids keeps them after it is deleted. After a failure to write, nothing
+        more is written.
         """
-        settled = {
-            key: self.known[key] if self.gives_ids(key) and not self._tells(key, answer) else answer
-            for key, answer in answers.items()
-        }
+        valid = dict(answers)
+        for key, answer in answers.items():
+            if self.gives_ids(key) and not self._has_ids(key, answer):
+                valid[key] = self.known[key]
         if self.trouble:
-            return settled
+            return valid
         try:
             rows = [
                 (key, self._now, msgspec.json.encode(answer).decode())
-                for key, answer in settled.items()
+                for key, answer in valid.items()
             ]
             with self._state.step() as connection:
                 connection.executemany(
@@ -91,15 +91,15 @@ class Memory:
                     rows,
                 )
         except (TautulliImportError, OverflowError) as error:
-            self.trouble = said(error)
-        return settled
+            self.trouble = short_reason(error)
+        return valid
 
-    def _tells(self, key: int, answer: Metadata) -> bool:
+    def _has_ids(self, key: int, answer: Metadata) -> bool:
         return any(ids_of(work, answer) for work in self._by_key[key])
 
 
-def said(error: Exception) -> str:
-    """What went wrong, as a part of a sentence."""
+def short_reason(error: Exception) -> str:
+    """Describe an error as a part of a sentence."""
     if isinstance(error, TautulliImportError):
         return str(error).rstrip(".")
     return f"{type(error).__name__}: {error}"

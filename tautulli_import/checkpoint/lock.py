@@ -1,7 +1,7 @@
-"""One at a time: locks that the kernel keeps, so that a killed process leaves nothing to clean.
+"""Lock files that the kernel releases when a process is killed.
 
-A lock is ``flock`` on a small file: whoever has it open and locked is alive. What stands in
-the file only tells others whom they are waiting for.
+A lock is ``flock`` on a small file. The process that holds it is alive. The content of the file
+only tells others which process they are waiting for.
 """
 
 from __future__ import annotations
@@ -18,37 +18,37 @@ from msgspec import Struct
 
 __all__ = ["Holder", "Lock"]
 
-# Somebody who only looks whether a lock is held has it for a moment.
+# ``is_held`` in another process takes the lock for a moment.
 _TRIES: Final = 4
 _MOMENT: Final = 0.02
 _MOST: Final = 65_536
 
 
 class Holder(Struct, frozen=True):
-    """Who holds a lock."""
+    """The process that holds a lock."""
 
     pid: int
     state: bytes = b""
-    """The path of the state file in which its progress stands; empty where there is none."""
+    """The path of the state file with its progress. Empty if there is none."""
     run: int = 0
-    """The number of its run there; 0 as long as there is none."""
+    """The number of its run there, or 0 if there is none yet."""
     line: str = ""
     """Its command line, without secrets."""
 
 
 class Lock:
-    """A lock file. Nothing is opened or made before ``take``."""
+    """A lock file. ``take`` creates it."""
 
     def __init__(self, path: Path) -> None:
-        """The file is made when the lock is taken, and goes when it is given back."""
+        """``take`` creates the file at ``path``, and ``release`` removes it."""
         self.path = path
         self._descriptor: int | None = None
 
     def take(self) -> bool:
-        """Take the lock if nobody has it; it never waits.
+        """Take the lock and return true, or return false at once if another process holds it.
 
         Raises:
-            OSError: there can be no such file here.
+            OSError: the file cannot be created here.
         """
         for attempt in range(_TRIES):
             if self._take():
@@ -58,14 +58,14 @@ class Lock:
         return False
 
     def note(self, holder: Holder) -> None:
-        """Tell others who holds it; that it cannot be told is no harm."""
+        """Write the holder into the file, for others. A failure to write is ignored."""
         if self._descriptor is not None:
             with suppress(OSError):
                 os.ftruncate(self._descriptor, 0)
                 os.pwrite(self._descriptor, msgspec.json.encode(holder), 0)
 
     def holder(self) -> Holder | None:
-        """Who holds it, as far as that was told."""
+        """Return the holder, if the file names one."""
         try:
             with self.path.open("rb") as file:
                 return msgspec.json.decode(file.read(_MOST), type=Holder)
@@ -73,7 +73,7 @@ class Lock:
             return None
 
     def is_held(self) -> bool:
-        """Whether somebody has it now."""
+        """Return true if a process holds the lock now."""
         try:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
@@ -87,7 +87,7 @@ class Lock:
         return False
 
     def release(self) -> None:
-        """Give it back."""
+        """Release the lock and remove the file."""
         if self._descriptor is None:
             return
         with suppress(OSError):
@@ -106,10 +106,10 @@ class Lock:
                 return False
             if _is_still(descriptor, self.path):
                 with suppress(OSError):
-                    os.ftruncate(descriptor, 0)  # what a killed run wrote of itself
+                    os.ftruncate(descriptor, 0)  # the holder that a killed run wrote
                 self._descriptor = descriptor
                 return True
-            os.close(descriptor)  # its last holder has just taken the file away
+            os.close(descriptor)  # its last holder has just removed the file
 
 
 def _opened(path: Path) -> int:
@@ -121,10 +121,8 @@ def _opened(path: Path) -> int:
 
 
 def _is_still(descriptor: int, path: Path) -> bool:
-    """Whether the open file is the one of that name."""
-    mine = os.fstat(descriptor)
+    """Return true if the open file is still the one of that name."""
     try:
-        there = path.lstat()
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
     except OSError:
         return False
-    return (mine.st_dev, mine.st_ino) == (there.st_dev, there.st_ino)

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from ..errors import TautulliImportError
-from ..progress import OldNames, Phase
+from ..progress import Phase
 from ..stopping import Stopped
 from .lock import Holder, Lock
 from .state import StateFile, state_file, state_files
@@ -109,7 +109,7 @@ def last_runs(folder: Path) -> Sequence[Run]:
     return sorted(found, key=lambda run: run.began, reverse=True)
 
 
-class RunLog(OldNames):
+class RunLog:
     """Records the progress of a run in a state file, once a second.
 
     That something could not be written down is no reason to end an import.

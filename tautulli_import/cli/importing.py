@@ -90,7 +90,6 @@ def import_history(
             selection=prepare.selection(settings, source, now=now),
             corrections=corrections,
             dry_run=settings.dry_run,
-            rewatches=settings.rewatches,
             each_user=settings.each_user,
             detailed=settings.report is not None,
             taken=_taken(settings),

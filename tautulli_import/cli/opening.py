@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from ..asking.desk import MetadataDesk
+from ..asking.desk import PlexMetadata
 from ..checkpoint.runs import RunLog
 from ..checkpoint.state import StateFile, database_source, state_file
 from ..console import Screen
@@ -113,7 +113,7 @@ def opened(
             source = prepare.open_databases(loaded.settings)
         stack.callback(source.close)
         enricher = (
-            MetadataDesk(connection.tautulli, connection.state, now=now)
+            PlexMetadata(connection.tautulli, connection.state, now=now)
             if connection and enrich and loaded.settings.enrich
             else None
         )

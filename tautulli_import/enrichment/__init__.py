@@ -1,1 +1,1 @@
-"""Finding external ids: from the plays, from what Tautulli kept, from a person's corrections."""
+"""Find external ids: in the plays, in Tautulli's lookup tables, in a person's corrections."""

@@ -1,15 +1,15 @@
-"""The chain that finds external ids, link by link, and never lets a guess pass as a fact.
+"""Find external ids in six steps, of which a later one fills gaps of the earlier ones.
 
 1. The GUIDs of a work's own plays, newest first. Where two contradict each other the newer
-   one wins and whatever is older is not asked any more; the contradiction is reported.
+   one wins, older ones are ignored, and the conflict is reported.
 2. Tautulli's lookup tables, where they contradict nothing.
-3. A person's corrections, which win over everything.
-4. Other works that share an external id: what one knows, all know. Old plays with a legacy
-   GUID and new ones with a ``plex://`` one end under the same key because of this.
-5. For what is still without: the one work of the same title and year, if there is just one
-   and nothing tells the two apart.
-6. For what is wanted and even then without: Plex itself, asked through Tautulli. Whatever it
-   tells is shared as in 4 and 5, as if the work had known it from the start.
+3. A person's corrections. They win over everything.
+4. Other works that share an external id: they share all their ids. This gives old plays with
+   a legacy GUID and new ones with a ``plex://`` GUID the same key.
+5. Works that still have no ids: those of the one work of the same title and year, if there is
+   exactly one and no evidence against it.
+6. Works that are imported and still have no ids: Plex's answer, through Tautulli. Its ids are
+   shared as in 4 and 5, as if the work had had them from the start.
 """
 
 from __future__ import annotations
@@ -40,30 +40,30 @@ _GUID_IDS: dict[Kind, Callable[[str | None], dict[str, str]]] = {
 
 
 class Identified(Struct, frozen=True):
-    """What the chain found out."""
+    """The films and shows of a history with their ids."""
 
     works: Sequence[Work]
     conflicts: Sequence[Conflict]
     unused: Sequence[Correction]
-    """Corrections that fit nothing in the history."""
+    """Corrections that match nothing in the history."""
     warnings: Sequence[str] = ()
-    """What a person should know about the asking, one sentence each."""
+    """Sentences for a person about questions to Plex that got no answer."""
 
 
 def identify(
-    sightings: Iterable[PlayGroup],
+    groups: Iterable[PlayGroup],
     lookups: Sequence[Lookup] = (),
     corrections: Sequence[Correction] = (),
     ask: Ask | None = None,
 ) -> Identified:
-    """Every film and show in the history, with the external ids that can be known.
+    """Return every film and show of the history with its external ids.
 
-    ``ask`` is the way to Plex; without it there is only what can be known offline.
+    ``ask`` asks Plex. Without it only offline evidence is used.
     """
     movies: list[PlayGroup] = []
     episodes: list[PlayGroup] = []
-    for sighting in sightings:
-        (movies if sighting.play.media_type == "movie" else episodes).append(sighting)
+    for group in groups:
+        (movies if group.play.media_type == "movie" else episodes).append(group)
     works = [*films(movies), *shows(episodes)]
     settle_keys(works)
     conflicts: _Conflicts = []
@@ -71,29 +71,33 @@ def identify(
         _ask_guids(work, conflicts)
     _ask_lookups(works, lookups, conflicts)
     unused = apply(corrections, works)
-    # Where a person has had the last word, nothing is in doubt any more.
-    settled = [conflict for work, conflict in conflicts if not _is_corrected(work)]
+    # A person's correction resolves the conflicts of its work.
+    unresolved = [conflict for work, conflict in conflicts if not _is_corrected(work)]
     own = {work: work.ids for work in works}
     shared = share(works)
     warnings: list[str] = []
     asked: set[Work] = set()
-    # Nearly always once: an answer can make two namesakes of what could be only one before.
+    # Nearly always one round. An answer can add a second candidate of the same title, and then
+    # ``share`` no longer gives ids to a work that had them from the only candidate before.
     while ask and (wanted := [w for w in works if w not in asked and _is_wanted(w)]):
         asked.update(wanted)
-        told = ask(wanted)
-        warnings += told.warnings
+        asking = ask(wanted)
+        warnings += asking.warnings
         for work in wanted:
-            answer = told.answers.get(work.own_keys[0])
+            answer = asking.answers.get(work.own_keys[0])
             if answer is not None and (ids := ids_of(work, answer)):
                 own[work] = _from_plex(work, ids)
         for work in works:
             work.ids = own[work]
         shared = share(works)
-    return Identified(works, [*settled, *shared], unused, warnings)
+    return Identified(works, [*unresolved, *shared], unused, warnings)
 
 
 def origin_in(work: Work, namespace: str, play: Play) -> Origin:
-    """Where an id of the work came from, seen from one of its plays."""
+    """Return where an id of the work came from, as seen from one of its plays.
+
+    An id from a GUID that is not the play's own came from other plays.
+    """
     known = work.ids[namespace]
     if (
         known.origin is Origin.GUID
@@ -104,9 +108,9 @@ def origin_in(work: Work, namespace: str, play: Play) -> Origin:
 
 
 def _is_wanted(work: Work) -> bool:
-    """Whether ids are missing that Plex may have, of something that will be imported."""
+    """Return true if Plex may have the missing ids of a work that will be imported."""
     missing = not work.ids and bool(work.own_keys)
-    return missing and any(sighting.accepted for sighting in work.sightings)
+    return missing and any(group.accepted for group in work.groups)
 
 
 def _from_plex(work: Work, ids: Mapping[str, str]) -> dict[str, Known]:
@@ -123,16 +127,16 @@ def _is_corrected(work: Work) -> bool:
 
 def _ask_guids(work: Work, conflicts: _Conflicts) -> None:
     ids_of = _GUID_IDS[work.kind]
-    for sighting in work.sightings:
-        play = sighting.play
+    for group in work.groups:
+        play = group.play
         found = ids_of(play.guid)
         against = [ns for ns, value in found.items() if _contradicts(work, ns, value)]
-        conflicts += [(work, _conflict(work, ns, found[ns], sighting.newest_id)) for ns in against]
+        conflicts += [(work, _conflict(work, ns, found[ns], group.newest_id)) for ns in against]
         if against:
             return
         for namespace, value in found.items():
             if namespace not in work.ids:
-                work.ids[namespace] = Known(value, Origin.GUID, sighting.when, sighting.newest_id)
+                work.ids[namespace] = Known(value, Origin.GUID, group.when, group.newest_id)
 
 
 def _ask_lookups(works: Sequence[Work], lookups: Sequence[Lookup], conflicts: _Conflicts) -> None:
@@ -159,11 +163,11 @@ def _ask_lookups(works: Sequence[Work], lookups: Sequence[Lookup], conflicts: _C
 
 
 def _is_about(lookup: Lookup, work: Work, *, sole: bool) -> bool:
-    """Whether a lookup under one of the work's rating keys is about this work.
+    """Return true if a lookup under one of the work's rating keys is about this work.
 
-    Rating keys are used again, and the lookup table then keeps the answer for the title
-    that had the key before. An id in common or the title settles it; an answer without a
-    title is believed when only one work ever had the key.
+    Plex reuses rating keys, and the lookup table keeps the answer for the title that had the
+    key before. So the two must have an id or the title in common. A lookup without a title is
+    believed if only one work ever had the key (``sole``).
     """
     if any(ns in work.ids and work.ids[ns].value == value for ns, value in lookup.ids):
         return True

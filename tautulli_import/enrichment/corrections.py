@@ -1,15 +1,15 @@
-"""``--ids FILE``: a person's own corrections, a CSV with one film or show a line.
+"""Read and apply ``--ids FILE``: a person's corrections, a CSV with one film or show a line.
 
 =============  ====================================================================
 ``type``       ``movie`` or ``show``
-``rating_key`` the item's number in Plex (a show's own, not an episode's), or
+``rating_key`` the item's number in Plex (the show's, not an episode's), or
 ``guid``       the GUID as Tautulli has it, or
-``title``      the exact title; of a film together with ``year``
-the ids        ``tmdb``, ``imdb``, ``tvdb``, ``anidb`` …: at least one, or the line does
-               nothing yet (so that a list of what is missing can be filled in bit by bit)
+``title``      the exact title; a film also needs ``year``
+the ids        ``tmdb``, ``imdb``, ``tvdb``, ``anidb`` …: a line without any is ignored, so
+               that a list of missing ids can be filled in bit by bit
 =============  ====================================================================
 
-Other columns are left alone. Semicolons and tabs serve as well as commas.
+Other columns are ignored. Commas, semicolons or tabs separate the columns.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = ["COLUMNS", "Correction", "apply", "parse", "write_missing"]
 
 _MATCH: Final = ("rating_key", "guid", "title", "year")
 COLUMNS: Final = ("type", *_MATCH, "tmdb", "imdb", "tvdb")
-_FOREVER: Final = 1 << 62  # newer than any play: a person's word is the last one
+_FOREVER: Final = 1 << 62  # newer than any play, so that a correction wins
 
 
 class Correction(Struct, frozen=True):
@@ -48,10 +48,11 @@ class Correction(Struct, frozen=True):
     ids: Mapping[str, str]
 
     def fits(self, work: Work) -> bool:
-        """Whether the line means this work; everything it names has to be true of it."""
+        """Return true if the work has everything that the line names."""
         if work.kind != self.kind:
             return False
-        # A number alone means what has it now; with a title or GUID, whatever had it.
+        # A rating key alone means the item that has it now. With a title or GUID it may be one
+        # that had it before.
         keys = work.rating_keys if self.guid or self.title else work.own_keys
         if self.rating_key is not None and self.rating_key not in keys:
             return False
@@ -64,16 +65,16 @@ class Correction(Struct, frozen=True):
         return self.kind == "show" or self.year is None or work.year == self.year
 
     def by_title_alone(self, work: Work) -> bool:
-        """Whether the line means this show by nothing but its title."""
+        """Return true if the line names this show by its title only."""
         alone = self.rating_key is None and not self.guid and self.kind == "show"
         return alone and self.fits(work)
 
 
 def parse(text: str, shown: str) -> Sequence[Correction]:
-    """The corrections in the text of a CSV file called ``shown``.
+    """Return the corrections in the text of a CSV file called ``shown``.
 
     Raises:
-        ConfigurationError: a line is wrong; it is named, and nothing is used.
+        ConfigurationError: a line is wrong. The message names it.
     """
     text = text.lstrip("\ufeff")
     if "\n" not in text:
@@ -92,20 +93,22 @@ def parse(text: str, shown: str) -> Sequence[Correction]:
                 found.append(correction)
     except csv.Error as error:
         raise ConfigurationError(
-            f"{shown}, line {reader.reader.line_num}: {error}.", hint="Save it as CSV, UTF-8."
+            f"{shown}, line {reader.reader.line_num}: {error}.",
+            hint="Save the file as CSV in UTF-8.",
         ) from error
     _check_contradictions(found, shown)
     return found
 
 
 def apply(corrections: Sequence[Correction], works: Iterable[Work]) -> Sequence[Correction]:
-    """Give the works the ids that a person wrote down; returns the lines that fit nothing.
+    """Replace the ids of works with those of the corrections; return the lines that match none.
 
-    The given ids replace all that was found: whoever corrects a wrong match does not want
-    the rest of that match.
+    A correction replaces all ids that were found, because the others may come from the same
+    wrong match.
 
     Raises:
-        ConfigurationError: two lines mean the same work and say different things.
+        ConfigurationError: two lines mean the same work and give different ids, or one line
+            means several shows.
     """
     unused = set(range(len(corrections)))
     works = list(works) if corrections else []
@@ -117,8 +120,8 @@ def apply(corrections: Sequence[Correction], works: Iterable[Work]) -> Sequence[
             if correction.fits(work):
                 if first is not None and first.ids != correction.ids:
                     raise ConfigurationError(
-                        f"The corrections in lines {first.line} and {correction.line} both mean "
-                        f"{work.title!r} and say different things.",
+                        f"Lines {first.line} and {correction.line} of the corrections give "
+                        f"different ids for {work.title!r}.",
                         hint="Keep one of the two lines.",
                     )
                 first = correction
@@ -132,20 +135,24 @@ def apply(corrections: Sequence[Correction], works: Iterable[Work]) -> Sequence[
 
 
 def _check_is_one(correction: Correction, works: Sequence[Work]) -> None:
-    """Two shows of one name are two shows; a line that names both would make them one."""
+    """Refuse a line whose title fits several shows: their ids would become the same.
+
+    Raises:
+        ConfigurationError: it fits several shows.
+    """
     known = {tuple(sorted((ns, k.value) for ns, k in work.ids.items())) for work in works}
     apart = any(not may_be_one(one, other) for one, other in combinations(works, 2))
     if len(works) > 1 and (len(known) > 1 or apart):
         keys = ", ".join(str(work.own_keys[0]) for work in works if work.own_keys)
         raise ConfigurationError(
-            f"The correction in line {correction.line} fits {len(works)} shows called "
+            f"Line {correction.line} of the corrections fits {len(works)} shows called "
             f"{correction.title!r}.",
-            hint=f"Name the one you mean by its rating_key: {keys}.",
+            hint=f"Add the rating_key of the one you mean: {keys}.",
         )
 
 
 def write_missing(works: Iterable[Work], file: TextIO) -> int:
-    """Write the works without external ids as a file to fill in; returns how many."""
+    """Write the works without external ids as a file to fill in; return their number."""
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(COLUMNS)
     count = 0
@@ -160,34 +167,34 @@ def write_missing(works: Iterable[Work], file: TextIO) -> int:
 
 
 def _check_header(names: Sequence[str], shown: str) -> None:
-    hint = f"The first line names the columns: {','.join(COLUMNS)}"
+    hint = f"The first line must name the columns: {','.join(COLUMNS)}"
     if "type" not in names:
-        raise ConfigurationError(f"{shown}, line 1: there is no column 'type'.", hint=hint)
+        raise ConfigurationError(f"{shown}, line 1: the column 'type' is missing.", hint=hint)
     if not set(names) & {"rating_key", "guid", "title"}:
         raise ConfigurationError(
-            f"{shown}, line 1: nothing tells which item is meant.",
+            f"{shown}, line 1: no column says which film or show a line means.",
             hint="Add a column rating_key, guid or title.",
         )
     if not set(names) & set(EXTERNAL):
         raise ConfigurationError(
-            f"{shown}, line 1: there is no column with ids.",
-            hint=f"Known are: {', '.join(EXTERNAL)}.",
+            f"{shown}, line 1: no column has ids.",
+            hint=f"Add at least one of {', '.join(EXTERNAL)}.",
         )
     for name in set(names) - set(EXTERNAL) - {"type", *_MATCH}:
         close = get_close_matches(name, (*EXTERNAL, "type", *_MATCH), n=1, cutoff=0.7)
         if close:
             raise ConfigurationError(
-                f"{shown}, line 1: there is no column {name!r}.", hint=f"Did you mean {close[0]}?"
+                f"{shown}, line 1: unknown column {name!r}.", hint=f"Did you mean {close[0]}?"
             )
     if len(set(names)) != len(names):
-        raise ConfigurationError(f"{shown}, line 1: a column stands there twice.", hint=hint)
+        raise ConfigurationError(f"{shown}, line 1: a column appears twice.", hint=hint)
 
 
 def _parse_line(row: Mapping[str | None, object], where: str, line: int) -> Correction | None:
     if None in row:
         raise ConfigurationError(
             f"{where}: there are more values than columns.",
-            hint="Put a title with a comma in it in double quotes.",
+            hint="Put a title that contains a comma in double quotes.",
         )
     cells = {str(name): str(value or "").strip() for name, value in row.items()}
     if not any(cells.values()):
@@ -200,13 +207,13 @@ def _parse_line(row: Mapping[str | None, object], where: str, line: int) -> Corr
         cleaned = clean_id(namespace, written)
         if cleaned is None or not written.isascii():
             raise ConfigurationError(
-                f"{where}: {written!r} is no {namespace} id.",
-                hint="An imdb id looks like tt0133093, every other one is a number.",
+                f"{where}: {written!r} is not a valid {namespace} id.",
+                hint="An imdb id looks like tt0133093. All other ids are whole numbers.",
             )
         if cleaned != written.lower():
             raise ConfigurationError(
-                f"{where}: {written!r} is no {namespace} id.",
-                hint="Write the id alone: tt0133093, or a whole number without anything around it.",
+                f"{where}: {written!r} is not a valid {namespace} id.",
+                hint="Write only the id: tt0133093, or a whole number.",
             )
         ids[namespace] = cleaned
     if not ids:
@@ -214,8 +221,8 @@ def _parse_line(row: Mapping[str | None, object], where: str, line: int) -> Corr
     kind = cells["type"].lower()
     if kind not in ("movie", "show"):
         raise ConfigurationError(
-            f"{where}: the type is {cells['type']!r}.",
-            hint="It is movie or show; ids of single episodes are not used.",
+            f"{where}: type must be movie or show, not {cells['type']!r}.",
+            hint="Ids of single episodes are not used.",
         )
     correction = Correction(
         line,
@@ -229,12 +236,12 @@ def _parse_line(row: Mapping[str | None, object], where: str, line: int) -> Corr
     if correction.rating_key is None and not correction.guid:
         if not correction.title:
             raise ConfigurationError(
-                f"{where}: nothing tells which item is meant.",
+                f"{where}: the line does not say which film or show it means.",
                 hint="Fill in rating_key, guid or title.",
             )
         if correction.kind == "movie" and correction.year is None:
             raise ConfigurationError(
-                f"{where}: a film's title alone can mean several films.", hint="Add its year."
+                f"{where}: several films can have this title.", hint="Fill in its year."
             )
     return correction
 
@@ -246,8 +253,8 @@ def _check_contradictions(corrections: Sequence[Correction], shown: str) -> None
         other = seen.setdefault(meant, one)
         if other.ids != one.ids:
             raise ConfigurationError(
-                f"{shown}, line {one.line}: says something else than line {other.line} "
-                "of the same item.",
+                f"{shown}, line {one.line}: gives other ids than line {other.line} "
+                f"for the same {one.kind}.",
                 hint="Keep one of the two lines.",
             )
 
@@ -257,7 +264,7 @@ def _whole(text: str, column: str, where: str) -> int | None:
         return None
     if not (text.isascii() and text.isdecimal() and len(text) < 19):
         raise ConfigurationError(
-            f"{where}: {text!r} is no {column}.", hint=f"{column} is a whole number."
+            f"{where}: {text!r} is not a valid {column}.", hint="Write a whole number."
         )
     return int(text)
 

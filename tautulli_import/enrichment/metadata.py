@@ -1,7 +1,7 @@
-"""What Plex tells of a film or a show by its rating key, and whether that is to be believed.
+"""Take external ids from Plex's answer about a rating key, if it is about the same title.
 
-A rebuilt server hands the same numbers out again: the answer to a number is about what has it
-*now*. It counts only when it is about the very film or show that was played.
+A rebuilt server gives the same rating keys out again, and Plex answers about the item that has
+the key *now*. So an answer counts only if it matches the film or show that was played.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from msgspec import Struct
 from ..guids import listed_ids, movie_ids, plex_guid, series_ids
 from .works import Work, folded
 
-__all__ = ["Ask", "Metadata", "Told", "ids_of", "is_about"]
+__all__ = ["Answers", "Ask", "Metadata", "ids_of", "is_about"]
 
 
 class Metadata(Struct, frozen=True, gc=False, omit_defaults=True):
-    """One answer of ``get_metadata``; all of it empty where nothing has the number any more."""
+    """One answer of ``get_metadata``. All fields are empty if no item has the key any more."""
 
     media_type: str = ""
     title: str = ""
@@ -26,23 +26,23 @@ class Metadata(Struct, frozen=True, gc=False, omit_defaults=True):
     year: int | None = None
     guid: str = ""
     guids: tuple[str, ...] = ()
-    """The film's or show's own external ids; those of an episode would be the episode's."""
+    """The external ids of the film or show itself."""
 
 
-class Told(Struct, frozen=True):
-    """What came of asking for some works."""
+class Answers(Struct, frozen=True):
+    """The answers about some works."""
 
     answers: Mapping[int, Metadata]
-    """By rating key; what is not in there was not answered."""
+    """By rating key. Keys without an answer are absent."""
     warnings: Sequence[str] = ()
 
 
-Ask: TypeAlias = Callable[[Sequence[Work]], Told]
-"""Asks for works by their newest own rating keys. It never fails: it tells less."""
+Ask: TypeAlias = Callable[[Sequence[Work]], Answers]
+"""Ask about works by their newest own rating keys. Raises nothing: a failure is a warning."""
 
 
 def is_about(work: Work, answer: Metadata) -> bool:
-    """Whether the answer is about this work, and not about what has its number now."""
+    """Return true if the answer is about this work, not about another that has its key now."""
     if answer.media_type != work.kind:
         return False
     if work.kind == "movie":
@@ -55,7 +55,7 @@ def is_about(work: Work, answer: Metadata) -> bool:
 
 
 def ids_of(work: Work, answer: Metadata) -> dict[str, str]:
-    """The work's external ids as the answer has them; none when it is about something else."""
+    """Return the external ids in the answer. None if the answer is about another work."""
     if not is_about(work, answer):
         return {}
     of_agent = movie_ids if work.kind == "movie" else series_ids

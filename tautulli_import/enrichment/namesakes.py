@@ -1,8 +1,8 @@
-"""Whether two works of one title are one work: the last and most careful link of the chain.
+"""Decide if two works of the same title are the same work.
 
-Two shows called "The Office" stand in the same library. A library that was set up anew has
-all its titles under new rating keys and new GUIDs. The history has to tell one from the
-other by what its plays say, or not at all.
+A library can have two shows called "The Office". A library that was set up anew has all its
+titles under new rating keys and new GUIDs. Only the plays themselves can tell the two cases
+apart.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ _Value = TypeVar("_Value", str, int)
 
 
 def is_one(one: Work, other: Work) -> bool:
-    """Whether two works of one title are the same: nothing against it, and something for it."""
+    """Return true if two works of one title are the same: some evidence for it, none against."""
     if not may_be_one(one, other):
         return False
     return one.kind == "movie" or _share_an_episode(one, other) or _follow_each_other(one, other)
 
 
 def may_be_one(one: Work, other: Work) -> bool:
-    """Whether nothing tells two works of one title (and, of films, one year) apart.
+    """Return false if evidence shows that two works of one title are different.
 
-    Different ``plex://`` GUIDs do: of the films, or of an episode with the same numbers. So
-    do the years of an episode with the same numbers, the titles of most of them, and years
-    that a season cannot span.
+    Films must have the same year. These are evidence: different ``plex://`` GUIDs (of the films,
+    or of an episode with the same numbers), different years of an episode with the same numbers,
+    different titles of most such episodes, and years that are too far apart for one season.
     """
     if one.kind == "movie":
         mine, theirs = _plex_guids(one), _plex_guids(other)
@@ -49,7 +49,7 @@ def may_be_one(one: Work, other: Work) -> bool:
 
 
 def _share_an_episode(one: Work, other: Work) -> bool:
-    """Whether both have an episode of the same numbers, year and telling title."""
+    """Return true if both have an episode of the same numbers, year and distinctive title."""
     return any(
         mine.years & theirs.years and any(tells(title) for title in mine.titles & theirs.titles)
         for mine, theirs in _in_both(one, other)
@@ -57,18 +57,18 @@ def _share_an_episode(one: Work, other: Work) -> bool:
 
 
 def _follow_each_other(one: Work, other: Work) -> bool:
-    """Whether one show's plays begin where the other's end, as after a new library.
+    """Return true if one show's plays begin after the other's end, as in a rebuilt library.
 
-    Two shows of one name that stand in the library together are played by turns. And the
-    years have to fit: a show's own year stands nowhere in the history, its episodes' do. Some
-    season both have, or of which one has the next, must lie where it lies in the other.
+    Two shows of one name in one library are played in turns. The years must fit as well. The
+    history has no year of a show, only of its episodes. So both must have a season in common,
+    or one must have the season after one of the other's, at most two years later.
     """
     before, after = sorted((one, other), key=lambda work: work.newest.when)
-    if before.newest.when >= after.sightings[-1].when:
+    if before.newest.when >= after.groups[-1].when:
         return False
     mine, theirs = _years(before), _years(after)
     if mine.keys() & theirs.keys():
-        return True  # may_be_one has compared them
+        return True  # may_be_one has compared their years
     return any(
         season + 1 in later and 0 <= later[season + 1][0] - last <= 2
         for earlier, later in ((mine, theirs), (theirs, mine))
@@ -77,7 +77,7 @@ def _follow_each_other(one: Work, other: Work) -> bool:
 
 
 def _years(work: Work) -> dict[int, tuple[int, int]]:
-    """First and last year of each season that was played; specials can be of any year."""
+    """Return the first and last year of each played season, without specials."""
     years: dict[int, tuple[int, int]] = {}
     for play in work.plays:
         if play.season and play.year:
@@ -91,7 +91,7 @@ def _plex_guids(work: Work) -> set[str]:
 
 
 def _in_both(one: Work, other: Work) -> list[tuple[_Numbered, _Numbered]]:
-    """The episodes that both shows have by number."""
+    """Return the episodes whose numbers both shows have."""
     episodes = _episodes(other)
     return [
         (mine, episodes[numbers]) for numbers, mine in _episodes(one).items() if numbers in episodes
@@ -103,7 +103,7 @@ def _differ(mine: set[_Value], theirs: set[_Value]) -> bool:
 
 
 class _Numbered:
-    """What the plays of one episode say about it."""
+    """The GUIDs, titles and years that the plays of one episode have."""
 
     __slots__ = ("guids", "titles", "years")
 

@@ -1,7 +1,7 @@
-"""What one work knows, others may know too: the same thing under several keys and GUIDs.
+"""Share ids between works that are the same title under several keys and GUIDs.
 
-Works that share an external id are one and the same. What is still without ids gets those of
-the one work of the same title and year, if there is just one and nothing tells the two apart.
+Works that share an external id are the same title. A work that still has no ids gets those of
+the one work of the same title and year, if there is exactly one and no evidence against it.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ __all__ = ["share"]
 
 
 def share(works: Sequence[Work]) -> Sequence[Conflict]:
-    """Let works learn from each other what they know; returns what cannot all be true.
+    """Copy ids between works that are the same title, and return the conflicts.
 
-    The outcome depends on nothing but the ids that each work came with.
+    The result depends only on the ids that each work had before.
     """
     conflicts: list[Conflict] = []
     _share_by_id(works, conflicts)
@@ -29,7 +29,7 @@ def share(works: Sequence[Work]) -> Sequence[Conflict]:
 
 
 def _share_by_id(works: Sequence[Work], conflicts: list[Conflict]) -> None:
-    """Works with an external id in common are the same thing: they share all they know."""
+    """Give works with an external id in common each other's ids."""
     holders: defaultdict[tuple[Kind, str, str], list[Work]] = defaultdict(list)
     for work in works:
         for namespace, known in work.ids.items():
@@ -42,7 +42,7 @@ def _share_by_id(works: Sequence[Work], conflicts: list[Conflict]) -> None:
         done.update(together)
         if len(together) == 1:
             continue
-        # What was learnt from the newest play first.
+        # Ids of the newest play come first and win.
         together.sort(key=_newest_evidence, reverse=True)
         values: defaultdict[str, set[str]] = defaultdict(set)
         for member in together:
@@ -70,10 +70,10 @@ def _component(work: Work, holders: dict[tuple[Kind, str, str], list[Work]]) -> 
 
 
 def _share_among_contradicting(works: Sequence[Work], conflicts: list[Conflict]) -> None:
-    """Some of what these works say cannot be true: then only direct neighbours are believed.
+    """Copy ids between works that contradict each other, from direct neighbours only.
 
-    The newest neighbour that shares an id overrules an older work; nothing travels on from
-    there, or one wrong id would pull two different films into one.
+    The newest neighbour that shares an id overrules an older work. Its ids are not passed on
+    to a third work: one wrong id would merge two different films.
     """
     before = {work: dict(work.ids) for work in works}
     for place, work in enumerate(works):
@@ -84,10 +84,10 @@ def _share_among_contradicting(works: Sequence[Work], conflicts: list[Conflict])
                 continue
             for namespace, known in theirs.items():
                 if namespace in mine and mine[namespace].value != known.value:
-                    told = (known.play_id, mine[namespace].play_id)
+                    plays = (known.play_id, mine[namespace].play_id)
                     dropped = mine[namespace].value
                     conflicts.append(
-                        Conflict(work.kind, work.title, namespace, known.value, dropped, told)
+                        Conflict(work.kind, work.title, namespace, known.value, dropped, plays)
                     )
             work.ids = {**mine, **theirs}
             break
@@ -98,15 +98,15 @@ def _share_among_contradicting(works: Sequence[Work], conflicts: list[Conflict])
 
 
 def _share_by_title(works: Sequence[Work]) -> None:
-    """Give what is without ids those of its namesake, if there is exactly one it can be."""
+    """Give works without ids those of the work of the same title, if only one matches."""
     namesakes: defaultdict[tuple[object, ...], list[Work]] = defaultdict(list)
     for work in works:
         title = folded(work.title)
         if title and (work.kind == "show" or work.year):
             namesakes[work.kind, title, work.year].append(work)
-    for group in namesakes.values():
-        without = [work for work in group if not work.ids]
-        candidates = [work for work in group if work.ids]
+    for called_alike in namesakes.values():
+        without = [work for work in called_alike if not work.ids]
+        candidates = [work for work in called_alike if work.ids]
         if not without or not candidates:
             continue
         if any(not may_be_one(one, other) for one, other in combinations(without, 2)):

@@ -1,7 +1,7 @@
-"""Deliver playback events row by row: source, event, stream sink.
+"""Deliver playback events row by row from the source to a stream sink.
 
-This needs nothing but the row at hand. Each stream sink has a pass and a checkpoint of its own,
-so that one that is slow, or fails, holds up no other.
+An event needs no other row. Each stream sink reads the source on its own and has its own
+checkpoint, so that a slow or failing sink does not hold up another.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from ..checkpoint.journal import Position
-from ..counting import RowCounts
+from ..counting import RowCounts, place_of
 from ..errors import SinkError, TautulliImportError
 from ..mapper import Naming, event
 from ..models import Play, PlaybackEvent, Reason, Rejected
@@ -34,19 +34,19 @@ Tee: TypeAlias = Callable[[Sequence[PlaybackEvent]], None]
 
 
 class StreamResult(Struct, frozen=True):
-    """What became of every row, and of the events."""
+    """The verdicts on all rows, and the sink's receipt."""
 
     read: int
-    """All rows, those that earlier runs had delivered counted."""
+    """All rows, including those that earlier runs read."""
     carried: int
-    """How many of them were not read again."""
+    """The number of rows that were not read again."""
     verdicts: Mapping[Reason, int]
     accepted: Mapping[str, int]
-    """Events by media type, those of earlier runs counted."""
+    """Events by media type, including those of earlier runs."""
     rejected: Sequence[Rejected]
     receipt: Receipt
     is_cut: bool = False
-    """The reader of standard output left before everything was read."""
+    """True if the reader of standard output closed it before everything was read."""
 
 
 def stream(
@@ -60,14 +60,14 @@ def stream(
     checkpoint: EventCheckpoint | None = None,
     tee: Tee | None = None,
 ) -> StreamResult:
-    """Deliver the events of a source to the sink called ``name``, each once as far as it can know.
+    """Deliver the events of a source to the sink called ``name``, each once if the sink can tell.
 
-    With a ``checkpoint`` it goes on after what earlier runs have delivered, and saves what this
-    one has, also when it is cut short. ``tee`` sees all events that go to the sink.
+    With a ``checkpoint`` it resumes after the events of earlier runs, and saves its own position,
+    also when it is interrupted. ``tee`` is called with all events that go to the sink.
 
     Raises:
         CheckpointError: the checkpoint is of another history.
-        SinkError: the sink failed. What it had taken until then need not be taken again.
+        SinkError: the sink failed. Events that were durable are not delivered again.
         TautulliImportError: the source cannot be read; see the errors of sources.
     """
     counts = EventCounts(selection, naming, sink.refuses)
@@ -85,14 +85,14 @@ def stream(
             sink.begin(after)
         try:
             is_cut = True
-            with suppress(BrokenPipeError):  # the reader of standard output has all it wanted
+            with suppress(BrokenPipeError):  # the reader of standard output has closed it
                 for batch in source.batches(cursor, detailed=True):
                     events = counts.take(batch)
                     with step():
                         delivered.write(events, counts.position)
                         if checkpoint and checkpoint.is_due(counts.rows):
                             sink.commit()
-                            checkpoint.save(delivered.upto())
+                            checkpoint.save(delivered.position())
                     if tee:
                         tee(events)
                     progress.reached(counts.rows)
@@ -100,10 +100,10 @@ def stream(
             with step():
                 sink.commit()
                 if checkpoint:
-                    checkpoint.save(delivered.upto())
+                    checkpoint.save(delivered.position())
                 receipt = sink.finish()
                 if checkpoint:
-                    checkpoint.save(delivered.upto())
+                    checkpoint.save(delivered.position())
                     checkpoint.finish()
         except BaseException as error:
             if checkpoint:
@@ -111,7 +111,7 @@ def stream(
                     if not isinstance(error, SinkError):
                         with suppress(Exception):  # the first error is the one to report
                             sink.commit()
-                    checkpoint.save(delivered.upto())
+                    checkpoint.save(delivered.position())
             raise
     finally:
         sink.close()
@@ -127,7 +127,7 @@ def stream(
 
 
 class EventCounts(RowCounts):
-    """Makes rows into playback events, and counts them."""
+    """Builds playback events from rows, and counts them."""
 
     def __init__(
         self,
@@ -135,24 +135,24 @@ class EventCounts(RowCounts):
         naming: Naming,
         refuses: Callable[[PlaybackEvent], Reason | None],
     ) -> None:
-        """``refuses`` tells why the sink does not take an otherwise good event."""
+        """Start at zero. ``refuses`` returns why the sink does not take a valid event."""
         super().__init__()
         self.accepted: Counter[str] = Counter()
         """Events by media type."""
         self.position: Position | None = None
-        """Where another run can go on after the last batch; ``None`` where that is unsafe."""
+        """The position after the last batch, or ``None`` if no run can resume there."""
         self._judge = selection.judge_event()
         self._naming = naming
         self._refuses = refuses
         self._checksum = 0
-        self._noted: tuple[Rejected, ...] = ()
+        self._rejected_so_far: tuple[Rejected, ...] = ()
 
     def resume(self, after: Position, source: str) -> Cursor:
         """Continue the counts of an earlier run, and return where to read on."""
-        # The same file can be named by another path today.
+        # The path of the same file can differ from the last run's.
         named = [msgspec.structs.replace(row, source=source) for row in after.rejected]
-        self.rejected |= {(source, row.detail if row.id is None else row.id): row for row in named}
-        self._noted = tuple(self.rejected.values())
+        self.rejected |= {place_of(row): row for row in named}
+        self._rejected_so_far = tuple(self.rejected.values())
         self.verdicts.update(after.verdicts)
         self.accepted.update(after.kinds)
         self.rows, self._checksum = after.rows, after.checksum
@@ -162,7 +162,7 @@ class EventCounts(RowCounts):
         """Return the events of a batch, in the order of its rows."""
         events: list[PlaybackEvent] = []
         kinds: list[str] = []
-        turned_away: list[tuple[Play, Reason]] = []
+        rejected: list[tuple[Play, Reason]] = []
         judge, refuses, details, naming = self._judge, self._refuses, batch.details, self._naming
         for play in batch.plays:
             reason = judge(play)
@@ -175,12 +175,12 @@ class EventCounts(RowCounts):
                     continue
             self.verdicts[reason] += 1
             if reason.rejects:
-                turned_away.append((play, reason))
+                rejected.append((play, reason))
         self.accepted.update(kinds)
-        self.count(batch, turned_away)
+        self.count(batch, rejected)
         self._checksum += batch.mark
-        if turned_away or batch.rejected or batch.recovered:
-            self._noted = tuple(self.rejected.values())
+        if rejected or batch.rejected or batch.recovered:
+            self._rejected_so_far = tuple(self.rejected.values())
         self.position = self._position(batch) if batch.numbered else None
         return events
 
@@ -190,13 +190,13 @@ class EventCounts(RowCounts):
             rows=self.rows,
             checksum=self._checksum,
             verdicts=+self.verdicts,
-            rejected=self._noted,
+            rejected=self._rejected_so_far,
             kinds=dict(self.accepted),
         )
 
 
 class _Delivered:
-    """Knows up to which position in the source a sink has made events durable."""
+    """Tracks the position in the source up to which a sink has made events durable."""
 
     def __init__(self, sink: StreamSink, after: Position | None) -> None:
         self._sink = sink
@@ -211,7 +211,7 @@ class _Delivered:
         if position is not None:
             self._queue.append((self._written, position))
 
-    def upto(self) -> Position | None:
+    def position(self) -> Position | None:
         """Return the last position before which everything is durable."""
         durable = self._sink.durable
         while self._queue and self._queue[0][0] <= durable:
@@ -223,10 +223,10 @@ class _Delivered:
 
 @contextmanager
 def _step(sink: StreamSink, name: str) -> Iterator[None]:
-    """Finish a step before anything stops. Only a reader of a pipe may take forever.
+    """Finish a step before anything stops, except with a pipe, whose reader may take forever.
 
     Raises:
-        SinkError: in place of whatever the sink raises that is not one of our errors.
+        SinkError: the sink raised an error of another program or of the system.
     """
     with nullcontext() if sink.is_piped else held():
         try:
@@ -236,10 +236,10 @@ def _step(sink: StreamSink, name: str) -> Iterator[None]:
         except OSError as error:
             raise SinkError(
                 f"{name} ({sink.target}) could not be written: {error.strerror or error}.",
-                hint="Make room, or name another place with --out. What was delivered is kept.",
+                hint="Make room, or choose another place with --out. Delivered events are kept.",
             ) from error
         except Exception as error:
             raise SinkError(
                 f"The sink {name} failed: {type(error).__name__}: {error}.",
-                hint="--debug shows where it failed.",
+                hint="Add --debug to see where it failed.",
             ) from error

@@ -1,6 +1,7 @@
-"""Recognise playback events that were seen minutes ago.
+"""Recognise playback events of the last five minutes.
 
-The second of the seed's three layers: the first is the stream's own, the third the table's keys.
+This is the second of three layers against duplicates. The first is the message id of the stream,
+the third are the unique keys of the table (specification of the consumer).
 """
 
 from __future__ import annotations
@@ -13,19 +14,19 @@ from ..models import PlaybackEvent
 __all__ = ["Recent", "SeenBy"]
 
 SeenBy: TypeAlias = Literal["event_id", "session_key", "correlation_key"]
-"""By which of its keys an event was known, in the order in which they are looked at."""
+"""The key by which an event was recognised. They are checked in this order."""
 
 _RECENT_SECONDS: Final = 300.0
 _RECENT_EVENTS: Final = 10_000
 
 
 class Recent:
-    """The events of the last five minutes, 10,000 of them at most: the oldest go first.
+    """The keys of the last five minutes' events, of up to 10,000 events. The oldest go first.
 
-    It is sized by events, each of which has up to three keys. A session key counts together with
-    its source and server, which stand in front of the correlation key, and with the start: two
-    Tautullis have rows of the same number, and so sessions of the same name (of two histories of
-    50,000 and 2,000 plays, 1,783 were lost before the start was looked at).
+    Each event has up to three keys. A session key is compared together with the start, and with
+    source and server, which are the first parts of the correlation key. Session keys come from row
+    numbers, and two Tautullis have rows of the same number: without the start, 1,783 events of two
+    histories with 50,000 and 2,000 plays were lost.
     """
 
     def __init__(self, *, seconds: float = _RECENT_SECONDS, most: int = _RECENT_EVENTS) -> None:
@@ -35,9 +36,9 @@ class Recent:
         self._order: deque[tuple[float, list[tuple[str, str]]]] = deque()
 
     def seen(self, event: PlaybackEvent, now: float) -> SeenBy | None:
-        """By what it is known; ``None`` when it is new, and from now on it is known.
+        """Return the key by which an event is known. If it is new, remember it and return ``None``.
 
-        ``now`` is in seconds, of a clock that never goes back.
+        ``now`` is in seconds of a monotonic clock.
         """
         order, known = self._order, self._keys
         while order and (len(order) > self._most or now - order[0][0] > self._seconds):

@@ -1,4 +1,4 @@
-"""Decide where to resume delivering events, or why to start over."""
+"""Decide where to resume the delivery of events, or why to start over."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from ..wording import many
 __all__ = ["EventCheckpoint"]
 
 _EVERY_SECONDS: Final = 5.0
-# Saving may cost a twentieth of the time since it was last done.
+# Saving may take at most a twentieth of the time between two saves.
 _SHARE: Final = 20
 
 
 class EventCheckpoint:
-    """The checkpoint of one stream: up to where its sink has the events of a source.
+    """The checkpoint of one stream: the position up to which its sink has the events of a source.
 
-    An event that was delivered stays as it was, whatever Tautulli changes about its row later.
-    So nothing is read again for that, only when other plays stand under old numbers.
+    A delivered event stays as it is, even if Tautulli changes its row later. Everything is read
+    again only if plays were deleted or inserted, or if old row numbers belong to other plays now.
     """
 
     def __init__(self, store: CheckpointStore, source: Source, *, restart: bool = False) -> None:
-        """``restart`` forgets what earlier runs delivered."""
+        """Keep the store and the source. ``restart`` forgets what earlier runs delivered."""
         self.notices: list[str] = []
         self.store = store
         self._source = source
@@ -46,7 +46,7 @@ class EventCheckpoint:
         return self.store.job.key
 
     def saved(self) -> Position | None:
-        """Return the position in the state file. Only the sink knows whether it is still true.
+        """Return the position in the state file. ``sink.recall`` must confirm it.
 
         Raises:
             CheckpointError: it is of another history.
@@ -58,7 +58,7 @@ class EventCheckpoint:
         return self.store.position()
 
     def resume(self, found: Position | None) -> Position | None:
-        """Return the position after which to begin, given the sink's; ``None``: the first row."""
+        """Return the position to resume after, given the sink's, or ``None`` for the first row."""
         saved = None if self._restart else self.store.saved()
         if self._restart:
             found = None
@@ -68,7 +68,7 @@ class EventCheckpoint:
                 self._report(why)
                 found = None
         elif saved is not None and saved.rows:
-            self._report("what was delivered before is no longer there, or cannot be told from it")
+            self._report("the output does not have, or does not show, the events of earlier runs")
         self._samples = self._source.landmarks()
         self.store.begin(self._samples)
         self._last = found
@@ -80,11 +80,11 @@ class EventCheckpoint:
         return found
 
     def is_due(self, rows: int) -> bool:
-        """Tell whether it is time to save, after so many rows."""
+        """Return true if it is time to save, after so many rows."""
         return rows > self._last_rows and time.monotonic() - self._saved_at >= self._every
 
     def save(self, delivered: Position | None) -> None:
-        """Save how far the sink has it, if that is farther than before.
+        """Save the position of the delivered events, if it has changed.
 
         Raises:
             SinkError: the state file cannot be written.
@@ -98,28 +98,27 @@ class EventCheckpoint:
         self._every = max(self._every, _SHARE * (self._saved_at - began))
 
     def finish(self) -> None:
-        """Note that the sink has everything."""
+        """Save that the sink has all events."""
         self.store.finish(self._samples)
 
     def _why_not(self, position: Position, samples: Sequence[Landmark]) -> str:
-        """Explain what has changed in the rows up to a position; empty if nothing has."""
+        """Return what has changed in the rows up to a position, or an empty text."""
         marked = self._source.marked(Cursor(position.cursor))
         if marked is None:
-            return "it cannot be told whether old plays have changed"
+            return "the source cannot show if old plays have changed"
         rows, checksum = marked
         if (rows, checksum) == (position.rows, position.checksum):
             return ""
         lost_newest = self._matching < len(samples) and not self._source.recognised(samples[-1:])
         if rows < position.rows and lost_newest:
-            return "the newest plays of last time are gone, as after a restored backup"
+            return "the newest plays of the last run are missing, as after a restored backup"
         if rows < position.rows:
             count = position.rows - rows
             return f"{many(count, 'old play')} {'was' if count == 1 else 'were'} deleted"
         if rows > position.rows:
             count = rows - position.rows
-            have = "has" if count == 1 else "have"
-            return f"{many(count, 'play')} {have} come in between old ones"
-        return "other plays stand under the numbers of old ones"
+            return f"{many(count, 'play')} {'was' if count == 1 else 'were'} added between old ones"
+        return "old row numbers belong to other plays now"
 
     def _report(self, why: str) -> None:
         if not self._source.rereads:

@@ -1,1 +1,1 @@
-"""Carry out one import, and report what came of it."""
+"""Carry out one import and report its result."""

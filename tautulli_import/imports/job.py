@@ -1,4 +1,4 @@
-"""Describe what one run is asked to do, and check whether that makes sense."""
+"""Describe one run, and check its options before the work."""
 
 from __future__ import annotations
 
@@ -23,41 +23,40 @@ from ..sources.database import DatabaseSource as Source
 __all__ = ["Job", "SinkFor", "Target", "check", "sink_for_each"]
 
 SinkFor = Callable[["Target", str | None], BaseSink]
-"""Gives the sink of a target for the user whose files bear a name (``None``: for all)."""
+"""Returns the sink of a target for the user of a file name (``None``: for all users)."""
 
 
 class Target(Struct, frozen=True):
-    """A sink under its name."""
+    """A sink and its name."""
 
     name: str
     sink: BaseSink
 
 
 class Job(Struct, frozen=True):
-    """What one run is asked to do."""
+    """All that one run needs, except the source and the saved state."""
 
     command: str
     targets: Sequence[Target]
     selection: Selection
     corrections: Sequence[Correction] = ()
     dry_run: bool = False
-    rewatches: bool = False
     each_user: bool = False
     taken: Mapping[object, str] = {}
-    """Files that no sink may write, by identity, and what they are."""
+    """Descriptions of the files that no sink may write, by file identity."""
     detailed: bool = False
-    """Whether every rejected row is wanted one by one."""
+    """True if the report lists every rejected row and every id's origin."""
     enrich: Enricher | None = None
-    """Whom to ask for the ids that cannot be known offline."""
+    """Asks Plex for the ids that no offline evidence has."""
     asked: Mapping[str, int] = {}
-    """How often Tautulli was asked so far, by command; looked at when the run is through."""
+    """The number of requests to Tautulli, by command. It is read after the run."""
     naming: Naming = Naming()
     tee: Callable[[Sequence[PlaybackEvent]], None] | None = None
-    """Sees the events that go to the first sink."""
+    """Called with the events that go to the first sink."""
 
 
 def sink_for_each() -> SinkFor:
-    """Return a function that makes each user's sink of a target once."""
+    """Return a function that makes the sink of each target and user once."""
     made = cache(_sink_of_user)
     return lambda target, user: target.sink if user is None else made(target, user)
 
@@ -68,27 +67,25 @@ def _sink_of_user(target: Target, user: str) -> BaseSink:
 
 
 def check(job: Job, source: Source, sink_for: SinkFor) -> None:
-    """Refuse, before the work, what would make it useless.
+    """Check the options and the sinks before the work.
 
     Raises:
-        TautulliImportError: the options contradict each other, or a sink cannot be written.
+        TautulliImportError: options contradict each other, or a sink cannot be written.
     """
     merges = [t.sink for t in job.targets if isinstance(t.sink, Sink) and t.sink.merges]
     if any(target.sink.options.merge_with for target in job.targets):
         if not merges:
-            raise ConfigurationError(
-                "--merge-with means nothing to these sinks.", hint="Leave it out."
-            )
+            raise ConfigurationError("None of these sinks uses --merge-with.", hint="Leave it out.")
         if job.each_user:
             raise ConfigurationError(
-                "--merge-with holds one history; with --each-user everybody would get it.",
+                "--merge-with is one user's history, and --each-user would give it to all users.",
                 hint="Run once for each --user, with that user's own export.",
             )
     known = with_plays(source) if job.each_user else []
     names = file_names(known)
     users: Sequence[User | None] = known or [None]
     for target in job.targets:
-        is_stream = isinstance(target.sink, StreamSink)  # every event says whose it is
+        is_stream = isinstance(target.sink, StreamSink)  # every event names its user
         if (
             job.each_user
             and not is_stream
@@ -97,8 +94,8 @@ def check(job: Job, source: Source, sink_for: SinkFor) -> None:
             and not target.sink.lines
         ):
             raise ConfigurationError(
-                "--each-user writes one output per user; standard output is only one.",
-                hint="Name a file with --out.",
+                "--each-user writes one output per user, but standard output is only one.",
+                hint="Choose a file with --out.",
             )
         for user in [None] if is_stream else users:
             sink = sink_for(target, names[user.user_id] if user else None)
@@ -106,6 +103,6 @@ def check(job: Job, source: Source, sink_for: SinkFor) -> None:
                 if found := job.taken.get(identity(path)):
                     raise ConfigurationError(
                         f"{target.name} would write to {shown(path)}, which is {found}.",
-                        hint="Name another place with --out.",
+                        hint="Choose another place with --out.",
                     )
             sink.check()

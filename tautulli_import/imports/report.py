@@ -1,4 +1,4 @@
-"""Report what came of a run. The JSON shape of its structures is a contract."""
+"""Report the result of a run. The JSON shape of the structures is a contract."""
 
 from __future__ import annotations
 
@@ -38,28 +38,28 @@ Status: TypeAlias = Literal["completed", "failed"]
 
 
 class Delivery(Struct, frozen=True):
-    """What one sink was given, and what it made of it."""
+    """The records or events that one sink was given, and its receipt."""
 
     sink: str
     user: str | None
     receipt: Receipt
     accepted: int
-    """How many plays, or events, were for it before they were merged."""
+    """The number of plays, or events, before they were merged."""
     records: Sequence[Record] = ()
     every_viewing: bool = False
     events: Mapping[str, int] | None = None
-    """The events by media type, where it was given those; earlier runs' events counted."""
+    """Events by media type, including those of earlier runs. ``None`` for a sink of items."""
     carried: int = 0
-    """How many rows were not read again."""
+    """The number of rows that were not read again."""
 
     @property
     def emitted(self) -> int:
-        """Count the records or events it was given, by this run and those it goes on from."""
+        """Return the number of records, or of events including those of earlier runs."""
         return len(self.records) if self.events is None else self.accepted
 
 
 class Items(Struct, frozen=True):
-    """What was made of the plays that went on."""
+    """The items that the accepted plays became."""
 
     movies: int
     episodes: int
@@ -68,13 +68,13 @@ class Items(Struct, frozen=True):
     unchanged: int
     without_external_id: int
     ids_from: Mapping[str, int]
-    """By where the id came from that made the key; with ``without_external_id``, all items."""
+    """Items by the origin of the id in their key. Items ``without_external_id`` are not in it."""
     tracks: int = 0
-    """Music, which becomes events only."""
+    """Music. It becomes events only."""
 
 
 class Output(Struct, frozen=True):
-    """What one sink made of it."""
+    """The result of one sink."""
 
     sink: str
     target: str
@@ -86,15 +86,15 @@ class Output(Struct, frozen=True):
     unchanged: int
     removed: int
     total: int
-    """How many entries the target holds afterwards, foreign ones included."""
+    """The number of entries in the target after the run, including foreign ones."""
     written: Sequence[str]
-    """The files that were written; none when nothing changed."""
+    """The files that were written. Empty if nothing changed."""
     duplicates: int | None = None
-    """Where it takes events: those of this run that it said it had already."""
+    """The events of this run that the target already had. ``None`` for a sink of items."""
 
 
 class Requests(Struct, frozen=True):
-    """How often Tautulli was asked over HTTP."""
+    """The number of HTTP requests to Tautulli."""
 
     history: int = 0
     metadata: int = 0
@@ -102,7 +102,7 @@ class Requests(Struct, frozen=True):
 
     @classmethod
     def of(cls, asked: Mapping[str, int]) -> Requests:
-        """The numbers, given those of each command."""
+        """Return the numbers, given those by command."""
         history, metadata = asked.get("get_history", 0), asked.get("get_metadata", 0)
         return cls(history, metadata, sum(asked.values()) - history - metadata)
 
@@ -124,13 +124,13 @@ class Summary(Struct, frozen=True):
     source: str
     warnings: Sequence[str]
     carried: int
-    """How many of the plays that were read stood in the checkpoint, and were not read again."""
+    """The number of plays that earlier runs delivered and that were not read again."""
     view: View
-    """Whether ``items`` counts titles, viewings or events: what the first sink takes."""
+    """The unit of ``items``, given by the first sink: titles, viewings or events."""
 
 
 class WithoutId(Struct, frozen=True):
-    """An item that was kept under an id of this Plex server only."""
+    """An item without an external id. Its key is an id of this Plex server only."""
 
     key: str
     title: str
@@ -139,14 +139,14 @@ class WithoutId(Struct, frozen=True):
 
 
 class IdsOf(Struct, frozen=True):
-    """Where each external id of one item came from."""
+    """The origins of the external ids of one item."""
 
     key: str
     ids: Mapping[str, Origin]
 
 
 class Report(Summary, frozen=True):
-    """The one object of ``--report``: the summary, and every row and item behind it."""
+    """The one object of ``--report``: the summary, and the rows and items behind its numbers."""
 
     rejected_rows: Sequence[Rejected]
     without_external_id: Sequence[WithoutId]
@@ -162,7 +162,7 @@ def count_items(
     updated: int = 0,
     unchanged: int = 0,
 ) -> Items:
-    """What is in these records, or in events, of which the ``kinds`` are known."""
+    """Count these records, or events, given their numbers by media type (``kinds``)."""
     if kinds:
         return Items(
             movies=kinds.get("movie", 0),
@@ -189,7 +189,7 @@ def count_items(
 
 
 def without_external_id(records: Sequence[Record]) -> Sequence[WithoutId]:
-    """The items that are kept under an id of this Plex server only."""
+    """Return the items that have no external id."""
     return [
         WithoutId(
             record.key,
@@ -203,28 +203,27 @@ def without_external_id(records: Sequence[Record]) -> Sequence[WithoutId]:
 
 
 def _origin_of_key(record: Record) -> Origin | None:
-    """Where the external id came from that made the key; ``None`` where none did."""
+    """Return the origin of the external id in the key, or ``None`` without such an id."""
     return dict(record.origins).get(record.key.partition(":")[0])
 
 
 def alarms_of(result: ReadResult) -> Sequence[str]:
-    """Return what a person should look at after a reading, one sentence each."""
+    """Return warnings for a person about what was read, one or two sentences each."""
     warnings = []
     if count := result.verdicts.get(Reason.NOT_DELIVERED, 0):
         warnings.append(
-            f"Tautulli fails on {many(count, 'row')} of its own (mostly films without a length), "
-            "and they were left out; --via database, or db, reads them."
+            f"Tautulli's API fails on {many(count, 'row')} (mostly films without a length). "
+            "The import left them out. Use --via database, or db, to read them."
         )
     if conflicts := result.identified.conflicts:
-        titles = list(dict.fromkeys(conflict.title for conflict in conflicts))
-        names, more = ", ".join(titles[:3]), ", …" if len(titles) > 3 else ""
+        count = len({(conflict.kind, conflict.title) for conflict in conflicts})
         warnings.append(
-            f"{many(len(conflicts), 'contradiction')} between ids ({names}{more}): the newest "
-            "play was believed; --report lists them all."
+            f"{many(count, 'title')} {'has' if count == 1 else 'have'} conflicting ids; the id of "
+            "the newest play was used. Details: --report FILE."
         )
     if unused := result.identified.unused:
         lines = ", ".join(str(correction.line) for correction in unused[:10])
-        warnings.append(f"Corrections that fit nothing in the history: line {lines}.")
+        warnings.append(f"Corrections that match nothing in the history: line {lines}.")
     return [*warnings, *result.identified.warnings]
 
 
@@ -242,8 +241,8 @@ def make_report(
 ) -> Report:
     """Report on a run that took ``elapsed`` seconds.
 
-    ``plays`` are what became of the rows, by sink. Plays and items of the report are those of
-    the first sink that did not fail.
+    ``plays`` counts the rows, by sink. Plays and items of the report are those of the first sink
+    that did not fail.
     """
     order = [target.name for target in job.targets]
     name = min((one.sink for one in deliveries), key=order.index, default="")
@@ -299,7 +298,7 @@ def make_report(
 
 
 def _unchanged(delivery: Delivery) -> int:
-    """Count what was there already; of events also what earlier runs delivered."""
+    """Return the number of entries that were there before. Of events, include earlier runs'."""
     receipt = delivery.receipt
     return receipt.unchanged if delivery.events is None else delivery.accepted - receipt.new
 

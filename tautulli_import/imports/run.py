@@ -1,4 +1,4 @@
-"""Carry out one import from start to end, and add up what came of it."""
+"""Carry out one import from start to end, and add up its numbers."""
 
 from __future__ import annotations
 
@@ -31,34 +31,34 @@ __all__ = ["ImportResult", "Memory", "run"]
 
 
 class Memory(Struct, frozen=True):
-    """What is remembered between the runs of a job."""
+    """The state that the runs of a job share."""
 
     items: CheckpointStore | None = None
-    """``None`` where nothing is remembered of items, or there are none."""
+    """``None`` if no sink takes items, or without saved state."""
     events: Mapping[str, EventCheckpoint] = {}
     """By the names of the sinks that take events."""
     restart: bool = False
-    """Forget what earlier runs did."""
+    """Forget the state of earlier runs."""
 
 
 class ImportResult(Struct, frozen=True):
-    """What came of an import."""
+    """The result of an import."""
 
     report: Report
     deliveries: Sequence[Delivery]
-    """What each sink was given and made of it. None of a sink that failed."""
+    """The deliveries to the sinks that did not fail."""
     plays: Mapping[str, Plays]
-    """What became of the rows, as each sink sees them, by its name."""
+    """The numbers of rows, by the name of the sink."""
     alarms: Sequence[str]
-    """What a person should look at, one sentence each."""
+    """Warnings for a person."""
     notices: Sequence[str] = ()
-    """What a person may want to know, one sentence each."""
+    """Information for a person."""
     failure: TautulliImportError | None = None
-    """What the first sink that failed said. The others have what they were to get."""
+    """The error of the first sink that failed. The other sinks have their output."""
 
     @property
     def rejected(self) -> Mapping[str, int]:
-        """Count the rows that any of the sinks could not use, by reason."""
+        """Return the number of rows that any sink could not use, by reason."""
         counts: Counter[str] = Counter()
         for plays in self.plays.values():
             counts |= Counter(plays.rejected)  # the larger: most are the same rows
@@ -67,10 +67,9 @@ class ImportResult(Struct, frozen=True):
 
 @contextmanager
 def _no_cycle_collector() -> Iterator[None]:
-    """Switch off the search for reference cycles meanwhile: a run makes none.
+    """Switch off the search for reference cycles, because a run makes none.
 
-    The collector would walk over everything that was kept so far again and again, whenever
-    enough new tuples have come in.
+    The collector would scan all kept values again and again while new tuples come in.
     """
     was_on = gc.isenabled()
     gc.disable()
@@ -92,13 +91,13 @@ def run(
 ) -> ImportResult:
     """Carry out a job.
 
-    ``began`` is when its work began by ``time.perf_counter``, if some of it was done before.
+    ``began`` is the time by ``time.perf_counter`` when the work began, if that was earlier.
+    Items are written after everything is read and the numbers add up. Events are written as
+    they are read.
 
     Raises:
-        TautulliImportError: see the errors of sources. Nothing is written before everything
-            is read and the numbers add up, but for events, which are written as they are read.
-            What a sink said is in ``ImportResult.failure``, unless no other sink was given
-            anything.
+        TautulliImportError: see the errors of sources. The error of a sink is in
+            ``ImportResult.failure``. It is raised if all sinks take events and all failed.
     """
     began = time.perf_counter() if began is None else began
     memory = memory or Memory()
@@ -151,8 +150,8 @@ def run(
             notices += found.receipt.notices
             if found.is_cut:
                 notices.append(
-                    f"The reader of standard output left after {found.read:,} rows: the rest was "
-                    "not read."
+                    f"The reader of standard output closed it after {found.read:,} rows. The rest "
+                    "was not read."
                 )
     if failures and not plays:
         raise failures[0]
@@ -175,9 +174,9 @@ def run(
 
 
 def _begin(source: Source, memory: Memory) -> Sequence[Landmark]:
-    """Refuse another history than last time, note that the job is under way.
+    """Refuse a history other than that of the last run, and save that the job has begun.
 
-    Returns the sample rows by which this history is recognised the next time.
+    Return the sample rows that identify this history in the next run.
     """
     store = memory.items
     if store is None:
@@ -192,8 +191,8 @@ def _begin(source: Source, memory: Memory) -> Sequence[Landmark]:
 
 
 def _read(source: Source, job: Job, progress: Progress) -> ReadResult:
-    every_viewing = job.rewatches or any(
-        isinstance(target.sink, Sink) and target.sink.every_viewing for target in job.targets
+    every_viewing = any(
+        isinstance(target.sink, Sink) and target.sink.keeps_viewings for target in job.targets
     )
     return read(
         source,
@@ -213,7 +212,7 @@ def _plan(
     names = file_names([*with_plays(source), *(user for user in users if user)])
     planned = []
     for target in job.targets:
-        for user in users:
+        for user in users if isinstance(target.sink, Sink) else ():
             sink = sink_for(target, names[user.user_id] if user else None)
             if isinstance(sink, Sink):
                 one = plan(source, result, job.selection, memory.items, target.name, sink, user)
@@ -241,7 +240,7 @@ def _deliver(planned: Planned, result: ReadResult, memory: Memory, *, dry_run: b
         receipt=receipt,
         accepted=result.accepted.get(user.user_id if user else None, 0),
         records=planned.records,
-        every_viewing=planned.sink.options.every_viewing,
+        every_viewing=planned.sink.keeps_viewings,
     )
 
 

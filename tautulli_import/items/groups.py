@@ -1,15 +1,15 @@
-"""Group plays that say the same about what was played, and pick the newest of each key.
+"""Group plays of the same film or episode, and pick the newest of each key.
 
-A million plays are mostly the same few tens of thousands of films and episodes, so a play
-costs one look into a dictionary here. What tells two plays of one thing apart is kept in its
-``PlayGroup``. External ids are found once for each group's work, and items are built only for
-the plays that are kept.
+A million plays are mostly the same few tens of thousands of films and episodes. So a play costs
+one dictionary lookup here, and its ``PlayGroup`` keeps only what differs between its plays.
+External ids are found once for each group's work. Items are built only for the plays that are
+kept.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from ..models import Play, Reason, Record
@@ -18,14 +18,14 @@ from ..selection import LAST_MOMENT, Judge, WatchedAt, moment
 __all__ = ["NOBODY", "Newest", "Partition", "PlayGroup", "PlayGroups", "newest_per_key", "owner"]
 
 Partition: TypeAlias = tuple[int | None, tuple[int | None, int] | None]
-"""Plays that may be merged: of one user (with ``--each-user``), of one viewing (a user's group
-of rows, where every viewing is kept)."""
+"""The plays that may be merged: those of one user (with ``--each-user``), and of one viewing (a
+user's group of rows, if every viewing is kept)."""
 
 NOBODY = -1
 """The owner of plays that name no user."""
 
 Newest: TypeAlias = tuple[int, int]
-"""When a play took place (epoch seconds, UTC) and its row id. The newer play compares greater."""
+"""The time of a play (epoch seconds, UTC) and its row id. The newer play compares greater."""
 
 _ALL: Partition = (None, None)
 _NONE: Newest = (-1, -1)
@@ -34,11 +34,10 @@ _NONE: Newest = (-1, -1)
 class PlayGroup:
     """All plays of one film or episode under exactly the same GUID, keys, titles and year.
 
-    ``play`` is a representative play: all that an item takes from a play is the same in each.
-    ``when`` and ``newest_id`` are those of the newest play of anybody, watched or not, because
-    any play tells what the thing is. ``accepted`` counts the plays that go on. Of these,
-    ``best`` is the newest when all are merged, and ``best_of`` has the newest of each partition
-    when they are not: time and row id.
+    ``play`` is a representative play: the fields that an item needs are equal in all of them.
+    ``when`` and ``newest_id`` are those of the newest play, of any user and watched or not,
+    because each play is evidence of the title. ``accepted`` counts the accepted plays. ``best``
+    is the newest of them if all are merged. ``best_of`` has the newest of each partition if not.
 
     ``play`` is never replaced, so that memory does not fragment.
     """
@@ -67,7 +66,7 @@ class PlayGroup:
 
 
 class PlayGroups:
-    """Takes plays in any order, keeps what is needed of them, and counts all of them."""
+    """Groups and counts plays, in any order."""
 
     def __init__(
         self,
@@ -83,10 +82,10 @@ class PlayGroups:
         self._groups: dict[tuple[object, ...], PlayGroup] = {}
         self.verdicts: Counter[Reason] = Counter()
         self.accepted: Counter[int | None] = Counter()
-        """Plays that go on, by user where users are kept apart, else under ``None``."""
+        """Accepted plays, by user with ``--each-user``, otherwise under ``None``."""
 
     def __iter__(self) -> Iterator[PlayGroup]:
-        """Yield everything that was ever played and could be a film or an episode."""
+        """Yield the groups of all films and episodes, accepted or not."""
         return iter(self._groups.values())
 
     def find(self, play: Play) -> PlayGroup | None:
@@ -96,8 +95,7 @@ class PlayGroups:
     def take(self, plays: Sequence[Play], judge: Judge) -> list[tuple[Play, Reason]]:
         """Add plays, and return those that ``judge`` rejected, for the report.
 
-        This loop runs a million times. For a play that was seen before it builds no more than
-        the key to look it up by.
+        This loop runs a million times. For a play of a known group it builds only the key.
         """
         groups = self._groups
         find = groups.get
@@ -108,7 +106,7 @@ class PlayGroups:
         accepted = 0
         for play in plays:
             reason = judge(play)
-            if reason is Reason.MEDIA_TYPE:  # it is no evidence for what is imported either
+            if reason is Reason.MEDIA_TYPE:  # it is no evidence for films and shows
                 verdicts.append(reason)
                 continue
             key = _identity(play)
@@ -138,15 +136,6 @@ class PlayGroups:
             self.accepted[None] += accepted
         return rejected
 
-    def plays_of(
-        self, wanted: Collection[PlayGroup], plays: Sequence[Play]
-    ) -> Iterator[tuple[Play, PlayGroup]]:
-        """Yield those of the plays that belong to one of the groups."""
-        for play in plays:
-            group = self.find(play)
-            if group is not None and group in wanted:
-                yield play, group
-
     def _keep(self, group: PlayGroup, play: Play, newest: Newest) -> None:
         """Keep the play if it is the newest of its partition."""
         partition = self._partition(play)
@@ -169,7 +158,7 @@ class PlayGroups:
 
 
 def _identity(play: Play) -> tuple[object, ...]:
-    """Return all that tells one thing from another, and that an item takes from a play."""
+    """Return the fields that identify a film or an episode, and that an item needs."""
     if play.media_type == "movie":
         return play.guid, play.rating_key, play.title, play.year, not play.live
     return (
@@ -186,15 +175,15 @@ def _identity(play: Play) -> tuple[object, ...]:
 
 
 def owner(play: Play) -> int:
-    """Return the user whose play it is, where users are kept apart."""
+    """Return the user whose play it is, for ``--each-user``."""
     return NOBODY if play.user_id is None else play.user_id
 
 
 def newest_per_key(records: Iterable[Record]) -> list[Record]:
     """Return one record per key: the newest, by ``watched_at`` and then by row id.
 
-    In ascending ``watched_at`` order (ties by row id, then key), which is the order that
-    CrossWatch wants: a sync without rewatches keeps the last entry it meets of a title.
+    They are in ascending ``watched_at`` order (ties by row id, then key). CrossWatch needs this
+    order: a sync without rewatches keeps the last entry of a title.
     """
     newest: dict[str, Record] = {}
     for record in records:

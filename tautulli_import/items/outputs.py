@@ -1,6 +1,7 @@
-"""Give each sink its items, in the order that survives a kill at any moment.
+"""Give each sink its items, in an order that survives ``kill -9`` at any moment.
 
-Staged in the state file, made durable by the sink, and only then noted as published.
+First the keys are staged in the state file. Then the sink makes the items durable. Only then
+the keys are saved as published.
 """
 
 from __future__ import annotations
@@ -32,20 +33,20 @@ __all__ = ["Planned", "deliver", "plan", "records_of"]
 
 
 class Planned(Struct, frozen=True):
-    """One sink for one user (or for all), and what it is going to get."""
+    """One sink for one user (or for all), and its records."""
 
     name: str
     sink: Sink
     user: User | None
     records: Sequence[Record]
     before: Published
-    """Keys that earlier runs gave to this sink."""
+    """The keys that earlier runs gave to this sink."""
     retired: Mapping[str, int]
-    """Those of them whose plays have other keys now, with the moment of each (epoch seconds)."""
+    """The keys in ``before`` whose plays have other keys now, with their times (epoch seconds)."""
 
     @property
     def place(self) -> tuple[str, str, str]:
-        """Return the key of what is remembered: the sink, where it writes, the user's number."""
+        """Return the key for the published keys: the sink, its files, the user's number."""
         where = "\n".join(shown(Path(os.path.realpath(path))) for path in self.sink.writes())
         return self.name, where, str(self.user.user_id) if self.user else ""
 
@@ -59,10 +60,10 @@ def plan(  # noqa: PLR0917 - all that one output depends on
     sink: Sink,
     user: User | None,
 ) -> Planned:
-    """Choose the records of one output, and find the keys that are no longer right."""
+    """Choose the records of one output, and find the keys that have changed."""
     records = records_of(
         result,
-        every_viewing=sink.options.every_viewing,
+        every_viewing=sink.keeps_viewings,
         user_id=user.user_id if user else None,
         user=user.name if user else None,
     )
@@ -75,7 +76,7 @@ def plan(  # noqa: PLR0917 - all that one output depends on
 
 
 def deliver(planned: Planned, store: CheckpointStore | None, *, dry_run: bool) -> Receipt:
-    """Give a sink its records. In a dry run only ask what it would do with them.
+    """Give a sink its records. In a dry run only ask what it would do.
 
     Raises:
         SinkError: the sink failed.
@@ -83,12 +84,12 @@ def deliver(planned: Planned, store: CheckpointStore | None, *, dry_run: bool) -
     sink = planned.sink
     remembers = store is not None and sink.supersedes
     if remembers and store is not None:
-        # A key whose play is gone stays known: what it stands for is still in the sink.
+        # The key of a deleted play stays known, because its item is still in the sink.
         kept = {key: play for key, play in planned.before.items() if key not in planned.retired}
         now = {record.key: (record.play_id, record.epoch) for record in planned.records}
         store.stage(*planned.place, kept | now)
     sink.superseded = planned.retired
-    # What is being made durable is finished before anything stops. A reader may take forever.
+    # A write is finished before anything stops, except to a pipe, whose reader may take forever.
     with nullcontext() if sink.is_piped or dry_run else held():
         receipt = _committed(planned, dry_run=dry_run)
     if remembers and store is not None:
@@ -97,10 +98,10 @@ def deliver(planned: Planned, store: CheckpointStore | None, *, dry_run: bool) -
 
 
 def _committed(planned: Planned, *, dry_run: bool) -> Receipt:
-    """Write and commit. A reader that has left the pipe has all it wanted.
+    """Write and commit. A closed pipe is no error: its reader has all that it wanted.
 
     Raises:
-        SinkError: it could not be written.
+        SinkError: the sink failed.
     """
     sink, name = planned.sink, planned.name
     try:
@@ -113,12 +114,12 @@ def _committed(planned: Planned, *, dry_run: bool) -> Receipt:
     except OSError as error:
         raise SinkError(
             f"{name} could not be written: {error.strerror or error}.",
-            hint="Make room, or name another place with --out. Other sinks have what is theirs.",
+            hint="Make room, or choose another place with --out. Other sinks have their output.",
         ) from error
     except Exception as error:
         raise SinkError(
             f"The sink {name} failed: {type(error).__name__}: {error}.",
-            hint="Other sinks have what is theirs. --debug shows where it failed.",
+            hint="Add --debug to see where it failed. Other sinks have their output.",
         ) from error
 
 
@@ -131,14 +132,14 @@ def records_of(
 ) -> list[Record]:
     """Build the items, in ascending ``watched_at`` order, each key once.
 
-    ``user_id`` and ``user`` choose and name one person where users were kept apart.
+    With ``--each-user``, ``user_id`` and ``user`` are the id and the name of one user.
     """
     newest: dict[tuple[str, Partition], KeptPlay] = {}
     for kept in result.kept:
         if kept.partition[0] != user_id:
             continue
-        # Rows of one group are one viewing only when they are the same title: rating keys
-        # get reused, and Tautulli groups by them (its issues 2767, 2768).
+        # Rows of one group are one viewing only if they are of the same title. Tautulli groups by
+        # rating key, and Plex reuses rating keys (Tautulli's issues 2767, 2768).
         key = (kept.base, kept.partition if every_viewing else (user_id, None))
         other = newest.get(key)
         if other is None or kept.newest > other.newest:
@@ -168,8 +169,8 @@ def _retired(
 ) -> Mapping[str, int]:
     """Find the keys of earlier runs whose plays have other keys now.
 
-    Returns the moment under which each was given (epoch seconds, UTC). A key whose play is no
-    longer there stays: an import takes nothing away.
+    Return the time of each (epoch seconds, UTC). The key of a deleted play stays, because an
+    import removes nothing.
     """
     keys = {record.key for record in records}
     orphans: defaultdict[int, list[str]] = defaultdict(list)

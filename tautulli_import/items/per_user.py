@@ -1,4 +1,4 @@
-"""Keep users apart: who gets an output, and the name of its file."""
+"""Choose the users that get an output of their own, and name their files."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _LONGEST_NAME: Final = 48  # characters; in bytes up to four times that, and a f
 
 
 def with_plays(source: Source) -> Sequence[User]:
-    """Return everybody in the history, by number.
+    """Return all users that have plays, by id.
 
-    A file's name must not depend on who has new plays today.
+    File names are made for all of them, so that a name does not depend on today's plays.
     """
     return sorted((user for user in source.users() if user.plays), key=_by_number)
 
@@ -30,9 +30,9 @@ def _by_number(user: User) -> int:
 
 
 def owners(source: Source, result: ReadResult) -> Sequence[User]:
-    """Return those who have something to import."""
+    """Return the users that have something to import."""
     with_plays = {kept.partition[0] for kept in result.kept}
-    # By number: the two kinds of sources may count somebody's plays differently.
+    # By id, because an API and a database may count a user's plays differently.
     known = sorted((user for user in source.users() if user.user_id in with_plays), key=_by_number)
     strangers = with_plays - {user.user_id for user in known} - {None}
     return [
@@ -45,7 +45,7 @@ def owners(source: Source, result: ReadResult) -> Sequence[User]:
 
 
 def file_names(users: Sequence[User]) -> dict[int, str]:
-    """Return a name for each user's files, by user id: the user's own, with the id if needed."""
+    """Return a file name for each user, by id: the user's name, with the id if needed."""
     names: dict[int, str] = {}
     taken: set[str] = set()
     plain = {user.user_id: _plain(user.name) for user in users}
@@ -60,5 +60,5 @@ def file_names(users: Sequence[User]) -> dict[int, str]:
 
 
 def _plain(name: str) -> str:
-    """Make a name fit for a file name: nothing that leads elsewhere, and not too long."""
+    """Turn a name into a safe file name: no separators, and not too long."""
     return re.sub(r"[^\w.@+-]+", "_", name).strip("._")[:_LONGEST_NAME]

@@ -1,4 +1,4 @@
-"""Read a source whole: judge every play, find out what was played, key what is kept."""
+"""Read a whole source: judge every play, identify its film or show, build canonical keys."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from msgspec import Struct
 from ..counting import RowCounts, rejected_play
 from ..enrichment.chain import Identified, identify
 from ..enrichment.corrections import Correction
-from ..enrichment.metadata import Ask, Told
+from ..enrichment.metadata import Answers
 from ..enrichment.works import Work
 from ..keys import episode_key, movie_key
 from ..models import Play, Reason, Rejected
@@ -27,11 +27,8 @@ __all__ = ["Enricher", "KeptPlay", "ReadResult", "read"]
 class Enricher(Protocol):
     """Asks Plex what it knows of films and shows."""
 
-    def ask(self, works: Sequence[Work], progress: Progress) -> Told:
-        """Ask for these works by their newest own rating keys.
-
-        It never fails. It tells less.
-        """
+    def ask(self, works: Sequence[Work], progress: Progress) -> Answers:
+        """Ask about these works by their newest own rating keys. Raise nothing."""
 
 
 class KeptPlay(Struct, frozen=True, gc=False):
@@ -44,23 +41,23 @@ class KeptPlay(Struct, frozen=True, gc=False):
     base: str
     """Its canonical key."""
     newest: Newest
-    """When it counts as watched (seconds, UTC), and its row id."""
+    """The time when it counts as watched (epoch seconds, UTC), and its row id."""
 
 
 class ReadResult(Struct, frozen=True):
-    """Everything that a source says, read once and identified."""
+    """All plays of a source, read and identified."""
 
     read: int
     """All rows."""
     verdicts: Mapping[Reason, int]
     accepted: Mapping[int | None, int]
-    """Plays that go on, by user where users are kept apart, else under ``None``."""
+    """Accepted plays, by user with ``--each-user``, otherwise under ``None``."""
     kept: Sequence[KeptPlay]
     rejected: Sequence[Rejected]
-    """One by one. ``verdicts`` has their numbers."""
+    """The rejected rows one by one. ``verdicts`` counts them."""
     identified: Identified
     is_imported: Callable[[Play, WatchedRule], bool]
-    """Tell whether a play goes on: it is one of ``kept``, or merged into one."""
+    """Returns true if a play is one of ``kept``, or merged into one."""
 
 
 def read(
@@ -74,10 +71,10 @@ def read(
     watch: Callable[[Sequence[Play]], None] | None = None,
     enrich: Enricher | None = None,
 ) -> ReadResult:
-    """Read all plays of a source, and find out what each one is.
+    """Read all plays of a source, and identify the film or show of each.
 
-    ``enrich`` is asked for the ids that cannot be known offline. ``watch`` sees every play that
-    is read.
+    ``enrich`` is asked for the ids that no offline evidence has. ``watch`` is called with every
+    batch of plays.
 
     Raises:
         TautulliImportError: the source cannot be read; see the errors of sources.
@@ -99,9 +96,8 @@ def read(
         if watch:
             watch(batch.plays)
         progress.reached(counts.rows)
-    identified = identify(
-        groups, source.lookups(), corrections, _asking(enrich, progress) if enrich else None
-    )
+    ask = (lambda works: enrich.ask(works, progress)) if enrich else None
+    identified = identify(groups, source.lookups(), corrections, ask)
     kept, unkeyable = _kept_plays(identified, groups)
     if unkeyable:
         _reject_late(unkeyable, source, groups, counts, judge, each_user=each_user)
@@ -121,19 +117,15 @@ def read(
     )
 
 
-def _asking(enrich: Enricher, progress: Progress) -> Ask:
-    return lambda works: enrich.ask(works, progress)
-
-
 def _kept_plays(
     identified: Identified, groups: PlayGroups
 ) -> tuple[list[KeptPlay], Mapping[PlayGroup, Reason]]:
-    """Return the plays to import with their canonical keys, and the groups that can have none."""
+    """Return the plays to import with their canonical keys, and the groups without a key."""
     kept: list[KeptPlay] = []
     unkeyable: dict[PlayGroup, Reason] = {}
     known: set[PlayGroup] = set()
     for work in identified.works:
-        for group in work.sightings:
+        for group in work.groups:
             known.add(group)
             if not group.accepted:
                 continue
@@ -167,17 +159,18 @@ def _reject_late(
     *,
     each_user: bool,
 ) -> None:
-    """Count the plays of groups without a key as rejected after all.
+    """Count the accepted plays of groups without a key as rejected.
 
-    Few histories have any, and only here each play of them must be known one by one. So the
-    source is read a second time.
+    The report lists these plays one by one, so the source is read a second time. Few histories
+    have such plays.
     """
     for batch in source.batches():
         is_rejected = judge(batch.rule)
-        for play, group in groups.plays_of(unkeyable.keys(), batch.plays):
-            if is_rejected(play) is not None:
+        for play in batch.plays:
+            group = groups.find(play)
+            reason = unkeyable.get(group) if group is not None else None
+            if reason is None or is_rejected(play) is not None:
                 continue
-            reason = unkeyable[group]
             counts.verdicts[reason] += 1
             groups.accepted[owner(play) if each_user else None] -= 1
             counts.rejected[batch.source, play.id] = rejected_play(play, reason, batch.source)

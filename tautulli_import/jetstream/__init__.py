@@ -1,1 +1,1 @@
-"""NATS JetStream: where playback events are published to, and consumed from."""
+"""Publish playback events to NATS JetStream, and consume them from it."""

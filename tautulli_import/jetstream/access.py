@@ -1,4 +1,4 @@
-"""Which NATS server is meant, and who we are there."""
+"""Name a NATS server, the stream on it, and the user to connect as."""
 
 from __future__ import annotations
 
@@ -8,47 +8,65 @@ from typing import Final
 
 from msgspec import Struct
 
-__all__ = ["NAME", "SERVER", "STREAM", "Access"]
+from ..errors import ConfigurationError
+
+__all__ = ["SERVER", "STREAM", "Access", "check_name"]
 
 SERVER: Final = "nats://127.0.0.1:4222"
 STREAM: Final = "MEDIA_EVENTS"
-NAME: Final = re.compile(r"[^\s.*>/\\]{1,255}")
-"""What NATS takes as the name of a stream or a consumer."""
+# nats-server stores streams and consumers in folders of these names, and they are parts of
+# subjects. Dots, * and > mean something there, and control characters would end the command.
+_NAME: Final = re.compile(r"[^\s.*>/\\\x00-\x20\x7f]{1,255}")
 _NEXT: Final = re.compile(r",(?=\s*(?:nats|tls)://)")
 
 
+def check_name(name: str, what: str, option: str) -> None:
+    """Refuse a name that NATS does not take for a stream, a consumer or a part of a subject.
+
+    ``what`` says what is named, and ``option`` where, both for the message.
+
+    Raises:
+        ConfigurationError: NATS does not take the name.
+    """
+    if not _NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"{name!r} cannot be the name of {what}.",
+            hint=f"Use {option} with a name that has no spaces, dots, slashes, * or > in it.",
+        )
+
+
 class Access(Struct, frozen=True):
-    """Everything that is needed to connect. Its ``repr`` shows no secret."""
+    """The settings of a connection. Its ``repr`` shows no secret."""
 
     url: str = SERVER
-    """One address, or several of one cluster with commas between them."""
+    """The address of a server, or of several servers of one cluster, separated by commas."""
     user: str = ""
     password: str = ""
     token: str = ""
     creds: Path | None = None
-    """A credentials file, as ``nsc`` writes it."""
+    """A credentials file in the format of ``nsc``."""
     ca_file: Path | None = None
     cert: Path | None = None
     key: Path | None = None
     tls_first: bool = False
-    """Whether the server wants TLS before it says anything."""
+    """Whether the server expects the TLS handshake before it sends anything."""
     stream: str = STREAM
     timeout: float = 5.0
-    """Seconds that a server may take for one answer."""
+    """Seconds to wait for one answer."""
     patience: float = 60.0
-    """Seconds that it may be gone altogether, once it was there."""
+    """Seconds to wait for a server that was there and is gone."""
 
     def __repr__(self) -> str:
         return f"Access({self.shown})"
 
     @property
     def shown(self) -> str:
-        """The address for messages: without user, password and token."""
+        """Return the addresses for messages, without user, password and token."""
         return ",".join(_without_secrets(one) for one in self.servers)
 
     @property
     def servers(self) -> list[str]:
-        """The addresses, each with a scheme. A password may have commas in it."""
+        """Return the addresses, each with a scheme. A password may contain commas."""
         found: list[str] = []
         for part in _NEXT.split(self.url):
             user, at, hosts = part.rpartition("@")

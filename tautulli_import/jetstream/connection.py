@@ -1,8 +1,8 @@
-"""A connection to NATS, driven from synchronous code.
+"""Connect to NATS from synchronous code.
 
-nats-py lives on an event loop. Ours belongs to the connection and runs only while somebody
-waits for something, so that the rest of the program need not know of it. Each such step is
-held against signals: an exception of a signal handler would be lost in the loop.
+nats-py needs an event loop. The connection has its own, which runs only during a call of
+``run``, so that the rest of the program stays synchronous. Signals are deferred during such a
+call, because the loop would lose an exception from a signal handler.
 """
 
 from __future__ import annotations
@@ -25,101 +25,115 @@ from ..errors import (
 )
 from ..stopping import held, is_asked
 from .access import Access
-from .identity import addresses, options_for, wants_tls
+from .credentials import addresses, options_for, wants_tls
+from .failures import JETSTREAM_OFF, no_connection, not_permitted, short_reason
 from .loop import Loop, client_class
-from .troubles import JETSTREAM_OFF, no_connection, not_permitted, words
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
     from nats.aio.msg import Msg
 
-__all__ = ["ApiError", "Connection", "InterruptedWaitError"]
+__all__ = ["ApiError", "Connection", "InterruptedWaitError", "Refusal"]
 
 _Answer = TypeVar("_Answer")
 
 _TICK: Final = 0.05
-"""Seconds between two looks at whether a stop was asked for."""
+"""Seconds between two checks for a requested stop."""
 _GRACE: Final = 0.2
-"""Seconds that a step may still take when a stop was asked for."""
+"""Seconds that a step may still take after a stop was requested."""
 _CONNECT_SHARE: Final = 0.4
-"""Of the time that a server has for an answer, what it has for each step of connecting."""
+"""The share of ``Access.timeout`` that each step of connecting may take."""
 _BETWEEN_TRIES: Final = 0.25
 _PENDING: Final = 16 * 1024 * 1024
 _NOT_ENABLED: Final = frozenset({10039, 10076})
 
 
 class InterruptedWaitError(SourceUnreachableError):
-    """A stop was asked for before the server had answered."""
+    """A stop was requested before the server answered."""
 
 
 class ApiError(SourceUnreachableError):
-    """The server understood what it was asked for, and refused."""
+    """JetStream understood the request, and refused it."""
 
     def __init__(self, message: str, *, number: int, said: str, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.number = number
-        """JetStream's own number of the error."""
+        """The error number of JetStream."""
         self.said = said
 
 
-class _Refusal(Struct, frozen=True):
+class Refusal(Struct, frozen=True):
+    """An error in an answer of JetStream."""
+
     code: int = 0
+    """A number in the manner of HTTP."""
     err_code: int = 0
+    """The error number of JetStream."""
     description: str = ""
+
+    @property
+    def text(self) -> str:
+        """Return the description, or the number if there is none."""
+        return self.description or f"error {self.err_code or self.code}"
 
 
 class _Outcome(Struct, frozen=True):
-    error: _Refusal | None = None
+    error: Refusal | None = None
 
 
 class Connection:
-    """A connection to one server of those that ``access`` names, or to the next when it breaks."""
+    """A connection to one of the servers in ``access``, and to the next one when it breaks."""
 
     def __init__(self, access: Access) -> None:
         self.access = access
         self.generation = 0
-        """How many times it was made: another number means that what was under way is lost."""
+        """The number of times that it was established. A rise means that messages got lost."""
         self.refused = ""
-        """What the server said when it did not permit something."""
+        """The server's words when it last refused a permission."""
         self.trouble = ""
-        """The last thing that went wrong, in a few words."""
+        """The last error, in a few words."""
         self._client: Client | None = None
         self._loop: Loop | None = None
 
     @property
     def client(self) -> Client:
-        """nats-py's own; to be used within ``run`` only."""
+        """Return the client of nats-py. Use it only inside ``run``.
+
+        Raises:
+            RuntimeError: the connection is not open.
+        """
         if self._client is None:
             raise RuntimeError("the connection is not open")
         return self._client
 
     @property
     def is_up(self) -> bool:
-        """Whether there is a connection right now."""
+        """Return whether the connection is established now."""
         return self.client.is_connected
 
     @property
     def max_payload(self) -> int:
-        """The most bytes of a message, its headers included, that the server takes."""
+        """Return the server's limit for a message in bytes, headers included."""
         return self.client.max_payload
 
     def open(self) -> None:
-        """Connect: to the first server that lets us in.
+        """Connect to the first server that accepts us.
 
         Raises:
-            SourceUnreachableError: none can be reached, or none speaks TLS as it should.
-            UnauthorisedError: they do not let us in.
+            SourceUnreachableError: no server can be reached, or TLS fails.
+            UnauthorisedError: the servers refuse the login.
             NotFoundError: a credentials file or a certificate does not exist.
-            ConfigurationError: nats-py is missing, or an address or a file is no such thing.
+            ConfigurationError: nats-py is missing, or an address or a file is not valid.
         """
         try:
             import nats.aio.client  # noqa: F401
         except ImportError as error:
             raise ConfigurationError(
-                "NATS needs nats-py.", hint="Install it: pip install 'tautulli-import[nats]'"
+                "The package nats-py is missing. NATS needs it.",
+                hint="Install it: pip install 'tautulli-import[nats]'",
             ) from error
         for name in ("nats", "asyncio"):
-            # What they log nobody asked for; without a handler Python prints it.
+            # Python prints what they log where no handler is set.
             if not logging.getLogger(name).handlers:
                 logging.getLogger(name).addHandler(logging.NullHandler())
         servers, options = addresses(self.access), self._options()
@@ -128,10 +142,11 @@ class Connection:
         self.run(self._connect(servers, options))
 
     def run(self, work: Coroutine[Any, Any, _Answer]) -> _Answer:
-        """Do something on the loop, to its end.
+        """Run a coroutine on the loop to its end.
 
         Raises:
-            InterruptedWaitError: a stop was asked for, and a moment later it was not done yet.
+            InterruptedWaitError: a stop was requested, and the coroutine did not end within
+                0.2 seconds.
         """
         if self._loop is None:
             work.close()
@@ -140,11 +155,11 @@ class Connection:
             return self._loop.run_until_complete(self._watched(work))
 
     async def connected(self) -> None:
-        """Wait until there is a connection (again).
+        """Wait until the connection is established.
 
         Raises:
-            SourceUnreachableError: there is none for longer than ``access.patience``.
-            UnauthorisedError: the server does not let us in any more.
+            SourceUnreachableError: the server is gone for more than ``access.patience`` seconds.
+            UnauthorisedError: the server refuses the login now.
         """
         until = time.monotonic() + self.access.patience
         while not self.is_up:
@@ -156,15 +171,15 @@ class Connection:
                     f"seconds: {self.trouble or 'the connection broke'}.",
                     hint="Run the same command again when the server is back.",
                 )
-            await asyncio.sleep(_TICK)  # nats-py has nothing else to wait for
+            await asyncio.sleep(_TICK)  # nats-py offers no event to wait for
 
     async def ask(self, subject: str, payload: bytes = b"") -> bytes:
-        """Ask one question; across a connection that breaks.
+        """Send a request and return the answer. Ask again when the connection breaks.
 
         Raises:
             SourceUnreachableError: there is no answer within ``access.timeout`` seconds, or
-                nobody there who could give one.
-            UnauthorisedError: we may not ask that.
+                the server has no JetStream.
+            UnauthorisedError: the user may not send or receive this.
         """
         import nats.errors
 
@@ -185,7 +200,7 @@ class Connection:
                 if request.done():
                     return request.result().data
             except nats.errors.NoRespondersError as error:
-                # A server that has just been started may not have come to it yet.
+                # Just after its start, a server may not have started JetStream yet.
                 if generation == 1 or time.monotonic() > until:
                     raise SourceUnreachableError(
                         f"NATS at {self.access.shown} has no JetStream.", hint=JETSTREAM_OFF
@@ -194,19 +209,19 @@ class Connection:
             except (nats.errors.Error, OSError) as error:
                 if self.is_up and generation == self.generation:
                     raise self._silent() from error
-                self.trouble = words(error)
+                self.trouble = short_reason(error)
             finally:
                 request.cancel()
             if self.refused:
                 raise not_permitted(self.refused, self.access.shown)
 
     async def api(self, what: str, request: object, answer: type[_Answer]) -> _Answer:
-        """Ask JetStream itself; ``what`` is the subject after ``$JS.API.``.
+        """Call JetStream's API. ``what`` is the subject after ``$JS.API.``.
 
         Raises:
-            ApiError: it refuses.
-            SourceUnreachableError: it is not there, or does not answer.
-            UnauthorisedError: we may not ask that.
+            ApiError: JetStream refuses the request.
+            SourceUnreachableError: there is no JetStream, or no usable answer.
+            UnauthorisedError: the user may not send or receive this.
         """
         payload = b"" if request is None else msgspec.json.encode(request)
         told = await self.ask(f"$JS.API.{what}", payload)
@@ -216,20 +231,19 @@ class Connection:
                 return msgspec.json.decode(told, type=answer)
         except msgspec.DecodeError as broken:
             raise SourceUnreachableError(
-                f"NATS at {self.access.shown} answers in a way that is not understood: {broken}.",
-                hint="Is its version very old, or very new?",
+                f"NATS at {self.access.shown} sent an answer that cannot be decoded: {broken}.",
+                hint="Use nats-server 2.9 or newer. To see the version: nats-server --version",
             ) from broken
-        said = error.description or f"error {error.err_code or error.code}"
+        said = error.text
         if error.err_code in _NOT_ENABLED:
             raise ApiError(
-                f"NATS at {self.access.shown} has no JetStream for us: {said}.",
+                f"NATS at {self.access.shown} has JetStream disabled for this account: {said}.",
                 number=error.err_code,
                 said=said,
                 hint=JETSTREAM_OFF,
             )
         raise ApiError(
-            f"NATS at {self.access.shown} refused {what.partition('.')[0]}"
-            f" {what.partition('.')[2]}: {said}.",
+            f"NATS at {self.access.shown} refused {what.replace('.', ' ', 1)}: {said}.",
             number=error.err_code,
             said=said,
         )
@@ -237,16 +251,16 @@ class Connection:
     async def subscribe(
         self, subject: str, callback: Callable[[Msg], Coroutine[Any, Any, None]]
     ) -> None:
-        """Have ``callback`` called with each message of a subject; it must not wait."""
+        """Call ``callback`` with each message of a subject. It must not wait."""
         await self.client.subscribe(subject, cb=callback, pending_bytes_limit=1 << 30)
 
     def drop(self) -> None:
-        """Give the present connection up for lost; another one is made."""
+        """Abort the present connection. nats-py then makes a new one."""
         if self._loop is not None:
             self._loop.abort()
 
     def close(self) -> None:
-        """Let go of the server, whatever state it is in."""
+        """Close the connection, also when the server does not answer."""
         loop, self._loop = self._loop, None
         if loop is None:
             return
@@ -284,7 +298,7 @@ class Connection:
         raise first
 
     async def _connect_to(self, servers: list[str], options: dict[str, Any]) -> None:
-        """Connect to the first of ``servers``; the others are for later."""
+        """Connect to the first of ``servers``. nats-py uses the others after a break."""
         self._client = client = client_class(
             self._loop if wants_tls(self.access) else None,
             has_certificate=self.access.cert is not None,
@@ -292,7 +306,7 @@ class Connection:
         self.generation = 0
         try:
             await client.connect(servers, **options)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is why there is no connection
+        except Exception as error:  # noqa: BLE001 - nats-py raises many types, asyncio more
             told = error.error if isinstance(error, _FirstTryError) else error
             raise no_connection(told, servers[0], self.access) from told
         finally:
@@ -304,10 +318,10 @@ class Connection:
         self.generation += 1
 
     async def _noted(self, error: Exception) -> None:
-        """What nats-py tells of an error, while it goes on by itself."""
+        """Remember an error that nats-py reports. It keeps running after it."""
         if not self.generation:
             raise _FirstTryError(error)
-        said = words(error)
+        said = short_reason(error)
         if "permissions violation" in said:
             self.refused = said
         else:
@@ -322,29 +336,28 @@ class Connection:
             if is_asked():
                 asked_at = asked_at or now
                 if now - asked_at >= _GRACE:
-                    task.cancel()  # again and again: nats-py swallows some
+                    task.cancel()  # in each round, because nats-py swallows some
         if task.cancelled():
-            raise InterruptedWaitError(
-                f"A stop was asked for while NATS at {self.access.shown} had not answered yet."
-            )
+            raise InterruptedWaitError(f"Stopped before NATS at {self.access.shown} answered.")
         return task.result()
 
     def lost(self) -> TautulliImportError:
-        """Why nats-py has given up."""
+        """Return the error to raise when nats-py has closed the connection for good."""
         error = self.client.last_error
         if error is None:
-            return SourceUnreachableError(f"NATS at {self.access.shown} has closed the connection.")
+            return SourceUnreachableError(f"NATS at {self.access.shown} closed the connection.")
         return no_connection(error, self.access.shown, self.access)
 
     def _silent(self) -> SourceUnreachableError:
         return SourceUnreachableError(
-            f"NATS at {self.access.shown} was silent for {self.access.timeout:g} seconds.",
-            hint="Is the server overloaded, or stopped? Give it more time, or start it again.",
+            f"NATS at {self.access.shown} did not answer within {self.access.timeout:g} seconds.",
+            hint="Check that the server is running and not overloaded, and run the same command "
+            "again.",
         )
 
 
 class _FirstTryError(Exception):
-    """Ends the first connecting, which nats-py would repeat."""
+    """Raised to end the first attempt to connect, which nats-py would repeat."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__()
@@ -361,7 +374,7 @@ async def _closed(client: Client, loop: Loop | None) -> None:
 async def _ended(loop: Loop, client: Client | None) -> None:
     if client is not None:
         await _closed(client, loop)
-    for _ in range(3):  # the last words of nats-py's tasks may start another one
+    for _ in range(3):  # a task of nats-py may start another one while it ends
         tasks = asyncio.all_tasks(loop) - {asyncio.current_task(loop)}
         for task in tasks:
             task.cancel()

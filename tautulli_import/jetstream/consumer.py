@@ -1,7 +1,8 @@
-"""Taking messages out of a stream: a durable pull consumer, which several may share.
+"""Take messages out of a stream through a durable pull consumer, which processes may share.
 
-What is fetched stays with whoever fetched it until it is acknowledged, given back, or as old as
-the consumer waits for an acknowledgement; then it is delivered again, to anybody.
+A fetched message belongs to the process that fetched it until it acknowledges it or gives it
+back, or until the time for the acknowledgement is over. Then the server delivers it again, to
+any of them.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ import msgspec
 from msgspec import Struct
 
 from ..errors import ConfigurationError, NotFoundError, SourceUnreachableError, TautulliImportError
-from .access import NAME, Access
+from .access import Access, check_name
 from .connection import ApiError, Connection, InterruptedWaitError
+from .failures import not_permitted, short_reason
 from .stream import StreamState, look_at_stream
-from .troubles import not_permitted, words
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
@@ -32,10 +33,11 @@ _TICK: Final = 0.05
 _AGAIN: Final = 0.25
 _BURST: Final = 256
 _MAX_ACK_PENDING: Final = 20_000
-# What is said instead of a message. Nothing there, the time is over: then it was no trouble.
+_SUBJECT: Final = "playback.>"
+# Status codes that arrive in place of a message: no messages, the wait is over, no responders.
 _NOTHING: Final = frozenset({"404", "408"})
 _NOBODY: Final = "503"
-# JetStream's numbers of its errors.
+# Error numbers of JetStream.
 _NO_CONSUMER: Final = 10014
 _NO_STREAM: Final = 10059
 _TAKEN: Final = frozenset({10012, 10013, 10105, 10148})
@@ -45,7 +47,7 @@ _NO_SUBSET: Final = frozenset({10093, 10138})
 
 
 class Message(Struct, frozen=True, gc=False):
-    """A message as it stands in the stream."""
+    """A message of the stream."""
 
     subject: str
     data: bytes
@@ -54,9 +56,9 @@ class Message(Struct, frozen=True, gc=False):
     sequence: int
     """Its number in the stream."""
     deliveries: int
-    """How many times it was delivered, this one counted."""
+    """How many times it was delivered, including this one."""
     reply: str
-    """Where its acknowledgement goes."""
+    """The subject for its acknowledgement."""
 
 
 class _Config(Struct, frozen=True):
@@ -75,63 +77,56 @@ class _Info(Struct, frozen=True):
 
 
 class Consumer:
-    """One of those who share the durable consumer of that name."""
+    """One of the processes that share the durable consumer of a name."""
 
-    def __init__(
-        self,
-        access: Access,
-        durable: str,
-        *,
-        subject: str = "playback.>",
-        ack_wait: float = 30,
-    ) -> None:
-        """``ack_wait``: seconds until what is not acknowledged is delivered again."""
+    def __init__(self, access: Access, durable: str, *, ack_wait: float = 30) -> None:
+        """Connect to nothing yet.
+
+        ``ack_wait``: seconds until an unacknowledged message is delivered again. It applies when
+        the durable consumer is created.
+        """
         self.durable = durable
         self._access = access
-        self._subject = subject
         self._ack_wait = ack_wait
         self._connection = Connection(access)
         self._config = _Config()
         self._inbox = ""
         self._pulls = 0
         self._said = ""
-        """What was said to the present pull in place of a message."""
+        """The status that arrived in place of a message for the latest pull."""
         self._arrived: deque[Message] = deque()
         self._wanted = 0
         self._moved = asyncio.Event()
         self._heard_at = 0.0
 
     def open(self) -> None:
-        """Connect, and make the durable consumer if there is none; one that is there is used.
+        """Connect, and use the durable consumer. Create it if it is absent.
 
         Raises:
-            NotFoundError: there is no such stream.
-            ConfigurationError: the stream does not take the subject, or a consumer of that name is
-                of another kind.
+            NotFoundError: the stream does not exist.
+            ConfigurationError: the consumer's name is not valid, the stream does not take
+                playback events, or a consumer of that name is of another kind.
             TautulliImportError: see ``Connection.open``.
         """
-        if not NAME.fullmatch(self.durable):
-            raise ConfigurationError(
-                f"{self.durable!r} cannot be the name of a consumer.",
-                hint="It has no spaces, dots, slashes, * or > in it.",
-            )
+        check_name(self.durable, "a consumer", "--durable")
         self._connection.open()
         stream = look_at_stream(self._connection)
         if stream is None:
             raise NotFoundError(
                 f"There is no stream {self._access.stream} at {self._access.shown}.",
-                hint="An import with --to nats makes it. Or name another one: --nats-stream NAME",
+                hint="Use another stream with --nats-stream NAME. Or import first with --to nats, "
+                "which creates the stream.",
             )
         self._connection.run(self._open(stream))
 
     def fetch(self, most: int, wait: float) -> list[Message]:
-        """What is there, at most so many; where nothing is, wait so many seconds for the first.
+        """Return up to ``most`` messages. Wait up to ``wait`` seconds for the first.
 
-        Empty as well when a stop was asked for.
+        Return none if none came, or if a stop was requested.
 
         Raises:
-            SourceUnreachableError: the server is gone for longer than ``access.patience``.
-            NotFoundError: the stream or the consumer is gone.
+            SourceUnreachableError: the server is gone for more than ``access.patience`` seconds.
+            NotFoundError: the stream or the consumer no longer exists.
         """
         with contextlib.suppress(InterruptedWaitError):
             self._connection.run(self._fetch(most, wait))
@@ -139,42 +134,42 @@ class Consumer:
         return []
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
-        """Say that these are done, and see that the server has heard it.
+        """Acknowledge messages, and wait until the server has received that.
 
         Raises:
-            SourceUnreachableError: the server is gone for longer than ``access.patience``;
-                they will be delivered again.
+            SourceUnreachableError: the server is gone for more than ``access.patience`` seconds.
+                It will deliver the messages again.
         """
         self._connection.run(self._tell(messages, b"+ACK"))
 
     def terminate(self, messages: Sequence[Message]) -> None:
-        """Say that these are never to be delivered again, though nobody could use them.
+        """Tell the server never to deliver messages again, although nobody could use them.
 
         Raises:
-            SourceUnreachableError: as above.
+            SourceUnreachableError: as for ``acknowledge``.
         """
         self._connection.run(self._tell(messages, b"+TERM"))
 
     def give_back(self, messages: Sequence[Message]) -> None:
-        """Have these delivered again at once, to anybody.
+        """Let the server deliver messages again at once, to any process.
 
         Raises:
-            SourceUnreachableError: as above.
+            SourceUnreachableError: as for ``acknowledge``.
         """
         self._connection.run(self._tell(messages, b"-NAK"))
 
     def left(self) -> tuple[int, int]:
-        """How many messages were never delivered yet, and how many not yet acknowledged.
+        """Return the number of undelivered messages, and of delivered, unacknowledged ones.
 
         Raises:
-            SourceUnreachableError: the server does not tell.
-            NotFoundError: the stream or the consumer is gone.
+            SourceUnreachableError: the server does not answer.
+            NotFoundError: the stream or the consumer no longer exists.
         """
         info = self._connection.run(self._look())
         return info.num_pending, info.num_ack_pending
 
     def close(self) -> None:
-        """Give back what nobody has fetched, and close the connection."""
+        """Give back the messages that ``fetch`` did not return, and close the connection."""
         if self._arrived and self._connection.is_up:
             with contextlib.suppress(TautulliImportError, TimeoutError):
                 self._connection.run(
@@ -190,7 +185,7 @@ class Consumer:
         except ApiError as error:
             if error.number != _NO_CONSUMER:
                 raise
-            if not stream.is_copy and not stream.takes(self._subject):
+            if not stream.is_copy and not stream.takes(_SUBJECT):
                 raise self._nothing_to_consume() from None
             info = await self._made()
         self._check(info.config)
@@ -201,7 +196,7 @@ class Consumer:
     async def _info(self) -> _Info:
         name = f"{self._access.stream}.{self.durable}"
         info = await self._connection.api(f"CONSUMER.INFO.{name}", None, _Info)
-        if not info.config.ack_policy:  # so the server answers in the middle of deleting it
+        if not info.config.ack_policy:  # nats-server answers so while it deletes the consumer
             raise ApiError(name, number=_NO_CONSUMER, said="it is being deleted")
         return info
 
@@ -212,8 +207,9 @@ class Consumer:
             if error.number in (_NO_CONSUMER, _NO_STREAM):
                 raise NotFoundError(
                     f"The consumer {self.durable} of the stream {self._access.stream} at "
-                    f"{self._access.shown} is gone: {error.said}.",
-                    hint="Start again: it is made anew, and begins with the first message.",
+                    f"{self._access.shown} no longer exists: {error.said}.",
+                    hint="Run the same command again. It creates the consumer, which begins with "
+                    "the first message.",
                 ) from error
             raise
 
@@ -226,7 +222,7 @@ class Consumer:
             "ack_wait": int(self._ack_wait * _NS),
             "max_ack_pending": _MAX_ACK_PENDING,
             "max_deliver": -1,
-            "filter_subject": self._subject,
+            "filter_subject": _SUBJECT,
             "replay_policy": "instant",
         }
         try:
@@ -236,7 +232,7 @@ class Consumer:
                 _Info,
             )
         except ApiError as error:
-            if error.number in _TAKEN:  # somebody has made it meanwhile
+            if error.number in _TAKEN:  # another process created it just now
                 return await self._info()
             if error.number in _NO_SUBSET:
                 raise self._nothing_to_consume() from error
@@ -244,9 +240,9 @@ class Consumer:
 
     def _nothing_to_consume(self) -> ConfigurationError:
         return ConfigurationError(
-            f"The stream {self._access.stream} does not take {self._subject}: there is nothing to "
-            "consume.",
-            hint="Name another one: --nats-stream NAME",
+            f"The stream {self._access.stream} does not take {_SUBJECT}, so there is "
+            "nothing to consume.",
+            hint="Use another stream: --nats-stream NAME",
         )
 
     def _check(self, config: _Config) -> None:
@@ -256,34 +252,34 @@ class Consumer:
             wrong = "is a push consumer"
         elif config.ack_policy != "explicit":
             wrong = f"has the acknowledgement policy {config.ack_policy}, not explicit"
-        elif subjects != [self._subject]:
-            wrong = f"is one for {', '.join(subjects) or 'all subjects'}, not for {self._subject}"
+        elif subjects != [_SUBJECT]:
+            wrong = f"is for {', '.join(subjects) or 'all subjects'}, not for {_SUBJECT}"
         if wrong:
             raise ConfigurationError(
                 f"The consumer {self.durable} of the stream {self._access.stream} {wrong}.",
-                hint="Use another name for this one; it is made when absent.",
+                hint="Use another name with --durable NAME. The consumer is created if absent.",
             )
 
     async def _fetch(self, most: int, wait: float) -> None:
-        """Have something in ``_arrived``, if there is anything."""
+        """Fill ``_arrived``, if there is anything within ``wait`` seconds."""
         now = self._heard_at = time.monotonic()
         until = now + wait
         while len(self._arrived) < most:
-            # Nothing is taken for empty before the server has said so.
+            # Only the server's answer proves that there is nothing.
             if not await self._pull(most - len(self._arrived), no_wait=True):
                 continue
             seconds = until - time.monotonic()
             if self._arrived or seconds <= 0:
                 return
-            # A long wait is several short ones: what got lost is seen when one of them is over.
+            # A long wait is made of short ones, so that a lost pull is noticed at their end.
             is_answered = await self._pull(1, expires=min(seconds, self._access.timeout))
             if is_answered and not self._arrived and time.monotonic() >= until:
                 return
 
     async def _pull(self, batch: int, *, no_wait: bool = False, expires: float = 0.0) -> bool:
-        """Ask for messages, until they are there or it is said that they are not.
+        """Ask for messages, and wait until they are there or the server says that there are none.
 
-        False: there was no answer, and it has to be asked again.
+        Return false if there was no answer, so that the caller has to ask again.
         """
         connection = self._connection
         await self._connected()
@@ -304,8 +300,8 @@ class Consumer:
                 msgspec.json.encode(request),
                 reply=f"{self._inbox}.{self._pulls}",
             )
-        except Exception as error:  # noqa: BLE001 - it is asked again
-            connection.trouble = words(error)
+        except Exception as error:  # noqa: BLE001 - nats-py raises many types; the caller asks again
+            connection.trouble = short_reason(error)
             await asyncio.sleep(_TICK)
             return False
         sent_at = time.monotonic()
@@ -323,7 +319,11 @@ class Consumer:
         return not self._said or await self._ended(self._said)
 
     async def _look_after(self) -> None:
-        """Find out why there is no answer: is the consumer gone, or the connection?"""
+        """Find out why there is no answer, and drop the connection if it is dead.
+
+        Raises:
+            NotFoundError: the stream or the consumer no longer exists.
+        """
         try:
             await self._look()
         except SourceUnreachableError as error:
@@ -332,22 +332,26 @@ class Consumer:
                 self._connection.drop()
 
     async def _connected(self) -> None:
-        """Wait for a connection, and see that it is of use.
+        """Wait for the connection, and check that the server still sends something.
 
         Raises:
-            SourceUnreachableError: nothing was heard for longer than ``access.patience``.
+            SourceUnreachableError: it sent nothing for more than ``access.patience`` seconds.
         """
         await self._connection.connected()
         patience = max(self._access.patience, self._access.timeout)
         if time.monotonic() - self._heard_at > patience:
             raise SourceUnreachableError(
-                f"NATS at {self._access.shown} has said nothing for {patience:g} seconds: "
+                f"NATS at {self._access.shown} has sent nothing for {patience:g} seconds: "
                 f"{self._connection.trouble or 'it is silent'}.",
                 hint="Run the same command again when the server is back.",
             )
 
     async def _ended(self, said: str) -> bool:
-        """What a pull that brought less than was asked for means: that there is no more?"""
+        """Return whether the status of a pull, ``said``, means that there are no more messages.
+
+        Raises:
+            NotFoundError: the stream or the consumer no longer exists.
+        """
         code, _, text = said.partition(" ")
         if code in _NOTHING:
             return True
@@ -355,10 +359,11 @@ class Consumer:
             await self._look()
         self._connection.trouble = text or "no consumer answers there at the moment"
         await asyncio.sleep(_AGAIN)
-        return text.startswith("Exceeded")  # others have too much of it, or ask as well
+        # A limit of the consumer: other processes hold too many messages, or too many pulls wait.
+        return text.startswith("Exceeded")
 
     async def _took(self, message: Msg) -> None:
-        """Take what arrives."""
+        """Take a message, or the status of a pull."""
         headers = message.headers or {}
         reply = message.reply
         if not reply.startswith("$JS.ACK."):
@@ -371,7 +376,9 @@ class Consumer:
             return
         self._heard_at = time.monotonic()
         tokens = reply.split(".")
-        at = 2 if len(tokens) == 9 else 4  # newer servers name domain and account first
+        # $JS.ACK.<stream>.<consumer>.<deliveries>.<sequence>… has 9 tokens. The newer form has
+        # <domain>.<account hash> before the stream (ADR-15 of NATS).
+        at = 2 if len(tokens) == 9 else 4
         self._arrived.append(
             Message(
                 subject=message.subject,
@@ -387,7 +394,7 @@ class Consumer:
             self._moved.set()
 
     async def _tell(self, messages: Sequence[Message], word: bytes) -> None:
-        """Say a word to each message, until the server has heard all of them."""
+        """Answer each message with ``word``, and repeat until the server has received all."""
         connection = self._connection
         while messages:
             await connection.connected()
@@ -397,11 +404,11 @@ class Consumer:
                     await connection.client.publish(message.reply, word)
                     if number % _BURST == 0:
                         await asyncio.sleep(0)
-            except Exception as error:  # noqa: BLE001 - the connection broke: once more
-                connection.trouble = words(error)
+            except Exception as error:  # noqa: BLE001 - nats-py raises many types; it is repeated
+                connection.trouble = short_reason(error)
                 await asyncio.sleep(_TICK)
                 continue
-            # What one connection carries is heard in order: the answer to this is the proof.
+            # The server reads a connection in order, so this answer proves that it got the rest.
             await self._look()
             if generation == connection.generation:
                 return

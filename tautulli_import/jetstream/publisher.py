@@ -1,8 +1,8 @@
-"""Publishing playback events so that each is acknowledged, many at a time.
+"""Publish playback events, many at a time, until the server has acknowledged each.
 
-Every message asks for its acknowledgement under a subject of its own in one inbox, and a window
-of messages is on its way at any time. What is not acknowledged in time, or was on its way when
-the connection broke, is published again; its id lets the server know it again.
+Each message names a reply subject of its own in one inbox. Up to 256 messages wait for their
+acknowledgement at any time. A message is published again when it is not acknowledged in time, or
+when the connection breaks. The server recognises it by its id and stores it once.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec import Struct
 
-from ..errors import ConfigurationError, SinkError, TautulliImportError
+from ..errors import SinkError, TautulliImportError
 from ..models import PlaybackEvent
-from .connection import Connection
+from .access import check_name
+from .connection import Connection, Refusal
+from .failures import not_permitted, short_reason
 from .stream import StreamState
-from .troubles import not_permitted, words
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
@@ -35,64 +36,55 @@ _WINDOW_BYTES: Final = 4 * 1024 * 1024
 _BURST: Final = 64
 _TICK: Final = 0.05
 _SILENCES: Final = 2
-"""How many times a server may let the time for an answer pass before the connection is dropped."""
+"""Unanswered multiples of ``Access.timeout`` after which the connection is dropped."""
 _SHORT: Final = 2_048
+"""Bytes that headers take at most, in addition to twice the payload."""
 _AGAIN: Final = 0.25
-"""Seconds until what the server could not take just now is published again."""
+"""Seconds until a message that the server could not store for now is published again."""
 _MEDIA_TYPE: Final = re.compile("[a-z0-9_-]+")
-_SOURCE: Final = re.compile(r"[^\s.*>\x00-\x20\x7f]+")
-# JetStream's numbers of its errors, of those that look temporary by their code.
+# Error numbers of JetStream that are permanent, although their code says temporary.
 _NO_RESOURCES: Final = 10023
 _STORE_FAILED: Final = 10077
 _TEMPORARY: Final = frozenset({408, 429, 503})
 _encode: Final = msgspec.json.Encoder().encode
 
 
-class _Error(Struct, frozen=True):
-    code: int = 0
-    err_code: int = 0
-    description: str = ""
-
-
 class _Ack(Struct, frozen=True):
-    error: _Error | None = None
+    error: Refusal | None = None
     duplicate: bool = False
 
 
 class _Message(Struct):
-    """A message on its way."""
+    """A message that waits for its acknowledgement."""
 
     subject: str
     payload: bytes
     headers: dict[str, str]
     due: float = 0.0
-    """When it is published again."""
+    """When to publish it again, in seconds of the monotonic clock."""
     times: int = 0
+    """How many times it was published."""
 
 
 @lru_cache(maxsize=1024)
 def _subject(source: str, media_type: str) -> str:
-    if not _SOURCE.fullmatch(source):
-        raise ConfigurationError(
-            f"The event source {source!r} cannot be part of a subject of NATS.",
-            hint="Use letters, digits, - and _ in --event-source.",
-        )
+    check_name(source, "an event source", "--event-source")
     return f"playback.{source}.{media_type if _MEDIA_TYPE.fullmatch(media_type) else 'unknown'}"
 
 
 def subject_of(event: PlaybackEvent) -> str:
-    """The subject that an event is published under.
+    """Return the subject to publish an event under.
 
     Raises:
-        ConfigurationError: the event's source cannot be part of one.
+        ConfigurationError: the event's source cannot be part of a subject.
     """
     return _subject(event.source, event.media_type)
 
 
 def is_too_large(event: PlaybackEvent, stream: str, most: int) -> bool:
-    """Whether an event's message, headers included as servers count them, exceeds ``most``."""
+    """Return whether an event's message exceeds ``most`` bytes. Servers count the headers too."""
     size = len(_encode(event))
-    # What stands in the headers stands in the event, or is short.
+    # The headers repeat values of the event, or are short: no need to count them here.
     if 3 * size + _SHORT <= most:
         return False
     lines = (len(name) + len(value.encode()) + 4 for name, value in _headers(event, stream).items())
@@ -111,21 +103,24 @@ def _headers(event: PlaybackEvent, stream: str) -> dict[str, str]:
 
 
 def _one_line(value: str) -> str:
-    """The value, unable to end its header; older nats-py sends it as it is."""
+    """Return the value without line breaks, which would end its header.
+
+    nats-py 2.9 sends header values unchecked.
+    """
     return value if value.isprintable() else "".join(c if c.isprintable() else " " for c in value)
 
 
 class Publisher:
-    """Publishes to one stream; what is given first is published first."""
+    """Publishes events to one stream, in the order in which it is given them."""
 
     def __init__(self, connection: Connection, stream: StreamState) -> None:
         import nats.errors
 
         self._nats_errors = nats.errors
         self.stored = 0
-        """How many of the events the stream has because of us."""
+        """The number of events that this run added to the stream."""
         self.duplicates = 0
-        """How many it had already."""
+        """The number of events that the stream had before."""
         self._connection = connection
         self._stream = stream
         self._waiting: deque[PlaybackEvent] = deque()
@@ -144,21 +139,21 @@ class Publisher:
 
     @property
     def given(self) -> int:
-        """How many events it was given."""
+        """Return the number of events given to ``publish``."""
         return self._sent + len(self._waiting)
 
     @property
     def acknowledged(self) -> int:
-        """How many of them, from the first on and without a gap, the stream has for certain."""
+        """Return the number of acknowledged events before the first that is not acknowledged."""
         return next(iter(self._flying), self._sent)
 
-    def publish(self, events: Sequence[PlaybackEvent] = ()) -> None:
-        """Publish these and what is left from before, and wait until all are acknowledged.
+    def publish(self, events: Sequence[PlaybackEvent]) -> None:
+        """Publish these and the unacknowledged ones, and wait until all are acknowledged.
 
         Raises:
             SinkError: nothing was acknowledged for ``access.patience`` seconds, or the server
-                says that it will not take them.
-            InterruptedWaitError: a stop was asked for meanwhile.
+                refuses an event.
+            InterruptedWaitError: a stop was requested meanwhile.
         """
         self._waiting += events
         if self._waiting or self._flying:
@@ -184,10 +179,10 @@ class Publisher:
                 await asyncio.wait_for(self._moved.wait(), _TICK)
 
     def _check(self) -> None:
-        """See whether it is worth going on.
+        """Check that the server can still be expected to acknowledge.
 
         Raises:
-            SinkError: it is not.
+            SinkError: it cannot.
         """
         connection, access = self._connection, self._connection.access
         if self._failure is not None:
@@ -204,7 +199,7 @@ class Publisher:
             why = connection.trouble or "it is silent"
             raise self._failed(
                 f"NATS at {access.shown} has acknowledged nothing for {patience:g} seconds: {why}.",
-                "Run the same command again when the server is back: it goes on from there.",
+                "Run the same command again when the server is back. It resumes from there.",
             )
         if not connection.is_up or not self._flying:
             self._heard_at = now
@@ -214,7 +209,7 @@ class Publisher:
             connection.drop()
 
     async def _send(self) -> None:
-        """Publish what is due again, and then as much as the window has room for."""
+        """Publish the overdue messages again, then new ones until the window is full."""
         connection = self._connection
         now = time.monotonic()
         is_new = connection.generation != self._generation
@@ -243,7 +238,7 @@ class Publisher:
             self._flying_bytes += len(message.payload)
             await self._send_one(number, message, now)
             if number % _BURST == 0:
-                await asyncio.sleep(0)  # let what was written go out, and the answers come in
+                await asyncio.sleep(0)  # let the loop send, and receive acknowledgements
 
     async def _send_one(self, number: int, message: _Message, now: float) -> None:
         nats_errors = self._nats_errors
@@ -258,12 +253,12 @@ class Publisher:
             )
         except nats_errors.MaxPayloadError as error:
             raise self._failed(
-                f"An event of {len(message.payload)} bytes is larger than NATS at "
-                f"{self._connection.access.shown} takes messages.",
+                f"An event has {len(message.payload)} bytes, more than NATS at "
+                f"{self._connection.access.shown} accepts in a message.",
                 "Raise max_payload in the server's configuration.",
             ) from error
-        except (nats_errors.Error, OSError) as error:  # it is published again when it is due
-            self._connection.trouble = words(error)
+        except (nats_errors.Error, OSError) as error:  # it is published again when overdue
+            self._connection.trouble = short_reason(error)
 
     def _subject_of(self, event: PlaybackEvent) -> str:
         subject = subject_of(event)
@@ -271,21 +266,22 @@ class Publisher:
             raise self._failed(
                 f"The stream {self._stream.name} does not take {subject}: its subjects are "
                 f"{', '.join(self._stream.subjects)}.",
-                "Name another one, or add playback.> to its subjects: --nats-stream NAME",
+                "Use another stream with --nats-stream NAME, or add playback.> to its subjects: "
+                f"nats stream edit {self._stream.name}",
             )
         self._taken.add(subject)
         return subject
 
     async def _answered(self, answer: Msg) -> None:
-        """Take an acknowledgement, or what came in its place."""
+        """Take an acknowledgement, a refusal, or the notice that no stream takes the subject."""
         self._heard_at = now = time.monotonic()
         number = int(answer.subject.rpartition(".")[2])
         message = self._flying.get(number)
-        if message is None:  # it had been published twice
+        if message is None:  # published twice, and this is the second acknowledgement
             return
         try:
             ack = self._decode(answer.data)
-        except msgspec.DecodeError:  # an empty one: there is nobody who could answer
+        except msgspec.DecodeError:  # the server sends an empty answer when nobody listens
             self._connection.trouble = f"no stream takes {message.subject} there at the moment"
             message.due = now + _AGAIN
             return
@@ -302,21 +298,19 @@ class Publisher:
         if len(self._flying) <= _WINDOW // 2 and (self._waiting or not self._flying):
             self._moved.set()
 
-    def _refused(self, message: _Message, error: _Error, now: float) -> None:
-        said = error.description or f"error {error.err_code or error.code}"
-        is_full = error.err_code == _STORE_FAILED and "exceeded" in said
+    def _refused(self, message: _Message, error: Refusal, now: float) -> None:
+        is_full = error.err_code == _STORE_FAILED and "exceeded" in error.text
         if error.code in _TEMPORARY and error.err_code != _NO_RESOURCES and not is_full:
-            self._connection.trouble = said
+            self._connection.trouble = error.text
             message.due = now + _AGAIN
             return
-        hint = "Look at the stream's limits: nats stream info " + self._stream.name
         self._failure = self._failed(
-            f"The stream {self._stream.name} at {self._connection.access.shown} did not take an "
-            f"event: {said}.",
-            hint,
+            f"The stream {self._stream.name} at {self._connection.access.shown} refused an "
+            f"event: {error.text}.",
+            f"Check the stream's limits: nats stream info {self._stream.name}",
         )
         self._moved.set()
 
     def _failed(self, said: str, hint: str) -> SinkError:
-        so_far = f"{self.acknowledged:,} of the {self.given:,} events given so far are in it."
+        so_far = f"{self.acknowledged:,} of the {self.given:,} events read so far are in it."
         return SinkError(f"{said} {so_far}", hint=hint)

@@ -1,4 +1,4 @@
-"""The stream that playback events go into: looked at, made when absent, never altered."""
+"""Inspect the stream for playback events, and create it if it is absent. Never change it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from msgspec import Struct, field
 
-from ..errors import ConfigurationError, SinkError
-from .access import NAME
+from ..errors import SinkError
+from .access import check_name
 from .connection import ApiError, Connection
 
 __all__ = ["SUBJECTS", "StreamState", "ensure_stream", "look_at_stream"]
@@ -17,7 +17,7 @@ SUBJECTS: Final = ("playback.>", "plex.>", "jellyfin.>", "tautulli.>")
 
 _NS: Final = 1_000_000_000
 _MAX_BYTES: Final = 10 * 1024**3
-# JetStream's numbers of its errors.
+# Error numbers of JetStream.
 _NO_STREAM: Final = 10059
 _OTHER_CONFIGURATION: Final = 10058
 _OVERLAP: Final = 10065
@@ -60,19 +60,19 @@ class _Account(Struct, frozen=True):
 
 
 class StreamState(Struct, frozen=True):
-    """What a stream is, and has, when it is looked at."""
+    """The settings and the contents of a stream at one moment."""
 
     name: str
     created: str
-    """When it was made, as the server writes it; another stream of that name has another."""
+    """When it was created, in the server's format. It tells apart streams of one name."""
     subjects: tuple[str, ...]
     duplicate_window: float
-    """Seconds for which the server knows a message again."""
+    """Seconds for which the server recognises a message id."""
     max_msg_size: int
-    """The most bytes of a message, its headers included; -1: as many as the server takes."""
+    """The limit for a message in bytes, headers included; -1 for the server's own limit."""
     messages: int
     by_source: Mapping[str, int]
-    """How many playback events it has, by their source."""
+    """The number of playback events of each source."""
     is_copy: bool
     """Whether it also takes messages from other streams, under their subjects."""
 
@@ -82,24 +82,24 @@ class StreamState(Struct, frozen=True):
 
 
 def look_at_stream(connection: Connection) -> StreamState | None:
-    """The stream that ``access`` names, as it is now; ``None`` where there is none.
+    """Return the present state of the stream in ``connection.access``; ``None`` if absent.
 
     Raises:
-        ConfigurationError: it is no name of a stream.
-        TautulliImportError: the server does not tell.
+        ConfigurationError: the stream's name is not valid.
+        TautulliImportError: the server does not answer, or refuses to.
     """
     return _state_of(connection.access.stream, connection.run(_info(connection)))
 
 
 def ensure_stream(connection: Connection, *, create: bool = True) -> StreamState | None:
-    """The stream that ``access`` names, fit to be published to; made when absent.
+    """Check that playback events can be published to the stream, and return its state.
 
-    Without ``create`` nothing is made, and what is absent is ``None``.
+    With ``create``, create the stream if it is absent. Without, return ``None`` then.
 
     Raises:
-        ConfigurationError: it is no name of a stream.
-        SinkError: it is not fit for playback events, or cannot be made.
-        TautulliImportError: the server does not tell.
+        ConfigurationError: the stream's name is not valid.
+        SinkError: the stream cannot take playback events, or cannot be created.
+        TautulliImportError: the server does not answer, or refuses to.
     """
     return connection.run(_ensured(connection, create=create))
 
@@ -118,11 +118,7 @@ async def _ensured(connection: Connection, *, create: bool) -> StreamState | Non
 
 async def _info(connection: Connection) -> _Info | None:
     name = connection.access.stream
-    if not NAME.fullmatch(name):
-        raise ConfigurationError(
-            f"{name!r} cannot be the name of a stream.",
-            hint="Use --nats-stream with a name that has no spaces, dots, slashes, * or > in it.",
-        )
+    check_name(name, "a stream", "--nats-stream")
     try:
         return await connection.api(f"STREAM.INFO.{name}", {"subjects_filter": "playback.>"}, _Info)
     except ApiError as error:
@@ -150,31 +146,31 @@ async def _made(connection: Connection, name: str) -> _Info:
     try:
         return await connection.api(f"STREAM.CREATE.{name}", wanted, _Info)
     except ApiError as error:
-        if error.number == _OTHER_CONFIGURATION:  # somebody has made it meanwhile
+        if error.number == _OTHER_CONFIGURATION:  # another program created it just now
             found = await _info(connection)
             if found is not None:
                 return found
         if error.number == _OVERLAP:
             await _check_others(connection, name)
-        hint = f"Make it yourself, or ask who runs the server to: {_command(name)}"
+        hint = f"Create it yourself, or ask the server's administrator: {_command(name)}"
         said = error.said
         if error.number in _NO_ROOM:
             said += await _room(connection)
             hint = (
-                "Give JetStream more room (max_file_store, or the account's limit), or make the "
-                f"stream yourself, smaller; it is used as it is: {_command(name)}"
+                "Give JetStream more room (max_file_store, or the account's limit). Or create a "
+                f"smaller stream yourself: {_command(name)}"
             )
         elif error.number in _MUST_SAY_SIZE:
-            hint = f"Make the stream yourself, as the account wants it: {_command(name)}"
+            hint = f"Create the stream yourself, within the account's limits: {_command(name)}"
         raise SinkError(
-            f"NATS at {connection.access.shown} did not create the stream {name}, of "
-            f"{_MAX_BYTES // 1024**3} GiB at most: {said}.",
+            f"NATS at {connection.access.shown} did not create the stream {name} with room for "
+            f"{_MAX_BYTES // 1024**3} GiB: {said}.",
             hint=hint,
         ) from error
 
 
 async def _room(connection: Connection) -> str:
-    """How much the account may store, where that is limited."""
+    """Return the account's limit in brackets, for a message; nothing where there is none."""
     try:
         account = await connection.api("INFO", None, _Account)
     except ApiError:
@@ -182,20 +178,24 @@ async def _room(connection: Connection) -> str:
     most = account.limits.max_storage
     if most < 0:
         return ""
-    return f" (this account may store {most / 1024**3:.1f} GiB, and stores {account.storage} bytes)"
+    return f" (this account may store {most / 1024**3:.1f} GiB and uses {account.storage:,} bytes)"
 
 
 async def _check_others(connection: Connection, name: str) -> None:
-    """See that no other stream has our subjects: then ours cannot be made."""
+    """Check that no other stream has our subjects. JetStream allows only one to have them.
+
+    Raises:
+        SinkError: another stream has one of them.
+    """
     for subject in SUBJECTS:
         names = await connection.api("STREAM.NAMES", {"subject": subject}, _Names)
         others = sorted(set(names.streams or ()) - {name})
         if others:
             theirs = ", ".join(others)
             raise SinkError(
-                f"There is no stream {name} at {connection.access.shown}, and it cannot be "
-                f"created: the subject {subject} is, in part at least, that of {theirs}.",
-                hint=f"Publish to that one: --nats-stream {others[0]}",
+                f"The stream {name} at {connection.access.shown} does not exist and cannot be "
+                f"created, because {theirs} has subjects that overlap with {subject}.",
+                hint=f"Publish to that stream: --nats-stream {others[0]}",
             )
 
 
@@ -204,25 +204,25 @@ def _check(name: str, info: _Info) -> None:
     subjects = config.subjects or ()
     if config.mirror is not None:
         raise SinkError(
-            f"The stream {name} is a mirror of another: nothing can be published to it.",
-            hint="Publish to the one that it mirrors: --nats-stream NAME",
+            f"The stream {name} is a mirror of another stream, so nothing can be published to it.",
+            hint="Publish to the stream that it mirrors: --nats-stream NAME",
         )
     if not any(one.partition(".")[0] in ("playback", "*", ">") for one in subjects):
         raise SinkError(
             f"The stream {name} does not take playback events: its subjects are "
             f"{', '.join(subjects) or 'none'}.",
-            hint="Name another one, which is created when absent: --nats-stream NAME. Or add "
-            "playback.> to its subjects.",
+            hint="Use another stream with --nats-stream NAME (it is created if absent). Or add "
+            f"playback.> to its subjects: nats stream edit {name}",
         )
     if config.sealed:
         raise SinkError(
-            f"The stream {name} is sealed: nothing can be added to it any more.",
-            hint="Name another one, or remove it: --nats-stream NAME",
+            f"The stream {name} is sealed, so nothing can be added to it.",
+            hint="Use another stream: --nats-stream NAME",
         )
     if config.no_ack:
         raise SinkError(
-            f"The stream {name} does not acknowledge what it stores (no_ack).",
-            hint="Let it acknowledge, or name another one: --nats-stream NAME",
+            f"The stream {name} does not acknowledge messages (no_ack).",
+            hint="Use another stream with --nats-stream NAME, or switch no_ack off.",
         )
 
 

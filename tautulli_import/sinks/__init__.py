@@ -1,1 +1,1 @@
-"""Where items go. Found by name through the entry-point group ``tautulli_import.sinks``."""
+"""Write items and events. The entry-point group ``tautulli_import.sinks`` names the sinks."""

@@ -1,11 +1,11 @@
-"""What a sink is, and how it is found.
+"""Define the interface of sinks, and find installed sinks.
 
-A sink takes records, and ``commit`` returns only when what it took is durable. A snapshot
-sink is given the whole de-duplicated set, in ascending ``watched_at`` order, before its one
-``commit``. A dry run calls ``preview`` in place of ``commit``: the same numbers, no writing.
-A stream sink takes playback events instead, in the order of the rows and as they are read.
+A sink takes records, and its ``commit`` returns only when they are durable. A snapshot sink is
+given the whole de-duplicated set, in ascending ``watched_at`` order, before its one ``commit``. A
+dry run calls ``preview`` instead of ``commit``. It returns the same numbers and writes nothing.
+A stream sink takes playback events instead, in the order of the rows, while they are read.
 
-A sink of your own is a subclass of one of them and one line in your ``pyproject.toml``::
+To add a sink, subclass one of these and add one line to your ``pyproject.toml``::
 
     [project.entry-points."tautulli_import.sinks"]
     mysink = "my_package:MySink"
@@ -44,10 +44,10 @@ _Made = TypeVar("_Made", bound="BaseSink")
 
 
 class SinkOptions(Struct, frozen=True):
-    """Everything a sink is told."""
+    """The options of a sink for one run."""
 
     out: Path | None
-    """Where to write; ``None`` for the sink's own default, ``-`` for standard output."""
+    """``--out``: the file or directory. ``None`` is the sink's default, ``-`` standard output."""
     stdout: BinaryIO
     now: int
     """The time of the run, epoch seconds, UTC."""
@@ -56,17 +56,17 @@ class SinkOptions(Struct, frozen=True):
     merge_with: Path | None = None
     """``--merge-with``: an exported history to build on."""
     user: str | None = None
-    """Whose output this is, where ``--each-user`` writes one for each."""
+    """``--each-user``: the user whose output this is."""
     dry_run: bool = False
-    """Whether a stream sink may only look and count. (Others are asked for a ``preview``.)"""
+    """Whether a stream sink only counts, and writes nothing. Other sinks get ``preview`` calls."""
     wait: float = 0.0
-    """``--wait``: how many seconds somebody else may still have the place."""
+    """``--wait``: seconds to wait while another process uses the place."""
     nats: Access = Access()
-    """Which NATS server, and who we are there: for whom ``wants_nats``."""
+    """The NATS server, with secrets. Only sinks with ``wants_nats`` are given it."""
 
 
 class Receipt(Struct, frozen=True):
-    """What a commit did, or in a dry run would do."""
+    """The result of a commit, or of its preview."""
 
     target: str
     new: int
@@ -74,71 +74,76 @@ class Receipt(Struct, frozen=True):
     unchanged: int = 0
     total: int = 0
     removed: int = 0
-    """Entries that were there and will not be; never of another source."""
+    """Entries that the commit removed. Entries of other sources are never removed."""
     written: Sequence[str] = ()
     warnings: Sequence[str] = ()
-    """What a person should look at, one sentence each."""
+    """Sentences about things that a person should check."""
     notices: Sequence[str] = ()
-    """What a person may want to know, one sentence each."""
+    """Sentences about things that a person may want to know."""
     next_steps: Sequence[str] = ()
-    """What a person does now, one sentence each."""
+    """Sentences about what to do next."""
 
 
-class BaseSink(ABC):  # noqa: B024 - its two kinds have the abstract methods
-    """What all sinks are: a place, which can be looked at before anything is read."""
+class BaseSink(ABC):  # noqa: B024 - the abstract methods are in its two subclasses
+    """The part that all sinks share: a place that can be checked before anything is read."""
 
     to_stdout: ClassVar[bool] = False
-    """Whether it writes to standard output when no ``--out`` is given."""
+    """Whether the sink writes to standard output without ``--out``."""
     lines: ClassVar[bool] = False
-    """Whether several users' outputs may follow each other on standard output."""
+    """Whether outputs of several users may follow each other on standard output."""
     wants_nats: ClassVar[bool] = False
-    """Whether it is told which NATS server is meant, passwords and all."""
+    """Whether ``SinkOptions.nats`` is filled in, secrets included."""
 
     def __init__(self, options: SinkOptions) -> None:
         self.options = options
 
     @classmethod
     def goes_to_stdout(cls, out: Path | None) -> bool:
-        """Whether it will write to standard output, given its ``--out``."""
+        """Return whether the sink writes to standard output with this ``--out``."""
         return out == Path("-") or (out is None and cls.to_stdout)
 
-    def check(self) -> None:  # noqa: B027 - most sinks have nothing to look at
-        """Find out before anything is read what would make ``commit`` fail.
+    def check(self) -> None:  # noqa: B027 - most sinks have nothing to check
+        """Check, before anything is read, that ``commit`` can succeed.
 
         Raises:
-            TautulliImportError: the target cannot be what it has to be.
+            TautulliImportError: the place cannot be used.
         """
 
     def writes(self) -> Sequence[Path]:
-        """The files that it is going to write, as far as that is known beforehand."""
+        """Return the files that the sink will write, as far as they are known beforehand."""
         out = self.options.out
         return [] if out is None or out == Path("-") else [out]
 
     def place(self) -> Path | None:
-        """What nobody else may write meanwhile: a file or a directory; ``None`` for neither."""
+        """Return the file or directory to lock during the run, or ``None``."""
         return next(iter(self.writes()), None)
 
     @property
     def is_piped(self) -> bool:
-        """Whether it writes to somebody who may take forever to read it."""
+        """Return whether writing may block forever, because another program reads it."""
         return self.goes_to_stdout(self.options.out) or any(map(is_stream, self.writes()))
 
 
 class Sink(BaseSink):
-    """A place for items. Subclass it, and see the module's text for how it is found."""
+    """A sink for items."""
 
     merges: ClassVar[bool] = False
-    """Whether ``--merge-with`` means anything to it."""
+    """Whether the sink uses ``--merge-with``."""
     supersedes: ClassVar[bool] = False
-    """Whether what it was given stays until it is told, so that it needs ``superseded``."""
+    """Whether records stay in its place between runs, so that it needs ``superseded``."""
     every_viewing: ClassVar[bool] = False
-    """Whether it wants a record for every viewing, ``--rewatches`` or not."""
+    """Whether the sink needs a record for every viewing, also without ``--rewatches``."""
     for_events: ClassVar[type[StreamSink] | None] = None
-    """The sink that takes its place with ``--events``; ``None`` where it takes items only."""
+    """The sink to use instead with ``--events``; ``None`` if there is none."""
     superseded: Mapping[str, int] = {}
-    """Keys that earlier runs gave to this sink and whose plays have other keys now, with the
-    moment of each (epoch seconds, UTC). It is set before ``write``: what stands there as it was
-    given may go."""
+    """Keys that earlier runs gave to this sink and whose plays have other keys now, with the time
+    of each (epoch seconds, UTC). It is set before ``write``. The sink may remove an entry under
+    such a key if the entry is unchanged since it was written."""
+
+    @property
+    def keeps_viewings(self) -> bool:
+        """Tell whether it gets a record for every viewing."""
+        return self.every_viewing or self.options.every_viewing
 
     @abstractmethod
     def write(self, records: Sequence[Record]) -> None:
@@ -149,16 +154,16 @@ class Sink(BaseSink):
         """Make everything taken durable, and only then return.
 
         Raises:
-            SinkError: it could not be written; what was there before is still there.
+            SinkError: it could not be written. The old content is unchanged.
         """
 
     @abstractmethod
     def preview(self) -> Receipt:
-        """The receipt that ``commit`` would return; writes nothing."""
+        """Return the receipt that ``commit`` would return. Write nothing."""
 
 
 class SnapshotSink(Sink):
-    """A sink that is given everything before its one ``commit``; ``records`` has it then."""
+    """A sink that collects everything in ``records`` before its one ``commit``."""
 
     def __init__(self, options: SinkOptions) -> None:
         super().__init__(options)
@@ -170,23 +175,24 @@ class SnapshotSink(Sink):
 
 
 class StreamSink(BaseSink):
-    """A place for playback events, which takes them in the order of the rows, as they are read.
+    """A sink for playback events. It takes them in the order of the rows, while they are read.
 
-    It is asked what it ``recall``s, begun once, written to again and again, and closed in any
-    case. With ``options.dry_run`` all of it only looks and counts. It tells how many events are
-    ``durable``. Which position in the source that stands for is the pipeline's to know.
+    The pipeline calls ``recall`` and ``begin`` once, ``write`` and ``commit`` many times,
+    ``finish`` at the end, and ``close`` in any case. With ``options.dry_run`` none of them writes
+    anything. ``durable`` counts events. The pipeline knows which position that number means.
     """
 
     @property
     @abstractmethod
     def target(self) -> str:
-        """Name the place, without secrets; the same for the same place."""
+        """Return the name of the place, without secrets. One place always has the same name."""
 
     @abstractmethod
     def recall(self, job: str, saved: Position | None) -> Position | None:
         """Open the place, and return the position up to which it has this job's events.
 
-        ``saved`` is the position in the state file. ``None``: nothing, or not certainly.
+        ``saved`` is the position in the state file. Return ``None`` if the place has no events of
+        the job, or if that is not certain.
 
         Raises:
             TautulliImportError: the place cannot be used.
@@ -194,21 +200,21 @@ class StreamSink(BaseSink):
 
     @abstractmethod
     def begin(self, after: Position | None) -> None:
-        """Go on after a position that it has recalled; ``None``: from the first row on."""
+        """Start after a position that ``recall`` returned, or with ``None`` at the first row."""
 
     def refuses(self, event: PlaybackEvent) -> Reason | None:
-        """Return why it cannot take an event, whatever the event's row is worth elsewhere."""
+        """Return the reason why this sink cannot take an event, or ``None`` if it can."""
         del event
         return None
 
     @abstractmethod
     def write(self, events: Sequence[PlaybackEvent], position: Position | None) -> None:
-        """Take events. ``position`` is where the source stands after them.
+        """Write events.
 
-        ``None``: it cannot be saved, and the last one before stays the last.
+        ``position`` is where the source stands after them, or None if it cannot be saved.
 
         Raises:
-            SinkError: it could not deliver them. ``durable`` tells how far it came.
+            SinkError: the events could not be written. ``durable`` is still correct.
         """
 
     @abstractmethod
@@ -216,36 +222,36 @@ class StreamSink(BaseSink):
         """Make everything written durable, and only then return.
 
         Raises:
-            SinkError: it could not deliver it. ``durable`` tells how far it came.
+            SinkError: the events could not be written. ``durable`` is still correct.
         """
 
     @property
     @abstractmethod
     def durable(self) -> int:
-        """Count the durable events since ``begin``, up to the first that is not."""
+        """Count the events since ``begin`` before the first that is not durable."""
 
     @property
     def note(self) -> str:
-        """Describe the place as of the last durable position, for ``recall`` to recognise it."""
+        """Return a text by which ``recall`` recognises the place at the last durable position."""
         return ""
 
     @abstractmethod
     def finish(self) -> Receipt:
-        """Report what came of it, now that all is written and committed.
+        """Complete the output after the last commit, and return the receipt.
 
-        ``new`` counts the events of this run that the place did not have; ``total`` what is
-        there now.
+        ``new`` counts the events of this run that the place did not have. ``total`` counts all
+        events there.
 
         Raises:
             SinkError: the last step failed.
         """
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Close files and connections."""
 
 
 class InstalledSinks:
-    """The sinks that are installed, looked up once."""
+    """The installed sinks. The entry points are looked up once."""
 
     def __init__(self) -> None:
         self._found: dict[str, EntryPoint] = {
@@ -258,7 +264,7 @@ class InstalledSinks:
         return sorted(self._found)
 
     def load(self, name: str, *, events: bool = False) -> type[Sink | StreamSink]:
-        """Return the class of the sink called ``name``; with ``events`` the one that takes those.
+        """Return the class of a sink. With ``events``, return the class for events.
 
         Raises:
             ConfigurationError: no such sink is installed, it cannot be imported, or it takes no
@@ -267,7 +273,7 @@ class InstalledSinks:
         if name not in self._found:
             raise ConfigurationError(
                 f"There is no sink called {name!r}.",
-                hint=f"Installed are: {', '.join(self.names)}.",
+                hint=f"Use --to with one of: {', '.join(self.names)}.",
             )
         entry = self._found[name]
         try:
@@ -276,33 +282,33 @@ class InstalledSinks:
             raise ConfigurationError(
                 f"The sink {name!r} ({entry.value}) cannot be loaded: "
                 f"{type(error).__name__}: {error}.",
-                hint="Install what it needs, or uninstall the package that brings it.",
+                hint="Install what is missing, or uninstall the package with this sink.",
             ) from error
         if not (isinstance(loaded, type) and issubclass(loaded, (Sink, StreamSink))):
             raise ConfigurationError(
                 f"The sink {name!r} ({entry.value}) is not a tautulli_import Sink.",
-                hint="It has to be a subclass of tautulli_import.sinks.base.Sink or StreamSink.",
+                hint="Make it a subclass of tautulli_import.sinks.base.Sink or StreamSink.",
             )
         if not events or issubclass(loaded, StreamSink):
             return loaded
         if loaded.for_events is None:
             raise ConfigurationError(
-                f"{name} takes films and episodes, no events.",
-                hint="Leave --events out, or --to it.",
+                f"{name} takes films and episodes, not events.",
+                hint=f"Leave out --events, or leave out --to {name}.",
             )
         return loaded.for_events
 
 
 def make_sink(cls: type[_Made], name: str, options: SinkOptions) -> _Made:
-    """Make the sink that is called ``name``.
+    """Return an instance of the sink ``name``.
 
     Raises:
-        ConfigurationError: the class is not complete.
+        ConfigurationError: the class lacks abstract methods.
     """
     try:
         return cls(options)
     except TypeError as error:
         raise ConfigurationError(
             f"The sink {name!r} is not complete: {error}.",
-            hint="It has to have all methods that are abstract in its base class.",
+            hint="Implement all abstract methods of its base class.",
         ) from error

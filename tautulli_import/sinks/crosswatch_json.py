@@ -1,9 +1,9 @@
-"""The JSON that CrossWatch reads: encoding ours, reading back what is there, merging the two.
+"""Read, merge and encode the history JSON of CrossWatch.
 
-Measured on CrossWatch v0.11.3: a byte order mark, or anything malformed, reads as empty and
-is then overwritten; an item is what ``minimal`` keeps of it; ``watched_at`` is compared as a
-string; on the same key the newer one wins. A pair with "Rewatches" on rewrites the keys of
-the whole file to ``key@epoch`` and adds two fields of its own to every entry.
+Measured on CrossWatch v0.11.3: it reads a file with a byte order mark, or a malformed one, as
+empty, and then overwrites it. It keeps the fields of an item that its function ``minimal`` keeps.
+It compares ``watched_at`` as a string. On the same key the newer entry wins. A pair with
+"Rewatches" on rewrites all keys of the file to ``key@epoch`` and adds two fields to every entry.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ UPLOAD: Final = (
     "Settings › Maintenance › Maintenance Tools › Archive & Recovery › CW tracker archive › "
     "Import tracker archive"
 )
-"""Where CrossWatch takes a tracker file, by its menus (v0.11.3; the last is the upload icon)."""
+"""The menu path in CrossWatch (v0.11.3) to upload a tracker file. The last part is an icon."""
 
 _EVENT: Final = re.compile(r"@(\d{7,}(~.+)?|id:.+)$")
 _WEAK: Final = ("plex:", "guid:")
@@ -49,7 +49,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class Entry(Struct, frozen=True, gc=False):
-    """One entry of a history file: ready to be written, and what merging must know of it."""
+    """One entry of a history file: its JSON, and the fields that merging compares."""
 
     raw: bytes
     watched_at: str
@@ -64,31 +64,31 @@ class Merged(Struct, frozen=True):
     updated: int
     unchanged: int
     removed: int = 0
-    """Entries of ours whose plays stand under other keys now."""
+    """Our entries whose plays have other keys now."""
 
 
 def entries_of(path: Path) -> dict[str, Entry]:
-    """What is in a ``history.json``; nothing where there is no such file.
+    """Return the entries of a ``history.json``; nothing if the file is absent.
 
     Raises:
-        SinkError: it is there and is not a history: merging would lose what is in it.
+        SinkError: the file is not a history, so merging would lose its content.
     """
     content = read_bytes(path)
     return {} if content is None else _decoded(content, path)
 
 
 def exported(path: Path) -> dict[str, Entry]:
-    """What a person exported from CrossWatch: ``history.json``, or the ZIP it comes in.
+    """Return the entries of an export of CrossWatch: ``history.json``, or a ZIP with one.
 
     Raises:
         NotFoundError: there is no such file, or no history in the ZIP.
-        SinkError: it is no history.
+        SinkError: the file is not a history.
     """
     content = read_bytes(path) if path.is_file() else None
     if content is None:
         raise NotFoundError(
-            f"There is no file {path}.",
-            hint="--merge-with takes the archive that CrossWatch exported, or its history.json.",
+            f"The file of --merge-with does not exist: {path}.",
+            hint="Use --merge-with with the archive that CrossWatch exported, or its history.json.",
         )
     if content.startswith(b"PK"):
         content = _history_in_archive(content, path)
@@ -96,11 +96,11 @@ def exported(path: Path) -> dict[str, Entry]:
 
 
 def event_entries_of(path: Path | None) -> dict[str, Entry]:
-    """An exported history under event keys, as the Editor wants them; nothing without one.
+    """Return the entries of an export under event keys, for the Editor; nothing for ``None``.
 
     Raises:
-        NotFoundError: there is no such file.
-        SinkError: it is no history.
+        NotFoundError: there is no such file, or no history in the ZIP.
+        SinkError: the file is not a history.
     """
     if path is None:
         return {}
@@ -116,12 +116,12 @@ def merge(
     records: Iterable[Record],
     superseded: Mapping[str, int] = _NONE,
 ) -> Merged:
-    """Records into what is there, by CrossWatch's own rule; every foreign entry stays.
+    """Merge records into existing entries by CrossWatch's own rule. Keep every foreign entry.
 
-    What stands under a ``superseded`` key goes, if it is still of the moment (epoch seconds,
-    UTC) under which we wrote it: its plays are in the records under other keys. On the same
-    key and moment only the fields that we write are ours: what CrossWatch or another source
-    has added to the entry stays in it.
+    Remove an entry under a ``superseded`` key if its ``watched_at`` is still the time (epoch
+    seconds, UTC) that we wrote: the records have its plays under other keys. Where key and time
+    are equal, replace only the fields that we write, and keep those that CrossWatch or another
+    source added.
     """
     entries = dict(existing)
     new = updated = unchanged = 0
@@ -133,7 +133,7 @@ def merge(
         twins = [key for key in others.twins_of(record) if key != standing and key in entries]
         there = existing[standing] if standing else None
         if there is None:
-            # The other key came of ids that are superseded: only what is no id is kept.
+            # The twin has its key from old ids, so only its other fields are kept.
             same = [key for key in twins if existing[key].watched_at == when]
             value = {**existing[same[0]].value, **msgspec.json.decode(raw)} if same else {}
             entries[record.key] = Entry(_encode(value) if same else raw, when, value)
@@ -156,8 +156,7 @@ def merge(
     stale = [
         key
         for written, epoch in superseded.items()
-        # A pair with "Rewatches" on has rewritten our plain keys.
-        for key in (written, event_key(written, epoch))
+        for key in (written, event_key(written, epoch))  # a pair with "Rewatches" rewrote it
         if key in existing
         and entries.get(key) is existing[key]
         and existing[key].watched_at == watched_at(epoch)
@@ -169,7 +168,7 @@ def merge(
 
 
 def newer_of(one: Mapping[str, Entry], other: Mapping[str, Entry]) -> dict[str, Entry]:
-    """Two histories as one: on the same key the newer entry, of equal ones that of ``other``."""
+    """Merge two histories. On the same key the newer entry wins; of equal ones, ``other``'s."""
     merged = dict(one)
     for key, entry in other.items():
         if key not in merged or merged[key].watched_at <= entry.watched_at:
@@ -178,22 +177,21 @@ def newer_of(one: Mapping[str, Entry], other: Mapping[str, Entry]) -> dict[str, 
 
 
 def _key_there(record: Record, existing: Mapping[str, Entry]) -> str | None:
-    """The key under which this very title or viewing stands there already."""
+    """Return the existing key of this title or viewing, or ``None``."""
     if record.key in existing:
         return record.key
-    # A pair with "Rewatches" on has rewritten our plain keys.
-    event = event_key(record.key, record.epoch)
+    event = event_key(record.key, record.epoch)  # a pair with "Rewatches" on rewrote it
     return event if event in existing else None
 
 
 class _Others:
-    """Finds what stands under another key and is the very title or viewing of a record.
+    """Finds entries under another key that are the same title or viewing as a record.
 
-    It was written before an external id was known or corrected, or before every viewing was
-    kept. It is recognised by the number in Plex (or by the title, where it was keyed by that)
-    together with type, titles and numbers. An entry of the same moment is the same viewing;
-    of a title, what stands under an id of this Plex server alone is superseded when older, as
-    it would be under one key.
+    Such an entry was written before an external id was known or corrected, or without
+    ``--rewatches``. It is recognised by type, titles and numbers, together with the Plex rating
+    key, or with the title if that is its key. An entry of the same time is the same viewing. An
+    older entry whose key is an id of this Plex server is the same title, and the record replaces
+    it, as it would under one key.
     """
 
     def __init__(self, existing: Mapping[str, Entry]) -> None:
@@ -243,7 +241,7 @@ def _is_same(key: str, entry: Entry, record: Record) -> bool:
 
 
 def _overlaid(there: Mapping[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
-    """Our fields over an entry of the same moment; the ids of both."""
+    """Return an existing entry of the same time with our fields over its own, and all ids."""
     merged = {**there, **ours}
     for name in ("ids", "show_ids"):
         before = there.get(name)
@@ -253,7 +251,11 @@ def _overlaid(there: Mapping[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
 
 
 def _decoded(content: bytes, path: Path) -> dict[str, Entry]:
-    """The entries in ``{"ts": …, "items": {…}}``, or in a bare ``{key: item}`` of old times."""
+    """Decode ``{"ts": …, "items": {…}}``, an old bare ``{key: item}``, or an Editor dataset.
+
+    Raises:
+        SinkError: the content is none of these.
+    """
     try:
         state = msgspec.json.decode(content.removeprefix(b"\xef\xbb\xbf"))
         items = state.get("items")
@@ -265,12 +267,13 @@ def _decoded(content: bytes, path: Path) -> dict[str, Entry]:
     except (msgspec.DecodeError, UnicodeDecodeError, AttributeError, KeyError, TypeError):
         raise SinkError(
             f"{path} is not a CrossWatch history, so nothing can be merged into it.",
-            hint="CrossWatch would read it as empty. Look at it, move it aside, and run again.",
+            hint="CrossWatch reads it as empty. Check it, move it away, and run the same command "
+            "again.",
         ) from None
 
 
 def _entry(value: object) -> Entry:
-    """An entry as it stands there; what is no item is carried along and never looked at."""
+    """Return an entry of a file. What is not an item is kept unchanged."""
     item = value if isinstance(value, dict) else {}
     return Entry(_encode(value), str(item.get("watched_at") or ""), item)
 
@@ -283,11 +286,11 @@ def _history_in_archive(content: bytes, path: Path) -> bytes:
                 return archive.read(min(names, key=len))
     except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
         raise SinkError(
-            f"{path} cannot be unpacked: {error}.", hint="Export it from CrossWatch once more."
+            f"{path} cannot be unpacked: {error}.", hint="Export it from CrossWatch again."
         ) from error
     raise NotFoundError(
         f"There is no history.json in {path}.",
-        hint="Export it with 'Tracker state files' ticked.",
+        hint="Export it from CrossWatch with 'Tracker state files' ticked.",
     )
 
 

@@ -1,4 +1,4 @@
-"""``--to duckdb``: playback events into the table of a DuckDB file, each play once."""
+"""Write playback events into the table of a DuckDB file, each play once, for ``--to duckdb``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..errors import ConfigurationError, SinkError
 from ..event_store import EventStore
 from ..models import PlaybackEvent
 from ..stopping import held
-from ..turns import when_free
+from ..turns import retry_while_busy
 from ..wording import many
 from .base import Receipt, SinkOptions, StreamSink
 from .files import shown
@@ -22,14 +22,15 @@ __all__ = ["DuckdbSink"]
 
 _DEFAULT: Final = Path("playback-events.duckdb")
 _BATCH: Final = 10_000
-_A_MOMENT: Final = 3.0
+_BRIEF_WAIT: Final = 3.0
+"""Seconds to wait for the file, also without ``--wait``: a consumer may use it briefly."""
 
 
 class DuckdbSink(StreamSink):
-    """Adds events, and with them, in the same transaction, the point up to which it has them.
+    """Adds events to the file, and in the same transaction the job's position after them.
 
-    So it needs nobody to remember that: a file that was removed, or put back from a backup, gets
-    what it lacks.
+    The position in the file counts, not the one in the state file. So a file that was removed, or
+    restored from a backup, gets the events that it lacks.
     """
 
     def __init__(self, options: SinkOptions) -> None:
@@ -46,38 +47,38 @@ class DuckdbSink(StreamSink):
 
     @property
     def path(self) -> Path:
-        """The file.
+        """Return the path of the file.
 
         Raises:
-            ConfigurationError: standard output was asked for.
+            ConfigurationError: ``--out`` is standard output.
         """
         out = self.options.out
         if out == Path("-"):
             raise ConfigurationError(
-                "A DuckDB file cannot go to standard output.",
-                hint="Name a file with --out, or use --to jsonl --events.",
+                "--to duckdb writes a file and cannot write to standard output.",
+                hint="Use --out FILE, or --to jsonl --events.",
             )
         return out or _DEFAULT
 
     @property
     def target(self) -> str:
-        """The file's real name."""
+        """Return the real path of the file."""
         return shown(Path(os.path.realpath(self.path)))
 
     def writes(self) -> Sequence[Path]:
-        """The file."""
+        """Return the file."""
         return [self.path]
 
     def check(self) -> None:
-        """See whether the file can be used, and written.
+        """Check that the file can be read and written.
 
         Raises:
-            ConfigurationError: DuckDB is not installed, or standard output was asked for.
-            BusyError: another process has it open.
-            SinkError: it is something else, or may not be written.
+            ConfigurationError: DuckDB is not installed, or ``--out`` is standard output.
+            BusyError: another process has the file open.
+            SinkError: it is not a file of this program, or there is no permission to write it.
         """
         path = self.path
-        self._when_free(reads_only=True).close()
+        self._opened(reads_only=True).close()
         if self.options.dry_run:
             return
         place = Path(os.path.realpath(path))
@@ -85,39 +86,39 @@ class DuckdbSink(StreamSink):
             place = place.parent
         if not os.access(place, os.W_OK):
             raise SinkError(
-                f"{shown(path)} may not be written.",
-                hint="Mend the permissions, or name another file with --out.",
+                f"You have no permission to write {shown(path)}.",
+                hint="Choose another file with --out.",
             )
 
     def recall(self, job: str, saved: Position | None) -> Position | None:
-        """Open the file; how far the job is in it, whatever is remembered elsewhere.
+        """Open the file, and return the job's position in it. ``saved`` is ignored.
 
         Raises:
-            ConfigurationError: DuckDB is not installed, or standard output was asked for.
-            BusyError: another process has it open.
-            SinkError: it cannot be used.
+            ConfigurationError: DuckDB is not installed, or ``--out`` is standard output.
+            BusyError: another process has the file open.
+            SinkError: the file cannot be used.
         """
         del saved
         self._job = job
-        self._store = self._when_free(reads_only=self.options.dry_run)
+        self._store = self._opened(reads_only=self.options.dry_run)
         kept = self._store.reached(job)
         return None if kept is None else unpacked(kept)
 
     def begin(self, after: Position | None) -> None:
-        """Go on after that point; without one, what the file has of the job holds no more.
+        """Start after a position. With ``None``, delete the job's position in the file.
 
         Raises:
-            SinkError: it could not be written.
+            SinkError: the file could not be written.
         """
         self._position = self._stored = after
         if after is None and not self.options.dry_run and self._open.reached(self._job) is not None:
             self._open.forget(self._job)
 
     def write(self, events: Sequence[PlaybackEvent], position: Position | None) -> None:
-        """Take events; when there are many, they go into the file.
+        """Collect events, and write them to the file when there are 10,000.
 
         Raises:
-            SinkError: it could not be written.
+            SinkError: the file could not be written.
         """
         self._buffer += events
         if position is not None:
@@ -126,21 +127,21 @@ class DuckdbSink(StreamSink):
             self._flush()
 
     def commit(self) -> None:
-        """Add what is left, and note how far the job is.
+        """Write the collected events and the job's position.
 
         Raises:
-            SinkError: it could not be written.
+            SinkError: the file could not be written.
         """
         if self._buffer or self._position != self._stored:
             self._flush()
 
     @property
     def durable(self) -> int:
-        """Count the events that are in the file."""
+        """Return the number of events that are in the file."""
         return self._durable
 
     def finish(self) -> Receipt:
-        """What came of it.
+        """Return the receipt.
 
         Raises:
             SinkError: the file cannot be read any more.
@@ -160,13 +161,13 @@ class DuckdbSink(StreamSink):
         )
 
     def _warnings(self) -> Sequence[str]:
-        """That events were left out which the table has not: a person may want them."""
+        """Return a warning if events were left out whose ids are not in the table."""
         if not self._others:
             return []
         said = (
-            f"{many(self._others, 'event')} left out, in whose place the table has another one of "
-            "the same correlation key, or rating key, user and start: another server's, perhaps. "
-            "A file of its own (--out) has room for all."
+            f"{many(self._others, 'event')} left out, because the table has other events with the "
+            "same correlation key, or the same rating key, user and start. They may be from "
+            "another server. To keep all of them, choose another file with --out."
         )
         return [said]
 
@@ -176,11 +177,11 @@ class DuckdbSink(StreamSink):
             self._store.close()
             self._store = None
 
-    def _when_free(self, *, reads_only: bool) -> EventStore:
-        """The file, open; a consumer may have it for a moment."""
-        return when_free(
+    def _opened(self, *, reads_only: bool) -> EventStore:
+        """Return the open file. Wait while another process has it open."""
+        return retry_while_busy(
             lambda: EventStore(self.path, reads_only=reads_only),
-            wait=max(_A_MOMENT, self.options.wait),
+            wait=max(_BRIEF_WAIT, self.options.wait),
         )
 
     @property
@@ -191,12 +192,11 @@ class DuckdbSink(StreamSink):
 
     def _flush(self) -> None:
         events, position = self._buffer, self._position
-        with held():  # what is in the file is counted, whatever comes next
+        with held():  # no signal between writing and counting
             if self.options.dry_run:
                 added = self._open.preview(events)
             else:
-                keeps = position is not None and bool(self._job)
-                reached = packed(position) if keeps and position is not None else None
+                reached = packed(position) if position is not None and self._job else None
                 added = self._open.add(events, job=self._job, reached=reached)
             self._stored = position
             self._durable += len(events)

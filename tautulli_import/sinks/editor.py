@@ -1,7 +1,8 @@
-"""``--to editor``: a CrossWatch Editor dataset, every viewing a row of its own."""
+"""Write a CrossWatch Editor dataset, for ``--to editor``, with a row for every viewing."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -9,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from ..errors import ConfigurationError, SinkError
+from ..wording import many
 from .base import Receipt, SnapshotSink
 from .crosswatch_json import UPLOAD, event_entries_of, merge
 from .files import read_bytes, shown, write_whole
@@ -16,9 +18,10 @@ from .files import read_bytes, shown, write_whole
 __all__ = ["EditorSink"]
 
 _DEFAULT: Final = Path("tautulli-editor-history.json")
-_OURS: Final = "tautulli-"  # how every provider_event_id of ours begins
+_OURS: Final = "tautulli-"
+"""The beginning of each provider_event_id that this sink writes."""
 _SUFFIX: Final = "-history.json"
-# The import of v0.11.3 refuses more text, and silently leaves out further rows.
+# The import of CrossWatch v0.11.3 refuses larger files, and silently leaves out further rows.
 _WIZARD_BYTES: Final = 8_000_000
 _WIZARD_ROWS: Final = 50_000
 _HEAD: Final = {
@@ -30,27 +33,31 @@ _HEAD: Final = {
 
 
 class EditorSink(SnapshotSink):
-    """One file that the Editor, the tracker's upload and CrossWatch's import all take."""
+    """Writes one file that CrossWatch's Editor, tracker upload and import all take."""
 
     every_viewing = True
     merges = True
 
     @property
     def path(self) -> Path:
-        """The dataset; its name ends in ``-history.json``, else CrossWatch refuses it."""
+        """Return the path of the dataset; ``-`` for standard output.
+
+        Raises:
+            ConfigurationError: CrossWatch (v0.11.3) does not take a file of that name.
+        """
         out = self.options.out or _DEFAULT
         if out == Path("-"):
             return out
         if not out.name.endswith(_SUFFIX) and out.name != "history.json":
             raise ConfigurationError(
-                f"CrossWatch would not take an Editor dataset called {out.name}.",
-                hint=f"Give it a name that ends in {_SUFFIX}, like "
-                f"{shown(out.with_name((out.stem or 'tautulli') + _SUFFIX))}",
+                f"CrossWatch does not take an Editor dataset called {out.name}.",
+                hint=f"Use a name that ends in {_SUFFIX}: --out "
+                + shlex.quote(shown(out.with_name((out.stem or "tautulli") + _SUFFIX))),
             )
         if "list" in out.name.lower():
             raise ConfigurationError(
-                f"CrossWatch would take every row of {out.name} for a watchlist's.",
-                hint="Give it a name without 'list' in it.",
+                f"CrossWatch takes every row of a file called {out.name} for a watchlist entry.",
+                hint="Use a name without 'list' with --out.",
             )
         if not self.options.user:
             return out
@@ -58,23 +65,23 @@ class EditorSink(SnapshotSink):
         return out.with_name(f"{stem or ''}{self.options.user}{_SUFFIX}")
 
     def writes(self) -> Sequence[Path]:
-        """The dataset; nothing for standard output."""
+        """Return the dataset; nothing for standard output."""
         return [] if self.path == Path("-") else [self.path]
 
     def check(self) -> None:
-        """Look at the name, and at what would be replaced.
+        """Check the name, and that the file to replace has no foreign rows.
 
         Raises:
-            ConfigurationError: CrossWatch would not take a file of that name.
-            SinkError: another file stands there.
-            NotFoundError: there is no file to merge with.
+            ConfigurationError: CrossWatch does not take a file of that name.
+            SinkError: the file to replace has foreign content.
+            NotFoundError: the file of ``--merge-with`` does not exist.
         """
         if self.path != Path("-"):
             self._before()
         event_entries_of(self.options.merge_with)
 
     def preview(self) -> Receipt:
-        """What would change in the dataset that is there."""
+        """Return the receipt that ``commit`` would return."""
         path = self.path
         before = {} if path == Path("-") else self._before()
         after = self._rows()
@@ -82,12 +89,12 @@ class EditorSink(SnapshotSink):
         unchanged = sum(1 for key, row in after.items() if before.get(key) == row)
         add = (
             f"In CrossWatch: Main › Import / Export › Import, source Generic CSV/JSON, and choose "
-            f"{shown(path)}: every row is added to the tracker (from v0.11.0; at most "
+            f"{shown(path)}. This adds every row to the tracker (from v0.11.0, up to "
             f"{_WIZARD_ROWS:,} rows and {_WIZARD_BYTES // 1_000_000} MB at a time)."
         )
         replace = (
-            f"Or replace the tracker's history: name the file history.json, then {UPLOAD}. "
-            "(Under any other name CrossWatch files it as a snapshot.)"
+            "Or replace the tracker's history: rename the file to history.json (under another name "
+            f"it becomes a snapshot), then {UPLOAD}."
         )
         clean = (
             "Then clean up in the Editor: Source Current State, Kind History, Provider CrossWatch."
@@ -103,10 +110,10 @@ class EditorSink(SnapshotSink):
         )
 
     def commit(self) -> Receipt:
-        """Write the dataset, if it is another than the one that is there.
+        """Write the dataset, if it differs from the existing one.
 
         Raises:
-            SinkError: another file stands there, or it cannot be written.
+            SinkError: the existing file has foreign content, or the file cannot be written.
         """
         path = self.path
         receipt = self.preview()
@@ -120,7 +127,7 @@ class EditorSink(SnapshotSink):
         return msgspec.structs.replace(receipt, written=[shown(path)])
 
     def _rows(self) -> Mapping[str, Mapping[str, Any]]:
-        """Every row by key, in ascending ``watched_at`` order; ours win over ``--merge-with``."""
+        """Return all rows by key, in ascending ``watched_at`` order. Ours win over others."""
         base = self.options.merge_with
         merged = merge(event_entries_of(base), self.records)
         ours = {record.key: f"{_OURS}{record.play_id}" for record in self.records}
@@ -132,10 +139,10 @@ class EditorSink(SnapshotSink):
         return rows
 
     def _before(self) -> Mapping[str, Mapping[str, Any]]:
-        """The rows that are there, which a commit replaces.
+        """Return the existing rows, which a commit replaces.
 
         Raises:
-            SinkError: some of them are not ours, or are in no dataset at all.
+            SinkError: some rows are not ours, or the file is not a dataset.
         """
         path = self.path
         rows = _rows_of(path) if path.is_file() or path.is_dir() else {}
@@ -147,9 +154,10 @@ class EditorSink(SnapshotSink):
         ]
         if foreign:
             raise SinkError(
-                f"{shown(path)} has {len(foreign)} rows that are not from Tautulli, "
-                f"and they would be lost ({foreign[0]}).",
-                hint="Name another file with --out, or add this one with --merge-with.",
+                f"{shown(path)} has {many(len(foreign), 'row')} that did not come from Tautulli "
+                f"(first: {foreign[0]}), so it is not replaced.",
+                hint="Choose another file with --out, or merge with it: --merge-with "
+                + shlex.quote(shown(path)),
             )
         return rows
 
@@ -164,17 +172,21 @@ class EditorSink(SnapshotSink):
 
 
 def _rows_of(path: Path) -> Mapping[str, Mapping[str, Any]]:
-    """The rows of the dataset at ``path`` by key; none where there is no file."""
+    """Return the rows of the dataset at ``path`` by key; none if the file is absent.
+
+    Raises:
+        SinkError: the file is not a dataset.
+    """
     content = read_bytes(path)
     if content is None:
         return {}
     try:
         dataset = msgspec.json.decode(content)
         if any(dataset[name] != _HEAD[name] for name in ("kind", "provider")):
-            raise KeyError(path)  # noqa: TRY301 - what follows says it for all of these
+            raise KeyError(path)  # noqa: TRY301 - one message below serves all these errors
         return {row["key"]: row for row in dataset["items"]}
     except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
         raise SinkError(
-            f"{shown(path)} is not an Editor dataset, and would be lost.",
-            hint="Move it aside, or name another file with --out.",
+            f"{shown(path)} is not an Editor dataset, so it is not replaced.",
+            hint="Move it away, or choose another file with --out.",
         ) from None

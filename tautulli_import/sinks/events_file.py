@@ -1,7 +1,7 @@
-"""``--to jsonl --events``: one playback event a line, in the order of Tautulli's rows.
+"""Write one playback event a line, in the order of Tautulli's rows, for ``--to jsonl --events``.
 
-A file is made whole under another name first. Later runs add to it, and when one of them is cut
-short, what it had added beyond the last checkpoint is cut off again by the next.
+The first run builds the file under another name until it is whole. Later runs append to it. If
+one of them is killed, the next run cuts off what it appended after the last saved position.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _TAIL: Final = 1 << 16
 
 
 class _Note(Struct, frozen=True):
-    """What of the file is told to the next run."""
+    """The state of the file, saved for the next run."""
 
     length: int
     tail: str
-    """A sum of its last bytes: another file of the same name has others."""
+    """A checksum of the last 64 KiB. It tells apart files of the same name."""
     events: int
     finished: bool
-    """Whether it stands under its own name already."""
+    """Whether the file has its own name already."""
 
 
 class EventsSink(StreamSink):
@@ -55,34 +55,34 @@ class EventsSink(StreamSink):
         self._durable = 0
         self._length = 0
         self._events_then = 0
-        """How long the file was at the last position, and with how many events: more may follow
-        it that the next run is given again."""
-        self._is_marked = False
+        """The length of the file at the last position, in bytes and in events. Events after it
+        are written again by the next run."""
+        self._needs_commit = False
         self._saved_note = ""
         self._encode = msgspec.json.Encoder().encode_lines
 
     @property
     def path(self) -> Path | None:
-        """The file; ``None`` for standard output."""
+        """Return the real path of the file; ``None`` for standard output."""
         out = self.options.out
         return None if out is None or out == Path("-") else Path(os.path.realpath(out))
 
     @property
     def target(self) -> str:
-        """The file's real name."""
+        """Return the real path of the file, or ``standard output``."""
         return shown(self.path) if self.path else "standard output"
 
     @property
     def _building(self) -> Path:
-        """Where the file is until it is whole."""
+        """Return the path of the file until it is whole."""
         path = self.path or Path()
         return path.with_name(f".{path.name}.unfinished")
 
     def check(self) -> None:
-        """Refuse to replace what is not of this kind.
+        """Check that the existing file is absent or has events.
 
         Raises:
-            SinkError: the file holds something else, or is none.
+            SinkError: the file has other content, or cannot be read.
         """
         path = self.path
         if path is None or is_stream(path):
@@ -95,19 +95,19 @@ class EventsSink(StreamSink):
         except OSError as error:
             raise SinkError(
                 f"{shown(path)} cannot be read: {error.strerror or error}.",
-                hint="Name another file with --out.",
+                hint="Choose another file with --out.",
             ) from error
         if begin and begin != _BEGINS:
             raise SinkError(
-                f"{shown(path)} is something else than events, and would be lost.",
-                hint="Move it aside, or name another file with --out.",
+                f"{shown(path)} is not a file of events, so it is not replaced.",
+                hint="Move it away, or choose another file with --out.",
             )
 
     def recall(self, job: str, saved: Position | None) -> Position | None:
-        """What is remembered, as long as the file is that long and ends so (64 KiB).
+        """Return ``saved`` if the file still has that length and the same last 64 KiB there.
 
         Raises:
-            SinkError: something follows in it that a run of ours cannot have left there.
+            SinkError: lines follow that are not events, so no run of this program wrote them.
         """
         del job
         if saved is None or not saved.note or self.path is None or is_stream(self.path):
@@ -124,14 +124,14 @@ class EventsSink(StreamSink):
             return None
         if not _BEGINS.startswith(more):
             raise SinkError(
-                f"{shown(path)} ends with something else than events, and it would be lost.",
-                hint="Move it aside, or name another file with --out.",
+                f"{shown(path)} ends with lines that are not events, and they would be lost.",
+                hint="Move it away, or choose another file with --out.",
             )
         self._before = msgspec.structs.replace(note, finished=path == self.path)
         return saved
 
     def begin(self, after: Position | None) -> None:
-        """Open the file, cut to what was delivered; or a new one that is not yet in its place."""
+        """Open the file and cut it to the position. Without a position, begin a new file."""
         path = self.path
         if after is not None and self._before is not None:
             self._events = self._events_then = self._before.events
@@ -151,7 +151,7 @@ class EventsSink(StreamSink):
             self._file = self._building.open("wb", buffering=0)
 
     def write(self, events: Sequence[PlaybackEvent], position: Position | None) -> None:
-        """Write the lines; on standard output they are out as soon as the page is."""
+        """Write the lines. On standard output, flush after them."""
         if events and not self.options.dry_run:
             lines = memoryview(self._encode(events))
             if self._file is None:
@@ -162,33 +162,33 @@ class EventsSink(StreamSink):
         self._events += len(events)
         self._new += len(events)
         if position is not None and self._is_on_disk:
-            self._is_marked, self._events_then = True, self._events
+            self._needs_commit, self._events_then = True, self._events
             self._length = os.fstat(self._open.fileno()).st_size
 
     def commit(self) -> None:
-        """Make the lines durable, and note how long the file is with them."""
-        if not self._is_marked:
+        """Make the lines durable, and update the note."""
+        if not self._needs_commit:
             return
         os.fsync(self._open.fileno())
         self._durable = self._new
         self._saved_note = self._described()
-        self._is_marked = False
+        self._needs_commit = False
 
     @property
     def durable(self) -> int:
-        """Count the lines that are durable: none of standard output or a pipe."""
+        """Return the number of durable lines; 0 for standard output or a pipe."""
         return self._durable
 
     @property
     def note(self) -> str:
-        """Return how long the durable file is, and how it ends."""
+        """Return the length and the checksum of the durable file as JSON."""
         return self._saved_note
 
     def finish(self) -> Receipt:
-        """Put a new file into its place, unless the one that stands there says just the same.
+        """Give a new file its own name, unless the old file has the same content.
 
         Raises:
-            SinkError: it could not be.
+            SinkError: the file could not be renamed.
         """
         path = self.path
         if path is not None and self._is_new and self._is_on_disk and _same(self._building, path):
@@ -211,7 +211,7 @@ class EventsSink(StreamSink):
         )
 
     def close(self) -> None:
-        """Close the file. What the next run cannot go on with is not left lying about."""
+        """Close the file. Remove an unfinished file that the next run cannot resume."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -221,7 +221,7 @@ class EventsSink(StreamSink):
 
     @property
     def _is_on_disk(self) -> bool:
-        """Whether it is being written to a file, which stays."""
+        """Return whether the sink writes to a regular file."""
         return self._file is not None and not is_stream(self.path or Path())
 
     @property
@@ -231,7 +231,7 @@ class EventsSink(StreamSink):
         return self._file
 
     def _note_place(self) -> None:
-        """Note where the file stands now, if a position was ever durable in it."""
+        """Update the note after the file got its own name, if there is a note."""
         if self._saved_note:
             self._saved_note = self._described()
 

@@ -1,4 +1,4 @@
-"""Whole or absent: how every file of ours is written."""
+"""Write files so that they are whole or absent."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ __all__ = [
 ]
 
 _DIRECTORY_MODE = 0o755
-_MODE = 0o644  # CrossWatch counts a file that it cannot read as empty, and overwrites it
+# CrossWatch (v0.11.3) treats a file that it cannot read as empty, and overwrites it.
+_MODE = 0o644
 
 
 def write_whole(
@@ -32,16 +33,17 @@ def write_whole(
     option: str = "--out",
     unless: Callable[[], bool] | None = None,
 ) -> bool:
-    """Write a file so that at every instant either the old or the new one is there, whole.
+    """Write a file so that at every instant either the old or the new file is there, whole.
 
-    Temporary name in the same directory, fsync, rename, fsync of the directory. The name
-    does not end in ``.json``: CrossWatch reads stray ``.json`` files as state. A symbolic
-    link stays one; a pipe or a device is written to, not replaced. ``option`` is what named
-    the path, for the hint. ``unless`` is asked at the last moment: when it says so, nothing
-    is replaced, and the answer is false.
+    The steps are: temporary name in the same directory, fsync, rename, fsync of the directory.
+    The temporary name does not end in ``.json``, because CrossWatch (v0.11.3) reads stray
+    ``.json`` files as state. A symbolic link stays a link. A pipe or a device is written to, not
+    replaced. ``option`` is the option that named the path, for the hint. ``unless`` is called just
+    before the rename. If it returns true, nothing is replaced, and the result is false.
 
     Raises:
-        SinkError: it could not be written; the old file is untouched.
+        SinkError: the file could not be written. The old file is unchanged.
+        BrokenPipeError: the reader of a pipe has left.
     """
     try:
         path = path.resolve() if path.is_symlink() else path
@@ -55,14 +57,25 @@ def write_whole(
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise SinkError(
-            f"{shown(path)} could not be written: {error.strerror or error}.",
-            hint=f"What stood there is unchanged. Make room, or name another place with {option}.",
-        ) from error
+        raise _not_written(path, error, option) from error
+
+
+def _not_written(path: Path, error: OSError, option: str) -> SinkError:
+    """Return the error to raise when a file could not be written."""
+    if isinstance(error, PermissionError) and not is_stream(path):
+        directory = Path(error.filename or path).parent
+        return SinkError(
+            f"You have no permission to write in {shown(directory)}.",
+            hint=f"Nothing was changed. Choose another directory with {option}.",
+        )
+    return SinkError(
+        f"{shown(path)} could not be written: {error.strerror or error}.",
+        hint=f"Nothing was changed. Make room, or choose another place with {option}.",
+    )
 
 
 def stamp(path: Path) -> object:
-    """Another one whenever the file was replaced or written; ``None`` where there is none."""
+    """Return a value that changes when the file is replaced or written; ``None`` if absent."""
     try:
         info = path.stat()
     except OSError:
@@ -71,7 +84,7 @@ def stamp(path: Path) -> object:
 
 
 def identity(path: Path) -> object:
-    """The same of two paths exactly if they are one file, there already or not."""
+    """Return a value that is equal for two paths if they are the same file, existing or not."""
     try:
         info = path.stat()
     except OSError:
@@ -80,12 +93,12 @@ def identity(path: Path) -> object:
 
 
 def shown(path: Path) -> str:
-    """A path for messages and reports, which are UTF-8; a file name can be any bytes."""
+    """Return a path for messages and reports. Bytes that are not UTF-8 are replaced."""
     return os.fsencode(path).decode("utf-8", "replace")
 
 
 def is_stream(path: Path) -> bool:
-    """Whether it is a pipe or a device: what is written there is gone, and may have to wait."""
+    """Return whether a path is a pipe or a device. Writing to it can block."""
     try:
         return path.exists() and not path.is_file() and not path.is_dir()
     except OSError:
@@ -93,7 +106,7 @@ def is_stream(path: Path) -> bool:
 
 
 def _write_through(path: Path, chunks: Iterable[bytes]) -> None:
-    """Write to a pipe or a device; nothing is kept back that closing it would wait for."""
+    """Write to a pipe or a device without a buffer, so that closing it does not block."""
     with path.open("wb", buffering=0) as file:  # of a directory: "Is a directory"
         for chunk in chunks:
             rest = memoryview(chunk)
@@ -130,28 +143,25 @@ def _write_and_rename(
 
 
 def put_in_place(temporary: Path, path: Path) -> None:
-    """Give a file that is whole and durable its own name, over whatever has that name.
+    """Rename a whole, durable file to its own name, and replace an old file of that name.
 
     Raises:
-        SinkError: it could not be; what had the name still has it.
+        SinkError: it could not be renamed. The old file is unchanged.
     """
     try:
         with temporary.open("rb") as file:
             _give_to_owner_of(path.parent, file.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise SinkError(
-            f"{shown(path)} could not be written: {error.strerror or error}.",
-            hint="Name another place with --out.",
-        ) from error
+        raise _not_written(path, error, "--out") from error
     _sync_name(path)
 
 
 def _sync_name(path: Path) -> None:
-    """Let a power cut not undo that a file has this name.
+    """Make the name of a file durable, so that a power cut cannot undo it.
 
     Raises:
-        SinkError: that cannot be promised.
+        SinkError: the directory could not be synchronised.
     """
     try:
         _sync_directory(path.parent)
@@ -159,17 +169,17 @@ def _sync_name(path: Path) -> None:
         raise SinkError(
             f"{shown(path)} was written, but a power cut could still undo that: "
             f"{error.strerror or error}.",
-            hint="Look after the disk, and run it again.",
+            hint="Check the disk, and run the same command again.",
         ) from error
 
 
 def make_directory(directory: Path) -> None:
-    """Make it and what is above it, each belonging to whom the directory above belongs."""
+    """Create a directory and its parents, each with the owner of the directory above it."""
     if directory.is_dir():
         return
     make_directory(directory.parent)
     directory.mkdir(exist_ok=True)
-    directory.chmod(_DIRECTORY_MODE)  # whatever the umask: CrossWatch has to get in
+    directory.chmod(_DIRECTORY_MODE)  # CrossWatch has to read it, whatever the umask
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         _give_to_owner_of(directory.parent, descriptor)
@@ -179,7 +189,7 @@ def make_directory(directory: Path) -> None:
 
 
 def _clear_left_behind(directory: Path) -> None:
-    """Remove what killed processes of ours left in a directory."""
+    """Remove the temporary files of killed processes of this program from a directory."""
     for partial in directory.glob(".*.partial"):
         process = partial.name.split(".")[-2]
         if process.isdecimal() and not _is_alive(int(process)):
@@ -197,10 +207,10 @@ def _is_alive(process: int) -> bool:
 
 
 def read_bytes(path: Path) -> bytes | None:
-    """The whole file, or ``None`` where there is none.
+    """Return the content of a file, or ``None`` if it is absent.
 
     Raises:
-        SinkError: it is there and cannot be read.
+        SinkError: the file cannot be read.
     """
     try:
         return path.read_bytes()
@@ -209,12 +219,13 @@ def read_bytes(path: Path) -> bytes | None:
     except OSError as error:
         raise SinkError(
             f"{shown(path)} cannot be read: {error.strerror or error}.",
-            hint="What is in it would be lost. Mend its permissions, or use another --out.",
+            hint="Its content would be lost. Check its permissions, or choose another place with "
+            "--out.",
         ) from error
 
 
 def _give_to_owner_of(directory: Path, descriptor: int) -> None:
-    """As root (a container, sudo): the file belongs to whom the directory belongs."""
+    """Give a new file the owner of its directory, if we are root (in a container, with sudo)."""
     owner = directory.stat()
     if os.geteuid() == 0 and (owner.st_uid, owner.st_gid) != (0, 0):
         os.fchown(descriptor, owner.st_uid, owner.st_gid)

@@ -1,4 +1,4 @@
-"""``--to nats``: playback events into a stream of NATS JetStream."""
+"""Publish playback events to a stream of NATS JetStream, for ``--to nats``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CHUNK: Final = 2_000
 
 
 class NatsSink(StreamSink):
-    """Publishes each event, and counts it when the server has acknowledged it."""
+    """Publishes events, and counts each as durable when the server has acknowledged it."""
 
     wants_nats = True
 
@@ -40,38 +40,38 @@ class NatsSink(StreamSink):
 
     @property
     def target(self) -> str:
-        """The server and the stream, for example ``nats://127.0.0.1:4222 MEDIA_EVENTS``."""
+        """Return server and stream, for example ``nats://127.0.0.1:4222 MEDIA_EVENTS``."""
         access = self.options.nats
         return f"{access.shown} {access.stream}"
 
     def check(self) -> None:
-        """Refuse ``--out``.
+        """Check that ``--out`` is not given.
 
         Raises:
-            ConfigurationError: it was given.
+            ConfigurationError: ``--out`` is given.
         """
         if self.options.out is not None:
             raise ConfigurationError(
-                "Events go to a NATS server, not into a file or to standard output.",
-                hint="Name the server with --nats-url in place of --out. (A file of events is "
-                "--to jsonl --events.)",
+                "--to nats publishes to a NATS server, not into a file or to standard output.",
+                hint="Use --nats-url instead of --out. For a file of events use --to jsonl "
+                "--events.",
             )
 
     def writes(self) -> Sequence[Path]:
-        """No files."""
+        """Return no files."""
         return []
 
     def place(self) -> Path | None:
-        """None: others may publish to the stream meanwhile."""
+        """Return ``None``: others may publish to the stream at the same time."""
         return None
 
     def recall(self, job: str, saved: Position | None) -> Position | None:
-        """Connect, make the stream if there is none, and see whether it is the one of before.
+        """Connect, create the stream if it is absent, and return ``saved`` if it is the same one.
 
         Raises:
-            ConfigurationError: nats-py is missing, or an option is wrong.
+            ConfigurationError: nats-py is missing, or an option is not valid.
             NotFoundError: a credentials file or a certificate does not exist.
-            SinkError: the server cannot be reached, does not let us in, or has no such stream.
+            SinkError: the server cannot be reached, refuses the login, or has no such stream.
         """
         del job
         self.check()
@@ -90,12 +90,12 @@ class NatsSink(StreamSink):
         return saved if saved is not None and saved.note == stream.created else None
 
     def begin(self, after: Position | None) -> None:
-        """Go on after that point."""
+        """Remember whether the run starts at the first row."""
         self._is_from_first = after is None
         self._had_some = after is not None and any(after.kinds.values())
 
     def refuses(self, event: PlaybackEvent) -> Reason | None:
-        """What consumers of these events would refuse, or the server."""
+        """Return the reason why consumers or the server would refuse an event, or ``None``."""
         if not event.user_id:
             return Reason.LOCAL_USER
         if not event.title:
@@ -105,10 +105,10 @@ class NatsSink(StreamSink):
         return None
 
     def write(self, events: Sequence[PlaybackEvent], position: Position | None) -> None:
-        """Publish, a few thousand at a time.
+        """Publish events, 2,000 at a time.
 
         Raises:
-            SinkError: the server is gone for too long, or does not take them.
+            SinkError: the server is gone for too long, or refuses an event.
         """
         del position
         self._given += len(events)
@@ -121,29 +121,29 @@ class NatsSink(StreamSink):
             self._publish(chunk)
 
     def commit(self) -> None:
-        """Publish what is left, and wait for the last acknowledgement.
+        """Publish the remaining events, and wait for the last acknowledgement.
 
         Raises:
-            SinkError: the server is gone for too long, or does not take them.
+            SinkError: the server is gone for too long, or refuses an event.
         """
         chunk, self._buffer = self._buffer, []
         self._publish(chunk)
 
     @property
     def durable(self) -> int:
-        """Count the events before the first that is not acknowledged."""
+        """Return the number of events before the first that is not acknowledged."""
         return self._publisher.acknowledged if self._publisher else self._given
 
     @property
     def note(self) -> str:
-        """Return when the stream was made: another stream of that name was made later."""
+        """Return when the stream was created. A later stream of the same name has another time."""
         return self._stream.created if self._stream else ""
 
     def finish(self) -> Receipt:
-        """What the server has acknowledged, and how many messages the stream has now.
+        """Return the receipt. ``total`` is the number of messages in the stream now.
 
         Raises:
-            SinkError: the server does not tell.
+            SinkError: the server does not answer.
         """
         publisher = self._publisher
         if publisher is None:
@@ -174,26 +174,25 @@ class NatsSink(StreamSink):
                 self._publisher.publish(events)
 
     def _warnings(self) -> Sequence[str]:
-        """That events stand in the stream twice, where it had some before this run."""
+        """Return a warning if the stream had events of this source before, so that some repeat."""
         stream = self._stream
         if stream is None or not self._is_from_first:
             return []
         there = sum(stream.by_source.get(source, 0) for source in self._sources)
         if not there:
             return []
-        again = "are then in it a second time" if self._publisher else "would be in it twice"
+        again = "are in it twice now" if self._publisher else "would be in it twice"
         said = (
             f"The stream {stream.name} had {there:,} playback events of this source already. It "
-            f"knows an event again for {_span(stream.duplicate_window)} after it was published; "
-            f"those published before {again}. A consumer (tautulli-import consume) leaves one "
-            "row of each."
+            f"recognises an event for {_span(stream.duplicate_window)} after it was published. "
+            f"Events published before that {again}. tautulli-import consume stores each once."
         )
         return [said]
 
     def _gone(self) -> str:
         return (
-            f"The stream {self.options.nats.stream} is empty by now, though events were published "
-            "to it: it was purged, or has kept them for as long as it does. --restart publishes "
+            f"The stream {self.options.nats.stream} is empty by now, although events were "
+            "published to it. It was purged, or its age limit removed them. --restart publishes "
             "all again."
         )
 
@@ -204,15 +203,15 @@ class NatsSink(StreamSink):
             command += f" --nats-url {access.shown}"
         if access.stream != STREAM:
             command += f" --nats-stream {access.stream}"
-        return f"Bring them into a DuckDB file (elsewhere with this server's address): {command}"
+        return f"Store them in a DuckDB file (elsewhere with this server's address): {command}"
 
 
 @contextmanager
 def _as_sink_errors() -> Iterator[None]:
-    """A server that cannot be used is a sink that cannot be written.
+    """Turn errors of the connection into sink errors with the same text.
 
     Raises:
-        SinkError: in its words.
+        SinkError: the server cannot be reached, or refuses the login.
     """
     try:
         yield

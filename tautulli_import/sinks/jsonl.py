@@ -1,4 +1,4 @@
-"""``--to jsonl``, and the dry run in a pipe: one item a line, its key first."""
+"""Write items as JSON Lines, for ``--to jsonl`` and for a dry run into a pipe."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["JsonlSink", "lines"]
 
 
 def lines(records: Sequence[Record]) -> Iterator[bytes]:
-    """Each record as a line of JSON: ``key``, with ``--each-user`` ``user``, then the item."""
+    """Yield each record as a line of JSON: ``key``, with ``--each-user`` ``user``, the item."""
     encode = msgspec.json.Encoder().encode
     for record in records:
         head = b'{"key":' + encode(record.key)
@@ -35,27 +35,27 @@ class JsonlSink(SnapshotSink):
 
     @property
     def path(self) -> Path | None:
-        """The file; ``None`` for standard output."""
+        """Return the path of the file; ``None`` for standard output."""
         out, user = self.options.out, self.options.user
         if out is None or out == Path("-"):
             return None
         return out.with_name(f"{out.stem}-{user}{out.suffix}") if user else out
 
     def writes(self) -> Sequence[Path]:
-        """The file; none for standard output."""
+        """Return the file; nothing for standard output."""
         return [self.path] if self.path else []
 
     def check(self) -> None:
-        """Refuse to replace what is not of this kind.
+        """Check that the file to replace is absent or has items.
 
         Raises:
-            SinkError: the file holds something else.
+            SinkError: the file has other content.
         """
         before = self._before()
         if before and not before.startswith(b'{"key":'):
             raise SinkError(
-                f"{shown(self.path or Path())} is something else than items, and would be lost.",
-                hint="Move it aside, or name another file with --out.",
+                f"{shown(self.path or Path())} is not a file of items, so it is not replaced.",
+                hint="Move it away, or choose another file with --out.",
             )
 
     def commit(self) -> Receipt:
@@ -63,7 +63,7 @@ class JsonlSink(SnapshotSink):
 
         Raises:
             BrokenPipeError: the reader of standard output has left.
-            SinkError: the file could not be written, or holds something else.
+            SinkError: the file could not be written, or has other content.
         """
         receipt = self.preview()
         path = self.path
@@ -76,7 +76,7 @@ class JsonlSink(SnapshotSink):
         return receipt
 
     def preview(self) -> Receipt:
-        """What would be written; all of it counts as new unless the file says just this."""
+        """Return the receipt. All records count as new, unless the file has the same content."""
         count = len(self.records)
         path = self.path
         if path is None:
@@ -88,6 +88,6 @@ class JsonlSink(SnapshotSink):
         )
 
     def _before(self) -> bytes | None:
-        """What is in the file; a pipe or a device is not read."""
+        """Return the content of the file, or ``None`` if absent. A pipe or device is not read."""
         path = self.path
         return read_bytes(path) if path is not None and (path.is_file() or path.is_dir()) else None

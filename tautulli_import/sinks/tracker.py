@@ -1,4 +1,4 @@
-"""``--to tracker``: a CrossWatch tracker root, ``history.json`` and a snapshot of it."""
+"""Write a CrossWatch tracker root, for ``--to tracker``: ``history.json`` and a snapshot."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from .files import shown, stamp, write_whole
 __all__ = ["TrackerSink"]
 
 _DEFAULT: Final = Path("crosswatch-tracker")
-# CrossWatch reuses and overwrites a newest snapshot younger than 60 s (v0.11.3).
+# CrossWatch (v0.11.3) overwrites the newest snapshot if it is younger than 60 s.
 _SNAPSHOT_AGE: Final = 90
-# CrossWatch takes no lock: what it read before us it writes after us.
+# CrossWatch (v0.11.3) takes no lock. It can write what it read before our write.
 _ROUNDS: Final = 5
 _WRITES: Final = 3
 _A_MOMENT: Final = 1.0
@@ -29,54 +29,58 @@ _OURS: Final = frozenset({"history.json", "snapshots"})
 
 
 class TrackerSink(SnapshotSink):
-    """Merges into the ``history.json`` of a tracker root; writes nothing when nothing changed."""
+    """Merges items into ``history.json`` of a tracker root. Writes only if something changed."""
 
     merges = True
     supersedes = True
 
     @property
     def root(self) -> Path:
-        """The tracker root."""
+        """Return the tracker root.
+
+        Raises:
+            ConfigurationError: ``--out`` is standard output.
+        """
         options = self.options
         if options.out == Path("-"):
             raise ConfigurationError(
-                "A tracker is a directory and cannot go to standard output.",
-                hint="Name a directory with --out, or use --to jsonl.",
+                "--to tracker writes a directory and cannot write to standard output.",
+                hint="Use --out DIRECTORY, or --to jsonl.",
             )
         root = options.out or _DEFAULT
         return root / options.user if options.user else root
 
     def writes(self) -> Sequence[Path]:
-        """The history; the snapshot's name is new every time."""
+        """Return the history. The snapshot has a new name each time."""
         return [self.root / "history.json"]
 
     def place(self) -> Path:
-        """The root: CrossWatch takes all of it for its own."""
+        """Return the root."""
         return self.root
 
     def check(self) -> None:
-        """Read what is there, so that what cannot be merged is known before the work.
+        """Check that the existing history can be merged.
 
         Raises:
-            SinkError: it is not a history.
-            NotFoundError: there is no file to merge with.
+            SinkError: ``history.json`` is not a history.
+            NotFoundError: the file of ``--merge-with`` does not exist.
         """
         self._merged(entries_of(self.root / "history.json"))
 
     def preview(self) -> Receipt:
-        """What would change."""
+        """Return the receipt that ``commit`` would return."""
         return self._receipt(self._merged(entries_of(self.root / "history.json")))
 
     def commit(self) -> Receipt:
         """Write the snapshot, then ``history.json``, if anything changed.
 
-        When another program writes ``history.json`` meanwhile, what it wrote is merged with.
-        Where CrossWatch may be at work the file is read back after a moment, because it could
-        have overwritten ours with what it had read before.
+        If another program writes ``history.json`` meanwhile, merge with its content. If CrossWatch
+        seems to use the directory, read the file again after a second, because CrossWatch may have
+        overwritten it with what it read before.
 
         Raises:
-            SinkError: something there cannot be read or written; the old state stays. Or
-                another program overwrites it again and again.
+            SinkError: something cannot be read or written, and the old state is unchanged. Or
+                another program overwrites the file again and again.
         """
         history = self.root / "history.json"
         is_live = self._is_live()
@@ -87,7 +91,7 @@ class TrackerSink(SnapshotSink):
             there = entries_of(history)
             merged = self._merged(there)
             if _is_same(merged.entries, there):
-                # An empty history is not written either: its upload would empty the tracker.
+                # No empty history is written, because its upload would empty the tracker.
                 return self._receipt(merged)
             content = b"".join(_encoded(self.options.now, merged.entries))
             snapshot = self._snapshot_with(content)
@@ -103,7 +107,8 @@ class TrackerSink(SnapshotSink):
                 continue
             said = (
                 f"Another program overwrote {shown(history)} just after it was written, so it "
-                "was merged and written again. Is CrossWatch in the middle of a sync?"
+                "was merged and written again. CrossWatch may be in the middle of a sync. "
+                "Run the same command again afterwards to check."
             )
             return msgspec.structs.replace(
                 self._receipt(merged),
@@ -111,13 +116,13 @@ class TrackerSink(SnapshotSink):
                 warnings=[said] if writes > 1 else [],
             )
         raise SinkError(
-            f"Another program keeps writing {shown(history)}, and what was imported into it is "
-            "lost.",
-            hint="Stop CrossWatch, or wait until its sync is over, and run it again.",
+            f"Another program keeps writing {shown(history)}, so the import into it was lost.",
+            hint="Stop CrossWatch, or wait until its sync is over. Then run the same command "
+            "again.",
         )
 
     def _is_live(self) -> bool:
-        """Whether CrossWatch itself seems to work with this directory."""
+        """Return whether CrossWatch itself seems to use this directory."""
         root = self.root.absolute()
         try:
             others = [path for path in root.iterdir() if path.name not in _OURS]
@@ -127,7 +132,7 @@ class TrackerSink(SnapshotSink):
         return is_its or root.name.endswith("cw_provider") or "profiles" in root.parts[-2:-1]
 
     def _was_lost(self, history: Path) -> bool:
-        """Whether, a moment later, something of ours is no longer there."""
+        """Wait a second, and return whether some of our entries are gone."""
         written = stamp(history)
         if not is_asked():
             time.sleep(_A_MOMENT)
@@ -137,7 +142,7 @@ class TrackerSink(SnapshotSink):
         return not _is_same(self._merged(there).entries, there)
 
     def _snapshot_with(self, content: bytes) -> Path | None:
-        """The newest snapshot, if it says just that: of a run that was killed after it."""
+        """Return the newest snapshot if it has this content, from a run that was killed later."""
         try:
             newest = max(
                 (self.root / "snapshots").glob("*-history.json"), key=lambda path: path.name
@@ -153,7 +158,10 @@ class TrackerSink(SnapshotSink):
         return merge(existing, self.records, self.superseded)
 
     def _snapshot_path(self) -> Path:
-        """A name of the time now (never of a watch date: CrossWatch deletes by the name's age)."""
+        """Return an unused name with the time of the run.
+
+        CrossWatch (v0.11.3) deletes snapshots by the age in their names.
+        """
         directory = self.root / "snapshots"
         second = self.options.now
         while True:
@@ -167,12 +175,12 @@ class TrackerSink(SnapshotSink):
         root = self.root
         upload = f"In CrossWatch: {UPLOAD}, and choose {shown(root / 'history.json')}."
         export = (
-            "The upload replaces the tracker's history. If there is any in it, export it there "
-            "first, and run this again with --merge-with and the exported archive."
+            "The upload replaces the tracker's history. If it has any, export it there first, and "
+            "run the same command again with --merge-with and the exported archive."
         )
         place = (
-            "Or put it in place: stop CrossWatch, and write into its tracker directory, "
-            "/config/.cw_provider in the container, with --out (merged with what is there)."
+            "Or write into the tracker directory of CrossWatch (/config/.cw_provider in the "
+            "container) with --out, while CrossWatch is stopped. That merges with its history."
         )
         rewatches = (
             'Switch on "Rewatches" in the History settings of the sync pair, or CrossWatch '
@@ -191,7 +199,7 @@ class TrackerSink(SnapshotSink):
 
 
 def _changed(path: Path, before: object) -> Callable[[], bool]:
-    """Whether somebody has replaced or written a file since it had that stamp."""
+    """Return a function that tells whether a file changed since it had the stamp ``before``."""
     return lambda: stamp(path) != before
 
 
@@ -200,7 +208,7 @@ def _is_same(one: Mapping[str, Entry], other: Mapping[str, Entry]) -> bool:
 
 
 def _encoded(now: int, entries: Mapping[str, Entry]) -> Iterator[bytes]:
-    """One entry a line, so that two histories can be compared with ``diff``."""
+    """Yield the file with one entry a line, so that ``diff`` can compare two histories."""
     yield b'{"ts":%d,"items":{' % now
     separator = b"\n"
     for key, entry in entries.items():

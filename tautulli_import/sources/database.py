@@ -9,7 +9,7 @@ unless the newer file has it incomplete and the older one has it whole.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -185,20 +185,10 @@ class DatabaseSource:
 
     @cached_property
     def _users(self) -> Sequence[User]:
-        plays: Counter[int] = Counter()
-        names: dict[int, Named] = {}
-        strangers: dict[int, Named] = {}
-        for file, twice in self._files_and_overlap(2):  # newest first: its names win
-            for user_id, named in file.known_users().items():
-                names.setdefault(user_id, named)
-            for user_id, (count, name) in file.users_of_plays().items():
-                plays[user_id] += count - twice[user_id]
-                strangers.setdefault(user_id, Named(name, "", deleted=True))
-        names = strangers | names
+        counted = self._counted(2, DatabaseFile.known_users, DatabaseFile.users_of_plays)
         found = [
-            User(user_id, named.name, named.detail, plays[user_id], deleted=named.deleted)
-            for user_id, named in names.items()
-            if plays[user_id] or not named.deleted
+            User(user_id, named.name, named.detail, plays, deleted=named.deleted)
+            for user_id, named, plays in counted
         ]
         return sorted(found, key=lambda user: (-user.plays, user.user_id))
 
@@ -206,22 +196,36 @@ class DatabaseSource:
         """Return every known library and every library with plays, most plays first."""
         if self._known and self._known.libraries is not None:
             return self._known.libraries
+        counted = self._counted(-1, DatabaseFile.known_sections, DatabaseFile.sections_of_plays)
+        found = [
+            Library(section, named.name, named.detail, plays, deleted=named.deleted)
+            for section, named, plays in counted
+        ]
+        return sorted(found, key=lambda library: (-library.plays, library.section_id))
+
+    def _counted(
+        self,
+        which: int,
+        known: Callable[[DatabaseFile], Mapping[int, Named]],
+        of_plays: Callable[[DatabaseFile], Mapping[int, tuple[int, str]]],
+    ) -> Iterator[tuple[int, Named, int]]:
+        """Return users or libraries with the number of their plays; see ``_files_and_overlap``.
+
+        Who is not in a table but has plays is a deleted one. Who was deleted and has none is
+        left out.
+        """
         plays: Counter[int] = Counter()
         names: dict[int, Named] = {}
         strangers: dict[int, Named] = {}
-        for file, twice in self._files_and_overlap(-1):
-            for section, named in file.known_sections().items():
-                names.setdefault(section, named)
-            for section, count in file.sections_of_plays().items():
-                plays[section] += count - twice[section]
-                strangers.setdefault(section, Named(f"library {section}", "", deleted=True))
-        names = strangers | names
-        found = [
-            Library(section, named.name, named.detail, plays[section], deleted=named.deleted)
-            for section, named in names.items()
-            if plays[section] or not named.deleted
-        ]
-        return sorted(found, key=lambda library: (-library.plays, library.section_id))
+        for file, twice in self._files_and_overlap(which):  # newest first: its names win
+            for number, named in known(file).items():
+                names.setdefault(number, named)
+            for number, (count, name) in of_plays(file).items():
+                plays[number] += count - twice[number]
+                strangers.setdefault(number, Named(name, "", deleted=True))
+        for number, named in (strangers | names).items():
+            if plays[number] or not named.deleted:
+                yield number, named, plays[number]
 
     def lookups(self) -> Sequence[Lookup]:
         """Return what Tautulli's own lookup tables know, a newer file's answers first."""

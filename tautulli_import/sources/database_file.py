@@ -112,7 +112,7 @@ class DatabaseFile:
             rejected = [*rejected, *unreadable]
             if self.has_older:
                 self.unusable.update((row.id, row) for row in rejected if row.id is not None)
-            mark = sum([row[-2] for row in rows]) if detailed else 0
+            mark = sum([row[-2] + row[-1] for row in rows]) if detailed else 0
             details = detail(rows) if detailed else {}
             yield Page(plays, rejected, after, upto, mark, not unreadable, details)
             after = upto
@@ -216,20 +216,18 @@ class DatabaseFile:
         rows = self._ask(lambda db: self._decoded(db, query, (user_id,)))
         return (text(rows[0][0]) or "").strip() if rows else ""
 
-    def sections_of_plays(self) -> Mapping[int, int]:
-        """Number of plays by section id."""
+    def sections_of_plays(self) -> Mapping[int, tuple[int, str]]:
+        """Return the number of plays and a name that always fits, by section id."""
         if not self.schema.sections:
             return {}
-        try:
-            rows = self._ask(lambda db: self._decoded(db, self.schema.sections))
-        except DamagedPageError:
-            _, sections = self._counted_around_damage
-            return sections
         counts: Counter[int] = Counter()
-        for section, count in rows:
-            if (number := integer(section)) is not None:
-                counts[number] += count
-        return counts
+        try:
+            for section, count in self._ask(lambda db: self._decoded(db, self.schema.sections)):
+                if (number := integer(section)) is not None:
+                    counts[number] += count
+        except DamagedPageError:
+            _, counts = self._counted_around_damage
+        return {section: (count, f"library {section}") for section, count in counts.items()}
 
     def known_users(self) -> Mapping[int, Named]:
         """What the users table says, by user id."""
@@ -267,7 +265,7 @@ class DatabaseFile:
         return found
 
     @cached_property
-    def _counted_around_damage(self) -> tuple[Mapping[int, tuple[int, str]], Mapping[int, int]]:
+    def _counted_around_damage(self) -> tuple[Mapping[int, tuple[int, str]], Counter[int]]:
         users: dict[int, tuple[int, str]] = {}
         sections: Counter[int] = Counter()
         for page in self.pages(self.first - 1, _WINDOW):

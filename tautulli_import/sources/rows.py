@@ -17,8 +17,8 @@ from ..models import Details, Play, Reason, Rejected
 __all__ = ["Row", "decode", "detail", "encodable", "integer", "settle", "text"]
 
 Row: TypeAlias = tuple[Any, ...]
-"""The values of ``Play``'s fields, then those of ``Details`` where they are wanted. A database's
-row ends with what is absent (1 metadata, 2 media info), with details after its checksum."""
+"""The values of ``Play``'s fields; where they are wanted those of ``Details``, as far as there
+are any, and a checksum. A database's row ends with what is absent: 1 metadata, 2 media info."""
 
 _MEASURED: Final = frozenset({"view_offset", "duration", "credits_first", "credits_final"})
 _DIGITS: Final = 18
@@ -26,7 +26,6 @@ _BEYOND: Final = 2.0**63
 _SMALLEST: Final = 2**63
 _PLAY: Final = len(Play.__struct_fields__)
 _WATCHED: Final = Play.__struct_fields__.index("watched")
-_DETAILS: Final = len(Details.__struct_fields__)
 _NUMBERS: Final = frozenset(
     {"paused_counter", "secure", "relayed", "audio_channels", "stream_bitrate", "bandwidth"}
 )
@@ -53,11 +52,11 @@ def settle(rows: list[Row], shown: str) -> tuple[Sequence[Play], Sequence[Reject
 
 
 def detail(rows: Sequence[Row]) -> dict[int, Details]:
-    """The details of rows that have them, by the rows' ids."""
+    """Return the details of rows that have them, by the rows' ids."""
     found: dict[int, Details] = {}
     convert = msgspec.convert
     for row in rows:
-        values = row[_PLAY : _PLAY + _DETAILS]
+        values = row[_PLAY:-2]
         try:
             found[row[0]] = convert(values, Details)
         except msgspec.ValidationError:

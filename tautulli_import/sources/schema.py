@@ -104,9 +104,10 @@ class Schema(Struct, frozen=True):
     Parameters: the id after which to begin, the last id, how many rows.
     """
     detailed: str
-    """The same with the fields of ``Details`` and the row's checksum after those of ``Play``."""
+    """The same with the fields of ``Details``, as far as there are any, and a checksum of the row
+    after those of ``Play``."""
     marks: str
-    """Count the rows between two ids and sum up their checksums."""
+    """Count the rows between two ids, and sum up their checksums and what is absent."""
     columns: Mapping[str, str]
     """Where each field of ``Play`` and ``Details`` is read: the alias and name of its column."""
     missing: tuple[str, ...]
@@ -153,20 +154,22 @@ def look_at(connection: sqlite3.Connection, shown: str) -> Schema:
     join = f"LEFT JOIN {_MEDIA_INFO} i ON i.id = h.id " if has_info else ""
     absence = "(m.id IS NULL) + 2 * (i.id IS NULL)" if has_info else "m.id IS NULL"
     tables_joined = f"FROM {_HISTORY} h LEFT JOIN {_METADATA} m ON m.id = h.id {join}"
-    mark = f"{_row_mark([name for name in _IDENTITY if name in columns])} + ({absence})"
+    mark = _row_mark([name for name in _IDENTITY if name in columns])
     known = {name for name in columns_of(connection, "users") if name in _USER}
-    details = ", ".join(_detail(place, columns, known) for place in _DETAILS.values())
+    details = [_detail(place, columns, known) for place in _DETAILS.values()]
+    while details and details[-1] == "NULL":  # each would cost time for every row
+        details.pop()
     query, detailed = (
         f"SELECT {selected}, {more}{absence} {tables_joined}"
         "WHERE h.id > ? AND h.id <= ? ORDER BY h.id LIMIT ?"
-        for more in ("", f"{details}, {mark}, ")
+        for more in ("", ", ".join([*details, mark, ""]))
     )
     found = {field: places[0] for field, places in chosen.items() if places}
     found |= {field: place for field, place in _DETAILS.items() if place in columns}
     return Schema(
         query=query,
         detailed=detailed,
-        marks=f"SELECT count(*), coalesce(sum({mark}), 0) {tables_joined}"
+        marks=f"SELECT count(*), coalesce(sum({mark} + ({absence})), 0) {tables_joined}"
         "WHERE h.id > ? AND h.id <= ?",
         columns=found,
         missing=missing,

@@ -168,38 +168,32 @@ class SqliteFile:
 
     def _open(self) -> None:
         self._mode: Mode = self._way_in()
-        path = self._path
-        if self._mode == "copy":
-            path = self._copy()
-        elif self._mode == "immutable":
-            self._seen = self._fingerprint(path)
-        options = "immutable=1" if self._mode == "immutable" else "mode=ro"
-        if self._mode == "copy":
-            options = "mode=rw"  # our own copy: its journal may have to be rolled back
-        uri = f"file:{quote(os.fsencode(path.absolute()))}?{options}"
         try:
-            self.connection = sqlite3.connect(
-                uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None
-            )
-            self.connection.execute("PRAGMA query_only=1")
-            self.connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except sqlite3.Error as error:
-            if self._mode == "live" and _code(error) not in ("SQLITE_BUSY", "SQLITE_NOTADB"):
+            try:
+                self._connect()
+            except sqlite3.Error as error:
+                if self._mode != "live" or _code(error) in ("SQLITE_BUSY", "SQLITE_NOTADB"):
+                    raise
                 # A read-only directory, a -shm that may not be written: a copy always works.
-                self.connection.close()
+                if hasattr(self, "connection"):
+                    self.connection.close()
                 self._mode = "copy"
-                self._connect_to_copy()
-                return
+                self._connect()
+        except sqlite3.Error as error:
             raise explain(error, self.shown) from error
 
-    def _connect_to_copy(self) -> None:
-        path = self._copy()
-        try:
-            self.connection = sqlite3.connect(path, isolation_level=None)
-            self.connection.execute("PRAGMA query_only=1")
-            self.connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except sqlite3.Error as error:
-            raise explain(error, self.shown) from error
+    def _connect(self) -> None:
+        path = self._copy() if self._mode == "copy" else self._path
+        if self._mode == "immutable":
+            self._seen = self._fingerprint(path)
+        # A copy is our own: its journal may have to be rolled back.
+        options = {"immutable": "immutable=1", "live": "mode=ro", "copy": "mode=rw"}[self._mode]
+        uri = f"file:{quote(os.fsencode(path.absolute()))}?{options}"
+        self.connection = sqlite3.connect(
+            uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None
+        )
+        self.connection.execute("PRAGMA query_only=1")
+        self.connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
 
     def _way_in(self) -> Mode:
         if _size(_beside(self._path, "-journal")):

@@ -21,9 +21,8 @@ Run: TypeAlias = Literal["first", "more", "nothing"]
 
 CONSTANTS: Final[dict[str, Any]] = {
     # A checkpoint after every batch, however little time has passed.
-    "tautulli_import.resume._EVERY_SECONDS": 0.0,
-    "tautulli_import.resume._SHARE": 0,
-    "tautulli_import.resume._NEW_ROWS": 1,
+    "tautulli_import.events.resume._EVERY_SECONDS": 0.0,
+    "tautulli_import.events.resume._SHARE": 0,
     "tautulli_import.checkpoint.runs._EVERY_SECONDS": 0.0,
 }
 """Names of the program that have other values in a crash run. One that is gone is an error."""

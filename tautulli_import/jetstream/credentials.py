@@ -1,7 +1,8 @@
-"""Who we are for a NATS server, and by what we know it, in nats-py's words."""
+"""Turn the user, the secrets and the certificates into options of nats-py."""
 
 from __future__ import annotations
 
+import shlex
 import ssl
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,10 +18,10 @@ _MARKS: Final = (b"BEGIN NATS USER JWT", b"BEGIN USER NKEY SEED")
 
 
 def addresses(access: Access) -> list[str]:
-    """The servers' addresses, without users and passwords.
+    """Return the servers' addresses, without users and passwords.
 
     Raises:
-        ConfigurationError: there is none, or one of them is no address of a NATS server.
+        ConfigurationError: no address is given, or one is not the address of a NATS server.
     """
     found = []
     for given in access.servers:
@@ -31,29 +32,29 @@ def addresses(access: Access) -> list[str]:
             host, port = None, 0
         if not host or url.scheme not in ("nats", "tls"):
             raise ConfigurationError(
-                f"{access.shown} is no address of a NATS server.",
-                hint="Write it as nats://HOST:4222, or tls://HOST:4222 where TLS is a must.",
+                f"{access.shown} is not the address of a NATS server.",
+                hint="Use --nats-url nats://HOST:4222, or tls://HOST:4222 to insist on TLS.",
             )
         found.append(f"{url.scheme}://{f'[{host}]' if ':' in host else host}:{port}")
     if not found:
         raise ConfigurationError(
-            "No NATS server is named.", hint="Name one: --nats-url nats://HOST:4222"
+            "No address of a NATS server is given.", hint="Use --nats-url nats://HOST:4222"
         )
     return found
 
 
 def wants_tls(access: Access) -> bool:
-    """Whether nothing may be sent but through TLS."""
+    """Return whether everything must go through TLS."""
     given = access.ca_file or access.cert or access.key or access.tls_first
     return bool(given) or any(one.startswith("tls://") for one in access.servers)
 
 
 def options_for(access: Access) -> dict[str, Any]:
-    """The user or the token or the credentials, and TLS, as ``nats.connect`` takes them.
+    """Return user, token or credentials, and TLS, as options of ``nats.connect``.
 
     Raises:
         NotFoundError: a file does not exist.
-        ConfigurationError: a file is not what it has to be, or something is missing.
+        ConfigurationError: a file has the wrong content, or an option is missing.
     """
     options: dict[str, Any] = {"tls_handshake_first": access.tls_first}
     user, password, token = access.user, access.password, access.token
@@ -71,12 +72,12 @@ def options_for(access: Access) -> dict[str, Any]:
 
 
 def _in_url(access: Access) -> tuple[str, str, str]:
-    """User, password and token that the addresses carry: one of them for all."""
+    """Return the user, password and token in the addresses. One user must serve for all."""
     carried = {urlsplit(one).netloc.rpartition("@")[0] for one in access.servers} - {""}
     if len(carried) > 1:
         raise ConfigurationError(
-            "The addresses of the NATS servers carry different users.",
-            hint="Name the user once for all of them: --nats-user.",
+            "The addresses of the NATS servers have different users.",
+            hint="Leave the users out of --nats-url, and use --nats-user once for all servers.",
         )
     name, colon, password = (carried.pop() if carried else "").partition(":")
     return (unquote(name), unquote(password), "") if colon else ("", "", unquote(name))
@@ -86,12 +87,13 @@ def _credentials(path: Path) -> str:
     content = _read(path, "credentials file")
     if not all(mark in content for mark in _MARKS):  # nats-py would look for them forever
         raise ConfigurationError(
-            f"{path} is no credentials file of NATS.",
-            hint="It has a user's JWT and its seed; nsc generate creds writes one.",
+            f"{path} is not a credentials file of NATS.",
+            hint="Such a file has a user's JWT and seed. Write one with: nsc generate creds",
         )
     if find_spec("nkeys") is None:
         raise ConfigurationError(
-            "A credentials file needs nkeys.", hint="Install it: pip install nkeys"
+            "The package nkeys is missing. --nats-creds needs it.",
+            hint="Install it: pip install nkeys",
         )
     return str(path)
 
@@ -99,7 +101,7 @@ def _credentials(path: Path) -> str:
 def _tls(access: Access) -> ssl.SSLContext:
     if access.key and not access.cert:
         raise ConfigurationError(
-            "The key of a certificate is named, but no certificate.", hint="Name it: --nats-cert."
+            "--nats-key is given without a certificate.", hint="Add --nats-cert FILE."
         )
     for path, what in ((access.ca_file, "certificate"), (access.cert, "certificate")):
         if path:
@@ -111,14 +113,14 @@ def _tls(access: Access) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=path)
         if access.cert:
             path = access.cert
-            # A key with a passphrase would ask for it on the terminal.
+            # Without a password, OpenSSL asks on the terminal for a key's passphrase.
             context.load_cert_chain(access.cert, access.key, password=lambda: "")
     except (ssl.SSLError, ValueError) as error:
         why = getattr(error, "reason", "") or str(error)
         raise ConfigurationError(
             f"{path} cannot be used for TLS: {why}.",
-            hint="It has to be in PEM format, and a key without a passphrase and of that "
-            "certificate.",
+            hint="Use files in PEM format. The key must belong to the certificate, and must not "
+            "have a passphrase.",
         ) from error
     return context
 
@@ -128,10 +130,11 @@ def _read(path: Path, what: str) -> bytes:
         return path.read_bytes()
     except FileNotFoundError as error:
         raise NotFoundError(
-            f"The {what} {path} does not exist.", hint="Is the path right?"
+            f"The {what} {path} does not exist.",
+            hint=f"Check the path: ls -l {shlex.quote(str(path))}",
         ) from error
     except OSError as error:
         raise ConfigurationError(
             f"The {what} {path} cannot be read: {error.strerror}.",
-            hint="Is it a file, and may we read it?",
+            hint=f"Check that it is a file, and its permissions: ls -l {shlex.quote(str(path))}",
         ) from error
