@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from .errors import AccountingError
-from .models import Play, Reason, Rejected
+from .model.plays import Play
+from .model.rejections import Reason, Rejected
 from .sources.base import Batch
 
 __all__ = ["Plays", "RowCounts", "add_up", "place_of", "rejected_play"]

@@ -29,8 +29,8 @@ from pydantic_settings import (
 )
 
 from .errors import ConfigurationError
+from .events.build import EVENT_SOURCE
 from .jetstream.access import SERVER, STREAM
-from .mapper import EVENT_SOURCE
 from .options import OPTIONS, SETTINGS, Format, MediaType, Via, WatchedAt
 
 __all__ = ["Loaded", "Settings", "config_path", "load"]

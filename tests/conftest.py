@@ -16,12 +16,12 @@ import pytest
 import typer.main
 import typer.testing
 
-from tests.forked import started
-from tests.history import add_library, add_play, add_user, create
+from tests.support.forked import started
+from tests.support.history import add_library, add_play, add_user, create
 
 if TYPE_CHECKING:
-    from tests.pipeline import Pipeline
-    from tests.running import Programs
+    from tests.support.event_pipeline import Pipeline
+    from tests.support.running import Programs
 
 
 def pytest_configure() -> None:
@@ -176,7 +176,7 @@ def history(tmp_path: Path) -> Path:
 @pytest.fixture
 def line(tmp_path: Path, environment: dict[str, str]) -> Iterator["Pipeline"]:
     """A pipeline with an empty history, and a NATS server that has nothing yet."""
-    from tests.pipeline import pipeline
+    from tests.support.event_pipeline import pipeline
 
     with pipeline(tmp_path, environment) as made:
         yield made
@@ -187,7 +187,7 @@ def running(
     request: pytest.FixtureRequest, tmp_path: Path, environment: dict[str, str]
 ) -> Iterator["Programs"]:
     """Starts programs in the test's directory; beside a ``line`` they know its server."""
-    from tests.running import programs
+    from tests.support.running import programs
 
     if "line" in request.fixturenames:
         environment = request.getfixturevalue("line").environment

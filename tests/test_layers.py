@@ -9,57 +9,17 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
-
 import tautulli_import
 
 ROOT = Path(tautulli_import.__file__).parent
 PACKAGE = "tautulli_import"
 
-#: From the bottom up: a module imports only from those that stand before it. What is a folder
-#: here stands for all modules in it, which may use each other as long as nothing goes in circles.
+#: Folders and single modules, from the bottom up: each imports only from those before it. Modules
+#: of one folder may use each other, as long as nothing goes in circles.
 ORDER = (
-    "errors",
-    "stopping",
-    "progress",
-    "models",
-    "guids",
-    "keys",
-    "watched",
-    "selection",
-    "mapper",
-    "checkpoint",
-    "wording",
-    "client",
-    "sources.base",
-    "sources",
-    "counting",
-    "items.groups",
-    "enrichment",
-    "asking",
-    "events.recent",
-    "jetstream",
-    "sinks.files",
-    "turns",
-    "event_store_schema",
-    "messages",
-    "event_store",
-    "consuming",
-    "sinks.base",
-    "sinks",
-    "items",
-    "events",
-    "imports",
-    "census",
-    "locking",
-    "options",
-    "settings",
-    "console",
-    "cli",
-)
-FOLDERS = (
-    *("checkpoint", "client", "sources", "enrichment", "asking", "jetstream", "sinks"),
-    *("items", "events", "imports", "cli"),
+    *("errors", "interrupts", "formatting", "progress", "files", "temp_folder"),
+    *("model", "state", "jetstream", "event_store", "sinks", "sources", "counting"),
+    *("ids", "items", "events", "imports", "options", "settings", "cli"),
 )
 #: What reads files, a clock, the environment or chance.
 WORLD = frozenset(
@@ -93,19 +53,24 @@ def tree(name: str) -> ast.Module:
     return ast.parse(MODULES[name].read_text(encoding="utf-8"))
 
 
-def imports(name: str) -> Iterator[Import]:
-    """Everything that a module imports, with absolute names, wherever the statement stands."""
+@cache
+def imports(name: str) -> tuple[Import, ...]:
+    """Return everything that a module imports, by absolute names, wherever it does so."""
+    return tuple(_imports(name))
+
+
+def _imports(name: str) -> Iterator[Import]:
     is_package = MODULES[name].name == "__init__.py"
     home = [PACKAGE, *name.split(".")] if name else [PACKAGE]
     inside = {
-        id(node)
+        node
         for outer in ast.walk(tree(name))
         if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
         or is_for_types_only(outer)
         for node in ast.walk(outer)
     }
     for node in ast.walk(tree(name)):
-        at_top = id(node) not in inside
+        at_top = node not in inside
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield Import(alias.name, node.lineno, at_top)
@@ -122,7 +87,7 @@ def imports(name: str) -> Iterator[Import]:
 
 
 def is_for_types_only(node: ast.AST) -> bool:
-    """Whether it is an ``if TYPE_CHECKING:``, of which nothing is ever loaded."""
+    """Tell whether it is an ``if TYPE_CHECKING:``, of which nothing is ever loaded."""
     return (
         isinstance(node, ast.If)
         and isinstance(node.test, ast.Name)
@@ -131,14 +96,14 @@ def is_for_types_only(node: ast.AST) -> bool:
 
 
 def inner_imports(name: str) -> Iterator[tuple[str, int]]:
-    """Which modules of the package a module imports."""
+    """Yield the modules of the package that a module imports, with the lines."""
     for module, line, _ in imports(name):
         if module.startswith(f"{PACKAGE}."):
             yield module.removeprefix(f"{PACKAGE}."), line
 
 
 def roots(name: str, *, top_only: bool = False) -> set[str]:
-    """The outermost names of what a module imports from elsewhere."""
+    """Return the outermost names of what a module imports from elsewhere."""
     return {each.module.split(".")[0] for each in imports(name) if each.at_top or not top_only} - {
         PACKAGE,
         "__future__",
@@ -146,13 +111,12 @@ def roots(name: str, *, top_only: bool = False) -> set[str]:
 
 
 def place(name: str) -> str:
-    """Where on the map a module stands."""
-    folder = name.partition(".")[0]
-    return folder if folder in FOLDERS and name not in ORDER else name
+    """Return the folder of a module, or the module itself on the top level."""
+    return name.partition(".")[0]
 
 
 def in_memory_only(name: str) -> bool:
-    """Whether the module wants nothing of ``io`` but text in memory."""
+    """Tell whether the module wants nothing of ``io`` but text in memory."""
     of_io = {
         node.attr
         for node in ast.walk(tree(name))
@@ -163,27 +127,22 @@ def in_memory_only(name: str) -> bool:
     return of_io == {"StringIO"}
 
 
-def has_code(name: str) -> bool:
-    return len(tree(name).body) > 1
+def with_code() -> list[str]:
+    return [n for n in MODULES if n not in ("", "__main__") and len(tree(n).body) > 1]
 
 
-LAYERED = [name for name in MODULES if name not in ("", "__main__") and has_code(name)]
+def test_the_map_names_every_folder_and_no_other() -> None:
+    assert {place(name) for name in with_code()} == set(ORDER)
 
 
-def test_the_map_names_every_module_and_no_other() -> None:
-    assert {place(name) for name in LAYERED} - set(ORDER) == set()
-    assert len(LAYERED) > 30
-
-
-@pytest.mark.parametrize("name", LAYERED)
-def test_a_module_imports_only_from_those_above_it(name: str) -> None:
-    wrong = [
+def test_a_module_imports_only_from_folders_above_its_own() -> None:
+    upward = [
         f"{name}:{line} imports {target}"
+        for name in with_code()
         for target, line in inner_imports(name)
-        if ORDER.index(place(target)) >= ORDER.index(place(name))
-        and not (place(target) == place(name) in FOLDERS)
+        if ORDER.index(place(target)) > ORDER.index(place(name))
     ]
-    assert wrong == []
+    assert upward == []
 
 
 def test_nothing_imports_the_command_line_but_the_command_line_and_main() -> None:
@@ -195,10 +154,14 @@ def test_nothing_imports_the_command_line_but_the_command_line_and_main() -> Non
     assert {name for name in importers if not name.startswith("cli.")} == {"__main__"}
 
 
-def test_there_is_no_cycle_not_even_between_the_commands() -> None:
+def test_there_is_no_circle_of_modules() -> None:
     graph = {name: {target for target, _ in inner_imports(name)} for name in MODULES}
     order = list(TopologicalSorter(graph).static_order())  # raises CycleError
     assert set(MODULES) - {""} <= set(order)
+
+
+def test_there_are_few_modules_on_the_top_level() -> None:
+    assert len([path for path in MODULES.values() if path.parent == ROOT]) <= 12
 
 
 def test_every_import_within_the_package_is_relative() -> None:
@@ -218,7 +181,7 @@ def test_every_import_within_the_package_is_relative() -> None:
 
 
 def test_only_the_console_knows_rich() -> None:
-    assert {name for name in MODULES if "rich" in roots(name)} == {"console"}
+    assert {name for name in MODULES if "rich" in roots(name)} == {"cli.console"}
 
 
 def test_only_the_command_line_knows_typer() -> None:
@@ -231,37 +194,32 @@ def test_nobody_imports_click_for_typer_carries_its_own() -> None:
     assert {name for name in MODULES if "click" in roots(name)} == set()
 
 
-RULES = [
-    name
-    for name in LAYERED
-    if place(name)
-    in ("guids", "keys", "watched", "selection", "mapper", "items.groups", "enrichment", "models")
-]
+def test_a_rule_reads_no_file_no_clock_and_no_environment() -> None:
+    asking = {"ids.plex", "ids.plex_cache"}
+    rules = [n for n in with_code() if place(n) in ("model", "ids") and n not in asking]
+    assert len(rules) > 10
+    for name in rules:
+        used = {each.module for each in imports(name)} & WORLD
+        if in_memory_only(name):
+            used.discard("io")
+        calls = {
+            node.func.id
+            for node in ast.walk(tree(name))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        }
+        moments = {
+            node.attr
+            for node in ast.walk(tree(name))
+            if isinstance(node, ast.Attribute) and node.attr in {"now", "utcnow", "today"}
+        }
+        assert (name, used) == (name, set())
+        assert (name, calls & {"open", "print", "input", "exec", "eval"}) == (name, set())
+        assert (name, moments) == (name, set())
 
 
-@pytest.mark.parametrize("name", RULES)
-def test_a_rule_reads_no_file_no_clock_and_no_environment(name: str) -> None:
-    used = {each.module for each in imports(name)} & WORLD
-    if name.startswith("enrichment.") and in_memory_only(name):
-        used.discard("io")
-    calls = {
-        node.func.id
-        for node in ast.walk(tree(name))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    }
-    moments = {
-        node.attr
-        for node in ast.walk(tree(name))
-        if isinstance(node, ast.Attribute) and node.attr in {"now", "utcnow", "today"}
-    }
-    assert used == set()
-    assert calls & {"open", "print", "input", "exec", "eval"} == set()
-    assert moments == set()
-
-
-@pytest.mark.parametrize("name", [name for name in MODULES if name != "settings"])
-def test_what_is_slow_to_load_is_loaded_where_it_is_used(name: str) -> None:
-    assert roots(name, top_only=True) & SLOW == set()
+def test_what_is_slow_to_load_is_loaded_where_it_is_used() -> None:
+    slow = {name: roots(name, top_only=True) & SLOW for name in MODULES if name != "settings"}
+    assert {name: found for name, found in slow.items() if found} == {}
 
 
 def test_no_module_prints() -> None:
@@ -276,46 +234,59 @@ def test_no_module_prints() -> None:
     assert printing == []
 
 
-FLOW = [name for name in LAYERED if place(name) in ("items", "events", "imports")]
+def test_core_code_touches_no_standard_stream() -> None:
+    flow = [name for name in with_code() if place(name) in ("counting", "items", "imports")]
+    flow += ["events.pipeline", "sinks.base"]
+    assert [name for name in flow if "sys" in roots(name)] == []
 
 
-@pytest.mark.parametrize("name", [*FLOW, "census", "sinks.base"])
-def test_the_flow_itself_touches_no_standard_stream(name: str) -> None:
-    assert "sys" not in roots(name)
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_a_module_says_what_it_is_for_and_stays_short(name: str) -> None:
-    assert ast.get_docstring(tree(name))
-    assert len(MODULES[name].read_text(encoding="utf-8").splitlines()) <= 400
-
-
-@pytest.mark.parametrize("name", LAYERED)
-def test_what_a_module_offers_exists(name: str) -> None:
-    assigned = [
-        node.value
-        for node in tree(name).body
-        if isinstance(node, ast.Assign)
-        and any(isinstance(to, ast.Name) and to.id == "__all__" for to in node.targets)
+def test_there_is_no_sql_in_the_command_line() -> None:
+    asking = [
+        name
+        for name in MODULES
+        if place(name) == "cli"
+        for node in ast.walk(tree(name))
+        if isinstance(node, ast.Attribute) and node.attr in ("execute", "executemany")
     ]
-    assert len(assigned) == 1
-    offered = ast.literal_eval(assigned[0])
-    defined = {
-        target.id
-        for node in tree(name).body
-        for target in (node.targets if isinstance(node, ast.Assign) else [])
-        if isinstance(target, ast.Name)
+    assert asking == []
+
+
+def test_a_module_says_what_it_is_for_and_stays_short() -> None:
+    assert [name for name in MODULES if not ast.get_docstring(tree(name))] == []
+    lengths = {
+        name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in MODULES.items()
     }
-    defined |= {
-        node.target.id
-        for node in tree(name).body
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
-    }
-    defined |= {
-        node.name for node in tree(name).body if isinstance(node, ast.ClassDef | ast.FunctionDef)
-    }
-    assert set(offered) - defined == set()
-    assert len(set(offered)) == len(offered)
+    assert {name: length for name, length in lengths.items() if length > 420} == {}
+
+
+def test_what_a_module_offers_exists() -> None:
+    for name in with_code():
+        assigned = [
+            node.value
+            for node in tree(name).body
+            if isinstance(node, ast.Assign)
+            and any(isinstance(to, ast.Name) and to.id == "__all__" for to in node.targets)
+        ]
+        assert (name, len(assigned)) == (name, 1)
+        offered = ast.literal_eval(assigned[0])
+        defined = {
+            target.id
+            for node in tree(name).body
+            for target in (node.targets if isinstance(node, ast.Assign) else [])
+            if isinstance(target, ast.Name)
+        }
+        defined |= {
+            node.target.id
+            for node in tree(name).body
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+        }
+        defined |= {
+            node.name
+            for node in tree(name).body
+            if isinstance(node, ast.ClassDef | ast.FunctionDef)
+        }
+        assert (name, set(offered) - defined) == (name, set())
+        assert (name, len(set(offered))) == (name, len(offered))
 
 
 def test_loading_the_command_line_loads_nothing_that_help_does_not_need() -> None:

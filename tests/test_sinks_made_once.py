@@ -13,9 +13,9 @@ import pytest
 
 from tautulli_import.sinks import base
 from tests.conftest import Cli
-from tests.history import add_play, add_user, create
-from tests.inside import Inside, inside
-from tests.test_third_party_sink import COMPLETE, install
+from tests.sinks.test_third_party_sink import COMPLETE, install
+from tests.support.history import add_play, add_user, create
+from tests.support.inside import Inside, inside
 
 COUNTING = COMPLETE.replace(
     "    titles = ()\n",

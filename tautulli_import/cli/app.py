@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from .api import api
-from .checkpoint import clear, list_, show
-from .config import path, show as show_settings
-from .consume import consume
-from .db import db
-from .look import check, libraries, users
+from .commands.api import api
+from .commands.checkpoint import clear, list_, show
+from .commands.config import path, show as show_settings
+from .commands.consume import consume
+from .commands.db import db
+from .commands.inspect import check, libraries, users
+from .commands.status import status, stop
 from .options import add_command
-from .status import status, stop
 
 __all__ = ["app"]
 

@@ -6,14 +6,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from ..checkpoint.state import StateFile
-from ..client.access import Access
-from ..client.address import parse_address
-from ..client.tautulli import Tautulli
-from ..console import Screen
 from ..errors import ConfigurationError, NotFoundError
 from ..settings import Loaded, Settings
-from ..sources.config_ini import beside, server_from
+from ..sources.database.config_ini import beside, server_from
+from ..sources.http.access import Access
+from ..sources.http.address import parse_address
+from ..sources.http.client import Tautulli
+from ..state.file import StateFile
+from .console import Screen
 
 __all__ = ["Connection", "connect", "connect_for_ids", "read_secret", "warn_of_key"]
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from ..census import Census
-    from ..sources.health import Health
-    from ..watched import WatchedRule
+    from ..imports.inspect import Census
+    from ..model.watched import WatchedRule
+    from ..sources.http.health import Health
 
 __all__ = ["census_tables", "print_json"]
 

@@ -11,28 +11,28 @@ from pathlib import Path
 
 import msgspec
 
-from ..checkpoint.runs import RunLog
-from ..checkpoint.state import StateFile
-from ..console import EventsSeen, Screen
 from ..errors import ConfigurationError
+from ..events.build import Naming
+from ..files import identity, write_whole
+from ..formatting import many
 from ..imports.job import Job, Target
+from ..imports.locking import Held, holding
 from ..imports.report import Report, Summary
 from ..imports.run import ImportResult, run
-from ..locking import Held, holding
-from ..mapper import Naming
-from ..models import PlaybackEvent
+from ..interrupts import Stopped
+from ..model.events import PlaybackEvent
 from ..progress import ProgressGroup
 from ..settings import Settings
 from ..sinks.base import StreamSink
-from ..sinks.files import identity, write_whole
-from ..sinks.jsonl import lines
-from ..stopping import Stopped
-from ..wording import many
-from . import prepare
+from ..sinks.items_jsonl import lines
+from ..state.file import StateFile
+from ..state.runs import RunLog
+from . import inputs
+from .console import EventsSeen, Screen
 from .formatting import print_json
-from .line import typed_again
-from .opening import Command, opened
-from .remembered import Remembered
+from .jobs import Remembered
+from .redact import typed_again
+from .session import Command, opened
 from .targets import targets
 
 __all__ = ["import_history"]
@@ -46,21 +46,21 @@ def import_history(
     Raises:
         TautulliImportError: anything that a person has to know; see ``errors``.
     """
-    loaded = prepare.settings_from(flags)
+    loaded = inputs.settings_from(flags)
     settings = loaded.settings
     now = int(time.time())
     screen = Screen(quiet=settings.quiet, verbose=settings.verbose, color=settings.color)
     chosen = targets(loaded, screen, now=now)
     streams = [isinstance(target.sink, StreamSink) for target in chosen]
     _check_stdout(settings, chosen, as_json=as_json)
-    prepare.check_report_path(settings.report)
-    prepare.check_not_read(settings, "--report", settings.report)
+    inputs.check_report_path(settings.report)
+    inputs.check_not_read(settings, "--report", settings.report)
     if command == "db":
-        prepare.check_databases(settings)
+        inputs.check_databases(settings)
     line = typed_again(sys.argv[1:], settings)
     with ExitStack() as stack:
         stack.enter_context(_goes_on_with(line))
-        corrections = prepare.corrections(settings)
+        corrections = inputs.corrections(settings)
         began = time.perf_counter()
         remembered = Remembered(command, settings, chosen)
         begun = None
@@ -87,7 +87,7 @@ def import_history(
         job = Job(
             command=command,
             targets=chosen,
-            selection=prepare.selection(settings, source, now=now),
+            selection=inputs.selection(settings, source, now=now),
             corrections=corrections,
             dry_run=settings.dry_run,
             each_user=settings.each_user,
@@ -100,7 +100,7 @@ def import_history(
         )
         memory = remembered.memory(found.state, source, job, restart=restart)
         store = None if settings.dry_run else memory.items
-        prepare.announce(source, settings, screen, store, merges=not all(streams))
+        inputs.announce(source, settings, screen, store, merges=not all(streams))
         for notice in found.state.notices if found.state and command == "db" else ():
             screen.note(notice)
         for rule in source.rules():
@@ -121,7 +121,7 @@ def import_history(
         _show(outcome, settings, screen, shower, as_json=as_json)
         if outcome.failure is not None:
             raise outcome.failure
-        prepare.judge_rejected(outcome.rejected, source, settings)
+        inputs.judge_rejected(outcome.rejected, source, settings)
         if found.log:
             found.log.ended(_in_a_sentence(outcome.report))
 
@@ -151,7 +151,7 @@ def _in_a_sentence(report: Report) -> str:
 
 def _taken(settings: Settings) -> Mapping[object, str]:
     """Files that no sink may write, by identity."""
-    taken = dict(prepare.files_read(settings))
+    taken = dict(inputs.files_read(settings))
     if settings.report is not None and settings.report != Path("-"):
         taken[identity(settings.report)] = "where --report is to go"
     return taken

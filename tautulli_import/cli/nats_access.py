@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..console import Screen
 from ..errors import ConfigurationError
 from ..jetstream.access import Access
 from ..options import SETTINGS
 from ..settings import Loaded
 from .connect import read_secret
+from .console import Screen
 
 if TYPE_CHECKING:
     from pydantic import SecretStr

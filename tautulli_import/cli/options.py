@@ -14,7 +14,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from ..options import Option, options_of
-from .guard import guarded
+from .exit_codes import guarded
 
 __all__ = ["Flags", "add_command"]
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from ..console import Screen
 from ..errors import ConfigurationError
 from ..imports.job import Target
 from ..jetstream.access import Access
 from ..options import SETTINGS
 from ..settings import Loaded
 from ..sinks.base import InstalledSinks, Sink, SinkOptions, StreamSink, make_sink
+from .console import Screen
 from .nats_access import nats_access
 
 __all__ = ["targets"]

@@ -15,17 +15,19 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Struct
 
-from ..checkpoint.journal import Position
 from ..counting import RowCounts, place_of
 from ..errors import SinkError, TautulliImportError
-from ..mapper import Naming, event
-from ..models import Play, PlaybackEvent, Reason, Rejected
+from ..interrupts import held
+from ..model.events import PlaybackEvent
+from ..model.plays import Play
+from ..model.rejections import Reason, Rejected
+from ..model.selection import Selection
 from ..progress import UNSEEN, Progress
-from ..selection import Selection
 from ..sinks.base import Receipt, StreamSink
 from ..sources.base import Batch, Cursor
-from ..sources.database import DatabaseSource as Source
-from ..stopping import held
+from ..sources.database.source import DatabaseSource as Source
+from ..state.checkpoint import Position
+from .build import Naming, event
 from .resume import EventCheckpoint
 
 __all__ = ["StreamResult", "stream"]

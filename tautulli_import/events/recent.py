@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final, Literal, TypeAlias
 
-from ..models import PlaybackEvent
+from ..model.events import PlaybackEvent
 
 __all__ = ["Recent", "SeenBy"]
 

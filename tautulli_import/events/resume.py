@@ -6,12 +6,12 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from ..checkpoint.journal import CheckpointStore, Position
-from ..models import Landmark
+from ..formatting import many
+from ..model.plays import Landmark
 from ..sources.base import Cursor
-from ..sources.database import DatabaseSource as Source
+from ..sources.database.source import DatabaseSource as Source
 from ..sources.same_history import refuse_other_history
-from ..wording import many
+from ..state.checkpoint import CheckpointStore, Position
 
 __all__ = ["EventCheckpoint"]
 

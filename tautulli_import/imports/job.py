@@ -8,17 +8,17 @@ from functools import cache
 import msgspec
 from msgspec import Struct
 
-from ..enrichment.corrections import Correction
 from ..errors import ConfigurationError
+from ..events.build import Naming
+from ..files import identity, shown
+from ..ids.corrections import Correction
 from ..items.per_user import file_names, with_plays
 from ..items.pipeline import Enricher
-from ..mapper import Naming
-from ..models import PlaybackEvent
-from ..selection import Selection
+from ..model.events import PlaybackEvent
+from ..model.selection import Selection
 from ..sinks.base import BaseSink, Sink, StreamSink, make_sink
-from ..sinks.files import identity, shown
 from ..sources.base import User
-from ..sources.database import DatabaseSource as Source
+from ..sources.database.source import DatabaseSource as Source
 
 __all__ = ["Job", "SinkFor", "Target", "check", "sink_for_each"]
 

@@ -9,11 +9,12 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from ..counting import Plays
+from ..formatting import many
 from ..items.pipeline import ReadResult
-from ..models import Conflict, Movie, Origin, Reason, Record, Rejected
+from ..model.items import Conflict, Movie, Origin, Record
+from ..model.rejections import Reason, Rejected
 from ..sinks.base import Receipt
-from ..sources.database import DatabaseSource as Source
-from ..wording import many
+from ..sources.database.source import DatabaseSource as Source
 from .job import Job
 
 __all__ = [

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 
 from msgspec import Struct
 
-from ..checkpoint.journal import CheckpointStore
 from ..counting import Plays, add_up
 from ..errors import TautulliImportError
 from ..events.pipeline import StreamResult, stream
@@ -18,12 +17,14 @@ from ..events.resume import EventCheckpoint
 from ..items.outputs import Planned, deliver, plan
 from ..items.per_user import file_names, owners, with_plays
 from ..items.pipeline import ReadResult, read
-from ..models import Landmark, Rejected
+from ..model.plays import Landmark
+from ..model.rejections import Rejected
 from ..progress import UNSEEN, Progress
 from ..sinks.base import Sink, StreamSink
 from ..sources.base import User
-from ..sources.database import DatabaseSource as Source
+from ..sources.database.source import DatabaseSource as Source
 from ..sources.same_history import refuse_other_history
+from ..state.checkpoint import CheckpointStore
 from .job import Job, SinkFor, check, sink_for_each
 from .report import Delivery, Report, alarms_of, make_report
 

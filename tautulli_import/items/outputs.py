@@ -14,19 +14,20 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from ..checkpoint.journal import CheckpointStore, Published
-from ..enrichment.chain import origin_in
 from ..errors import SinkError, TautulliImportError
-from ..keys import event_key
-from ..mapper import item
-from ..models import Record
-from ..selection import Selection, moment
+from ..files import shown
+from ..ids.chain import origin_in
+from ..interrupts import held
+from ..model.clock import moment
+from ..model.groups import Partition, newest_per_key
+from ..model.items import Record
+from ..model.keys import event_key
+from ..model.selection import Selection
 from ..sinks.base import Receipt, Sink
-from ..sinks.files import shown
 from ..sources.base import User
-from ..sources.database import DatabaseSource as Source
-from ..stopping import held
-from .groups import Partition, newest_per_key
+from ..sources.database.source import DatabaseSource as Source
+from ..state.checkpoint import CheckpointStore, Published
+from .build import item
 from .pipeline import KeptPlay, ReadResult
 
 __all__ = ["Planned", "deliver", "plan", "records_of"]

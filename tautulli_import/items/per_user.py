@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+from ..model.groups import NOBODY
 from ..sources.base import User
-from ..sources.database import DatabaseSource as Source
-from .groups import NOBODY
+from ..sources.database.source import DatabaseSource as Source
 from .pipeline import ReadResult
 
 __all__ = ["file_names", "owners", "with_plays"]

@@ -9,17 +9,18 @@ from typing import Protocol
 from msgspec import Struct
 
 from ..counting import RowCounts, rejected_play
-from ..enrichment.chain import Identified, identify
-from ..enrichment.corrections import Correction
-from ..enrichment.metadata import Answers
-from ..enrichment.works import Work
-from ..keys import episode_key, movie_key
-from ..models import Play, Reason, Rejected
+from ..ids.chain import Identified, identify
+from ..ids.corrections import Correction
+from ..ids.metadata import Answers
+from ..ids.works import Work
+from ..model.groups import Newest, Partition, PlayGroup, PlayGroups, owner
+from ..model.keys import episode_key, movie_key
+from ..model.plays import Play
+from ..model.rejections import Reason, Rejected
+from ..model.selection import Judge, Selection
+from ..model.watched import WatchedRule
 from ..progress import UNSEEN, Progress
-from ..selection import Judge, Selection
-from ..sources.database import DatabaseSource as Source
-from ..watched import WatchedRule
-from .groups import Newest, Partition, PlayGroup, PlayGroups, owner
+from ..sources.database.source import DatabaseSource as Source
 
 __all__ = ["Enricher", "KeptPlay", "ReadResult", "read"]
 

@@ -23,7 +23,7 @@ from ..errors import (
     TautulliImportError,
     UnauthorisedError,
 )
-from ..stopping import held, is_asked
+from ..interrupts import held, is_asked
 from .access import Access
 from .credentials import addresses, options_for, wants_tls
 from .failures import JETSTREAM_OFF, no_connection, not_permitted, short_reason

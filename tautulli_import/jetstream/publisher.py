@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from ..errors import SinkError, TautulliImportError
-from ..models import PlaybackEvent
+from ..model.events import PlaybackEvent
 from .access import check_name
 from .connection import Connection, Refusal
 from .failures import not_permitted, short_reason

@@ -21,11 +21,13 @@ from typing import BinaryIO, ClassVar, TypeVar
 
 from msgspec import Struct
 
-from ..checkpoint.journal import Position
 from ..errors import ConfigurationError
+from ..files import is_stream
 from ..jetstream.access import Access
-from ..models import PlaybackEvent, Reason, Record
-from .files import is_stream
+from ..model.events import PlaybackEvent
+from ..model.items import Record
+from ..model.rejections import Reason
+from ..state.checkpoint import Position
 
 __all__ = [
     "GROUP",

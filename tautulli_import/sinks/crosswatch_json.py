@@ -20,10 +20,10 @@ import msgspec
 from msgspec import Struct
 
 from ..errors import NotFoundError, SinkError
-from ..keys import event_key, movie_key
-from ..mapper import watched_at
-from ..models import Ids, Movie, Record
-from .files import read_bytes
+from ..files import read_bytes
+from ..model.clock import watched_at
+from ..model.items import Ids, Movie, Record
+from ..model.keys import event_key, movie_key
 
 __all__ = [
     "UPLOAD",

@@ -10,10 +10,10 @@ from typing import Any, Final
 import msgspec
 
 from ..errors import ConfigurationError, SinkError
-from ..wording import many
+from ..files import read_bytes, shown, write_whole
+from ..formatting import many
 from .base import Receipt, SnapshotSink
 from .crosswatch_json import UPLOAD, event_entries_of, merge
-from .files import read_bytes, shown, write_whole
 
 __all__ = ["EditorSink"]
 

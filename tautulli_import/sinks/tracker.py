@@ -11,10 +11,10 @@ from typing import Final
 import msgspec
 
 from ..errors import ConfigurationError, SinkError
-from ..stopping import is_asked
+from ..files import shown, stamp, write_whole
+from ..interrupts import is_asked
 from .base import Receipt, SnapshotSink
 from .crosswatch_json import UPLOAD, Entry, Merged, entries_of, exported, merge, newer_of
-from .files import shown, stamp, write_whole
 
 __all__ = ["TrackerSink"]
 

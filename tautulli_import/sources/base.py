@@ -7,8 +7,10 @@ from typing import Final, NewType
 
 from msgspec import Struct
 
-from ..models import Details, Kind, Play, Rejected
-from ..watched import WatchedRule
+from ..model.items import Kind
+from ..model.plays import Details, Play
+from ..model.rejections import Rejected
+from ..model.watched import WatchedRule
 
 __all__ = [
     "Batch",

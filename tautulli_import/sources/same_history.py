@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..checkpoint.journal import SavedJob
 from ..errors import CheckpointError
-from .database import DatabaseSource as Source
+from ..state.checkpoint import SavedJob
+from .database.source import DatabaseSource as Source
 
 __all__ = ["refuse_other_history"]
 

@@ -12,9 +12,9 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from random import SystemRandom
 from typing import Final
 
-from .chance import Plan, plan
-from .places import quick_folder
-from .worker import Result, begin, carry_out
+from tests.crash.chance import Plan, plan
+from tests.crash.places import quick_folder
+from tests.crash.worker import Result, begin, carry_out
 
 _EVERY: Final = 50
 

@@ -12,10 +12,10 @@ from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
 
-from .harness import Blow, Killed, Limit, Stage
-from .scenarios import SCENARIOS, Scenario
-from .spec import ERRORS, Fault, Strike
-from .zygote import End
+from tests.crash.harness import Blow, Killed, Limit, Stage
+from tests.crash.scenarios import SCENARIOS, Scenario
+from tests.crash.spec import ERRORS, Fault, Strike
+from tests.crash.zygote import End
 
 __all__ = ["Plan", "blows_of", "phase_of", "plan"]
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import msgspec
 
-from .files import tear_renames, watch_files
-from .spec import Spec
-from .sql import watch_sqlite
-from .watch import Watch
+from tests.crash.files import tear_renames, watch_files
+from tests.crash.spec import Spec
+from tests.crash.sql import watch_sqlite
+from tests.crash.watch import Watch
 
 __all__ = ["UnknownNameError", "prepare", "run_program"]
 
@@ -44,7 +44,7 @@ def prepare(spec: Spec, log: int | None = None) -> None:
 def run_program(arguments: list[str], *, windows: int | None = None) -> int:
     """Run it as the console script does, and return how it ended."""
     from tautulli_import.__main__ import main
-    from tests.over_http import small_windows
+    from tests.support.over_http import small_windows
 
     sys.argv = ["tautulli-import", *arguments]
     code: object = 0

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, Final
 
-from .spec import Kind
-from .watch import Watch
+from tests.crash.spec import Kind
+from tests.crash.watch import Watch
 
 __all__ = ["tear_renames", "watch_files"]
 

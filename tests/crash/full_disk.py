@@ -13,10 +13,10 @@ import sys
 from pathlib import Path
 from typing import Final, Literal
 
-from .harness import Room, Stage
-from .places import PLENTY
-from .scenarios import Scenario
-from .zygote import Zygote
+from tests.crash.harness import Room, Stage
+from tests.crash.places import PLENTY
+from tests.crash.scenarios import Scenario
+from tests.crash.zygote import Zygote
 
 _PAGE: Final = 4096
 _FEW_PAGES: Final = (1, 8, 24)

@@ -19,13 +19,12 @@ from typing import Final, Literal, Self, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from tests.tautulli import KEY, FakeTautulli
-
-from .outputs import Left, damaged_state, differences, left_in, not_whole
-from .places import PLENTY, empty, remount
-from .scenarios import CONSTANTS, FOREIGN, Scenario, add_plays, write_history
-from .spec import ERRORS, Boundary, Fault, Spec, Strike, can_strike
-from .zygote import End, Order, Zygote
+from tests.crash.outputs import Left, damaged_state, differences, left_in, not_whole
+from tests.crash.places import PLENTY, empty, remount
+from tests.crash.scenarios import CONSTANTS, FOREIGN, Scenario, add_plays, write_history
+from tests.crash.spec import ERRORS, Boundary, Fault, Spec, Strike, can_strike
+from tests.crash.zygote import End, Order, Zygote
+from tests.support.tautulli import KEY, FakeTautulli
 
 __all__ = ["Blow", "Killed", "Limit", "Room", "Stage", "Trial"]
 

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from msgspec import Struct
 
-from tests.history import add_play, generate
+from tests.support.history import add_play, generate
 
 __all__ = ["CONSTANTS", "FOREIGN", "SCENARIOS", "Scenario", "add_plays", "write_history"]
 
@@ -23,7 +23,7 @@ CONSTANTS: Final[dict[str, Any]] = {
     # A checkpoint after every batch, however little time has passed.
     "tautulli_import.events.resume._EVERY_SECONDS": 0.0,
     "tautulli_import.events.resume._SHARE": 0,
-    "tautulli_import.checkpoint.runs._EVERY_SECONDS": 0.0,
+    "tautulli_import.state.runs._EVERY_SECONDS": 0.0,
 }
 """Names of the program that have other values in a crash run. One that is gone is an error."""
 

@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import Any, ClassVar, Final, Literal
 from urllib.parse import unquote
 
-from .spec import Kind
-from .watch import Watch
+from tests.crash.spec import Kind
+from tests.crash.watch import Watch
 
 __all__ = ["watch_sqlite"]
 

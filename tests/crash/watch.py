@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from .spec import ERRORS, Boundary, Kind, Spec, When, can_strike
+from tests.crash.spec import ERRORS, Boundary, Kind, Spec, When, can_strike
 
 __all__ = ["Watch"]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from .chance import Plan, blows_of, phase_of
-from .harness import Stage
-from .scenarios import Scenario
-from .zygote import Zygote
+from tests.crash.chance import Plan, blows_of, phase_of
+from tests.crash.harness import Stage
+from tests.crash.scenarios import Scenario
+from tests.crash.zygote import Zygote
 
 __all__ = ["Result", "begin", "carry_out"]
 

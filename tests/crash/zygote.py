@@ -29,8 +29,8 @@ from typing import BinaryIO, Final, Self, TextIO
 import msgspec
 from msgspec import Struct
 
-from .driver import prepare, run_program
-from .spec import Boundary, Spec, decoded
+from tests.crash.driver import prepare, run_program
+from tests.crash.spec import Boundary, Spec, decoded
 
 __all__ = ["End", "Order", "Zygote"]
 
@@ -40,7 +40,7 @@ _PATIENCE: Final = 60.0
 _HEAVY: Final = (
     *("anyio", "certifi", "encodings.idna", "httpcore", "httpx", "platformdirs"),
     *("pydantic_settings", "rich.progress", "rich.table", "sqlite_utils", "stamina"),
-    "tests.over_http",
+    "tests.support.over_http",
 )
 
 

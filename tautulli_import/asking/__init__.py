@@ -1,1 +1,0 @@
-"""Ask Plex, through Tautulli, for ids that no other evidence has."""

@@ -1,1 +1,0 @@
-"""What is remembered between runs: the state file, what stands in it, and the locks."""

@@ -1,0 +1,61 @@
+"""``config show`` and ``config path``."""
+
+from __future__ import annotations
+
+import typer
+
+from ..options import Flags
+
+__all__ = ["path", "show"]
+
+
+def show(flags: Flags, *, json: bool) -> None:
+    """Every setting, its value, and who said so."""
+    from ...jetstream.access import Access
+    from ...settings import load
+    from ..console import Screen
+    from ..formatting import print_json
+
+    loaded = load(flags)
+    values = {
+        **loaded.settings.model_dump(mode="json"),
+        "url": _address(loaded.settings.url),
+        "nats_url": Access(url=loaded.settings.nats_url).shown,
+    }
+    if json:
+        print_json(
+            {
+                name: {"value": value, "origin": loaded.origins[name]}
+                for name, value in values.items()
+            }
+        )
+        return
+    rows = ((name, _told(value), loaded.origins[name]) for name, value in values.items())
+    Screen(color=loaded.settings.color).pairs(rows, "Setting", "Value", "From")
+
+
+def path(flags: Flags) -> None:
+    """Where config.toml is looked for."""
+    from ...settings import config_path
+
+    del flags
+    typer.echo(str(config_path()))
+
+
+def _address(url: str | None) -> str | None:
+    """The URL without a password, or a key that was pasted with it."""
+    from ...errors import ConfigurationError
+    from ...sources.http.address import parse_address
+
+    try:
+        return url and parse_address(url).base
+    except ConfigurationError:
+        return "not a URL"
+
+
+def _told(value: object) -> str:
+    if value is None or value == []:
+        return "-"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)

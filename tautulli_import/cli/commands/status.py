@@ -1,0 +1,125 @@
+"""``status`` and ``stop``: how the last import of each source got on, and an end to one."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import typer
+
+from ...interrupts import Stopped
+from ..options import Flags
+
+if TYPE_CHECKING:
+    from ...state.runs import Run
+
+__all__ = ["status", "stop"]
+
+_EVERY_SECONDS: Final = 1.0
+
+
+def status(flags: Flags, *, watch: bool, json: bool) -> None:
+    """How the last import of each source got on: running, completed, failed or cancelled."""
+    from ...settings import load
+    from ...state.runs import last_runs
+
+    folder = load(flags).settings.state_folder
+    if not watch:
+        _show(last_runs(folder), as_json=json)
+        return
+    try:
+        _watch(folder, as_json=json)
+    except Stopped as stopped:  # there is nothing that could have been left unfinished
+        raise typer.Exit(128 + stopped.number) from None
+
+
+def stop(flags: Flags, *, all: bool) -> None:  # noqa: A002 - the option's name
+    """End a running import in good order: what it has read is kept, and outputs stay whole."""
+    from ...settings import load
+    from ...state.stop import held_locks, stop_runs
+    from ..console import Screen
+
+    screen = Screen()
+    running = held_locks(load(flags).settings.state_folder)
+    if not running:
+        screen.note("Nothing is running.")
+        return
+    for holder in stop_runs(running, every=all):
+        screen.note(f"Stopped. To go on: {holder.line}")
+
+
+def _show(runs: Sequence[Run], *, as_json: bool) -> None:
+    from ...formatting import harmless
+    from ..formatting import print_json
+
+    if as_json:
+        print_json({"schema": 1, "runs": [_told(run) for run in runs]})
+        return
+    lines = [line for run in runs for line in _lines(run)] or ["Nothing has been imported yet."]
+    sys.stdout.write("".join(f"{harmless(line)}\n" for line in lines))
+    sys.stdout.flush()
+
+
+def _told(run: Run) -> dict[str, object]:
+    import msgspec
+
+    told: dict[str, object] = msgspec.to_builtins(run)
+    told |= {
+        "percent": None if run.percent is None else round(run.percent, 1),
+        "plays_per_second": round(run.per_second) if run.per_second else None,
+        "seconds_left": None if run.seconds_left is None else round(run.seconds_left, 1),
+    }
+    return told
+
+
+def _lines(run: Run) -> Iterator[str]:
+    """What a person wants to know of a run."""
+    from ...formatting import duration
+    from ...state.runs import in_words
+
+    yield f"{run.source} → {', '.join(run.targets)}"
+    began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.began))
+    if run.status == "running":
+        yield f"  running since {began} (process {run.pid}): {in_words(run)}"
+        yield "  End it with: tautulli-import stop"
+        return
+    took = duration((run.ended or run.updated) - run.began)
+    code = "" if run.exit_code in (None, 0) else f" with exit code {run.exit_code}"
+    at = "" if run.status == "completed" or run.phase == "starting" else f", at: {in_words(run)}"
+    said = f": {run.said}" if run.said else ""
+    yield f"  {run.status}{code}, {began}, after {took}{at}{said}"
+    if run.error:
+        yield f"  {run.error}"
+    if run.next_step:
+        yield f"  Next: {run.next_step}"
+
+
+def _watch(folder: Path, *, as_json: bool) -> None:
+    """Show it again and again; on a terminal in the same place."""
+    from ...state.runs import last_runs
+    from ..console import Screen
+
+    if as_json or not sys.stdout.isatty():
+        said: object = None
+        while True:
+            runs = last_runs(folder)
+            if runs != said:
+                _show(runs, as_json=as_json)
+                said = runs
+            if not _is_any_running(runs):
+                return
+            time.sleep(_EVERY_SECONDS)
+    with Screen().live() as show:
+        while True:
+            runs = last_runs(folder)
+            show([line for run in runs for line in _lines(run)] or ["Nothing is running."])
+            if not _is_any_running(runs):
+                return
+            time.sleep(_EVERY_SECONDS)
+
+
+def _is_any_running(runs: Sequence[Run]) -> bool:
+    return any(run.status == "running" for run in runs)

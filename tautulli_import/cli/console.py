@@ -1,0 +1,392 @@
+"""What a person sees. The only module that knows rich.
+
+Titles are data and may hold anything: no markup is read from them, and whatever a terminal
+would obey (escapes, bells, carriage returns, reversed text) is shown as a question mark.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Final, TextIO
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress as Bars,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from ..errors import TautulliImportError
+from ..formatting import harmless, many
+from ..imports.report import Delivery, Output, Report
+from ..model.events import PlaybackEvent
+from ..model.items import Episode, Movie, Record
+from ..model.rejections import Reason
+from ..progress import UNITS, Phase
+from ..sources.base import Library, User
+
+__all__ = ["EventsSeen", "Screen"]
+
+_SHOWN: Final = 20
+_BAR: Final = 30
+_LABELS: Final[Mapping[Phase, str]] = {
+    "downloading": "Downloading, MB",
+    "reading": "Reading plays",
+    "asking for ids": "Asking Tautulli for ids",
+    "consuming": "Reading messages",
+}
+_STEPS: Final[Mapping[Phase, int]] = {"reading": 5_000, "consuming": 5_000}
+"""The phases that show a rate, and after how many plays or messages they show it anew."""
+_UNCUT: Final = 1_000_000
+
+
+def harmless_lines(lines: Iterable[str]) -> str:
+    """Lines under each other, each harmless."""
+    return "\n".join(harmless(line) for line in lines)
+
+
+class Screen:
+    """Standard error for a person, and tables on standard output when that is a terminal."""
+
+    def __init__(
+        self,
+        *,
+        quiet: bool = False,
+        verbose: bool = False,
+        color: bool = True,
+        err: TextIO | None = None,
+        out: TextIO | None = None,
+    ) -> None:
+        self.quiet = quiet
+        self.verbose = verbose
+        self._err = _console(err or sys.stderr, color=color)
+        self._out = _console(out or sys.stdout, color=color)
+
+    def note(self, text: str) -> None:
+        """Something worth knowing; silent with ``--quiet``."""
+        if not self.quiet:
+            self._err.print(Text(harmless(text)))
+
+    def detail(self, text: str) -> None:
+        """Something for ``--verbose``."""
+        if self.verbose and not self.quiet:
+            self._err.print(Text(harmless(text), style="dim"))
+
+    def warn(self, text: str) -> None:
+        """Something a person should look at, ``--quiet`` or not."""
+        self._err.print(Text("Warning: ", style="yellow bold") + Text(harmless(text), style=""))
+
+    def error(self, error: TautulliImportError) -> None:
+        """What went wrong and what to do next."""
+        self._err.print(Text("Error: ", style="red bold") + Text(harmless(str(error)), style=""))
+        if error.hint:
+            self._err.print(Text("  " + harmless(error.hint)))
+
+    @contextmanager
+    def progress(self, *, hidden: bool = False) -> Iterator[Bar | None]:
+        """A progress bar on a terminal; nothing elsewhere, ``hidden``, or with ``--quiet``."""
+        if self.quiet or hidden or not self._err.is_terminal:
+            yield None
+            return
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+        )
+        with Bars(*columns, console=self._err, transient=True) as bars:
+            yield Bar(bars)
+
+    @contextmanager
+    def live(self) -> Iterator[Callable[[Sequence[str]], None]]:
+        """Lines on standard output that take the place of those before them."""
+        with Live(console=self._out, auto_refresh=False) as live:
+            yield lambda lines: live.update(Text(harmless_lines(lines)), refresh=True)
+
+    def listing(self, found: Sequence[User] | Sequence[Library]) -> None:
+        """A table of users or of libraries on standard output."""
+        if any(isinstance(one, Library) for one in found):
+            table = _table("Id", "Name", "Type", "Plays", "")
+        else:
+            table = _table("Id", "Username", "Friendly name", "Plays", "")
+        for one in found:
+            if isinstance(one, User):
+                gone = "no longer known to Tautulli" if one.deleted else ""
+                _row(table, one.user_id, one.username, one.friendly_name, f"{one.plays:,}", gone)
+            else:
+                gone = "deleted" if one.deleted else ""
+                _row(table, one.section_id, one.name, one.section_type, f"{one.plays:,}", gone)
+        self._out.print(table)
+
+    def pairs(self, rows: Iterable[tuple[str, ...]], *headings: str) -> None:
+        """A plain table on standard output."""
+        table = _table(*headings) if headings else Table(box=None, show_header=False)
+        for row in rows:
+            _row(table, *row)
+        self._out.print(table)
+
+    def dry_run(self, delivery: Delivery) -> None:
+        """What an import would write: per year, and the newest items."""
+        records = delivery.records
+        owner = f" of {harmless(delivery.user)}" if delivery.user else ""
+        self._out.print(Text(f"{many(len(records), 'item')}{owner}", style="bold"))
+        if not records:
+            return
+        self._out.print(_per_year(_years_of(records)))
+        newest = list(reversed(records[-_SHOWN:]))
+        table = Table(box=None, pad_edge=False, header_style="bold", expand=self._out.is_terminal)
+        for heading in ("Watched (UTC)", "Title", "", "Year", "Key"):
+            # Only the title gives way when it is narrow.
+            ratio = 1 if heading == "Title" else None
+            table.add_column(heading, no_wrap=True, overflow="ellipsis", ratio=ratio)
+        for record in newest:
+            title, numbers = _names(record)
+            when = record.item.watched_at.replace("T", " ").removesuffix("Z")[:16]
+            _row(table, when, title, numbers, record.item.year or "", record.key)
+        self._out.print(table)
+        if len(records) > len(newest):
+            self._out.print(
+                Text(f"… and {len(records) - len(newest):,} older ones: --format jsonl lists all.")
+            )
+
+    def events(self, seen: EventsSeen) -> None:
+        """What events there would be: per year, and the newest."""
+        self._out.print(Text(many(seen.count, "event"), style="bold"))
+        if not seen.count:
+            return
+        self._out.print(_per_year(seen.years))
+        table = Table(box=None, pad_edge=False, header_style="bold", expand=self._out.is_terminal)
+        for heading in ("Started (UTC)", "User", "", "Title", "Done"):
+            ratio = 1 if heading == "Title" else None
+            table.add_column(heading, no_wrap=True, overflow="ellipsis", ratio=ratio)
+        for event in reversed(seen.newest):
+            when = event.started_at.replace("T", " ")[:16]
+            title = ": ".join(filter(None, (event.grandparent_title, event.title)))
+            done = "" if event.percent_complete is None else f"{event.percent_complete} %"
+            _row(table, when, event.friendly_name or "", event.media_type, title, done)
+        self._out.print(table)
+        if seen.count > len(seen.newest):
+            more = seen.count - len(seen.newest)
+            self._out.print(Text(f"… and {more:,} others: --format jsonl lists all."))
+
+    def changes(self, report: Report) -> None:
+        """What a dry run would change in each target."""
+        for output in report.outputs:
+            owner = f", {output.user}" if output.user else ""
+            self.note(f"Would change in {output.sink}{owner} ({output.target}): {_changes(output)}")
+
+    def summary(self, report: Report) -> None:
+        """The numbers of a run, and what to do next."""
+        plays = report.plays
+        of_events = report.view == "events"
+        done = "would be imported" if report.dry_run else "imported"
+        merged = "" if of_events else f"{plays.merged:,} merged into newer ones, "
+        self.note(
+            f"{many(plays.read, 'play')} read: {plays.emitted:,} {done}, {merged}"
+            f"{sum(plays.filtered.values()):,} left out, "
+            f"{sum(plays.rejected.values()):,} rejected."
+        )
+        for name, count in plays.filtered.items():
+            self.note(f"  left out  {count:>9,}  {Reason(name).sentence}{_how_to_have(name)}")
+        for name, count in plays.rejected.items():
+            self.note(f"  rejected  {count:>9,}  {Reason(name).sentence}")
+        if plays.rejected and not report.rejected_rows:
+            self.note("  --report FILE lists every rejected row.")
+        items = report.items
+        per_viewing = plays.emitted and report.view == "viewings"
+        glue = ", " if of_events else " and "
+        kinds = f"{many(items.movies, 'film')}{glue}{many(items.episodes, 'episode')}"
+        if of_events:
+            kinds += f" and {many(items.tracks, 'track')}, watched or not: an event for every play"
+        if plays.emitted or not of_events:
+            self.note(f"{kinds}, every viewing counted." if per_viewing else f"{kinds}.")
+        if items.without_external_id:
+            self.note(
+                f"  Without an external id, kept under their number in Plex: "
+                f"{items.without_external_id:,}; --ids FILE gives them one."
+            )
+        for name, count in items.ids_from.items():
+            if count:
+                self.detail(f"  ids from {name}: {count:,}")
+        self.detail(f"  {report.elapsed_seconds} s, {report.plays_per_second:,} plays/s")
+
+    def outputs(self, report: Report, deliveries: Sequence[Delivery]) -> None:
+        """What was written where, and the next steps in CrossWatch."""
+        for output in report.outputs:
+            owner = f" ({output.user})" if output.user else ""
+            if output.written:
+                self.note(f"{output.sink}{owner}: {_changes(output)}")
+                for path in output.written:
+                    self.note(f"  wrote {path}")
+            elif output.target != "standard output":
+                self.note(f"{output.sink}{owner}: nothing new in {output.target}.")
+        told: set[str] = set()
+        steps: dict[str, None] = {}
+        for delivery in deliveries:
+            if delivery.receipt.written and delivery.sink not in told:
+                told.add(delivery.sink)  # of many users' outputs the first is example enough
+                steps |= dict.fromkeys(delivery.receipt.next_steps)
+        if steps:
+            self.note("Next:")
+        for step in steps:
+            self.note(f"  {step}")
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Let a closed pipe be seen: rich would leave with exit code 1 on its own."""
+        raise BrokenPipeError
+
+
+def _console(file: TextIO, *, color: bool) -> Console:
+    """A console that takes text as it is; outside a terminal nothing is cut to a width."""
+    return _Console(
+        file=file,
+        no_color=None if color else True,
+        width=None if file.isatty() else _UNCUT,
+        soft_wrap=not file.isatty(),
+        markup=False,
+        highlight=False,
+        emoji=False,
+    )
+
+
+class Bar:
+    """Shows the progress of a run as a bar: how much, how fast, how long it will take."""
+
+    def __init__(self, bars: Bars) -> None:
+        self._bars = bars
+        self._task: TaskID | None = None
+        self._phase: Phase = "reading"
+        self._done = 0
+        self._shown = 0
+
+    def begin(self, phase: Phase, total: int, done: int = 0) -> None:
+        """Show a bar for this phase in place of the one before."""
+        if phase == "writing":  # items may come out beside it
+            self._bars.stop()
+            return
+        if self._task is not None:
+            self._bars.update(self._task, visible=False)
+        self._phase = phase
+        self._done = self._shown = done
+        self._task = self._bars.add_task(
+            _LABELS[phase], total=total or None, completed=done, rate=""
+        )
+
+    def reached(self, done: int) -> None:
+        """Set how much is done. A page has only a few hundred plays, so not all are shown."""
+        self._done = done
+        if done - self._shown >= _STEPS.get(self._phase, 0):
+            self.idle()
+
+    def idle(self) -> None:
+        """Show everything that is done."""
+        if self._task is None:
+            return
+        self._bars.update(self._task, completed=self._done)
+        self._shown = self._done
+        speed = self._bars.tasks[-1].speed
+        if speed and self._phase in _STEPS:
+            self._bars.update(self._task, rate=f"{speed:,.0f} {UNITS[self._phase]}/s")
+
+
+class EventsSeen:
+    """What is kept of events to be shown: how many of each year and kind, and the newest."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.years: Counter[tuple[str, str]] = Counter()
+        self.newest: deque[PlaybackEvent] = deque(maxlen=_SHOWN)
+
+    def add(self, events: Sequence[PlaybackEvent]) -> None:
+        """Take events, newer ones later."""
+        self.count += len(events)
+        self.years.update((event.started_at[:4], event.media_type) for event in events)
+        self.newest += events
+
+
+_KINDS: Final = {
+    "movie": ("Films", "cyan"),
+    "episode": ("Episodes", "magenta"),
+    "track": ("Tracks", "green"),
+}
+
+
+def _per_year(counts: Mapping[tuple[str, str], int]) -> Table:
+    """A line for each year, a column and a colour for each kind that there is."""
+    kinds = [kind for kind in _KINDS if kind != "track" or any(k == kind for _, k in counts)]
+    years = sorted({year for year, _ in counts})
+    most = max(sum(counts.get((year, kind), 0) for kind in kinds) for year in years)
+    table = _table("Year", *(_KINDS[kind][0] for kind in kinds), "")
+    for year in years:
+        numbers = [(kind, counts.get((year, kind), 0)) for kind in kinds]
+        bars = [
+            Text("█" * _length(number, most), style=_KINDS[kind][1]) for kind, number in numbers
+        ]
+        cells = [Text(f"{number:,}", justify="right") for _, number in numbers]
+        table.add_row(Text(year), *cells, Text("").join(bars))
+    return table
+
+
+def _years_of(records: Sequence[Record]) -> Counter[tuple[str, str]]:
+    return Counter(
+        (
+            record.item.watched_at[:4],
+            "movie" if isinstance(record.item, Movie) else "episode",
+        )
+        for record in records
+    )
+
+
+def _length(count: int, most: int) -> int:
+    return max(1, round(count / most * _BAR)) if count else 0
+
+
+def _names(record: Record) -> tuple[str, str]:
+    item = record.item
+    if isinstance(item, Episode):
+        return f"{item.series_title}: {item.title}", f"S{item.season:02d}E{item.episode:02d}"
+    return item.title, ""
+
+
+def _changes(output: Output) -> str:
+    if output.duplicates is not None:
+        known = f", {output.duplicates:,} that it had already" if output.duplicates else ""
+        return f"{many(output.new, 'new event')}{known}; {output.total:,} in all."
+    return (
+        f"{output.new:,} new, {output.updated:,} updated, {output.unchanged:,} unchanged"
+        f"{f', {output.removed:,} removed' if output.removed else ''}; {output.total:,} in all."
+    )
+
+
+def _how_to_have(reason: str) -> str:
+    ways: Mapping[str, str] = {
+        Reason.PARTIAL.value: " (--include-partial, or --min-percent N)",
+        Reason.LIVE.value: " (--media-type live)",
+    }
+    return ways.get(reason, "")
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        numeric = heading in ("Plays", "Films", "Episodes", "Tracks", "Rows")
+        table.add_column(
+            heading, justify="right" if numeric else "left", overflow="ellipsis", no_wrap=True
+        )
+    return table
+
+
+def _row(table: Table, *cells: object) -> None:
+    table.add_row(*(Text(harmless(str(cell))) for cell in cells))

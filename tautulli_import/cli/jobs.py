@@ -1,0 +1,105 @@
+"""Name the jobs of one command, and find what is remembered of each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from ..events.resume import EventCheckpoint
+from ..files import shown
+from ..imports.job import Job, Target
+from ..imports.run import Memory
+from ..model.selection import Selection
+from ..settings import Settings
+from ..sinks.base import StreamSink
+from ..sources.database.source import DatabaseSource as Source
+from ..sources.http.address import parse_address
+from ..state.checkpoint import CheckpointStore, JobKey
+from ..state.file import StateFile, database_source, state_file
+from .session import Command
+
+__all__ = ["Remembered"]
+
+
+class Remembered:
+    """The names of one command's jobs: one of all its items, and one of each stream of events."""
+
+    def __init__(self, command: Command, settings: Settings, targets: Sequence[Target]) -> None:
+        self._settings = settings
+        # A file that was downloaded has more to tell of each row than the history has.
+        self._command = command if settings.via == "history" else f"{command} via file"
+        is_piped = command == "db" and Path("-") in settings.database
+        self.folder = None if is_piped else settings.state_folder
+        self.places = {target.name: target.sink.place() for target in targets}
+        self._streams = {
+            target.name: f"{target.name}={target.sink.target}"
+            for target in targets
+            if isinstance(target.sink, StreamSink) and not target.sink.is_piped
+        }
+        self._items = tuple(
+            f"{target.name}={shown(Path(os.path.realpath(place))) if place else '-'}"
+            for target, place in zip(targets, self.places.values(), strict=True)
+            if not isinstance(target.sink, StreamSink)
+        )
+        self.sinks = (*self._items, *self._streams.values())
+        self.source = ""
+        if command == "api" and settings.url:
+            self.source = parse_address(settings.url).base
+        elif command == "db" and settings.database and self.folder:
+            self.source = database_source(settings.database)
+        self.path = state_file(self.folder, self.source) if self.folder and self.source else None
+        if settings.dry_run and command == "db" and not (self.path and self.path.exists()):
+            self.folder = None  # nothing to be looked up, and nothing may be written
+
+    def memory(self, state: StateFile | None, source: Source, job: Job, *, restart: bool) -> Memory:
+        """Return what is remembered of the items, and of each stream by the name of its sink."""
+        if state is None or not self._remembers(state):
+            return Memory()
+        settings = self._settings
+        selection = _plain(job.selection)
+        options = {"rewatches": settings.rewatches, "each_user": settings.each_user}
+        of_events = {
+            **selection,
+            "events": True,
+            "event_source": job.naming.source,
+            "server_id": job.naming.server_id,
+        }
+        return Memory(
+            items=self._store(state, self._items, selection, options) if self._items else None,
+            events={
+                name: EventCheckpoint(
+                    self._store(state, (sink,), of_events, {}), source, restart=restart
+                )
+                for name, sink in self._streams.items()
+            },
+            restart=restart,
+        )
+
+    def _remembers(self, state: StateFile) -> bool:
+        """Tell whether anything holds the next time: "30d" means other plays tomorrow."""
+        moments = (self._settings.since, self._settings.until)
+        return state.path is not None and not any(_is_relative(when) for when in moments)
+
+    def _store(
+        self,
+        state: StateFile,
+        sinks: tuple[str, ...],
+        selection: Mapping[str, object],
+        options: Mapping[str, object],
+    ) -> CheckpointStore:
+        job = JobKey(self.source, self._command, sinks, selection, options)
+        return CheckpointStore(state, job, writes=not self._settings.dry_run)
+
+
+def _plain(selection: Selection) -> dict[str, object]:
+    values: dict[str, object] = msgspec.to_builtins(selection)
+    return {
+        name: sorted(value) if isinstance(value, list) else value for name, value in values.items()
+    }
+
+
+def _is_relative(when: str | None) -> bool:
+    return when is not None and when.strip().lower().endswith("d")

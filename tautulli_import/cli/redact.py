@@ -1,0 +1,61 @@
+"""The command line as it can be typed again: without the secrets that may stand on it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+
+from ..errors import ConfigurationError
+from ..jetstream.access import Access
+from ..options import OPTIONS
+from ..settings import Settings
+from ..sources.http.address import parse_address
+
+__all__ = ["typed_again"]
+
+_SECRETS = frozenset(one.flag for one in OPTIONS if one.hides == "value")
+_ADDRESSES = frozenset(one.flag for one in OPTIONS if one.hides == "address")
+_HIDDEN = "…"
+
+
+def typed_again(arguments: Sequence[str], settings: Settings) -> str:
+    """The command that goes on, for a shell; ``arguments`` are those of this process.
+
+    ``--restart`` is left out, and every secret wherever it stands.
+    """
+    hidden = (settings.api_key, settings.nats_password, settings.nats_token)
+    secrets = [one.get_secret_value() for one in hidden if one]
+    words = [
+        _without(word, secrets) for word in _harmless(arguments) if word not in ("", "--restart")
+    ]
+    line = shlex.join(["tautulli-import", *words])
+    return line.encode("utf-8", "replace").decode()
+
+
+def _harmless(arguments: Sequence[str]) -> Iterator[str]:
+    rest = iter(arguments)
+    for word in rest:
+        name, equals, value = word.partition("=")
+        if name not in _SECRETS | _ADDRESSES:
+            yield word
+            continue
+        value = value if equals else next(rest, "")
+        yield name
+        yield _HIDDEN if name in _SECRETS else _address(name, value)
+
+
+def _address(option: str, text: str) -> str:
+    """The URL without a password, or a key that was pasted with it."""
+    if option == "--nats-url":
+        return Access(url=text).shown
+    try:
+        return parse_address(text).base
+    except ConfigurationError:
+        return _HIDDEN
+
+
+def _without(word: str, secrets: Sequence[str]) -> str:
+    for secret in secrets:
+        if secret:
+            word = word.replace(secret, _HIDDEN)
+    return word

@@ -1,0 +1,1 @@
+"""Keep playback events in a DuckDB file, each play once."""

@@ -1,0 +1,30 @@
+"""Words for people: text that a terminal cannot obey, lengths of time, counts."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Final
+
+__all__ = ["duration", "harmless", "many"]
+
+# Bidirectional overrides and isolates reorder the rest of the line.
+_REORDERS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
+
+
+def harmless(text: str) -> str:
+    """Replace all characters that a terminal would obey."""
+    return "".join(
+        "\ufffd" if unicodedata.category(c) in ("Cc", "Cs") or c in _REORDERS else c for c in text
+    )
+
+
+def duration(seconds: float) -> str:
+    """Format a length of time: ``4 s``, ``3 min``, ``2.0 h``."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def many(count: int, what: str) -> str:
+    """Format a number of things: ``1 film``, ``2 films``, ``1,200 plays``."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

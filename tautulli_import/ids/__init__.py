@@ -1,0 +1,1 @@
+"""Find out what was played: films and shows, and their external ids."""

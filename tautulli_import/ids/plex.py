@@ -1,0 +1,256 @@
+"""Ask Plex, through Tautulli, for the ids of films and shows that have none.
+
+Each film and each show takes one ``get_metadata`` request. Several run at once. Every answer is
+stored on disk as it arrives, so a stopped run resumes where it was. A failure here never ends an
+import. It becomes a warning in the report.
+
+Tautulli gives the same empty object for a deleted item and for a Plex that is down or hangs
+(15 s; measured on 2.17.2). So an empty answer counts only if it came at once and Plex is
+reachable afterwards.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, Final
+
+from msgspec import Struct
+
+from ..errors import TautulliImportError
+from ..progress import Progress
+from ..sources.http.client import Tautulli
+from ..state.file import StateFile
+from .metadata import Answers, Metadata
+from .plex_cache import NOTHING, MetadataCache, short_reason
+from .works import Work
+
+__all__ = ["PlexMetadata"]
+
+_MOST_AT_ONCE: Final = 8  # more requests at once are no faster (measured on 2.17.2)
+_HUNG_SECONDS: Final = 10.0
+_FAILURES: Final = 5  # in a row
+_TRIES: Final = 2
+# Empty answers are confirmed when there are so many, or so long after the first.
+_MOST_UNCONFIRMED: Final = 200
+_UNCONFIRMED_SECONDS: Final = 2.0
+_PLEX_AWAY: Final = "Plex is not reachable"
+_PLEX_HANGS: Final = "Plex does not answer in time"
+
+
+class _RawAnswer(Struct):
+    """An answer as Tautulli sends it: numbers as strings, empty strings for missing values."""
+
+    media_type: Any = None
+    title: Any = None
+    original_title: Any = None
+    year: Any = None
+    guid: Any = None
+    guids: Any = None
+
+
+class _Status(Struct):
+    connected: Any = None
+
+
+class _Answer(Struct, frozen=True):
+    """The result of one question."""
+
+    key: int
+    answer: Metadata | None
+    """``None`` if there is no usable answer."""
+    why: str = ""
+    """The reason why there is none."""
+
+
+class PlexMetadata:
+    """Gets metadata by rating key, from the cache or from Tautulli."""
+
+    def __init__(
+        self,
+        tautulli: Tautulli,
+        state: StateFile,
+        *,
+        now: int,
+        at_once: int = 6,
+        hung_after: float = _HUNG_SECONDS,
+    ) -> None:
+        """Keep the settings. Requests start with ``ask``.
+
+        ``now`` is the time of the run (epoch seconds, UTC). ``at_once`` is the number of
+        requests at a time (eight at most). An empty answer that took ``hung_after`` seconds or
+        longer came from a Plex that hangs.
+        """
+        self._tautulli = tautulli
+        self._state = state
+        self._now = now
+        self._at_once = max(1, min(at_once, _MOST_AT_ONCE))
+        self._hung_after = hung_after
+
+    def ask(self, works: Sequence[Work], progress: Progress) -> Answers:
+        """Return the answers about these works, by their newest own rating keys."""
+        by_key: defaultdict[int, list[Work]] = defaultdict(list)
+        for work in works:
+            if work.own_keys:
+                by_key[work.own_keys[0]].append(work)
+        cache = MetadataCache(self._state, self._now, by_key)
+        answers = {key: cache.known[key] for key in by_key if cache.holds(key)}
+        missing = [key for key in by_key if key not in answers]
+        why = ""
+        if missing:
+            try:
+                why = self._fetch(missing, answers, cache, progress)
+            except Exception as error:  # noqa: BLE001 - a failure here must not end the import
+                why = short_reason(error)
+        for key in missing:  # an expired answer is better than none
+            if key not in answers and cache.gives_ids(key):
+                answers[key] = cache.known[key]
+        unasked = sum(len(by_key[key]) for key in missing if key not in answers)
+        warnings = [_warning(why, unasked)] if unasked else []
+        if cache.trouble:
+            warnings.append(f"The answers of Plex could not be saved: {cache.trouble}.")
+        return Answers(answers, warnings)
+
+    def _fetch(
+        self,
+        keys: Sequence[int],
+        answers: dict[int, Metadata],
+        cache: MetadataCache,
+        progress: Progress,
+    ) -> str:
+        """Ask for these keys and fill in ``answers``; return why some have no answer.
+
+        Raises:
+            TautulliImportError: Tautulli did not answer when it was asked for its status.
+        """
+        if not self._is_plex_connected():
+            return _PLEX_AWAY
+        why = ""
+        failures = 0
+        unconfirmed: list[int] = []
+        unconfirmed_since = 0.0
+        progress.begin("asking for ids", len(keys))
+        with _at_once(self._ask_one, keys, self._at_once) as results:
+            for done, result in enumerate(results, 1):
+                failures = failures + 1 if result.answer is None else 0
+                if result.answer is None:
+                    why = result.why
+                elif result.answer != NOTHING:
+                    answers |= cache.remember({result.key: result.answer})
+                else:
+                    unconfirmed_since = unconfirmed_since if unconfirmed else time.monotonic()
+                    unconfirmed.append(result.key)
+                progress.reached(done)
+                is_last = done == len(keys) or failures == _FAILURES
+                is_due = time.monotonic() - unconfirmed_since >= _UNCONFIRMED_SECONDS
+                if unconfirmed and (is_last or is_due or len(unconfirmed) >= _MOST_UNCONFIRMED):
+                    if not self._does_plex_answer():
+                        return _PLEX_AWAY
+                    answers |= cache.remember(dict.fromkeys(unconfirmed, NOTHING))
+                    unconfirmed.clear()
+                if is_last:
+                    break
+        return why
+
+    def _ask_one(self, key: int) -> _Answer:
+        """Ask one question. It runs in a thread of its own."""
+        began = time.monotonic()
+        try:
+            answer = _normalised(
+                self._tautulli.ask(
+                    "get_metadata", _RawAnswer, about=f"item {key}", tries=_TRIES, rating_key=key
+                )
+            )
+        except Exception as error:  # noqa: BLE001 - a failure here must not end the import
+            return _Answer(key, None, short_reason(error))
+        if answer == NOTHING and time.monotonic() - began >= self._hung_after:
+            return _Answer(key, None, _PLEX_HANGS)
+        return _Answer(key, answer)
+
+    def _is_plex_connected(self) -> bool:
+        """Return true if Tautulli says that it is connected to Plex."""
+        return self._tautulli.ask("server_status", _Status, tries=_TRIES).connected is True
+
+    def _does_plex_answer(self) -> bool:
+        """Return true if Plex answers right now.
+
+        Tautulli reports a lost connection only after five failed attempts, five seconds apart. A
+        restart of Plex is over before that. But ``get_libraries`` asks Plex at this moment. An
+        empty list, while Tautulli itself knows libraries, means that Plex did not answer.
+        """
+        return self._is_plex_connected() and (
+            self._lists("get_libraries") or not self._lists("get_library_names")
+        )
+
+    def _lists(self, command: str) -> bool:
+        """Return true if the list that a command returns is not empty."""
+        try:
+            return bool(self._tautulli.ask(command, object, tries=_TRIES))
+        except TautulliImportError:
+            return False
+
+
+@contextmanager
+def _at_once(
+    ask_one: Callable[[int], _Answer], keys: Sequence[int], threads: int
+) -> Iterator[Iterator[_Answer]]:
+    """Ask about all keys in so many threads, and yield the answers in the order they arrive.
+
+    The next question is asked after the caller has dealt with an answer. So a caller that
+    leaves early has asked for hardly more than it has stored. Leaving does not wait for the
+    threads: they are daemons, because an executor would wait for a hanging Plex.
+    """
+    waiting: SimpleQueue[int | None] = SimpleQueue()
+    results: SimpleQueue[_Answer] = SimpleQueue()
+    rest = iter(keys)
+    threads = min(threads, len(keys))
+
+    def work() -> None:
+        while (key := waiting.get()) is not None:
+            results.put(ask_one(key))
+
+    def answers() -> Iterator[_Answer]:
+        for key in islice(rest, threads):
+            waiting.put(key)
+        for _ in keys:
+            yield results.get()
+            for key in islice(rest, 1):
+                waiting.put(key)
+
+    try:
+        for _ in range(threads):
+            Thread(target=work, daemon=True).start()
+        yield answers()
+    finally:
+        for _ in range(threads):
+            waiting.put(None)
+
+
+def _normalised(answer: _RawAnswer) -> Metadata:
+    """Return an answer with every value in its type. Values of other types are left out."""
+    guids = answer.guids if isinstance(answer.guids, list) else []
+    year = _text(answer.year)
+    return Metadata(
+        media_type=_text(answer.media_type),
+        title=_text(answer.title),
+        original_title=_text(answer.original_title),
+        year=int(year) if year.isascii() and year.isdecimal() and len(year) < 6 else None,
+        guid=_text(answer.guid),
+        guids=tuple(filter(None, map(_text, guids))),
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str | int):
+        return ""
+    return str(value).encode("utf-8", "replace").decode()
+
+
+def _warning(why: str, unasked: int) -> str:
+    what = "1 film or show" if unasked == 1 else f"{unasked:,} films and shows"
+    return f"No ids from Plex for {what}: {why}. Run the same command again later."

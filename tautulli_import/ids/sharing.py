@@ -1,0 +1,143 @@
+"""Share ids between works that are the same title under several keys and GUIDs.
+
+Works that share an external id are the same title. A work that still has no ids gets those of
+the one work of the same title and year, if there is exactly one and no evidence against it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import combinations
+
+from ..model.items import EXTERNAL, Conflict, Kind, Origin
+from .same_work import is_one, may_be_one
+from .works import Known, Work, folded
+
+__all__ = ["share"]
+
+
+def share(works: Sequence[Work]) -> Sequence[Conflict]:
+    """Copy ids between works that are the same title, and return the conflicts.
+
+    The result depends only on the ids that each work had before.
+    """
+    conflicts: list[Conflict] = []
+    _share_by_id(works, conflicts)
+    _share_by_title(works)
+    return conflicts
+
+
+def _share_by_id(works: Sequence[Work], conflicts: list[Conflict]) -> None:
+    """Give works with an external id in common each other's ids."""
+    holders: defaultdict[tuple[Kind, str, str], list[Work]] = defaultdict(list)
+    for work in works:
+        for namespace, known in work.ids.items():
+            holders[work.kind, namespace, known.value].append(work)
+    done: set[Work] = set()
+    for work in works:
+        if work in done or not work.ids:
+            continue
+        together = _component(work, holders)
+        done.update(together)
+        if len(together) == 1:
+            continue
+        # Ids of the newest play come first and win.
+        together.sort(key=_newest_evidence, reverse=True)
+        values: defaultdict[str, set[str]] = defaultdict(set)
+        for member in together:
+            for namespace, known in member.ids.items():
+                values[namespace].add(known.value)
+        if all(len(found) == 1 for found in values.values()):
+            for member in together:
+                for other in together:
+                    member.ids = {**other.ids, **member.ids}
+        else:
+            _share_among_contradicting(together, conflicts)
+
+
+def _component(work: Work, holders: dict[tuple[Kind, str, str], list[Work]]) -> list[Work]:
+    found = {work: None}
+    stack = [work]
+    while stack:
+        current = stack.pop()
+        for namespace, known in current.ids.items():
+            for other in holders[current.kind, namespace, known.value]:
+                if other not in found:
+                    found[other] = None
+                    stack.append(other)
+    return list(found)
+
+
+def _share_among_contradicting(works: Sequence[Work], conflicts: list[Conflict]) -> None:
+    """Copy ids between works that contradict each other, from direct neighbours only.
+
+    The newest neighbour that shares an id overrules an older work. Its ids are not passed on
+    to a third work: one wrong id would merge two different films.
+    """
+    before = {work: dict(work.ids) for work in works}
+    for place, work in enumerate(works):
+        mine = before[work]
+        for newer in works[:place]:
+            theirs = before[newer]
+            if not _shared(mine, theirs):
+                continue
+            for namespace, known in theirs.items():
+                if namespace in mine and mine[namespace].value != known.value:
+                    plays = (known.play_id, mine[namespace].play_id)
+                    dropped = mine[namespace].value
+                    conflicts.append(
+                        Conflict(work.kind, work.title, namespace, known.value, dropped, plays)
+                    )
+            work.ids = {**mine, **theirs}
+            break
+        for older in works[place + 1 :]:
+            theirs = before[older]
+            if _shared(mine, theirs) and not _contradict(mine, theirs):
+                work.ids = {**theirs, **work.ids}
+
+
+def _share_by_title(works: Sequence[Work]) -> None:
+    """Give works without ids those of the work of the same title, if only one matches."""
+    namesakes: defaultdict[tuple[object, ...], list[Work]] = defaultdict(list)
+    for work in works:
+        title = folded(work.title)
+        if title and (work.kind == "show" or work.year):
+            namesakes[work.kind, title, work.year].append(work)
+    for called_alike in namesakes.values():
+        without = [work for work in called_alike if not work.ids]
+        candidates = [work for work in called_alike if work.ids]
+        if not without or not candidates:
+            continue
+        if any(not may_be_one(one, other) for one, other in combinations(without, 2)):
+            continue
+        for work in without:
+            fitting = [other for other in candidates if is_one(work, other)]
+            if len({_best(other) for other in fitting}) != 1:
+                continue
+            newest = max(fitting, key=_newest_evidence)
+            work.ids = {
+                namespace: Known(
+                    known.value,
+                    Origin.OTHER_PLAYS if known.origin is Origin.GUID else known.origin,
+                    known.when,
+                    known.play_id,
+                )
+                for namespace, known in newest.ids.items()
+            }
+
+
+def _best(work: Work) -> tuple[str, str]:
+    return next((ns, work.ids[ns].value) for ns in EXTERNAL if ns in work.ids)
+
+
+def _newest_evidence(work: Work) -> tuple[int, int]:
+    return max((known.when, known.play_id) for known in work.ids.values())
+
+
+def _contradict(one: dict[str, Known], other: dict[str, Known]) -> bool:
+    return any(ns in other and other[ns].value != known.value for ns, known in one.items())
+
+
+def _shared(one: dict[str, Known], other: dict[str, Known]) -> bool:
+    return any(ns in other and other[ns].value == known.value for ns, known in one.items())

@@ -1,0 +1,124 @@
+"""Which plays are wanted, and which of those can become an item.
+
+``Selection.judge`` gives every play exactly one verdict, and ``judge_event`` where it is to
+become a playback event: a ``Reason``, or ``None`` for "goes on". What was not asked for is
+filtered before anything is held against it, so a rejected row is always one that somebody wanted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+from .clock import LAST_MOMENT, WatchedAt, moment
+from .guids import movie_ids, plex_guid
+from .plays import Play
+from .rejections import Reason
+from .watched import WatchedRule, percent_complete
+
+__all__ = ["Judge", "MediaType", "Selection"]
+
+MediaType: TypeAlias = Literal["movie", "episode", "track", "live"]
+
+Judge: TypeAlias = Callable[[Play], Reason | None]
+
+
+class Selection(Struct, frozen=True):
+    """The filters of a run. Times are epoch seconds, UTC. ``None`` means no filter."""
+
+    media_types: frozenset[MediaType] = frozenset({"movie", "episode"})
+    users: frozenset[int] | None = None
+    sections: frozenset[int] | None = None
+    since: int | None = None
+    until: int | None = None
+    """The first second after the range."""
+    min_percent: int | None = None
+    include_partial: bool = False
+    watched_at: WatchedAt = "stopped"
+
+    def judge(self, rule: WatchedRule) -> Judge:
+        """Return the verdict for items under Tautulli's thresholds. A closure, for speed."""
+        unwanted = self._unwanted(frozenset({"movie", "episode"}))
+        every, least = self.include_partial, self.min_percent
+        is_watched = rule.is_watched
+
+        def verdict(play: Play) -> Reason | None:
+            if reason := unwanted(play):
+                return reason
+            if every:
+                pass
+            elif least is not None:
+                percent = percent_complete(play)
+                if percent is None or percent < least:
+                    return Reason.PARTIAL
+            elif not is_watched(play):
+                return Reason.PARTIAL
+            return _unusable(play)
+
+        return verdict
+
+    def judge_event(self) -> Judge:
+        """Return the verdict for playback events. Unwatched plays count, unless ``min_percent``."""
+        unwanted = self._unwanted(frozenset({"movie", "episode", "track"}))
+        least = self.min_percent
+
+        def verdict(play: Play) -> Reason | None:
+            if reason := unwanted(play):
+                return reason
+            if least is not None:
+                percent = percent_complete(play)
+                if percent is None or percent < least:
+                    return Reason.PARTIAL
+            if play.started is None or not 0 < play.started <= LAST_MOMENT:
+                return Reason.NO_TIME
+            return Reason.NO_USER if play.user_id is None else None
+
+        return verdict
+
+    def _unwanted(self, kinds: frozenset[str]) -> Judge:
+        """Return the filter that all verdicts share. ``kinds`` are the usable media types."""
+        types, users, sections = self.media_types, self.users, self.sections
+        since, until, watched_at = self.since, self.until, self.watched_at
+        dated = since is not None or until is not None
+
+        def reason(play: Play) -> Reason | None:
+            media_type = play.media_type
+            if media_type not in kinds:
+                return Reason.MEDIA_TYPE
+            if play.live:
+                if "live" not in types:
+                    return Reason.LIVE
+            elif media_type not in types:
+                return Reason.MEDIA_TYPE
+            if users is not None and play.user_id not in users:
+                return Reason.USER
+            if sections is not None and play.section_id not in sections:
+                return Reason.LIBRARY
+            if dated:
+                when = moment(play, watched_at)
+                if when and (
+                    (since is not None and when < since) or (until is not None and when >= until)
+                ):
+                    return Reason.DATE
+            return None
+
+        return reason
+
+
+def _unusable(play: Play) -> Reason | None:
+    """Return why a selected play cannot become an item, or ``None`` if it can."""
+    if play.media_type == "episode":
+        if play.episode is None or play.episode < 0:
+            return Reason.NO_EPISODE_NUMBER
+        if play.season is None or play.season < 0:
+            return Reason.NO_SEASON_NUMBER
+    elif not (play.rating_key or play.title or movie_ids(play.guid)) and (
+        plex_guid(play.guid, "movie") is None
+    ):
+        return Reason.NO_TITLE
+    started, stopped = play.started, play.stopped
+    if started and stopped and 0 < started <= stopped <= LAST_MOMENT:
+        return None  # nearly every play: this saves a million calls of ``moment``
+    return None if moment(play) else Reason.NO_TIME

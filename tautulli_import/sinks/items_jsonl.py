@@ -1,0 +1,93 @@
+"""Write items as JSON Lines, for ``--to jsonl`` and for a dry run into a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from ..errors import SinkError
+from ..files import read_bytes, shown, write_whole
+from ..model.items import Record
+from .base import Receipt, SnapshotSink
+from .events_jsonl import EventsSink
+
+__all__ = ["JsonlSink", "lines"]
+
+
+def lines(records: Sequence[Record]) -> Iterator[bytes]:
+    """Yield each record as a line of JSON: ``key``, with ``--each-user`` ``user``, the item."""
+    encode = msgspec.json.Encoder().encode
+    for record in records:
+        head = b'{"key":' + encode(record.key)
+        if record.user is not None:
+            head += b',"user":' + encode(record.user)
+        yield head + b"," + encode(record.item)[1:] + b"\n"
+
+
+class JsonlSink(SnapshotSink):
+    """Items as JSON Lines, on standard output or in a file that is replaced as a whole."""
+
+    to_stdout = True
+    lines = True
+    for_events = EventsSink
+
+    @property
+    def path(self) -> Path | None:
+        """Return the path of the file; ``None`` for standard output."""
+        out, user = self.options.out, self.options.user
+        if out is None or out == Path("-"):
+            return None
+        return out.with_name(f"{out.stem}-{user}{out.suffix}") if user else out
+
+    def writes(self) -> Sequence[Path]:
+        """Return the file; nothing for standard output."""
+        return [self.path] if self.path else []
+
+    def check(self) -> None:
+        """Check that the file to replace is absent or has items.
+
+        Raises:
+            SinkError: the file has other content.
+        """
+        before = self._before()
+        if before and not before.startswith(b'{"key":'):
+            raise SinkError(
+                f"{shown(self.path or Path())} is not a file of items, so it is not replaced.",
+                hint="Move it away, or choose another file with --out.",
+            )
+
+    def commit(self) -> Receipt:
+        """Write the lines.
+
+        Raises:
+            BrokenPipeError: the reader of standard output has left.
+            SinkError: the file could not be written, or has other content.
+        """
+        receipt = self.preview()
+        path = self.path
+        if path is None:
+            self.options.stdout.writelines(lines(self.records))
+            self.options.stdout.flush()
+        elif (self._before() or b"") != b"".join(lines(self.records)):
+            write_whole(path, lines(self.records))
+            receipt = msgspec.structs.replace(receipt, written=[shown(path)])
+        return receipt
+
+    def preview(self) -> Receipt:
+        """Return the receipt. All records count as new, unless the file has the same content."""
+        count = len(self.records)
+        path = self.path
+        if path is None:
+            return Receipt("standard output", new=count, total=count)
+        self.check()
+        same = (self._before() or b"") == b"".join(lines(self.records))
+        return Receipt(
+            shown(path), new=0 if same else count, unchanged=count if same else 0, total=count
+        )
+
+    def _before(self) -> bytes | None:
+        """Return the content of the file, or ``None`` if absent. A pipe or device is not read."""
+        path = self.path
+        return read_bytes(path) if path is not None and (path.is_file() or path.is_dir()) else None

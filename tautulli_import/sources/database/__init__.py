@@ -1,0 +1,1 @@
+"""Read a Tautulli history out of SQLite files."""

@@ -1,0 +1,122 @@
+"""Tautulli's ``config.ini``: which plays its owner calls watched, and where it answers.
+
+Three settings of ``[Monitoring]`` and six of ``[General]`` are looked at, the API key among
+them. The file also holds passwords: nothing else of it leaves this module, and no message quotes
+a line of it. It is written by ConfigObj: values may be quoted, ``[[sections]]`` nested, and
+``#`` begins a comment.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from ...errors import ConfigurationError, NotFoundError
+from ...model.watched import WatchedRule
+
+__all__ = ["Lent", "beside", "rule_from", "server_from"]
+
+_HINT: Final = "Name Tautulli's own config.ini, or leave the option out."
+_SECTION: Final = re.compile(r"\s*(\[+)\s*(.*?)\s*\]+\s*(?:#.*)?")
+_SETTING: Final = re.compile(r"\s*(\w+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^#]*?))\s*(?:#.*)?")
+
+
+def beside(database: Path) -> Path | None:
+    """The ``config.ini`` in the database's directory, or in that of the file it is a link to.
+
+    Of a backup in Tautulli's ``backups`` directory, the one above that.
+    """
+    for folder in (database.parent, database.resolve().parent):
+        above = [folder.resolve().parent] if folder.resolve().name == "backups" else []
+        for place in (folder, *above):
+            if (place / "config.ini").is_file():
+                return place / "config.ini"
+    return None
+
+
+class Lent(Struct, frozen=True):
+    """Where the Tautulli answers whose file this is, and its key. Not to be shown."""
+
+    url: str
+    api_key: str
+
+    def __repr__(self) -> str:
+        return f"Lent({self.url!r})"
+
+
+def server_from(path: Path) -> Lent | None:
+    """The server that a ``config.ini`` is of; ``None`` where its API is off or it says nothing."""
+    try:
+        settings = _section(path.read_bytes().decode("utf-8-sig", "replace"), path, "General")
+    except (OSError, ConfigurationError):
+        return None
+    key, port = settings.get("api_key", ""), settings.get("http_port", "8181").strip()
+    if not key or not port.isdecimal() or settings.get("api_enabled", "1") in ("0", "False"):
+        return None
+    host = settings.get("http_host", "").strip()
+    if host in ("", "0.0.0.0", "::"):  # noqa: S104 - everywhere, so here as well
+        host = "127.0.0.1"
+    scheme = "https" if settings.get("enable_https", "0") in ("1", "True") else "http"
+    root = settings.get("http_root", "").strip("/ ")
+    place = f"[{host}]" if ":" in host else host
+    return Lent(f"{scheme}://{place}:{port}{f'/{root}' if root else ''}", key)
+
+
+def rule_from(path: Path) -> WatchedRule:
+    """The thresholds of this ``config.ini``; what it does not say is Tautulli's default.
+
+    Raises:
+        NotFoundError: there is no such file.
+        ConfigurationError: it cannot be read, or a threshold in it is no percentage.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig", "replace")
+    except FileNotFoundError:
+        raise NotFoundError(f"There is no file {path}.", hint=_HINT) from None
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be read: {error.strerror or error}.", hint=_HINT
+        ) from None
+    settings = _section(text, path, "Monitoring")
+    default = WatchedRule()
+    return WatchedRule(
+        movie_percent=_number(settings, path, "movie_watched_percent", default.movie_percent, 100),
+        tv_percent=_number(settings, path, "tv_watched_percent", default.tv_percent, 100),
+        marker=_number(settings, path, "watched_marker", default.marker, 3),
+        origin=str(path),
+    )
+
+
+def _section(text: str, path: Path, name: str) -> Mapping[str, str]:
+    """The settings that stand directly in a section."""
+    settings: dict[str, str] = {}
+    inside = False
+    lines = text.splitlines()
+    if lines and not any(map(_SECTION.fullmatch, lines)):
+        raise ConfigurationError(
+            f"{path} is no config.ini: there is no [section] in it.", hint=_HINT
+        )
+    for line in lines:
+        if section := _SECTION.fullmatch(line):
+            inside = section.group(1) == "[" and section.group(2).strip("\"'") == name
+        elif inside and (setting := _SETTING.fullmatch(line)):
+            key, *values = setting.groups()
+            settings[key] = next((value for value in values if value is not None), "")
+    return settings
+
+
+def _number(settings: Mapping[str, str], path: Path, name: str, default: int, most: int) -> int:
+    text = settings.get(name)
+    if text is None:
+        return default
+    text = text.strip()
+    if not (text.isascii() and text.isdecimal() and len(text) <= 3 and int(text) <= most):
+        raise ConfigurationError(
+            f"{path}: {name} is not a number from 0 to {most}.",
+            hint="Correct it, or name another file with --config-ini.",
+        )
+    return int(text)

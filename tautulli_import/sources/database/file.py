@@ -1,0 +1,364 @@
+"""One Tautulli database file: its rows page by page, and its small tables.
+
+Every question is one short statement, so that no lock outlives it. When the file turns out
+to have been written while a question was answered, the question is asked again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
+from typing import Any, Final, TypeVar
+
+from msgspec import Struct
+
+from ...errors import BusyError, DamagedPageError, TautulliImportError
+from ...model.plays import Details, Landmark, Play
+from ...model.rejections import Reason, Rejected
+from ..base import Lookup, spread
+from .frozen_copy import FrozenCopy
+from .lookups import read_lookups
+from .rows import Row, decode, detail, integer, settle, text
+from .schema import Schema, columns_of, extent, look_at
+from .sqlite import SqliteFile
+
+__all__ = ["DatabaseFile", "Identity", "Named", "Page"]
+
+_REREADS: Final = 8
+_WINDOW: Final = 10_000
+_MARKED: Final = 50_000
+_WINDOWS: Final = 200
+_Answer = TypeVar("_Answer")
+
+Identity = tuple[int, int | None, int | None]
+"""What tells one play from another: row id, start, user."""
+
+
+class Page(Struct, frozen=True):
+    """Some rows of one file, and the ids between which they lie."""
+
+    plays: Sequence[Play]
+    rejected: Sequence[Rejected]
+    after: int
+    upto: int
+    mark: int = 0
+    """The sum of its rows' checksums, where details were asked for."""
+    is_whole: bool = True
+    """Whether every row of it could be read."""
+    details: Mapping[int, Details] = {}
+
+
+class Named(Struct, frozen=True):
+    """A user or a library as one of the small tables has it."""
+
+    name: str
+    detail: str
+    """A user's friendly name, a library's type."""
+    deleted: bool
+
+
+class DatabaseFile:
+    """One database: its rows, page by page, and its small tables."""
+
+    def __init__(self, sqlite: SqliteFile | FrozenCopy) -> None:
+        """Look at the schema; the file is closed when it cannot be used.
+
+        Raises:
+            TautulliImportError: it is no Tautulli's, or cannot be read.
+        """
+        self.sqlite = sqlite
+        self.shown = sqlite.shown
+        self.unusable: dict[int, Rejected] = {}
+        """Rows that were met and could not be used, by id: a backup may have them whole."""
+        self.has_older = False
+        """Whether there is such a backup; without one nothing is remembered."""
+        try:
+            self.schema: Schema = self._ask(lambda db: look_at(db, self.shown))
+            self._columns = self._ask(lambda db: columns_of(db, "session_history"))
+            self.count, self.first, self.last, newest = self._ask(extent)
+            self.newest = newest
+            """When the newest play started (epoch seconds); 0 without one."""
+            # Which of two backups is the newer; the rest only settles a tie, always alike.
+            self.age = (newest, self.last, self.count, sqlite.written, self.shown)
+        except BaseException:
+            self.sqlite.close()
+            raise
+
+    @property
+    def notices(self) -> list[str]:
+        """How the file is read, and what an old one lacks."""
+        return [*self.sqlite.notices, *self.schema.missing]
+
+    def pages(self, after: int, size: int, *, detailed: bool = False) -> Iterator[Page]:
+        """Read all rows with an id above ``after``; ``detailed`` with details and checksums.
+
+        Around a damaged page the rows are read one by one; those that cannot be read are
+        rejected by their ids, and everything else is there.
+        """
+        query = self.schema.detailed if detailed else self.schema.query
+        while after < self.last:
+            unreadable: list[Rejected] = []
+            try:
+                rows = self._ask(
+                    partial(self._rows, query=query, after=after, upto=self.last, size=size)
+                )
+                upto = rows[-1][0] if rows else self.last
+            except DamagedPageError:
+                rows, unreadable, upto = self._rows_around_damage(query, after, size)
+            plays, rejected = settle(rows, self.shown)
+            rejected = [*rejected, *unreadable]
+            if self.has_older:
+                self.unusable.update((row.id, row) for row in rejected if row.id is not None)
+            mark = sum([row[-2] + row[-1] for row in rows]) if detailed else 0
+            details = detail(rows) if detailed else {}
+            yield Page(plays, rejected, after, upto, mark, not unreadable, details)
+            after = upto
+
+    def marked(self, upto: int) -> tuple[int, int] | None:
+        """Count the rows up to an id and sum up their checksums.
+
+        ``None`` where the file is damaged there.
+        """
+        count = marks = 0
+        query = self.schema.marks
+        # Short questions, so that no lock lasts; and not too many where ids lie far apart.
+        step = max(_MARKED, (upto - self.first) // _WINDOWS + 1)
+        for after in range(self.first - 1, upto, step):
+            window = (after, min(after + step, upto))
+            try:
+                ((rows, mark),) = self._ask(partial(self._decoded, query=query, parameters=window))
+            except DamagedPageError:
+                return None
+            count, marks = count + rows, marks + mark
+        return count, marks
+
+    def landmarks(self) -> Sequence[Landmark]:
+        """Some rows from the first to the last, by which the history is recognised."""
+        found: dict[int, Landmark] = {}
+        for number in spread(self.first, self.last):
+            for one in self._landmarks("id >= ? ORDER BY id LIMIT 1", (number,)):
+                found[one.id] = one
+        return list(found.values())
+
+    def recognised(self, landmarks: Sequence[Landmark]) -> int:
+        """How many of these rows are here as they were."""
+        wanted = set(landmarks)
+        where = f"id IN ({', '.join('?' * len(wanted))})"
+        there = self._landmarks(where, [one.id for one in wanted])
+        return sum(1 for one in there if one in wanted)
+
+    def chosen(self, ids: Sequence[int]) -> Iterator[Page]:
+        """The rows with these numbers, as far as they are here and can be read."""
+        for number in ids:
+            try:
+                rows = self._ask(partial(self._row, number=number))
+            except DamagedPageError:
+                continue
+            plays, rejected = settle(rows, self.shown)
+            yield Page(plays, rejected, number - 1, number)
+
+    def _landmarks(self, where: str, values: Sequence[object]) -> Sequence[Landmark]:
+        user = "user_id" if "user_id" in self._columns else "NULL"
+        query = f"SELECT id, started, {user} FROM session_history WHERE {where}"  # noqa: S608 - our own words
+        try:
+            rows = self._ask(lambda db: self._decoded(db, query, values))
+        except DamagedPageError:
+            return ()
+        return [Landmark(number, integer(when), integer(who)) for number, when, who in rows]
+
+    def identities(self, after: int, upto: int) -> Sequence[tuple[Identity, int | None]]:
+        """Every row between two ids, as far as it identifies a play, with its section."""
+        columns = [
+            name if name in self._columns else "NULL"
+            for name in ("started", "user_id", "section_id")
+        ]
+        query = (
+            f"SELECT id, {', '.join(columns)} FROM session_history"  # noqa: S608 - our own names
+            " WHERE id > ? AND id <= ?"
+        )
+        try:
+            rows = self._ask(lambda db: self._decoded(db, query, (after, upto)))
+        except DamagedPageError:
+            rows = [
+                (row[0], row[2], row[4], row[6])
+                for page in self._small_pages(after, upto)
+                for row in page
+            ]
+        return [((row[0], integer(row[1]), integer(row[2])), integer(row[3])) for row in rows]
+
+    def users_of_plays(self) -> Mapping[int, tuple[int, str]]:
+        """Number of plays and the newest name in the history, by user id."""
+        if "user_id" not in self._columns:
+            return {}
+        # Counted from the index alone; one row a user is then looked up for its name.
+        counts = "SELECT user_id, count(*) FROM session_history GROUP BY user_id"
+        try:
+            found = self._ask(lambda db: self._decoded(db, counts))
+            return {
+                number: (count, self._newest_name(number))
+                for number, count in found
+                if isinstance(number, int)
+            }
+        except DamagedPageError:
+            users, _ = self._counted_around_damage
+            return users
+
+    def _newest_name(self, user_id: int) -> str:
+        if "user" not in self._columns:
+            return ""
+        query = (
+            "SELECT user FROM session_history WHERE user_id = ? AND trim(user) <> ''"
+            " ORDER BY id DESC LIMIT 1"
+        )
+        rows = self._ask(lambda db: self._decoded(db, query, (user_id,)))
+        return (text(rows[0][0]) or "").strip() if rows else ""
+
+    def sections_of_plays(self) -> Mapping[int, tuple[int, str]]:
+        """Return the number of plays and a name that always fits, by section id."""
+        if not self.schema.sections:
+            return {}
+        counts: Counter[int] = Counter()
+        try:
+            for section, count in self._ask(lambda db: self._decoded(db, self.schema.sections)):
+                if (number := integer(section)) is not None:
+                    counts[number] += count
+        except DamagedPageError:
+            _, counts = self._counted_around_damage
+        return {section: (count, f"library {section}") for section, count in counts.items()}
+
+    def known_users(self) -> Mapping[int, Named]:
+        """What the users table says, by user id."""
+        return self._named("users", "user_id", "username", "friendly_name", "deleted_user")
+
+    def known_sections(self) -> Mapping[int, Named]:
+        """What the libraries table says, by section id.
+
+        The same section id can stand under several server ids after a server was set up
+        anew: the one that was not deleted is meant.
+        """
+        return self._named(
+            "library_sections", "section_id", "section_name", "section_type", "deleted_section"
+        )
+
+    def lookups(self) -> Sequence[Lookup]:
+        """What Tautulli's lookup tables know."""
+        return self._ask(lambda db: read_lookups(db, self.schema.tables, self._decoded))
+
+    def _named(
+        self, table: str, key: str, name: str, detail: str, deleted: str
+    ) -> dict[int, Named]:
+        columns = self._ask(lambda db: columns_of(db, table))
+        if key not in columns:
+            return {}
+        wanted = [column if column in columns else "NULL" for column in (name, detail, deleted)]
+        query = f"SELECT {', '.join([key, *wanted])} FROM {table} ORDER BY rowid"  # noqa: S608 - our own names
+        found: dict[int, Named] = {}
+        for number, *cells in self._ask(lambda db: self._decoded(db, query)):
+            row_key = integer(number)
+            title, more = ((text(cell) or "").strip() for cell in cells[:2])
+            one = Named(title, more, deleted=integer(cells[2]) == 1)
+            if row_key is not None and (row_key not in found or not one.deleted):
+                found[row_key] = one
+        return found
+
+    @cached_property
+    def _counted_around_damage(self) -> tuple[Mapping[int, tuple[int, str]], Counter[int]]:
+        users: dict[int, tuple[int, str]] = {}
+        sections: Counter[int] = Counter()
+        for page in self.pages(self.first - 1, _WINDOW):
+            for play in page.plays:
+                if play.user_id is not None:
+                    count, _ = users.get(play.user_id, (0, ""))
+                    users[play.user_id] = (count + 1, play.user or "")
+                if play.section_id is not None:
+                    sections[play.section_id] += 1
+        return users, sections
+
+    def _rows(
+        self, db: sqlite3.Connection, query: str, after: int, upto: int, size: int
+    ) -> list[Row]:
+        return self._decoded(db, query, (after, upto, size))
+
+    def _row(self, db: sqlite3.Connection, number: int) -> list[Row]:
+        return self._rows(db, self.schema.query, number - 1, number, 1)
+
+    def _rows_around_damage(
+        self, query: str, after: int, size: int
+    ) -> tuple[list[Row], list[Rejected], int]:
+        """The next rows one by one: what can be read, what cannot, and how far that goes."""
+        begin = bisect_right(self._ids, after)
+        ids = self._ids[begin : begin + size]
+        rows: list[Row] = []
+        unreadable: list[Rejected] = []
+        for number in ids:
+            try:
+                rows += self._ask(
+                    partial(self._rows, query=query, after=number - 1, upto=number, size=1)
+                )
+            except DamagedPageError:
+                unreadable.append(Rejected(Reason.UNREADABLE, number, source=self.shown))
+        return rows, unreadable, ids[-1] if ids else self.last
+
+    def _small_pages(self, after: int, upto: int) -> Iterator[list[Row]]:
+        for number in self._ids[bisect_right(self._ids, after) : bisect_right(self._ids, upto)]:
+            try:
+                yield self._ask(partial(self._row, number=number))
+            except DamagedPageError:
+                continue
+
+    @cached_property
+    def _ids(self) -> Sequence[int]:
+        """The ids of all rows, ascending; asked for only when a page is damaged.
+
+        An index has them where the table cannot be read. Without a whole index every number
+        up to the last id may be a row.
+        """
+        query = (
+            "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'session_history'"
+        )
+        for (name,) in self._ask(lambda db: db.execute(query).fetchall()):
+            quoted = str(name).replace('"', '""')
+            scan = f'SELECT id FROM session_history INDEXED BY "{quoted}"'  # noqa: S608 - a name of its own
+            try:
+                found = self._ask(partial(self._decoded, query=scan))
+            except TautulliImportError:  # a partial index, or one that is damaged as well
+                continue
+            return sorted(number for (number,) in found)
+        return range(self.first, self.last + 1)
+
+    def _decoded(
+        self, db: sqlite3.Connection, query: str, parameters: Sequence[object] = ()
+    ) -> list[Any]:
+        """Rows with their text decoded; strictly first, for that is much faster."""
+        try:
+            return db.execute(query, parameters).fetchall()
+        except sqlite3.OperationalError as error:
+            if "Could not decode" not in str(error):
+                raise
+        db.text_factory = decode
+        try:
+            return db.execute(query, parameters).fetchall()
+        finally:
+            db.text_factory = str
+
+    def _ask(self, question: Callable[[sqlite3.Connection], _Answer]) -> _Answer:
+        """The answer to a question, asked again when the file was written meanwhile."""
+        for attempt in range(_REREADS):
+            try:
+                answer = question(self.sqlite.connection)
+            except sqlite3.Error as error:
+                if not self.sqlite.changed(error):
+                    raise self.sqlite.explain(error) from error
+            else:
+                if not self.sqlite.changed():
+                    return answer
+            time.sleep(0.05 * 2**attempt)  # Tautulli is writing: let it finish
+            self.sqlite.reopen()
+        raise BusyError(
+            f"{self.shown} kept changing while it was read.",
+            hint="Try again when Tautulli is less busy, or read one of its backups.",
+        )

@@ -1,0 +1,264 @@
+"""Which columns a Tautulli database has, and the one query that reads its plays.
+
+Ten years of databases are out there: a PlexPy of 2015 has no ``reference_id``, no
+``live``, no credits markers and no libraries. What is absent is read as NULL and said
+once; nothing here guesses.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from ...errors import SourceDamagedError
+
+__all__ = ["HISTORY_TABLES", "Schema", "columns_of", "extent", "look_at"]
+
+_HISTORY: Final = "session_history"
+_METADATA: Final = "session_history_metadata"
+_MEDIA_INFO: Final = "session_history_media_info"
+HISTORY_TABLES: Final = {"h": _HISTORY, "m": _METADATA, "i": _MEDIA_INFO}
+"""The tables that a play stands in, by their aliases in queries."""
+
+# Field of Play -> the columns that may hold it: the first that the database has is read, but
+# of the section, which was moved from one table to the other, the first that is filled. The
+# metadata's rating keys come first because they are what Tautulli's API shows (2.17.2).
+_PLACES: Final[dict[str, tuple[str, ...]]] = {
+    "id": ("h.id",),
+    "reference_id": ("h.reference_id",),
+    "started": ("h.started",),
+    "stopped": ("h.stopped",),
+    "user_id": ("h.user_id",),
+    "user": ("h.user",),
+    "section_id": ("h.section_id", "m.section_id", "m.library_id"),
+    "media_type": ("h.media_type", "m.media_type"),
+    "live": ("m.live",),
+    "rating_key": ("m.rating_key", "h.rating_key"),
+    "grandparent_rating_key": ("m.grandparent_rating_key", "h.grandparent_rating_key"),
+    "title": ("m.title",),
+    "grandparent_title": ("m.grandparent_title",),
+    "season": ("m.parent_media_index",),
+    "episode": ("m.media_index",),
+    "year": ("m.year",),
+    "guid": ("m.guid",),
+    "view_offset": ("h.view_offset",),
+    "duration": ("m.duration",),
+    "credits_first": ("m.marker_credits_first",),
+    "credits_final": ("m.marker_credits_final",),
+    # Tautulli's API tells these, and a local copy of its history keeps them.
+    "percent": ("h.percent",),
+    "watched": ("h.watched",),
+}
+# Field of Details -> its column. Where plays do not bear the user's name, it is looked up as
+# Tautulli's API does it (2.17.2).
+_DETAILS: Final[dict[str, str]] = {
+    "friendly_name": "h.friendly_name",
+    "parent_title": "m.parent_title",
+    "paused_counter": "h.paused_counter",
+    "platform": "h.platform",
+    "player": "h.player",
+    "product": "h.product",
+    "machine_id": "h.machine_id",
+    "ip_address": "h.ip_address",
+    "location": "h.location",
+    "transcode_decision": "i.transcode_decision",
+    "secure": "h.secure",
+    "relayed": "h.relayed",
+    "platform_version": "h.platform_version",
+    "product_version": "h.product_version",
+    "video_resolution": "i.video_resolution",
+    "video_codec": "i.video_codec",
+    "video_dynamic_range": "i.video_dynamic_range",
+    "audio_codec": "i.audio_codec",
+    "audio_channels": "i.audio_channels",
+    "stream_bitrate": "i.stream_bitrate",
+    "bandwidth": "h.bandwidth",
+}
+_IDENTITY: Final = ("h.started", "h.user_id")
+# Tautulli writes '' into these INTEGER columns as a matter of course (a film's season).
+_ROUTINELY_EMPTY: Final = frozenset(
+    {"grandparent_rating_key", "season", "episode", "year", "duration"}
+)
+_USER: Final = ("user_id", "username", "friendly_name")
+_ESSENTIAL: Final = ("id", "started", "media_type", "title")
+# What a person loses when a column is not there; the rest is not worth a word.
+_MISSED: Final = {
+    "reference_id": "resumed viewings cannot be told from rewatches",
+    "section_id": "plays cannot be chosen by library",
+    "live": "live TV cannot be told from films and episodes",
+    "guid": "no external ids can be read from the plays themselves",
+    "view_offset": "how far a play got is not known",
+    "duration": "how far a play got is not known",
+}
+
+
+class Schema(Struct, frozen=True):
+    """What one database has."""
+
+    query: str
+    """Select the fields of ``Play`` in their order, then what is absent: 1 metadata, 2 media info.
+
+    Parameters: the id after which to begin, the last id, how many rows.
+    """
+    detailed: str
+    """The same with the fields of ``Details``, as far as there are any, and a checksum of the row
+    after those of ``Play``."""
+    marks: str
+    """Count the rows between two ids, and sum up their checksums and what is absent."""
+    columns: Mapping[str, str]
+    """Where each field of ``Play`` and ``Details`` is read: the alias and name of its column."""
+    missing: tuple[str, ...]
+    """Sentences about columns that are not there."""
+    tables: frozenset[str]
+    sections: str
+    """The query that counts plays by section; empty where none are known."""
+
+
+def look_at(connection: sqlite3.Connection, shown: str) -> Schema:
+    """The schema of the database behind ``connection``, called ``shown`` in messages.
+
+    Raises:
+        SourceDamagedError: it is not Tautulli's, or lacks what every Tautulli has had.
+        sqlite3.Error: it cannot be read.
+    """
+    names = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
+    tables = frozenset(str(name) for (name,) in names)
+    absent = [table for table in (_HISTORY, _METADATA) if table not in tables]
+    if absent:
+        raise SourceDamagedError(_not_tautulli(shown, tables, absent), hint=_LOOK)
+    columns = {
+        f"{alias}.{name}"
+        for alias, table in HISTORY_TABLES.items()
+        for name in columns_of(connection, table)
+    }
+    chosen = {
+        field: [place for place in places if place in columns] for field, places in _PLACES.items()
+    }
+    for field in _ESSENTIAL:
+        if not chosen[field]:
+            raise SourceDamagedError(
+                f"{shown} has no column for {field}: it is not a history that "
+                "Tautulli or PlexPy wrote.",
+                hint=_LOOK,
+            )
+    missing = tuple(
+        f"{shown} is from a time before Tautulli kept {field}: {loss}."
+        for field, loss in _MISSED.items()
+        if not chosen[field]
+    )
+    has_info = _MEDIA_INFO in tables
+    selected = ", ".join(_expression(field, places) for field, places in chosen.items())
+    join = f"LEFT JOIN {_MEDIA_INFO} i ON i.id = h.id " if has_info else ""
+    absence = "(m.id IS NULL) + 2 * (i.id IS NULL)" if has_info else "m.id IS NULL"
+    tables_joined = f"FROM {_HISTORY} h LEFT JOIN {_METADATA} m ON m.id = h.id {join}"
+    mark = _row_mark([name for name in _IDENTITY if name in columns])
+    known = {name for name in columns_of(connection, "users") if name in _USER}
+    details = [_detail(place, columns, known) for place in _DETAILS.values()]
+    while details and details[-1] == "NULL":  # each would cost time for every row
+        details.pop()
+    query, detailed = (
+        f"SELECT {selected}, {more}{absence} {tables_joined}"
+        "WHERE h.id > ? AND h.id <= ? ORDER BY h.id LIMIT ?"
+        for more in ("", ", ".join([*details, mark, ""]))
+    )
+    found = {field: places[0] for field, places in chosen.items() if places}
+    found |= {field: place for field, place in _DETAILS.items() if place in columns}
+    return Schema(
+        query=query,
+        detailed=detailed,
+        marks=f"SELECT count(*), coalesce(sum({mark} + ({absence})), 0) {tables_joined}"
+        "WHERE h.id > ? AND h.id <= ?",
+        columns=found,
+        missing=missing,
+        tables=tables,
+        sections=_sections(chosen["section_id"]),
+    )
+
+
+def _row_mark(columns: Sequence[str]) -> str:
+    """Return SQL for one small number that is another when any of these columns changes.
+
+    It depends on the row's id as well. It is an integer whatever the columns hold: too large a
+    product becomes a REAL, which is cut to the largest integer again.
+    """
+    parts = " + ".join(f"coalesce({name}, 3) * {2 * at + 3}" for at, name in enumerate(columns))
+    return f"(CAST({parts} AS INTEGER) % 1000003) * ((h.id & 1023) + 1)"
+
+
+def _sections(places: list[str]) -> str:
+    if not places:
+        return ""
+    needed = any(place.startswith("m.") for place in places)
+    join = f" LEFT JOIN {_METADATA} m ON m.id = h.id" if needed else ""
+    return (
+        f"SELECT {_expression('section_id', places)}, count(*)"  # noqa: S608 - names from the lists above
+        f" FROM {_HISTORY} h{join} GROUP BY 1"
+    )
+
+
+def extent(db: sqlite3.Connection) -> tuple[int, int, int, int]:
+    """How many rows, the first and last id, and about when the newest play started."""
+    try:
+        count, first, last = db.execute(
+            "SELECT count(*), coalesce(min(id), 1), coalesce(max(id), 0) FROM session_history"
+        ).fetchone()
+    except sqlite3.DatabaseError:  # damaged: what SQLite notes of an AUTOINCREMENT has to do
+        found = db.execute(
+            "SELECT seq FROM sqlite_sequence WHERE name = 'session_history'"
+        ).fetchone()
+        if found is None:
+            raise
+        return found[0], 1, found[0], 0
+    try:
+        (newest,) = db.execute(
+            "SELECT coalesce(max(started), 0) FROM session_history"
+            " WHERE id > ? - 1000 AND typeof(started) = 'integer'",
+            (last,),
+        ).fetchone()
+    except sqlite3.DatabaseError:
+        newest = 0
+    return count, first, last, newest
+
+
+def columns_of(connection: sqlite3.Connection, table: str) -> frozenset[str]:
+    """The columns that a table has; none where it does not exist."""
+    rows = connection.execute("SELECT name FROM pragma_table_info(?)", (table,))
+    return frozenset(str(name) for (name,) in rows)
+
+
+def _detail(place: str, columns: set[str], users: set[str]) -> str:
+    if place in columns:
+        return place
+    if place != _DETAILS["friendly_name"]:
+        return "NULL"
+    if not {"user_id", "username"} <= users or "h.user_id" not in columns:
+        return "NULL"
+    name = "username"
+    if "friendly_name" in users:
+        name = "iif(trim(coalesce(friendly_name, '')) = '', username, friendly_name)"
+    return f"(SELECT {name} FROM users WHERE users.user_id = h.user_id LIMIT 1)"  # noqa: S608 - our own names
+
+
+def _expression(field: str, places: list[str]) -> str:
+    if not places:
+        return "NULL"
+    if field == "section_id" and len(places) > 1:
+        return "coalesce(" + ", ".join(f"nullif({place}, '')" for place in places) + ")"
+    return f"nullif({places[0]}, '')" if field in _ROUTINELY_EMPTY else places[0]
+
+
+_LOOK: Final = (
+    "Tautulli's database is tautulli.db in its data directory (/config in the container)."
+)
+
+
+def _not_tautulli(shown: str, tables: frozenset[str], absent: list[str]) -> str:
+    if not tables:
+        return f"{shown} is a SQLite database without a single table."
+    if _HISTORY in tables:
+        return f"{shown} looks like Tautulli's database but has no table {absent[0]}."
+    some = ", ".join(sorted(tables)[:4])
+    return f"{shown} is another program's SQLite database (it has the tables {some} …)."

@@ -1,0 +1,1 @@
+"""Remember things between runs: the state file, its locks, the log of runs, checkpoints."""

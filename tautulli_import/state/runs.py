@@ -1,0 +1,266 @@
+"""The runs of a state file: how far each got, how it ended, and what to do next."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Struct
+
+from ..errors import TautulliImportError
+from ..formatting import duration
+from ..interrupts import Stopped
+from ..progress import UNITS, Phase
+from .file import StateFile, state_file, state_files
+from .lock import Holder, Lock
+
+__all__ = ["Run", "RunLog", "RunStatus", "in_words", "last_run", "last_runs", "lock_of", "logged"]
+
+RunStatus: TypeAlias = Literal["running", "completed", "failed", "cancelled"]
+
+_KEPT: Final = 100
+_EVERY_SECONDS: Final = 1.0
+_KILLED: Final = "it ended without a word: it was killed, or the machine went down"
+
+
+class Run(Struct, frozen=True):
+    """One run of ``api``, ``db`` or ``consume``. Times are epoch seconds, UTC."""
+
+    id: int
+    status: RunStatus
+    line: str
+    """The command, without secrets: to be typed again."""
+    pid: int
+    source: str
+    targets: tuple[str, ...]
+    began: float
+    updated: float
+    ended: float | None = None
+    phase: Phase | Literal["starting"] = "starting"
+    phase_began: float = 0.0
+    done: int = 0
+    """Of the phase: plays, megabytes, questions or messages; those of earlier runs counted."""
+    carried: int = 0
+    """How many of them earlier runs had done."""
+    total: int = 0
+    error: str = ""
+    next_step: str = ""
+    exit_code: int | None = None
+    said: str = ""
+    """What came of it, in a sentence."""
+
+    @property
+    def percent(self) -> float | None:
+        """How much of the phase is done; ``None`` where its size is not known."""
+        if self.status == "completed":
+            return 100.0
+        return min(100.0, 100 * self.done / self.total) if self.total else None
+
+    @property
+    def per_second(self) -> float | None:
+        """Plays a second in this run and phase, what earlier runs did not counted."""
+        took = self.updated - self.phase_began
+        return (self.done - self.carried) / took if took > 0 and self.done > self.carried else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Of the phase, at the speed of this run; ``None`` where nobody knows."""
+        speed = self.per_second
+        if self.status != "running" or not speed or not self.total:
+            return None
+        return max(0, self.total - self.done) / speed
+
+
+def lock_of(state: Path) -> Lock:
+    """The lock of a state file: held as long as a run that writes it lives."""
+    return Lock(state.with_name(state.name + ".lock"))
+
+
+def last_run(state: Path, number: int | None = None) -> Run | None:
+    """The last run in a state file, or that one; ``None`` where there is none to be read.
+
+    A run that was not ended, and whose lock nobody holds, was killed.
+    """
+    where = "id = ?" if number else "id = (SELECT max(id) FROM runs)"
+    uri = f"file:{quote(os.fsencode(state.absolute()))}?mode=ro"
+    try:
+        with closing(sqlite3.connect(uri, uri=True, timeout=2.0)) as connection:
+            query = f"SELECT told FROM runs WHERE {where}"  # noqa: S608 - our own words
+            row = connection.execute(query, (number,) if number else ()).fetchone()
+        run = None if row is None else msgspec.json.decode(row[0], type=Run)
+    except (sqlite3.Error, msgspec.DecodeError, OSError):
+        return None
+    if run and run.status == "running" and not lock_of(state).is_held():
+        return msgspec.structs.replace(
+            run, status="failed", error=_KILLED, next_step=run.line, ended=run.updated
+        )
+    return run
+
+
+def last_runs(folder: Path) -> Sequence[Run]:
+    """Return the last run of each source that has a state file in ``folder``, the latest first."""
+    found = [run for path in state_files(folder) if (run := last_run(path)) is not None]
+    return sorted(found, key=lambda run: run.began, reverse=True)
+
+
+class RunLog:
+    """Records the progress of a run in a state file, once a second.
+
+    That something could not be written down is no reason to end an import.
+    """
+
+    def __init__(self, state: StateFile, line: str, source: str, targets: tuple[str, ...]) -> None:
+        """``line`` is the command without secrets."""
+        now = time.time()
+        self._state = state
+        self._written = 0.0
+        targets = tuple(map(_plain, targets))
+        self._run = Run(
+            *(0, "running", _plain(line), os.getpid(), _plain(source), targets, now, now),
+            phase_began=now,
+        )
+        with suppress(TautulliImportError, sqlite3.Error), state.step() as db:
+            db.execute("DELETE FROM runs WHERE id <= (SELECT max(id) FROM runs) - ?", (_KEPT,))
+            (number,) = db.execute("SELECT coalesce(max(id), 0) + 1 FROM runs").fetchone()
+            self._run = msgspec.structs.replace(self._run, id=number)
+            self._put(db)
+
+    @property
+    def run(self) -> Run:
+        """How far it is."""
+        return self._run
+
+    @property
+    def holder(self) -> Holder:
+        """What a lock of this run tells others."""
+        path = self._state.path
+        return Holder(
+            self._run.pid, os.fsencode(path) if path else b"", self._run.id, self._run.line
+        )
+
+    def begin(self, phase: Phase, total: int, done: int = 0) -> None:
+        """Record that a phase starts."""
+        now = time.time()
+        self._run = msgspec.structs.replace(
+            self._run,
+            phase=phase,
+            phase_began=now,
+            updated=now,
+            total=total,
+            done=done,
+            carried=done,
+        )
+        self._write()
+
+    def reached(self, done: int) -> None:
+        """Record how much of the phase is done, once a second."""
+        now = time.time()
+        self._run = msgspec.structs.replace(self._run, done=done, updated=now)
+        if now - self._written >= _EVERY_SECONDS:
+            self._write()
+
+    def idle(self) -> None:
+        """Record what is done, if that was less than a second ago."""
+        if self._run.updated > self._written:
+            self._write()
+
+    def ended(self, said: str) -> None:
+        """It came to its end."""
+        self._end("completed", said=said, exit_code=0)
+
+    @contextmanager
+    def to_the_end(self) -> Iterator[None]:
+        """Whatever ends the run before its own end is written down."""
+        try:
+            yield
+        except BaseException as error:
+            number = error.number + 128 if isinstance(error, Stopped) else 1
+            self.failed(error, getattr(error, "exit_code", number))
+            raise
+
+    def failed(self, error: BaseException, exit_code: int, *, said: str = "") -> None:
+        """It came to another end."""
+        status: RunStatus = "cancelled" if isinstance(error, Stopped) else "failed"
+        if isinstance(error, TautulliImportError):
+            words = str(error)
+        elif status == "cancelled":
+            words = ""
+        else:
+            words = f"{type(error).__name__}: {error}"
+        hint = getattr(error, "hint", "")
+        step = self._run.line if status == "cancelled" or not hint else hint
+        self._end(
+            status, error=_plain(words), next_step=_plain(step), exit_code=exit_code, said=said
+        )
+
+    def _end(self, status: RunStatus, **what: object) -> None:
+        now = time.time()
+        self._run = msgspec.structs.replace(
+            self._run, status=status, updated=now, ended=now, **what
+        )
+        self._write()
+
+    def _write(self) -> None:
+        self._written = time.time()
+        with suppress(TautulliImportError, sqlite3.Error), self._state.step() as db:
+            self._put(db)
+
+    def _put(self, db: sqlite3.Connection) -> None:
+        told = msgspec.json.encode(self._run).decode()
+        db.execute("INSERT OR REPLACE INTO runs (id, told) VALUES (?, ?)", (self._run.id, told))
+
+
+@contextmanager
+def logged(folder: Path, line: str, source: str, sink: str, target: str) -> Iterator[RunLog | None]:
+    """Record a run of which several may be at work, for ``status`` and ``stop``.
+
+    Of several from one source to one target only the first is recorded; the others get None.
+    """
+    name = f"{source} {target}"
+    lock = lock_of(state_file(folder, name))
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        is_first = lock.take()
+    except OSError:
+        is_first = False
+    if not is_first:
+        yield None
+        return
+    try:
+        with closing(StateFile(folder, name)) as state:
+            log = RunLog(state, line, source, (f"{sink}={target}",))
+            lock.note(log.holder)
+            with log.to_the_end():
+                yield log
+    finally:
+        lock.release()
+
+
+def _plain(text: str) -> str:
+    """Text that can be written down: a path may hold bytes that are none."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def in_words(run: Run) -> str:
+    """Format a run's progress.
+
+    For example ``reading, 41 % (410 of 1,000 plays), 97 plays/s, about 6 s left``.
+    """
+    what = UNITS["reading" if run.phase == "starting" else run.phase]
+    parts: list[str] = [run.phase]
+    if run.percent is not None and run.phase != "writing":
+        parts.append(f"{run.percent:.0f} % ({run.done:,} of {run.total:,} {what})")
+    elif run.done:
+        parts.append(f"{run.done:,} {what}")
+    if run.phase != "writing" and (speed := run.per_second):
+        parts.append(f"{speed:,.0f} {what}/s")
+    if (left := run.seconds_left) is not None:
+        parts.append(f"about {duration(left)} left")
+    return ", ".join(parts)

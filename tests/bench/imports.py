@@ -1,0 +1,302 @@
+"""``make bench``: how fast and how big, as ratios within one run.
+
+Over HTTP it measures against ``tests.tautulli``, which costs what the real Tautulli was measured
+to cost: the whole query at every request, and every row of it made into a dict.
+
+The history is made by ``tests.history`` and kept in ``.cache``. Times are the best of a few
+rounds taken by turns, because the machines that this runs on are shared and noisy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+from tests.support.history import generate
+
+CACHE = Path(".cache")
+
+# 23 columns of every row: what any importer has to read, with nothing done to it.
+JOIN = """
+    SELECT h.id, h.reference_id, h.started, h.stopped, h.user_id, h.user, h.section_id,
+           h.media_type, h.view_offset, m.rating_key, m.grandparent_rating_key, m.title,
+           m.parent_title, m.grandparent_title, m.parent_media_index, m.media_index, m.year,
+           m.originally_available_at, m.duration, m.guid, m.live, m.marker_credits_first,
+           m.marker_credits_final
+    FROM session_history h
+    JOIN session_history_metadata m ON m.id = h.id
+    JOIN session_history_media_info i ON i.id = h.id
+    ORDER BY h.id
+"""
+
+
+def bare_read(database: Path) -> int:
+    """Read the join with the standard library, row by row; how many rows."""
+    connection = sqlite3.connect(f"file:{database}?mode=ro&immutable=1", uri=True)
+    try:
+        return sum(1 for _ in connection.execute(JOIN))
+    finally:
+        connection.close()
+
+
+def import_once(database: Path) -> None:
+    """The whole import in this process, as ``db --to tracker`` does it."""
+    from tautulli_import.imports.job import Job
+    from tautulli_import.imports.run import run
+    from tautulli_import.model.selection import Selection
+    from tautulli_import.sources.database.source import DatabaseSource
+    from tests.support.one_run import target
+
+    with tempfile.TemporaryDirectory() as folder:
+        source = DatabaseSource([database])
+        try:
+            sink = target("tracker", Path(folder) / "T", now=int(time.time()))
+            run(source, Job("db", [sink], Selection()))
+        finally:
+            source.close()
+
+
+def import_remembering(database: Path, folder: Path) -> None:
+    """The same with a state file, into ``folder``: the first time, or when nothing is new."""
+    from tautulli_import.imports.job import Job
+    from tautulli_import.imports.run import Memory, run
+    from tautulli_import.model.selection import Selection
+    from tautulli_import.sources.database.source import DatabaseSource
+    from tautulli_import.state.checkpoint import CheckpointStore, JobKey
+    from tautulli_import.state.file import StateFile, database_source
+    from tests.support.one_run import target
+
+    now = int(time.time())
+    with (
+        closing(StateFile(folder / "state", database_source([database]))) as state,
+        closing(DatabaseSource([database])) as source,
+    ):
+        key = JobKey(str(database), "db", ("tracker",), {}, {})
+        job = Job("db", [target("tracker", folder / "T", now=now)], Selection())
+        run(source, job, Memory(items=CheckpointStore(state, key)))
+
+
+def seconds(work: Callable[[Path], object], database: Path) -> float:
+    """How long it takes once."""
+    began = time.perf_counter()
+    work(database)
+    return time.perf_counter() - began
+
+
+def peak_megabytes(database: Path, what: str) -> float:
+    """The peak resident memory of a fresh process that does ``what`` once."""
+    command = [
+        sys.executable,
+        "-m",
+        "tests.bench.imports",
+        "--only",
+        what,
+        "--database",
+        str(database),
+    ]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True)
+    return float(json.loads(answer.stdout)["peak_kilobytes"]) / 1024
+
+
+def over_http(plays: int) -> None:
+    """The crawl of ``api`` beside one single dump and beside pages of 100 rows."""
+    from tests.support.tautulli import FakeTautulli
+
+    CACHE.mkdir(exist_ok=True)
+    database = CACHE / f"http-{plays}.db"
+    if not database.exists():
+        generate(database, plays=plays, truth=False)
+        with closing(sqlite3.connect(database)) as connection, connection:
+            # No request at all could have these rows in it.
+            connection.execute(
+                "UPDATE session_history_metadata SET duration = 1 WHERE duration = 0"
+            )
+    with FakeTautulli(database, cost=True) as server, tempfile.TemporaryDirectory() as folder:
+        alone = [1.0]
+        for name, length, requests in (("one single dump", plays, 1), ("pages of 100", 100, 20)):
+            began = time.perf_counter()
+            for number in range(requests):
+                dump(server.url, server.key, number * length, length)
+            took = (time.perf_counter() - began) / requests
+            needed = max(1, -(-plays // length))
+            alone.append(took * needed)
+            more = f", from {requests} of them" if requests < needed else ""
+            print(f"{name:<25} {took * needed:8.2f} s   {needed:6,} requests{more}")
+        for name in ("api, first run", "api, nothing new"):
+            asked = len(server.requests)
+            began = time.perf_counter()
+            import_over_http(server.url, server.key, Path(folder))
+            took = time.perf_counter() - began
+            count = len(server.requests) - asked
+            print(
+                f"{name:<25} {took:8.2f} s   {count:6,} requests   {took / alone[1]:.2f} x the dump"
+            )
+        began = time.perf_counter()
+        download(server.url, server.key, Path(folder) / "bare.db")
+        bare = time.perf_counter() - began
+        began = time.perf_counter()
+        program = [sys.executable, "-m", "tautulli_import", "db", str(Path(folder) / "bare.db")]
+        subprocess.run(
+            [
+                *program,
+                "--to",
+                "tracker",
+                "-q",
+                "--out",
+                str(Path(folder) / "db"),
+                "--state-dir",
+                folder,
+            ],
+            check=True,
+        )
+        read = time.perf_counter() - began
+        began = time.perf_counter()
+        import_over_http(server.url, server.key, Path(folder), via="database")
+        took = time.perf_counter() - began
+        parts = f"bare download {bare:.2f} s, db {read:.2f} s"
+        print(f"{'api --via database':<25} {took:8.2f} s   {took / (bare + read):.2f} x {parts}")
+
+
+def dump(url: str, key: str, start: int, length: int) -> bytes:
+    """What a plain script does: some rows of the ungrouped history."""
+    import httpx
+
+    answer = httpx.get(
+        f"{url}/api/v2",
+        params={
+            "apikey": key, "cmd": "get_history", "grouping": 0, "include_activity": 0,
+            "order_column": "date", "order_dir": "asc", "start": start, "length": length,
+        },
+        timeout=600,
+    )  # fmt: skip
+    answer.raise_for_status()
+    json.loads(answer.content)
+    return answer.content
+
+
+def download(url: str, key: str, path: Path) -> None:
+    """The bare download of the database."""
+    import httpx
+
+    with (
+        path.open("wb") as file,
+        httpx.stream(
+            "GET", f"{url}/api/v2", params={"apikey": key, "cmd": "download_database"}, timeout=600
+        ) as answer,
+    ):
+        for piece in answer.iter_bytes(1 << 20):
+            file.write(piece)
+
+
+def import_over_http(url: str, key: str, folder: Path, *, via: str = "history") -> None:
+    """``api --to tracker`` as people run it, in a process of its own."""
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "tautulli_import", "api", "--to", "tracker", "--quiet"),
+            *("--out", str(folder / via), "--state-dir", str(folder / "state"), "--via", via),
+            "--no-enrich",
+        ],
+        check=True,
+        env={**os.environ, "TAUTULLI_URL": url, "TAUTULLI_API_KEY": key},
+    )
+
+
+def start_up(*arguments: str) -> float:
+    """Seconds to run a command of the program, best of seven."""
+    return min(
+        seconds(lambda _: subprocess.run(arguments, check=True, capture_output=True), Path())
+        for _ in range(7)
+    )
+
+
+def starting() -> None:
+    """How long it takes to say nothing much."""
+    program = [sys.executable, "-m", "tautulli_import"]
+    nothing = start_up(sys.executable, "-c", "pass")
+    for name, most in (("--version", 50), ("--help", 150)):
+        over = (start_up(*program, name) - nothing) * 1000
+        print(f"start-up, {name:<14} {over:9.0f} ms over bare Python (at most {most})")
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--plays", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--http-plays", type=int, default=50_000)
+    parser.add_argument("--only", choices=["import", "bare", "http", "events"])
+    parser.add_argument("--event-plays", type=int, default=50_000)
+    parser.add_argument("--database", type=Path)
+    given = parser.parse_args()
+    if given.only == "http":
+        over_http(given.http_plays)
+        return
+    if given.only == "events":
+        events(given.event_plays)
+        return
+    if given.only:
+        if given.only == "import":
+            with tempfile.TemporaryDirectory() as folder:
+                import_remembering(given.database, Path(folder))
+        else:
+            bare_read(given.database)
+        # Not ru_maxrss: that begins with what the parent had (Linux).
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        print(json.dumps({"peak_kilobytes": int(status.split("VmHWM:")[1].split()[0])}))
+        return
+
+    CACHE.mkdir(exist_ok=True)
+    database = CACHE / f"history-{given.plays}.db"
+    if not database.exists():
+        print(f"Making a history of {given.plays:,} plays (about {given.plays // 20_000} s) …")
+        unfinished = database.with_suffix(".partial")
+        unfinished.unlink(missing_ok=True)
+        generate(unfinished, plays=given.plays, truth=False)
+        shutil.move(unfinished, database)
+    bare_read(database)  # into the page cache
+    reads, imports, remembering, nights = [], [], [], []
+    for _ in range(given.rounds):
+        reads.append(seconds(bare_read, database))
+        imports.append(seconds(import_once, database))
+        with tempfile.TemporaryDirectory() as folder:
+            into = partial(import_remembering, folder=Path(folder))
+            remembering.append(seconds(into, database))
+            nights.append(seconds(into, database))
+    read, whole = min(reads), min(imports)
+    print(f"{given.plays:,} plays")
+    print(f"bare read of the join     {read:8.2f} s   {given.plays / read:12,.0f} plays/s")
+    print(f"db --to tracker           {whole:8.2f} s   {given.plays / whole:12,.0f} plays/s")
+    print(f"ratio                     {whole / read:8.2f} x   (wanted: at most 1.6)")
+    print(
+        f"with a state file         {min(remembering):8.2f} s   "
+        f"{min(remembering) / whole:.2f} x without   (wanted: at most 1.1)"
+    )
+    print(f"a night with nothing new  {min(nights):8.2f} s   {min(nights) / whole:.2f} x")
+    print(f"peak memory of the import {peak_megabytes(database, 'import'):8.0f} MB  (at most 300)")
+    starting()
+    print(f"{given.http_plays:,} plays over HTTP")
+    over_http(given.http_plays)
+    events(given.event_plays)
+
+
+def events(plays: int) -> None:
+    """Playback events into JetStream and DuckDB."""
+    from tests.bench.events import measure
+
+    CACHE.mkdir(exist_ok=True)
+    measure(CACHE / f"events-{plays}.db", plays)
+
+
+if __name__ == "__main__":
+    main()

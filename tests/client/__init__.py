@@ -1,1 +1,0 @@
-"""Tautulli's HTTP API, one question at a time."""

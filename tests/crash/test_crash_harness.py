@@ -1,0 +1,163 @@
+"""The harness finds what is wrong: one that finds nothing proves nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.crash.chance import plan
+from tests.crash.harness import Killed, Stage
+from tests.crash.outputs import Left, damaged_state, differences, not_whole
+from tests.crash.places import quick_folder
+from tests.crash.scenarios import Scenario, write_history
+from tests.crash.spec import Strike, decoded
+from tests.crash.zygote import ROOT, Zygote
+
+
+@pytest.fixture(scope="module")
+def zygote() -> Iterator[Zygote]:
+    """Where the runs come from."""
+    with Zygote() as made:
+        yield made
+
+
+def drive(spec: object, *arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the program under a spec, as a process of its own."""
+    path = [*filter(None, [os.environ.get("PYTHONPATH")]), str(ROOT)]
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "tests.crash.driver", json.dumps(spec), "--"),
+            *map(str, arguments),
+        ],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={
+            **{k: v for k, v in os.environ.items() if not k.startswith(("TAUTULLI_", "IMPORT_"))},
+            "PYTHONPATH": os.pathsep.join(path),
+            "XDG_STATE_HOME": str(folder / "state"),
+            "XDG_CONFIG_HOME": str(folder / "config"),
+        },
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_rename_that_is_none_is_found(zygote: Zygote) -> None:
+    """On a system that copies where it should rename, a kill leaves half a file."""
+    scenario = Scenario("db", "tracker", foreign=True, plays=120)
+    with quick_folder() as folder, Stage(folder, scenario, zygote, torn_rename=True) as stage:
+        numbers = stage.numbers("kill", within="out/tracker", sample=25)
+        trials = [stage.trial(Strike("kill", number)) for number in numbers]
+    wrong = [sentence for trial in trials for sentence in trial.wrong]
+    assert any("history.json is neither the old nor the new one" in one for one in wrong)
+    assert any(trial.lost for trial in trials)
+
+
+def test_a_kill_at_a_moment_is_one(zygote: Zygote, tmp_path: Path) -> None:
+    with Stage(tmp_path, Scenario("db", "tracker"), zygote) as stage:
+        trial = stage.trial(Killed(stage.seconds / 3))
+    assert [end.code for end in trial.ends] == [-signal.SIGKILL]
+    assert not trial.wrong
+
+
+def test_what_is_lost_doubled_or_torn_is_told() -> None:
+    def left(*keys: str) -> Left:
+        lines = "".join(json.dumps({"key": key}) + "\n" for key in keys)
+        return Left({"items.jsonl": f"mode 644\n{lines}"}, [], [])
+
+    empty, new = Left({}, [], []), left("a", "b", "c")
+    assert differences(new, empty, new) == ([], 0, 0)
+    assert differences(left("a", "c"), empty, new)[1:] == (1, 0)
+    assert differences(left("a", "b", "b", "c"), empty, new)[1:] == (0, 1)
+    assert differences(left("a", "c", "b"), empty, new)[0]
+    assert differences(empty, empty, new)[1:] == (3, 0)
+    assert not not_whole(empty, empty, new)
+    assert not not_whole(new, empty, new)
+    assert not_whole(left("a", "b"), empty, new)
+    assert not_whole(empty, new, new)
+
+
+def test_a_damaged_state_is_told(tmp_path: Path) -> None:
+    state, scratch = tmp_path / "state", tmp_path / "scratch"
+    state.mkdir()
+    scratch.mkdir()
+    write_history(state / "one.db", 50)
+    assert not damaged_state(state, scratch)
+    content = bytearray((state / "one.db").read_bytes())
+    content[4096:8192] = b"x" * 4096
+    (state / "one.db").write_bytes(content)
+    assert damaged_state(state, scratch)
+
+
+def test_a_name_that_the_program_does_not_have_is_an_error(tmp_path: Path) -> None:
+    done = drive(
+        {"set": {"tautulli_import.model.watched.NOTHING": 1}}, "--version", folder=tmp_path
+    )
+    assert done.returncode != 0
+    assert "there is no tautulli_import.model.watched.NOTHING" in done.stderr
+    done = drive({"set": {"tautulli_import.__version__": "9"}}, "check", "-h", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_boundary_is_written_down_and_the_driver_strikes_at_one(tmp_path: Path) -> None:
+    write_history(tmp_path / "tautulli.db", 60)
+    spec = {"watched": {"out": str(tmp_path / "out")}, "log": str(tmp_path / "log")}
+    command = ("db", tmp_path / "tautulli.db", "--to", "jsonl", "--no-enrich", "--out")
+    (tmp_path / "out").mkdir()
+    out = tmp_path / "out" / "items.jsonl"
+    done = drive(spec, *command, out, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    boundaries = decoded((tmp_path / "log").read_bytes())
+    assert [one.number for one in boundaries] == [*range(1, len(boundaries) + 1)]
+    kinds = [one.kind for one in boundaries if one.when == "before"]
+    assert kinds[0] == "open"
+    assert {"write", "fsync", "rename"} <= {*kinds}
+    assert all(one.path.startswith("out") for one in boundaries)
+
+    rename = next(b.number for b in boundaries if (b.when, b.kind) == ("before", "rename"))
+    whole = out.read_bytes()
+    for fault, code in (("sigterm", 143), ("kill", -9), ("ENOSPC", 8)):
+        out.unlink(missing_ok=True)
+        struck = {**spec, "strike": {"fault": fault, "at": rename}}
+        assert drive(struck, *command, out, folder=tmp_path).returncode == code
+    assert not out.exists()
+    struck = {**spec, "strike": {"fault": "kill", "at": rename + 1}}
+    assert drive(struck, *command, out, folder=tmp_path).returncode == -9
+    assert out.read_bytes() == whole
+
+
+def test_a_short_write_is_half_a_write_and_then_a_full_disk(tmp_path: Path) -> None:
+    script = """
+import os, sys
+from pathlib import Path
+from tests.crash.driver import prepare
+from tests.crash.spec import Spec, Strike
+prepare(Spec({"out": "."}, Strike("short", at=3)))
+try:
+    Path("one").write_bytes(b"0123456789")
+except OSError as error:
+    print(os.path.getsize("one"), error.errno)
+"""
+    path = [*filter(None, [os.environ.get("PYTHONPATH")]), str(ROOT)]
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
+        check=True,
+    )
+    assert done.stdout.split() == ["5", "28"]
+
+
+def test_a_seed_and_a_number_are_one_plan() -> None:
+    assert plan(1, 7) == plan(1, 7)
+    assert len({str(plan(1, number)) for number in range(50)}) == 50

@@ -1,0 +1,567 @@
+"""Newest wins, a viewing is a viewing, and every row is accounted for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+from msgspec import structs
+
+from tautulli_import.counting import Plays
+from tautulli_import.items.outputs import records_of
+from tautulli_import.items.pipeline import ReadResult, read
+from tautulli_import.model.clock import moment
+from tautulli_import.model.groups import NOBODY, PlayGroups, newest_per_key
+from tautulli_import.model.items import Ids, Movie, Record
+from tautulli_import.model.plays import Play
+from tautulli_import.model.rejections import Reason, Rejected
+from tautulli_import.model.selection import Selection
+from tautulli_import.model.watched import WatchedRule
+from tautulli_import.sources.base import Batch, Cursor, Library, Lookup, User
+from tautulli_import.sources.database.source import DatabaseSource
+from tests.support.one_run import add_up_outputs
+
+HOUR = 3_600_000
+RULE = WatchedRule()
+EVERYTHING = Selection(include_partial=True)
+# Nothing here is about speed, and a busy machine is no failure.
+UNHURRIED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+class InMemory(DatabaseSource):
+    """A source that has what it was given, in batches of any size."""
+
+    def __init__(
+        self,
+        plays: Sequence[Play],
+        *,
+        size: int | None = None,
+        rejected: Sequence[Rejected] = (),
+        duplicates: int = 0,
+    ) -> None:
+        self._plays = plays
+        self._size = size or max(1, len(plays))
+        self._rejected = rejected
+        self._duplicates = duplicates
+
+    name = "memory"
+    notices: Sequence[str] = ()
+    rereads = False
+
+    def total(self) -> int:
+        """How many rows there are, however they are read."""
+        return len(self._plays) + len(self._rejected) + self._duplicates
+
+    def batches(self, after: Cursor | None = None, *, detailed: bool = False) -> Iterator[Batch]:
+        """The plays, then what never became one."""
+        assert after is None
+        assert not detailed
+        for start in range(0, len(self._plays), self._size):
+            yield Batch(self._plays[start : start + self._size], Cursor(str(start)), RULE)
+        if self._rejected or self._duplicates:
+            yield Batch((), Cursor("end"), RULE, self._rejected, self._duplicates)
+
+    def users(self) -> Sequence[User]:
+        """Nobody is known by name."""
+        return ()
+
+    def libraries(self) -> Sequence[Library]:
+        """No library is known by name."""
+        return ()
+
+    def rules(self) -> Sequence[WatchedRule]:
+        """Tautulli's defaults."""
+        return [WatchedRule()]
+
+    def lookups(self) -> Sequence[Lookup]:
+        """Nothing was looked up."""
+        return ()
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
+
+def film(play_id: int, **fields: Any) -> Play:
+    """A film of two hours, watched to the end on its own day by user 1."""
+    started = 1_600_000_000 + play_id * 86_400
+    play = Play(
+        id=play_id,
+        reference_id=play_id,
+        started=started,
+        stopped=started + 7200,
+        user_id=1,
+        user="alice",
+        section_id=1,
+        media_type="movie",
+        live=0,
+        rating_key=12,
+        grandparent_rating_key=None,
+        title="A Film",
+        grandparent_title=None,
+        season=None,
+        episode=None,
+        year=2010,
+        guid="com.plexapp.agents.themoviedb://603?lang=en",
+        view_offset=2 * HOUR,
+        duration=2 * HOUR,
+        credits_first=None,
+        credits_final=None,
+    )
+    if "started" in fields and "stopped" not in fields:
+        fields["stopped"] = fields["started"] + 7200
+    return structs.replace(play, **fields)
+
+
+def episode(play_id: int, **fields: Any) -> Play:
+    """An episode, watched to the end on its own day by user 1."""
+    defaults: dict[str, Any] = {
+        "media_type": "episode",
+        "grandparent_rating_key": 77,
+        "grandparent_title": "A Show",
+        "season": 1,
+        "episode": 1,
+        "rating_key": 79,
+        "title": "An Episode",
+        "guid": "com.plexapp.agents.thetvdb://81189/1/1?lang=en",
+    }
+    return film(play_id, **{**defaults, **fields})
+
+
+def imported(
+    plays: Sequence[Play],
+    selection: Selection = EVERYTHING,
+    *,
+    every_viewing: bool = False,
+    size: int | None = None,
+) -> list[Record]:
+    """The records of these plays, all users together, the counts checked."""
+    reading = read(InMemory(plays, size=size), selection, every_viewing=every_viewing)
+    records = records_of(reading, every_viewing=every_viewing)
+    add_up_outputs(reading, [records])
+    return records
+
+
+def ids_of(records: Iterable[Record]) -> list[int]:
+    """Which plays the records were made of."""
+    return [record.play_id for record in records]
+
+
+def a_record(key: str, epoch: int, play_id: int) -> Record:
+    """A record of which only key and time matter."""
+    return Record(key, Movie(Ids(), "", None, ""), epoch, play_id, ())
+
+
+# Newest wins.
+
+
+def test_of_several_plays_of_a_film_the_newest_is_imported() -> None:
+    (record,) = imported([film(1), film(2), film(3)])
+    assert (record.key, record.play_id) == ("tmdb:603", 3)
+
+
+def test_newest_is_what_stopped_last_and_not_what_was_logged_last() -> None:
+    late = film(1, started=1_700_000_000)
+    assert ids_of(imported([late, film(2)])) == [1]
+
+
+def test_of_plays_that_stopped_together_the_one_logged_last_is_the_newest() -> None:
+    plays = [film(1, started=1_700_000_000), film(2, started=1_700_000_000)]
+    assert ids_of(imported(plays)) == [2]
+    assert ids_of(imported(plays[::-1])) == [2]
+
+
+def test_newest_goes_by_the_start_where_the_start_was_asked_for() -> None:
+    long = film(1, started=1_700_000_000, stopped=1_700_090_000)
+    short = film(2, started=1_700_000_100, stopped=1_700_000_900)
+    assert ids_of(imported([long, short])) == [1]
+    started = Selection(include_partial=True, watched_at="started")
+    (record,) = imported([long, short], started)
+    assert (record.play_id, record.epoch) == (2, 1_700_000_100)
+    assert record.item.watched_at == "2023-11-14T22:15:00Z"
+
+
+def test_a_newer_play_that_was_not_watched_does_not_hide_an_older_one_that_was() -> None:
+    assert ids_of(imported([film(1), film(2, view_offset=1)], Selection())) == [1]
+
+
+def test_the_same_episode_under_two_spellings_of_its_guid_is_one() -> None:
+    other = episode(2, guid="com.plexapp.agents.thetvdbdvdorder://81189/1/1", rating_key=80)
+    assert ids_of(imported([episode(1), other])) == [2]
+
+
+def test_episodes_of_one_show_are_kept_apart_by_their_numbers() -> None:
+    plays = [episode(1), episode(2, episode=2), episode(3, season=0), episode(4, season=100)]
+    assert [record.key for record in imported(plays)] == [
+        "tvdb:81189#s01e01",
+        "tvdb:81189#s01e02",
+        "tvdb:81189#s00e01",
+        "tvdb:81189#s100e01",
+    ]
+
+
+# Viewings.
+
+
+def test_every_viewing_is_kept_where_rewatches_are_asked_for() -> None:
+    records = imported([film(1), film(2), film(3)], every_viewing=True)
+    assert [record.key for record in records] == [
+        f"tmdb:603@{moment(film(number))}" for number in (1, 2, 3)
+    ]
+
+
+def test_resumed_plays_are_one_viewing_and_it_ended_with_the_last() -> None:
+    parts = [film(1), film(2, reference_id=1), film(3, reference_id=1), film(4)]
+    assert ids_of(imported(parts, every_viewing=True)) == [3, 4]
+
+
+def test_a_group_of_two_unrelated_titles_is_two_viewings() -> None:
+    other = film(
+        2,
+        reference_id=1,
+        title="Another",
+        year=1990,
+        duration=HOUR,
+        guid="com.plexapp.agents.themoviedb://1?lang=en",
+    )
+    records = imported([film(1), other], every_viewing=True)
+    assert [record.item.title for record in records] == ["A Film", "Another"]
+
+
+def test_a_group_of_two_unrelated_titles_without_ids_is_two_viewings() -> None:
+    plays = [
+        film(1, title="One", guid="plex://movie/5d776825151a60001f24a9a1"),
+        film(
+            2,
+            reference_id=1,
+            title="Another",
+            year=1990,
+            duration=HOUR,
+            guid="plex://movie/5d776825151a60001f24a9a2",
+        ),
+    ]
+    records = imported(plays, every_viewing=True)
+    assert [record.item.title for record in records] == ["One", "Another"]
+
+
+def test_a_group_that_moved_to_another_guid_meanwhile_is_one_viewing() -> None:
+    resumed = film(2, reference_id=1, guid="plex://movie/5d776825151a60001f24a9a2")
+    assert ids_of(imported([film(1), resumed], every_viewing=True)) == [2]
+
+
+def test_a_viewing_belongs_to_one_user() -> None:
+    plays = [film(1), film(2, reference_id=1, user_id=2)]
+    assert ids_of(imported(plays, every_viewing=True)) == [1, 2]
+
+
+def test_plays_that_were_never_grouped_are_viewings_of_their_own() -> None:
+    plays = [film(1, reference_id=None), film(2, reference_id=None)]
+    assert ids_of(imported(plays, every_viewing=True)) == [1, 2]
+
+
+# Users.
+
+
+def test_all_users_plays_are_merged_unless_they_are_to_be_kept_apart() -> None:
+    assert ids_of(imported([film(1, user_id=1), film(2, user_id=2)])) == [2]
+
+
+def test_each_user_gets_what_that_user_watched() -> None:
+    plays = [film(1, user_id=1), film(2, user_id=2), film(3, user_id=1), film(4, user_id=2)]
+    reading = read(InMemory(plays), EVERYTHING, each_user=True)
+    assert reading.accepted == {1: 2, 2: 2}
+    of_one = records_of(reading, every_viewing=False, user_id=1, user="alice")
+    of_two = records_of(reading, every_viewing=False, user_id=2, user="bob")
+    assert [(record.play_id, record.user) for record in of_one] == [(3, "alice")]
+    assert [(record.play_id, record.user) for record in of_two] == [(4, "bob")]
+    assert add_up_outputs(reading, [of_one, of_two]).merged == 2
+
+
+def test_each_user_has_viewings_of_their_own() -> None:
+    plays = [film(1), film(2, reference_id=1), film(3), film(4, user_id=2, reference_id=1)]
+    reading = read(InMemory(plays), EVERYTHING, each_user=True, every_viewing=True)
+    assert ids_of(records_of(reading, every_viewing=True, user_id=1)) == [2, 3]
+    assert ids_of(records_of(reading, every_viewing=True, user_id=2)) == [4]
+
+
+def test_plays_that_name_no_user_are_not_lost() -> None:
+    plays = [film(1, user_id=None), film(2, user_id=2), film(3, user_id=0)]
+    reading = read(InMemory(plays), EVERYTHING, each_user=True)
+    assert reading.accepted == {NOBODY: 1, 2: 1, 0: 1}
+    for user, play in ((NOBODY, 1), (2, 2), (0, 3)):
+        assert ids_of(records_of(reading, every_viewing=False, user_id=user)) == [play]
+
+
+def test_a_user_whose_plays_all_turned_out_unusable_has_none() -> None:
+    unkeyable = episode(1, grandparent_rating_key=None, guid=None, user_id=2)
+    reading = read(InMemory([unkeyable, film(2)]), EVERYTHING, each_user=True)
+    assert reading.accepted[2] == 0
+    assert reading.verdicts == {Reason.NO_SHOW: 1}
+
+
+# Records.
+
+
+def test_records_come_in_ascending_order_of_watching() -> None:
+    records = [a_record("b", 5, 2), a_record("a", 5, 1), a_record("c", 1, 9), a_record("d", 5, 1)]
+    assert [record.key for record in newest_per_key(records)] == ["c", "a", "d", "b"]
+
+
+@UNHURRIED
+@given(
+    st.lists(
+        st.builds(
+            a_record,
+            st.sampled_from("abc"),
+            st.integers(1, 4),
+            st.integers(1, 50),
+        ),
+        unique_by=lambda record: record.play_id,
+    ).flatmap(lambda records: st.tuples(st.just(records), st.permutations(records)))
+)
+def test_the_newest_per_key_is_the_same_in_whatever_order_they_come(
+    both: tuple[list[Record], list[Record]],
+) -> None:
+    records, shuffled = both
+    newest = newest_per_key(records)
+    assert newest_per_key(shuffled) == newest
+    assert newest_per_key(newest) == newest
+    assert [record.key for record in newest] == list(dict.fromkeys(record.key for record in newest))
+    for record in newest:
+        rivals = [other for other in records if other.key == record.key]
+        assert (record.epoch, record.play_id) == max((r.epoch, r.play_id) for r in rivals)
+
+
+# Whatever is in the history.
+
+_WHEN = st.sampled_from([None, 0, -1, 5, 100, 200, 1_700_000_000, 1_700_000_000_000])
+_TITLES = st.sampled_from([None, "", "One", "Two"])
+
+
+def _some_plays(ids: Sequence[int]) -> st.SearchStrategy[list[Play]]:
+    return st.tuples(*(_a_play(number) for number in ids)).map(list)
+
+
+def _a_play(number: int) -> st.SearchStrategy[Play]:
+    return st.builds(
+        Play,
+        id=st.just(number),
+        reference_id=st.sampled_from([None, 1, 2, number]),
+        started=_WHEN,
+        stopped=_WHEN,
+        user_id=st.sampled_from([None, 0, 1, 2]),
+        user=st.none(),
+        section_id=st.sampled_from([None, 1, 2]),
+        media_type=st.sampled_from(["movie", "episode", "episode", "track", ""]),
+        live=st.sampled_from([None, 0, 0, 1]),
+        rating_key=st.sampled_from([None, 0, 1, 2]),
+        grandparent_rating_key=st.sampled_from([None, 0, 1, 3]),
+        title=_TITLES,
+        grandparent_title=_TITLES,
+        season=st.sampled_from([None, 0, 1]),
+        episode=st.sampled_from([None, 1, 2]),
+        year=st.sampled_from([None, 0, 1999, 2000, 2010]),
+        guid=st.sampled_from(
+            [
+                None,
+                "",
+                "local://1",
+                "com.plexapp.agents.imdb://tt0000001",
+                "com.plexapp.agents.themoviedb://1",
+                "com.plexapp.agents.themoviedb://2",
+                "com.plexapp.agents.thetvdb://1/1/1",
+                "com.plexapp.agents.thetvdb://2/1/1",
+                "plex://movie/5d776825151a60001f24a9a1",
+                "plex://episode/5d776825151a60001f24a9a2",
+            ]
+        ),
+        view_offset=st.sampled_from([None, 0, 50, 100]),
+        duration=st.sampled_from([None, 0, 100]),
+        credits_first=st.sampled_from([None, 0, 50]),
+        credits_final=st.none(),
+    )
+
+
+HISTORIES = st.integers(0, 9).flatmap(lambda count: _some_plays(range(1, count + 1)))
+SELECTIONS = st.builds(
+    Selection,
+    media_types=st.sets(st.sampled_from(["movie", "episode", "live"])).map(frozenset),
+    users=st.sampled_from([None, None, frozenset({1}), frozenset({0, 2})]),
+    sections=st.sampled_from([None, None, frozenset({1})]),
+    since=st.sampled_from([None, None, 100]),
+    until=st.sampled_from([None, None, 200]),
+    min_percent=st.sampled_from([None, None, 50]),
+    include_partial=st.booleans(),
+    watched_at=st.sampled_from(["stopped", "started"]),
+)
+
+
+@UNHURRIED
+@given(
+    plays=HISTORIES,
+    selection=SELECTIONS,
+    every_viewing=st.booleans(),
+    each_user=st.booleans(),
+    unreadable=st.integers(0, 3),
+    duplicates=st.integers(0, 3),
+)
+def test_every_row_is_filtered_rejected_merged_or_emitted(
+    *,
+    plays: list[Play],
+    selection: Selection,
+    every_viewing: bool,
+    each_user: bool,
+    unreadable: int,
+    duplicates: int,
+) -> None:
+    rows = [Rejected(Reason.NO_METADATA, 1000 + n) for n in range(unreadable)]
+    source = InMemory(plays, rejected=rows, duplicates=duplicates)
+    reading = read(source, selection, every_viewing=every_viewing, each_user=each_user)
+    outputs = _outputs(reading, every_viewing=every_viewing, each_user=each_user)
+    counts = add_up_outputs(reading, outputs)
+    assert counts.read == source.total()
+    assert counts.read == _told(counts)
+    assert len(reading.rejected) == sum(counts.rejected.values())
+    assert Counter(row.reason.value for row in reading.rejected) == counts.rejected
+    assert counts.filtered.get("duplicate", 0) == duplicates
+    kept = [record.play_id for records in outputs for record in records]
+    assert len(kept) == len(set(kept))
+    assert set(kept).isdisjoint(row.id for row in reading.rejected)
+
+
+@UNHURRIED
+@given(plays=HISTORIES, selection=SELECTIONS)
+def test_what_is_imported_was_wanted_and_something_is_if_anything_was(
+    plays: list[Play], selection: Selection
+) -> None:
+    judge = selection.judge(RULE)
+    reading = read(InMemory(plays), selection)
+    unkeyable = {row.id for row in reading.rejected if row.reason is Reason.NO_SHOW}
+    wanted = {play.id for play in plays if judge(play) is None} - unkeyable
+    found = set(ids_of(records_of(reading, every_viewing=False)))
+    assert found <= wanted
+    assert bool(found) == bool(wanted)
+
+
+@UNHURRIED
+@given(
+    both=HISTORIES.flatmap(lambda plays: st.tuples(st.just(plays), st.permutations(plays))),
+    every_viewing=st.booleans(),
+)
+def test_the_order_in_which_plays_are_read_does_not_matter(
+    both: tuple[list[Play], list[Play]], every_viewing: bool
+) -> None:
+    plays, shuffled = both
+    assert imported(shuffled, every_viewing=every_viewing) == imported(
+        plays, every_viewing=every_viewing
+    )
+
+
+@UNHURRIED
+@given(plays=HISTORIES, size=st.integers(1, 4), every_viewing=st.booleans(), selection=SELECTIONS)
+def test_how_plays_are_cut_into_batches_does_not_matter(
+    plays: list[Play], size: int, every_viewing: bool, selection: Selection
+) -> None:
+    whole = read(InMemory(plays), selection, every_viewing=every_viewing)
+    cut = read(InMemory(plays, size=size), selection, every_viewing=every_viewing)
+    assert cut.verdicts == whole.verdicts
+    assert cut.accepted == whole.accepted
+    assert cut.identified.conflicts == whole.identified.conflicts
+    assert records_of(cut, every_viewing=every_viewing) == records_of(
+        whole, every_viewing=every_viewing
+    )
+
+
+@UNHURRIED
+@given(plays=HISTORIES, every_viewing=st.booleans())
+def test_each_users_records_are_those_of_a_history_with_that_user_alone(
+    plays: list[Play], every_viewing: bool
+) -> None:
+    reading = read(InMemory(plays), EVERYTHING, each_user=True, every_viewing=every_viewing)
+    for user in (0, 1, 2):
+        alone = imported(
+            plays,
+            Selection(include_partial=True, users=frozenset({user})),
+            every_viewing=every_viewing,
+        )
+        assert records_of(reading, every_viewing=every_viewing, user_id=user) == alone
+
+
+@UNHURRIED
+@given(plays=HISTORIES)
+def test_reading_a_play_twice_changes_nothing_but_the_counts(plays: list[Play]) -> None:
+    assert imported([*plays, *plays]) == imported(plays)
+
+
+def _told_of(groups: PlayGroups) -> list[str]:
+    """Of each group its newest play of all, and what it keeps of each partition."""
+    return sorted(repr((group.order, sorted(group.kept(), key=repr))) for group in groups)
+
+
+GROUPINGS = st.fixed_dictionaries(
+    {
+        "every_viewing": st.booleans(),
+        "each_user": st.booleans(),
+        "watched_at": st.sampled_from(["stopped", "started"]),
+    }
+)
+
+
+@UNHURRIED
+@given(
+    both=HISTORIES.flatmap(lambda plays: st.tuples(st.just(plays), st.permutations(plays))),
+    how=GROUPINGS,
+    selection=SELECTIONS,
+    split=st.integers(0, 9),
+)
+def test_groups_are_the_same_in_whatever_order_and_parts_plays_come(
+    both: tuple[list[Play], list[Play]], how: dict[str, Any], selection: Selection, split: int
+) -> None:
+    judge = selection.judge(RULE)
+    whole, parts = PlayGroups(**how), PlayGroups(**how)
+    rejected = whole.take(both[0], judge)
+    again = [*parts.take(both[1][:split], judge), *parts.take(both[1][split:], judge)]
+    assert _told_of(parts) == _told_of(whole)
+    assert (parts.verdicts, parts.accepted) == (whole.verdicts, whole.accepted)
+    assert sorted(play.id for play, _ in again) == sorted(play.id for play, _ in rejected)
+    assert all(parts.find(play) for play in both[0] if judge(play) is None)
+
+
+@UNHURRIED
+@given(plays=HISTORIES, how=GROUPINGS)
+def test_plays_that_are_taken_twice_are_kept_once(plays: list[Play], how: dict[str, Any]) -> None:
+    judge = Selection().judge(RULE)
+    once, twice = PlayGroups(**how), PlayGroups(**how)
+    for groups in (once, twice, twice):
+        groups.take(plays, judge)
+    assert _told_of(twice) == _told_of(once)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_film_that_is_a_broadcast_in_one_of_its_plays_is_the_same_in_any_order(
+    first: int,
+) -> None:
+    """A broadcast's rating key counts less than the library's, whichever play was read first."""
+    guid = "plex://movie/5d77"
+    library = film(1, guid=guid, rating_key=10)
+    two = [film(number, guid=guid, rating_key=11, live=3 - number) for number in (2, 3)]
+    two = [structs.replace(play, started=2_000_000_000, stopped=2_000_007_200) for play in two]
+    (record,) = imported([library, two[first], two[1 - first]])
+    assert record.key == "plex:11"
+
+
+@pytest.mark.parametrize("every_viewing", [False, True])
+def test_no_plays_make_no_records(every_viewing: bool) -> None:
+    assert imported([], every_viewing=every_viewing) == []
+
+
+def _outputs(reading: ReadResult, *, every_viewing: bool, each_user: bool) -> list[list[Record]]:
+    users = list(reading.accepted) if each_user else [None]
+    return [records_of(reading, every_viewing=every_viewing, user_id=user) for user in users]
+
+
+def _told(counts: Plays) -> int:
+    filtered, rejected = sum(counts.filtered.values()), sum(counts.rejected.values())
+    return filtered + rejected + counts.merged + counts.emitted

@@ -1,0 +1,64 @@
+"""A small Tautulli for clients to ask, and clients that wait for nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stamina
+
+from tautulli_import.sources.http.access import Access
+from tautulli_import.sources.http.address import parse_address
+from tautulli_import.sources.http.client import Tautulli
+from tautulli_import.sources.http.responses import MOST_TRIES
+from tests.support.history import add_play, create
+from tests.support.tautulli import KEY, FakeTautulli
+
+Connect = Callable[..., Tautulli]
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("history") / "tautulli.db"
+    with closing(create(path)) as conn:
+        for number in range(5):
+            add_play(conn, title=f"Film {number}")
+    return path
+
+
+@pytest.fixture
+def server(history: Path) -> Iterator[FakeTautulli]:
+    with FakeTautulli(history) as tautulli:
+        yield tautulli
+
+
+@pytest.fixture
+def connect() -> Iterator[Connect]:
+    """Make clients, and close them in the end."""
+    clients: list[Tautulli] = []
+
+    def make(
+        url: str, key: str = KEY, on_wait: Callable[[str], None] | None = None, **given: Any
+    ) -> Tautulli:
+        access = Access(parse_address(url), key, **{"timeout": 5.0, **given})
+        clients.append(Tautulli(access, on_wait=on_wait))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def _no_waiting() -> Iterator[None]:
+    with stamina.set_testing(True, attempts=MOST_TRIES + 1, cap=True):
+        yield
+
+
+def history_of(client: Tautulli, search: str = "") -> dict[str, Any]:
+    """All rows, ungrouped."""
+    kind = dict[str, Any]
+    return client.ask("get_history", kind, about="2020", grouping=0, length=100, search=search)

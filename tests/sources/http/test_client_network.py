@@ -1,0 +1,337 @@
+"""The way to a Tautulli: certificates, proxies with passwords, HTTP roots, and time."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+import stamina
+
+from tautulli_import.errors import (
+    ConfigurationError,
+    NotFoundError,
+    SourceUnreachableError,
+    TautulliImportError,
+    UnansweredError,
+    UnauthorisedError,
+)
+from tautulli_import.sources.http.access import Access
+from tautulli_import.sources.http.address import parse_address
+from tautulli_import.sources.http.client import Tautulli
+from tests.conftest import Cli
+from tests.support.history import add_play, create
+from tests.support.tautulli import KEY, FakeTautulli, certificate, hang, slow, times
+
+Pair = tuple[Path, Path]
+Ask = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("history") / "tautulli.db"
+    with closing(create(path)) as conn:
+        add_play(conn, title="Film")
+    return path
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    """A certificate for 127.0.0.1 that nobody has signed."""
+    return certificate(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def ask() -> Iterator[Ask]:
+    """Put one question to a URL, without waiting between two tries."""
+
+    def put(url: str, **given: Any) -> dict[str, Any]:
+        client = Tautulli(Access(parse_address(url), KEY, **{"timeout": 5.0, **given}))
+        try:
+            return client.ask("get_history", dict[str, Any], grouping=0)
+        finally:
+            client.close()
+
+    with stamina.set_testing(True, attempts=7, cap=True):
+        yield put
+
+
+def error(ask: Ask, url: str, **given: Any) -> TautulliImportError:
+    with pytest.raises(TautulliImportError) as caught:
+        ask(url, **given)
+    told = f"{caught.value} {caught.value.hint}"
+    assert caught.value.hint
+    assert "secret" not in told
+    assert KEY not in told
+    return caught.value
+
+
+# Certificates.
+
+
+def test_a_certificate_that_nobody_has_signed_is_refused_with_a_hint(
+    history: Path, tls: Pair, ask: Ask
+) -> None:
+    with FakeTautulli(history, tls=tls) as server:
+        told = error(ask, server.url)
+    assert type(told) is SourceUnreachableError
+    assert "has a certificate that is not trusted: self-signed certificate" in str(told)
+    assert "--ca-file" in told.hint
+    assert "--insecure" in told.hint
+    assert server.connections == 1
+    assert not server.requests
+
+
+def test_a_certificate_that_was_named_is_trusted(history: Path, tls: Pair, ask: Ask) -> None:
+    with FakeTautulli(history, tls=tls) as server:
+        assert ask(server.url, ca_file=tls[0])["recordsTotal"] == 1
+
+
+def test_any_certificate_can_be_accepted(history: Path, tls: Pair, ask: Ask) -> None:
+    with FakeTautulli(history, tls=tls) as server:
+        assert ask(server.url, insecure=True)["recordsTotal"] == 1
+
+
+def test_a_certificate_for_another_name_is_refused(history: Path, tls: Pair, ask: Ask) -> None:
+    with FakeTautulli(history, tls=tls) as server:
+        told = error(ask, f"https://localhost:{server.port}", ca_file=tls[0])
+        assert ask(f"https://localhost:{server.port}", insecure=True)["recordsTotal"] == 1
+    assert "not trusted" in str(told)
+    assert "localhost" in str(told)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no certificate", b"\xff\xfe"], ids=repr)
+def test_a_file_that_is_no_certificate_is_an_error(
+    tmp_path: Path, ask: Ask, content: bytes | None
+) -> None:
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_bytes(content)
+    told = error(ask, "https://127.0.0.1:9", ca_file=path)
+    assert type(told) is ConfigurationError
+    assert str(path) in str(told)
+    assert "--ca-file" in told.hint
+
+
+def test_a_directory_is_no_certificate(tmp_path: Path, ask: Ask) -> None:
+    assert type(error(ask, "https://127.0.0.1:9", ca_file=tmp_path)) is ConfigurationError
+
+
+def test_plain_http_to_a_tls_port_is_said(history: Path, tls: Pair, ask: Ask) -> None:
+    with FakeTautulli(history, tls=tls) as server:
+        told = error(ask, f"http://127.0.0.1:{server.port}")
+    assert isinstance(told, SourceUnreachableError)
+
+
+def test_a_server_that_wants_https_is_understood(ask: Ask) -> None:
+    # As CherryPy puts it, which is inside of Tautulli.
+    said = b"The client sent a plain HTTP request, but this server only speaks HTTPS on this port."
+    with Raw(
+        b"HTTP/1.1 400 Bad Request\r\nContent-Length: %d\r\n\r\n%s" % (len(said), said)
+    ) as raw:
+        told = error(ask, raw.url)
+    assert "only speaks HTTPS" in str(told)
+    assert "https://" in told.hint
+
+
+def test_https_to_a_plain_port_is_said(history: Path, ask: Ask) -> None:
+    with FakeTautulli(history) as server:
+        told = error(ask, f"https://127.0.0.1:{server.port}")
+    assert isinstance(told, SourceUnreachableError)
+    assert "HTTPS" in str(told)
+    assert "http://" in told.hint
+
+
+def test_the_command_line_takes_a_certificate(history: Path, tls: Pair, cli: Cli) -> None:
+    with FakeTautulli(history, tls=tls) as server:
+        env = {"TAUTULLI_URL": server.url, "TAUTULLI_API_KEY": KEY}
+        refused = cli("users", "api", "--json", env=env)
+        named = cli("users", "api", "--json", "--ca-file", tls[0], env=env)
+        careless = cli("users", "api", "--json", "--insecure", env=env)
+    assert refused.code == 3
+    assert "--ca-file FILE" in refused.err
+    assert (named.code, careless.code) == (0, 0)
+    assert named.out == careless.out
+    assert '"plays":1' in named.out
+
+
+# A proxy that wants a password.
+
+
+def test_the_password_of_a_proxy_stands_in_the_url(history: Path, ask: Ask) -> None:
+    with FakeTautulli(history, basic_auth=("me", "se:c@ret")) as server:
+        url = server.url.replace("//", "//me:se%3Ac%40ret@")
+        assert ask(url)["recordsTotal"] == 1
+        (asked,) = server.requests
+        assert asked.header("Authorization").startswith("Basic ")
+        assert asked.key_in == "form"
+
+
+@pytest.mark.parametrize("user", ["", "me:wrong@", "me@", ":secret@"])
+def test_a_wrong_password_is_told_from_a_wrong_key(history: Path, ask: Ask, user: str) -> None:
+    with FakeTautulli(history, basic_auth=("me", "secret")) as server:
+        told = error(ask, server.url.replace("//", f"//{user}"))
+    assert type(told) is UnauthorisedError
+    assert "answered 401" in str(told)
+    assert "https://user:password@host" in told.hint
+    assert "wrong" not in f"{told} {told.hint}"
+    assert len(server.requests) == 1
+
+
+def test_behind_the_right_password_a_wrong_key_is_a_wrong_key(history: Path, ask: Ask) -> None:
+    with FakeTautulli(history, basic_auth=("me", "secret"), key="other") as server:
+        told = error(ask, server.url.replace("//", "//me:secret@"))
+    assert "Invalid apikey" in str(told)
+
+
+# HTTP roots.
+
+
+@pytest.mark.parametrize("page", ["", "/", "/home", "/history#x", "/api/v2", "/home?a=b"])
+def test_an_http_root_is_found_in_what_was_pasted(history: Path, ask: Ask, page: str) -> None:
+    with FakeTautulli(history, http_root="/tautulli") as server:
+        assert ask(f"{server.origin}/tautulli{page}")["recordsTotal"] == 1
+        assert server.requests[0].path == "/tautulli/api/v2"
+
+
+@pytest.mark.parametrize("root", ["", "/other", "/tautull", "/tautulli/more", "/Tautulli"])
+def test_a_wrong_http_root_is_said(history: Path, ask: Ask, root: str) -> None:
+    with FakeTautulli(history, http_root="/tautulli") as server:
+        told = error(ask, f"{server.origin}{root}")
+    assert type(told) is NotFoundError
+    assert "there is no Tautulli at this path" in str(told)
+    assert "HTTP root" in told.hint
+
+
+def test_an_http_root_that_is_none_is_said(history: Path, ask: Ask) -> None:
+    with FakeTautulli(history) as server:
+        assert type(error(ask, f"{server.url}/tautulli")) is NotFoundError
+
+
+# Time.
+
+
+def test_a_slow_answer_is_waited_for(history: Path, ask: Ask) -> None:
+    with FakeTautulli(history) as server:
+        server.faults.append(hang(1.2))
+        assert ask(server.url, timeout=10)["recordsTotal"] == 1
+        assert len(server.requests) == 1
+
+
+def test_silence_ends_after_a_while_and_a_second_try(history: Path, ask: Ask) -> None:
+    began = time.monotonic()
+    with FakeTautulli(history) as server:
+        server.faults.append(hang(30))
+        told = error(ask, server.url, timeout=0.2)
+        assert len(server.requests) == 2
+    assert time.monotonic() - began < 5
+    assert type(told) is UnansweredError
+    assert "was silent for 0.2 seconds" in str(told)
+    assert "--timeout SECONDS" in told.hint
+
+
+def test_silence_can_pass(history: Path, ask: Ask) -> None:
+    with FakeTautulli(history) as server:
+        server.faults.append(times(1, hang(30)))
+        assert ask(server.url, timeout=0.3)["recordsTotal"] == 1
+
+
+def test_a_drip_is_no_answer_in_the_long_run(history: Path, ask: Ask) -> None:
+    began = time.monotonic()
+    with FakeTautulli(history) as server:
+        # A piece each fifth of a second is never silent for long.
+        server.faults.append(slow(4))
+        told = error(ask, server.url, timeout=0.3)
+    assert time.monotonic() - began < 8
+    assert type(told) is UnansweredError
+    assert "1.2 seconds" in str(told)
+    assert "--timeout" in told.hint
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        *(b"", b"\0" * 100, b"SSH-2.0-OpenSSH_9.6\r\n", b"* OK IMAP\r\n", b"HTTP/1.1"),
+        *(
+            b"HTTP/9.9 200 OK\r\n\r\n",
+            b"HTTP/1.1 999999 X\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nbad\r\n\r\n",
+        ),
+        b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{}",
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000 + b"\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 50,
+        b"HTTP/1.0 200 OK\r\n\r\nnothing",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope",
+        "HTTP/1.1 200 Ü\r\nLocation: ü\r\nContent-Length: 0\r\n\r\n".encode(),
+    ],
+    ids=lambda sent: ascii(sent)[:50],
+)
+def test_what_speaks_no_http_is_an_error_like_any_other(ask: Ask, sent: bytes) -> None:
+    began = time.monotonic()
+    with Raw(sent) as raw:
+        told = error(ask, raw.url, timeout=1)
+    assert time.monotonic() - began < 10
+    assert told.exit_code in {3, 5, 7}
+    assert str(told).startswith(f"{raw.url}/api/v2 get_history")
+
+
+def test_a_timeout_is_set_on_the_command_line(history: Path, cli: Cli) -> None:
+    with FakeTautulli(history) as server:
+        server.faults.append(times(3, hang(60)))
+        env = {"TAUTULLI_URL": server.url, "TAUTULLI_API_KEY": KEY}
+        result = cli("api", "--dry-run", "--timeout", "1", env=env, timeout=30)
+    assert result.code == 3
+    assert "was silent for 1 seconds" in result.err
+
+
+@pytest.mark.parametrize("seconds", ["0", "0.5", "-1", "9999", "soon", "nan"])
+def test_a_timeout_that_is_none_is_refused(cli: Cli, seconds: str) -> None:
+    result = cli("api", "--dry-run", "--url", "http://127.0.0.1:9", "--timeout", seconds)
+    assert result.code == 2
+    assert "timeout" in result.err
+    assert "Traceback" not in result.err
+
+
+class Raw:
+    """Something that listens, and says what it was told to, whatever it is asked."""
+
+    def __init__(self, sent: bytes) -> None:
+        self._sent = sent
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        # Closing alone does not wake up who waits for a connection.
+        socket.create_connection(self._listener.getsockname()).close()
+        self._thread.join(10)
+        self._listener.close()
+        assert not self._thread.is_alive()
+
+    def _serve(self) -> None:
+        while not self._over.is_set():
+            connection, _ = self._listener.accept()
+            with connection:
+                try:
+                    connection.settimeout(5)
+                    connection.recv(65_536)
+                    connection.sendall(self._sent)
+                except OSError:
+                    print("the client has left", file=sys.stderr)

@@ -1,0 +1,1 @@
+"""Help for tests: histories, servers, and programs to run."""

@@ -1,0 +1,211 @@
+"""One history, the Tautulli that has it, and runs of the program over HTTP against it.
+
+A run here is what `api` does before it writes anything: bring what is remembered up to date, and
+read it. It happens in this process, because most tests are about what is asked and what comes of
+it; those that kill a run, or look at what it says, start the program itself.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import stamina
+from msgspec import Struct
+
+from tautulli_import.model.plays import Play
+from tautulli_import.model.rejections import Rejected
+from tautulli_import.sources.database.source import DatabaseSource
+from tautulli_import.sources.http.access import Access
+from tautulli_import.sources.http.address import parse_address
+from tautulli_import.sources.http.client import Tautulli
+from tautulli_import.sources.http.crawl import Crawl
+from tautulli_import.sources.http.sync import sync
+from tautulli_import.state.file import StateFile
+from tests.support.history import add_library, add_play, add_user, create
+from tests.support.history.schema import Value
+from tests.support.tautulli import Asked, FakeTautulli
+
+__all__ = ["DAY", "NOW", "Home", "Run", "no_waiting", "small_windows"]
+
+DAY = 86_400
+NOW = 1_750_000_000
+"""2025-06-15T15:06:40Z: when a run happens, unless a test says otherwise."""
+
+
+class Run(Struct, frozen=True):
+    """What one run read, and what it asked for."""
+
+    plays: Mapping[int, Play]
+    rejected: Sequence[Rejected]
+    notices: Sequence[str]
+    asked: Sequence[Asked]
+    total: int
+
+    @property
+    def ids(self) -> list[int]:
+        """The row ids, in the order in which they were read."""
+        return list(self.plays)
+
+    @property
+    def reasons(self) -> Mapping[str, int]:
+        """How many rows were rejected for each reason."""
+        return Counter(row.reason.value for row in self.rejected)
+
+    @property
+    def windows(self) -> list[tuple[str, str]]:
+        """The windows that the history was asked for, `after` and `before`."""
+        return [(a.params.get("after", ""), a.params.get("before", "")) for a in self.history]
+
+    @property
+    def history(self) -> list[Asked]:
+        """The requests for the history."""
+        return [asked for asked in self.asked if asked.cmd == "get_history"]
+
+    @property
+    def read_again(self) -> bool:
+        """Whether it says that everything was read again."""
+        return any("read again" in notice for notice in self.notices)
+
+
+class Home:
+    """A history that a test writes, a Tautulli that has it, and what is remembered of it."""
+
+    def __init__(self, folder: Path, *, zone: str = "UTC", wal: bool = False) -> None:
+        self.path = folder / "tautulli.db"
+        self.state = folder / "state"
+        self.conn = create(self.path, wal=wal)
+        self.conn.execute("PRAGMA synchronous = OFF")
+        if not wal:
+            self.conn.execute("PRAGMA journal_mode = MEMORY")
+        add_user(self.conn, 1, "alice", "Alice")
+        add_user(self.conn, 2, "bob", "Bob")
+        add_library(self.conn, 1, "Films", "movie")
+        add_library(self.conn, 2, "Shows", "show")
+        self.fake = FakeTautulli(self.path, zone=zone)
+
+    def film(self, days_ago: float = 100, **fields: Value) -> int:
+        """Write a film that was watched to its end, so many days before `NOW`."""
+        told: dict[str, Value] = {"title": "A Film", "started": NOW - int(days_ago * DAY)}
+        return add_play(self.conn, **told | fields)
+
+    def films(self, count: int, *, first: float = 400, last: float = 4) -> list[int]:
+        """Write so many films, evenly from so many days before `NOW` to so many."""
+        step = (first - last) / max(1, count - 1)
+        return [
+            self.film(first - step * number, title=f"Film {number}", year=1950 + number % 70)
+            for number in range(count)
+        ]
+
+    def poison(self, days_ago: float = 100, **fields: Value) -> int:
+        """Write a film without a length: no page of Tautulli's that it is on can be had."""
+        return self.film(days_ago, **{"duration": 0, "title": "Poison", **fields})
+
+    def delete(self, *ids: int) -> None:
+        """Delete plays, as Tautulli does it."""
+        with self.conn:
+            for table in ("", "_metadata", "_media_info"):
+                sql = f"DELETE FROM session_history{table} WHERE id = ?"  # noqa: S608
+                self.conn.executemany(sql, [(one,) for one in ids])
+
+    def execute(self, sql: str, *values: Value) -> None:
+        """Change the database."""
+        with self.conn:
+            self.conn.execute(sql, values)
+
+    @property
+    def listed(self) -> list[int]:
+        """The ids of all rows that Tautulli lists: those with metadata and media info."""
+        sql = (
+            "SELECT h.id FROM session_history h JOIN session_history_metadata USING (id) "
+            "JOIN session_history_media_info USING (id) ORDER BY h.id"
+        )
+        return [number for (number,) in self.conn.execute(sql)]
+
+    def replace(self, other: Path) -> None:
+        """Put another database in the place of this one, while Tautulli is down."""
+        self.conn.close()
+        self.path.unlink()
+        other.rename(self.path)
+        self.conn = sqlite3.connect(self.path)
+
+    def client(self, *, timeout: float = 20) -> Tautulli:
+        """A client of the fake."""
+        return Tautulli(Access(parse_address(self.fake.url), self.fake.key, timeout=timeout))
+
+    @contextmanager
+    def source(
+        self, *, now: int = NOW, timeout: float = 20, state: Path | None = None, **options: Any
+    ) -> Iterator[DatabaseSource]:
+        """Fetch the history and open the local copy.
+
+        Raises:
+            TautulliImportError: as of `sync`.
+        """
+        tautulli = self.client(timeout=timeout)
+        remembered = StateFile(state or self.state, tautulli.access.address.base)
+        try:
+            with closing(sync(tautulli, remembered, now=now, **options)) as source:
+                yield source
+        finally:
+            remembered.close()
+            tautulli.close()
+
+    def run(
+        self,
+        *,
+        now: int = NOW,
+        timeout: float = 20,
+        state: Path | None = None,
+        **options: Any,
+    ) -> Run:
+        """Read it all, as a run of `api` does.
+
+        Raises:
+            TautulliImportError: as of `sync`.
+        """
+        before = len(self.fake.requests)
+        with self.source(now=now, timeout=timeout, state=state, **options) as source:
+            plays: list[Play] = []
+            rejected: list[Rejected] = []
+            for batch in source.batches():
+                plays += batch.plays
+                rejected += batch.rejected
+            asked = self.fake.requests[before:]
+            found = {play.id: play for play in plays}
+            assert len(found) == len(plays), "a row was read twice"
+            assert len(plays) + len(rejected) == source.total()
+            return Run(found, rejected, [*source.notices], asked, source.total())
+
+    def close(self) -> None:
+        """Stop the server and close the database."""
+        self.fake.close()
+        self.conn.close()
+
+
+@contextmanager
+def no_waiting() -> Iterator[None]:
+    """Another try comes at once, and there are as many as ever."""
+    with stamina.set_testing(True, attempts=7):
+        yield
+
+
+@contextmanager
+def small_windows(most: int = 100) -> Iterator[None]:
+    """Windows of so many rows in place of 25,000, and all that depends on it to scale."""
+    scaled: Callable[..., Crawl] = partial(Crawl, most=most)
+    crawl = "tautulli_import.sources.http.crawl"
+    with (
+        patch("tautulli_import.sources.http.refresh.Crawl", scaled),
+        patch("tautulli_import.sources.http.sync.Crawl", scaled),
+        patch("tautulli_import.sources.http.download.Crawl", scaled),
+        patch(f"{crawl}._WANTED", most * 18 // 25),
+        patch(f"{crawl}._FEWEST", max(1, most // 50)),
+    ):
+        yield
