@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["Stopped", "ask", "forget", "held", "is_asked"]
+__all__ = ["Stopped", "ask", "defer_signals", "forget", "is_asked"]
 
 
 class Stopped(BaseException):
@@ -58,7 +58,7 @@ def forget() -> None:
 
 
 @contextmanager
-def held() -> Iterator[None]:
+def defer_signals() -> Iterator[None]:
     """Run a step that is finished before anything stops.
 
     Raises:

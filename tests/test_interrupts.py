@@ -14,7 +14,7 @@ import pytest
 
 from tautulli_import import interrupts
 from tautulli_import.errors import SinkError
-from tautulli_import.interrupts import Stopped, held
+from tautulli_import.interrupts import Stopped, defer_signals
 from tautulli_import.state.file import StateFile
 
 
@@ -33,7 +33,7 @@ def test_a_stop_comes_at_once() -> None:
 
 def test_a_step_that_is_held_is_finished_first() -> None:
     done = []
-    with pytest.raises(Stopped) as stopped, held():
+    with pytest.raises(Stopped) as stopped, defer_signals():
         assert interrupts.ask(signal.SIGINT)
         done.append("the rest")
     assert done == ["the rest"]
@@ -42,25 +42,25 @@ def test_a_step_that_is_held_is_finished_first() -> None:
 
 def test_a_step_in_a_step_does_not_end_the_outer_one() -> None:
     done = []
-    with pytest.raises(Stopped), held():
-        with held():
+    with pytest.raises(Stopped), defer_signals():
+        with defer_signals():
             assert interrupts.ask(signal.SIGINT)
             done.append("inner")
         done.append("outer")
-        with held():
+        with defer_signals():
             done.append("another")
     assert done == ["inner", "outer", "another"]
 
 
 def test_the_second_one_is_told_that_it_is_the_second() -> None:
-    with pytest.raises(Stopped), held():
+    with pytest.raises(Stopped), defer_signals():
         assert interrupts.ask(signal.SIGINT)
         assert not interrupts.ask(signal.SIGTERM)
     assert not interrupts.ask(signal.SIGTERM)
 
 
 def test_the_first_one_is_what_it_ends_with() -> None:
-    with pytest.raises(Stopped) as stopped, held():
+    with pytest.raises(Stopped) as stopped, defer_signals():
         interrupts.ask(signal.SIGHUP)
         interrupts.ask(signal.SIGTERM)
     assert stopped.value.number == signal.SIGHUP
@@ -71,9 +71,9 @@ def _saved(done: list[str]) -> None:
     try:
         interrupts.ask(signal.SIGTERM)
     except Stopped:
-        with held():
+        with defer_signals():
             done.append("saved")
-        with held(), held():
+        with defer_signals(), defer_signals():
             done.append("written down")
         raise
 
@@ -89,28 +89,28 @@ def test_a_stop_that_somebody_swallowed_comes_again_after_the_next_step() -> Non
     """A signal can come in a callback of somebody's C code, which gives exceptions to nobody."""
     with suppress(Stopped):
         interrupts.ask(signal.SIGTERM)
-    with pytest.raises(Stopped) as stopped, held():
+    with pytest.raises(Stopped) as stopped, defer_signals():
         pass
     assert stopped.value.number == signal.SIGTERM
 
 
 def test_a_step_that_fails_while_a_stop_was_asked_for_stops_and_remembers_why() -> None:
     failure = SinkError("full")
-    with pytest.raises(Stopped) as stopped, held():
+    with pytest.raises(Stopped) as stopped, defer_signals():
         interrupts.ask(signal.SIGTERM)
         raise failure
     assert stopped.value.__context__ is failure
 
 
 def test_a_step_that_fails_by_itself_fails() -> None:
-    with pytest.raises(SinkError), held():
+    with pytest.raises(SinkError), defer_signals():
         raise SinkError("full")
     with pytest.raises(Stopped):
         interrupts.ask(signal.SIGTERM)
 
 
 def test_after_a_stop_in_an_inner_step_that_failed_nothing_is_held_any_more() -> None:
-    with pytest.raises(Stopped), held(), held():
+    with pytest.raises(Stopped), defer_signals(), defer_signals():
         interrupts.ask(signal.SIGTERM)
         raise SinkError("full")
     interrupts.forget()
@@ -119,7 +119,7 @@ def test_after_a_stop_in_an_inner_step_that_failed_nothing_is_held_any_more() ->
 
 
 def test_what_is_forgotten_stops_nothing() -> None:
-    with held():
+    with defer_signals():
         interrupts.ask(signal.SIGTERM)
         interrupts.forget()
     with pytest.raises(Stopped) as stopped:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from ..imports.inspect import Census
+    from ..imports.inspect import Inspection
     from ..model.watched import WatchedRule
     from ..sources.http.health import Health
 
-__all__ = ["census_tables", "print_json"]
+__all__ = ["inspection_tables", "print_json"]
 
 
 def print_json(value: object) -> None:
@@ -22,25 +22,25 @@ def print_json(value: object) -> None:
     sys.stdout.buffer.flush()
 
 
-def census_tables(
-    census: Census, rules: Sequence[WatchedRule]
+def inspection_tables(
+    inspection: Inspection, rules: Sequence[WatchedRule]
 ) -> Iterator[Sequence[tuple[str, str]]]:
     """Return the tables that ``check`` prints, each aligned for itself."""
-    plays, items = census.plays, census.items
+    plays, items = inspection.plays, inspection.items
     yield (
         [
-            *_of_server(census.server),
+            *_of_server(inspection.server),
             ("Plays", f"{plays.read:,}"),
-            ("From", census.first or "-"),
-            ("To", census.last or "-"),
+            ("From", inspection.first or "-"),
+            ("To", inspection.last or "-"),
             ("Thresholds", ", ".join(map(_told, rules))),
-            ("Users", _counts(census.users)),
-            ("Libraries", _counts(census.libraries)),
-            ("Media types", _counts(census.media_types)),
-            ("GUIDs", _counts(census.guid_kinds)),
+            ("Users", _counts(inspection.users)),
+            ("Libraries", _counts(inspection.libraries)),
+            ("Media types", _counts(inspection.media_types)),
+            ("GUIDs", _counts(inspection.guid_kinds)),
         ]
     )
-    for name, ids in (("Films", census.films), ("Shows", census.shows)):
+    for name, ids in (("Films", inspection.films), ("Shows", inspection.shows)):
         rest = [f"{ids.known:,} with external ids"]
         if ids.could_get:
             rest.append(f"{ids.could_get:,} without that Plex may still know")
@@ -57,7 +57,7 @@ def census_tables(
             ("Rejected", _counts(plays.rejected)),
         ]
     )
-    for conflict in census.conflicts[:10]:
+    for conflict in inspection.conflicts[:10]:
         told = f"{conflict.namespace} {conflict.kept}, not {conflict.dropped}"
         yield ([("Contradiction", f"{conflict.title}: {told}")])
 

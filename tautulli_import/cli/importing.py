@@ -30,7 +30,7 @@ from ..state.runs import RunLog
 from . import inputs
 from .console import EventsSeen, Screen
 from .formatting import print_json
-from .jobs import Remembered
+from .jobs import RememberedJobs
 from .redact import typed_again
 from .session import Command, opened
 from .targets import targets
@@ -62,7 +62,7 @@ def import_history(
         stack.enter_context(_goes_on_with(line))
         corrections = inputs.corrections(settings)
         began = time.perf_counter()
-        remembered = Remembered(command, settings, chosen)
+        remembered = RememberedJobs(command, settings, chosen)
         begun = None
         if not settings.dry_run:
             places = [place for place in remembered.places.values() if place]
@@ -126,7 +126,7 @@ def import_history(
             found.log.ended(_in_a_sentence(outcome.report))
 
 
-def _begin(remembered: Remembered, held: Held, line: str, state: StateFile) -> RunLog:
+def _begin(remembered: RememberedJobs, held: Held, line: str, state: StateFile) -> RunLog:
     log = RunLog(state, line, remembered.source, remembered.sinks)
     held.note(log.holder)
     return log

@@ -22,7 +22,7 @@ from ..model.selection import Selection
 from ..options import SETTINGS, Option
 from ..settings import Loaded, Settings, load
 from ..sources.choose import choose_libraries, choose_users
-from ..sources.database.source import DatabaseSource
+from ..sources.database.source import Source
 from ..sources.database.sqlite import not_there
 from ..state.checkpoint import CheckpointStore
 from .console import Screen
@@ -65,7 +65,7 @@ def settings_from(flags: Mapping[str, object]) -> Loaded:
     return loaded
 
 
-def open_databases(settings: Settings) -> DatabaseSource:
+def open_databases(settings: Settings) -> Source:
     """Open the databases that were named.
 
     Raises:
@@ -83,7 +83,7 @@ def open_databases(settings: Settings) -> DatabaseSource:
             "The database is to come from standard input, and that is closed.",
             hint="Name the file.",
         )
-    return DatabaseSource(
+    return Source(
         paths,
         config_ini=settings.config_ini,
         page=settings.batch_size,
@@ -107,7 +107,7 @@ def check_databases(settings: Settings) -> None:
             continue
 
 
-def selection(settings: Settings, source: DatabaseSource, *, now: int) -> Selection:
+def selection(settings: Settings, source: Source, *, now: int) -> Selection:
     """What was asked for, names looked up in the source.
 
     Raises:
@@ -228,7 +228,7 @@ def corrections(settings: Settings) -> Sequence[Correction]:
 
 
 def announce(
-    source: DatabaseSource,
+    source: Source,
     settings: Settings,
     screen: Screen,
     store: CheckpointStore | None = None,
@@ -256,7 +256,7 @@ def announce(
             store.told(ids)
 
 
-def judge_rejected(rejected: Mapping[str, int], source: DatabaseSource, settings: Settings) -> None:
+def judge_rejected(rejected: Mapping[str, int], source: Source, settings: Settings) -> None:
     """After everything is done: whether what was rejected makes the run a failure.
 
     Raises:

@@ -15,16 +15,16 @@ from ..imports.run import Memory
 from ..model.selection import Selection
 from ..settings import Settings
 from ..sinks.base import StreamSink
-from ..sources.database.source import DatabaseSource as Source
+from ..sources.database.source import Source
 from ..sources.http.address import parse_address
 from ..state.checkpoint import CheckpointStore, JobKey
 from ..state.file import StateFile, database_source, state_file
 from .session import Command
 
-__all__ = ["Remembered"]
+__all__ = ["RememberedJobs"]
 
 
-class Remembered:
+class RememberedJobs:
     """The names of one command's jobs: one of all its items, and one of each stream of events."""
 
     def __init__(self, command: Command, settings: Settings, targets: Sequence[Target]) -> None:

@@ -17,11 +17,11 @@ from ..items.pipeline import Enricher
 from ..progress import ProgressGroup
 from ..settings import Loaded, Settings
 from ..sources.choose import choose_libraries
-from ..sources.database.source import DatabaseSource
+from ..sources.database.source import Source
 from ..sources.http.download import download
 from ..sources.http.sync import ask_libraries, sync
 from ..state.file import StateFile, database_source, state_file
-from ..state.runs import RunLog, in_words
+from ..state.runs import RunLog, describe
 from . import inputs
 from .connect import Connection, connect, connect_for_ids, warn_of_key
 from .console import Screen
@@ -36,7 +36,7 @@ Begun: TypeAlias = Callable[[StateFile], RunLog]
 class Opened(Struct, frozen=True):
     """What a command works with."""
 
-    source: DatabaseSource
+    source: Source
     connection: Connection | None
     enricher: Enricher | None
     state: StateFile | None = None
@@ -94,7 +94,7 @@ def opened(
             stack.enter_context(_told(log))
         if state:
             stack.enter_context(_explained(state))
-        source: DatabaseSource
+        source: Source
         if connection and command == "api":
             source = _over_http(
                 connection,
@@ -144,7 +144,7 @@ def _told(log: RunLog) -> Iterator[None]:
             yield
         except Stopped as stopped:
             run = log.run
-            at = "" if run.phase == "starting" else f" while {in_words(run)}"
+            at = "" if run.phase == "starting" else f" while {describe(run)}"
             stopped.said = f"Stopped{at}. Every output is whole: as it was before, or finished."
             raise
 
@@ -161,7 +161,7 @@ def _over_http(
     users: bool,
     libraries: bool,
     chooses: bool,
-) -> DatabaseSource:
+) -> Source:
     tautulli = connection.tautulli
     chosen = settings.library if chooses else []
     if settings.via == "database":

@@ -24,7 +24,7 @@ from msgspec import Struct
 
 from ..errors import ConfigurationError, SinkError
 from ..files import shown, write_whole
-from ..interrupts import held
+from ..interrupts import defer_signals
 from ..model.events import PlaybackEvent
 from ..temp_folder import PrivateFolder
 from .schema import (
@@ -376,7 +376,7 @@ class EventStore:
         """
         # Python delivers signals to the main thread, and only there they can be deferred.
         is_main = threading.current_thread() is threading.main_thread()
-        with held() if is_main else nullcontext():
+        with defer_signals() if is_main else nullcontext():
             try:
                 yield
             except (self._duckdb.Error, RuntimeError) as error:

@@ -21,7 +21,7 @@ from ..errors import AccountingError, BusyError, TautulliImportError
 from ..event_store.store import Added, EventStore, Poison
 from ..event_store.waiting import retry_while_busy
 from ..formatting import many
-from ..interrupts import Stopped, forget, held
+from ..interrupts import Stopped, defer_signals, forget
 from ..jetstream.consumer import Message
 from ..model.events import PlaybackEvent
 from ..progress import UNSEEN, Progress
@@ -204,12 +204,14 @@ class Consuming:
         self._progress = progress
         was_said = False
         try:
-            with held():
+            with defer_signals():
                 waiting, _ = self._queue.left()
             self._progress.begin("consuming", waiting if once else 0)
             patient = not once
             while True:
-                with held():  # a signal is heard between two rounds, never within a transaction
+                with (
+                    defer_signals()
+                ):  # a signal is heard between two rounds, never within a transaction
                     count = self.round(patient=patient)
                 if count:
                     continue
@@ -220,7 +222,7 @@ class Consuming:
                         was_said = True
                     continue
                 patient = True
-                with held():
+                with defer_signals():
                     waiting, taken = self._queue.left()
                 if not waiting and not taken:
                     return self.outcome()

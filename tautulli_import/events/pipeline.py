@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from ..counting import RowCounts, place_of
 from ..errors import SinkError, TautulliImportError
-from ..interrupts import held
+from ..interrupts import defer_signals
 from ..model.events import PlaybackEvent
 from ..model.plays import Play
 from ..model.rejections import Reason, Rejected
@@ -25,7 +25,7 @@ from ..model.selection import Selection
 from ..progress import UNSEEN, Progress
 from ..sinks.base import Receipt, StreamSink
 from ..sources.base import Batch, Cursor
-from ..sources.database.source import DatabaseSource as Source
+from ..sources.database.source import Source
 from ..state.checkpoint import Position
 from .build import Naming, event
 from .resume import EventCheckpoint
@@ -109,7 +109,7 @@ def stream(
                     checkpoint.finish()
         except BaseException as error:
             if checkpoint:
-                with suppress(TautulliImportError), held():
+                with suppress(TautulliImportError), defer_signals():
                     if not isinstance(error, SinkError):
                         with suppress(Exception):  # the first error is the one to report
                             sink.commit()
@@ -180,7 +180,7 @@ class EventCounts(RowCounts):
                 rejected.append((play, reason))
         self.accepted.update(kinds)
         self.count(batch, rejected)
-        self._checksum += batch.mark
+        self._checksum += batch.checksum
         if rejected or batch.rejected or batch.recovered:
             self._rejected_so_far = tuple(self.rejected.values())
         self.position = self._position(batch) if batch.numbered else None
@@ -230,7 +230,7 @@ def _step(sink: StreamSink, name: str) -> Iterator[None]:
     Raises:
         SinkError: the sink raised an error of another program or of the system.
     """
-    with nullcontext() if sink.is_piped else held():
+    with nullcontext() if sink.is_piped else defer_signals():
         try:
             yield
         except (TautulliImportError, MemoryError, BrokenPipeError):

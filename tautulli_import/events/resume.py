@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from ..formatting import many
-from ..model.plays import Landmark
+from ..model.plays import SampleRow
 from ..sources.base import Cursor
-from ..sources.database.source import DatabaseSource as Source
+from ..sources.database.source import Source
 from ..sources.same_history import refuse_other_history
 from ..state.checkpoint import CheckpointStore, Position
 
@@ -34,7 +34,7 @@ class EventCheckpoint:
         self._source = source
         self._restart = restart
         self._every = _EVERY_SECONDS
-        self._samples: Sequence[Landmark] = ()
+        self._samples: Sequence[SampleRow] = ()
         self._matching = 0
         self._last: Position | None = None
         self._last_rows = 0
@@ -69,7 +69,7 @@ class EventCheckpoint:
                 found = None
         elif saved is not None and saved.rows:
             self._report("the output does not have, or does not show, the events of earlier runs")
-        self._samples = self._source.landmarks()
+        self._samples = self._source.sample_rows()
         self.store.begin(self._samples)
         self._last = found
         if found is None:
@@ -101,15 +101,15 @@ class EventCheckpoint:
         """Save that the sink has all events."""
         self.store.finish(self._samples)
 
-    def _why_not(self, position: Position, samples: Sequence[Landmark]) -> str:
+    def _why_not(self, position: Position, samples: Sequence[SampleRow]) -> str:
         """Return what has changed in the rows up to a position, or an empty text."""
-        marked = self._source.marked(Cursor(position.cursor))
+        marked = self._source.checksum(Cursor(position.cursor))
         if marked is None:
             return "the source cannot show if old plays have changed"
         rows, checksum = marked
         if (rows, checksum) == (position.rows, position.checksum):
             return ""
-        lost_newest = self._matching < len(samples) and not self._source.recognised(samples[-1:])
+        lost_newest = self._matching < len(samples) and not self._source.count_matches(samples[-1:])
         if rows < position.rows and lost_newest:
             return "the newest plays of the last run are missing, as after a restored backup"
         if rows < position.rows:

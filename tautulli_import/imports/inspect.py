@@ -19,11 +19,11 @@ from ..model.plays import Play
 from ..model.rejections import Rejected
 from ..model.selection import Selection
 from ..progress import UNSEEN, Progress
-from ..sources.database.source import DatabaseSource
+from ..sources.database.source import Source
 from ..sources.http.health import Health
 from .report import Items, alarms_of, count_items
 
-__all__ = ["Census", "Checked", "WorkIds", "take"]
+__all__ = ["Inspected", "Inspection", "WorkIds", "take"]
 
 
 class WorkIds(Struct, frozen=True):
@@ -37,7 +37,7 @@ class WorkIds(Struct, frozen=True):
     """Without ids, and with nobody left to ask: no rating key, or Plex has been asked."""
 
 
-class Census(Struct, frozen=True):
+class Inspection(Struct, frozen=True):
     """The one object of ``check --json``. Plays and items are those of an import for all users."""
 
     schema: int
@@ -59,16 +59,16 @@ class Census(Struct, frozen=True):
     """The Tautulli that was asked; ``None`` of a database."""
 
 
-class Checked(Struct, frozen=True):
-    """A census, and what it was made from."""
+class Inspected(Struct, frozen=True):
+    """A inspection, and what it was made from."""
 
-    census: Census
+    inspection: Inspection
     rejected: Sequence[Rejected]
     works: Sequence[Work]
     alarms: Sequence[str]
 
 
-class _Tally:
+class _Stats:
     """Counts what can be seen of a play without judging it."""
 
     def __init__(self) -> None:
@@ -89,20 +89,20 @@ class _Tally:
 
 
 def take(
-    source: DatabaseSource,
+    source: Source,
     selection: Selection,
     corrections: Sequence[Correction] = (),
     progress: Progress = UNSEEN,
     *,
     enrich: Enricher | None = None,
     server: Health | None = None,
-) -> Checked:
+) -> Inspected:
     """Read everything, write nothing, tell what is there.
 
     Raises:
         TautulliImportError: the source cannot be read.
     """
-    tally = _Tally()
+    tally = _Stats()
     reading = read(
         source,
         selection,
@@ -114,7 +114,7 @@ def take(
     records = records_of(reading, every_viewing=False)
     asked = enrich is not None and not reading.identified.warnings
     alarms = [*(server.warnings if server else ()), *alarms_of(reading)]
-    census = Census(
+    inspection = Inspection(
         schema=1,
         source=source.name,
         first=watched_at(tally.first) if tally.first else None,
@@ -131,7 +131,7 @@ def take(
         warnings=[*source.notices, *alarms],
         server=server,
     )
-    return Checked(census, reading.rejected, _imported(reading), alarms)
+    return Inspected(inspection, reading.rejected, _imported(reading), alarms)
 
 
 def _by_name(counted: Sequence[tuple[str, int, int]]) -> Mapping[str, int]:

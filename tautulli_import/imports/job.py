@@ -18,7 +18,7 @@ from ..model.events import PlaybackEvent
 from ..model.selection import Selection
 from ..sinks.base import BaseSink, Sink, StreamSink, make_sink
 from ..sources.base import User
-from ..sources.database.source import DatabaseSource as Source
+from ..sources.database.source import Source
 
 __all__ = ["Job", "SinkFor", "Target", "check", "sink_for_each"]
 

@@ -12,7 +12,7 @@ from typing import Final
 from ..errors import BusyError
 from ..files import make_directory, shown
 from ..state.lock import Holder, Lock
-from ..state.runs import Run, in_words, last_run, lock_of
+from ..state.runs import Run, describe, last_run, lock_of
 
 __all__ = ["Held", "holding"]
 
@@ -135,7 +135,7 @@ def _busy(lock: Lock) -> BusyError:
     run: Run | None = None
     if holder.state and holder.run:
         run = last_run(Path(os.fsdecode(holder.state)), holder.run)
-    told = f" It is at: {in_words(run)}." if run else ""
+    told = f" It is at: {describe(run)}." if run else ""
     return BusyError(
         f"Another import is under way, process {holder.pid}: {holder.line}.{told}",
         hint="Wait for it with --wait SECONDS, watch it with 'tautulli-import status --watch', or "

@@ -14,7 +14,7 @@ from ..items.pipeline import ReadResult
 from ..model.items import Conflict, Movie, Origin, Record
 from ..model.rejections import Reason, Rejected
 from ..sinks.base import Receipt
-from ..sources.database.source import DatabaseSource as Source
+from ..sources.database.source import Source
 from .job import Job
 
 __all__ = [

@@ -17,12 +17,12 @@ from ..events.resume import EventCheckpoint
 from ..items.outputs import Planned, deliver, plan
 from ..items.per_user import file_names, owners, with_plays
 from ..items.pipeline import ReadResult, read
-from ..model.plays import Landmark
+from ..model.plays import SampleRow
 from ..model.rejections import Rejected
 from ..progress import UNSEEN, Progress
 from ..sinks.base import Sink, StreamSink
 from ..sources.base import User
-from ..sources.database.source import DatabaseSource as Source
+from ..sources.database.source import Source
 from ..sources.same_history import refuse_other_history
 from ..state.checkpoint import CheckpointStore
 from .job import Job, SinkFor, check, sink_for_each
@@ -174,7 +174,7 @@ def run(
     return ImportResult(report, deliveries, plays, alarms, notices, failure)
 
 
-def _begin(source: Source, memory: Memory) -> Sequence[Landmark]:
+def _begin(source: Source, memory: Memory) -> Sequence[SampleRow]:
     """Refuse a history other than that of the last run, and save that the job has begun.
 
     Return the sample rows that identify this history in the next run.
@@ -186,7 +186,7 @@ def _begin(source: Source, memory: Memory) -> Sequence[Landmark]:
         store.forget()
     else:
         refuse_other_history(source, store.saved())
-    samples = source.landmarks()
+    samples = source.sample_rows()
     store.begin(samples)
     return samples
 

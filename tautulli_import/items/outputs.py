@@ -17,7 +17,7 @@ from msgspec import Struct
 from ..errors import SinkError, TautulliImportError
 from ..files import shown
 from ..ids.chain import origin_in
-from ..interrupts import held
+from ..interrupts import defer_signals
 from ..model.clock import moment
 from ..model.groups import Partition, newest_per_key
 from ..model.items import Record
@@ -25,7 +25,7 @@ from ..model.keys import event_key
 from ..model.selection import Selection
 from ..sinks.base import Receipt, Sink
 from ..sources.base import User
-from ..sources.database.source import DatabaseSource as Source
+from ..sources.database.source import Source
 from ..state.checkpoint import CheckpointStore, Published
 from .build import item
 from .pipeline import KeptPlay, ReadResult
@@ -91,7 +91,7 @@ def deliver(planned: Planned, store: CheckpointStore | None, *, dry_run: bool) -
         store.stage(*planned.place, kept | now)
     sink.superseded = planned.retired
     # A write is finished before anything stops, except to a pipe, whose reader may take forever.
-    with nullcontext() if sink.is_piped or dry_run else held():
+    with nullcontext() if sink.is_piped or dry_run else defer_signals():
         receipt = _committed(planned, dry_run=dry_run)
     if remembers and store is not None:
         store.publish(*planned.place)

@@ -9,7 +9,7 @@ from typing import Final
 
 from ..model.groups import NOBODY
 from ..sources.base import User
-from ..sources.database.source import DatabaseSource as Source
+from ..sources.database.source import Source
 from .pipeline import ReadResult
 
 __all__ = ["file_names", "owners", "with_plays"]

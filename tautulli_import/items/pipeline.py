@@ -20,7 +20,7 @@ from ..model.rejections import Reason, Rejected
 from ..model.selection import Judge, Selection
 from ..model.watched import WatchedRule
 from ..progress import UNSEEN, Progress
-from ..sources.database.source import DatabaseSource as Source
+from ..sources.database.source import Source
 
 __all__ = ["Enricher", "KeptPlay", "ReadResult", "read"]
 

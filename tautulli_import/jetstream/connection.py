@@ -23,7 +23,7 @@ from ..errors import (
     TautulliImportError,
     UnauthorisedError,
 )
-from ..interrupts import held, is_asked
+from ..interrupts import defer_signals, is_asked
 from .access import Access
 from .credentials import addresses, options_for, wants_tls
 from .failures import JETSTREAM_OFF, no_connection, not_permitted, short_reason
@@ -151,7 +151,7 @@ class Connection:
         if self._loop is None:
             work.close()
             raise RuntimeError("the connection is not open")
-        with held():
+        with defer_signals():
             return self._loop.run_until_complete(self._watched(work))
 
     async def connected(self) -> None:
@@ -264,7 +264,7 @@ class Connection:
         loop, self._loop = self._loop, None
         if loop is None:
             return
-        with held():
+        with defer_signals():
             loop.run_until_complete(_ended(loop, self._client))
             loop.close()
 

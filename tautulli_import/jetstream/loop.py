@@ -53,7 +53,7 @@ def client_class(encrypted: Loop | None, *, has_certificate: bool) -> type[Clien
         # A private method of nats-py, which calls it between the server's INFO and the CONNECT
         # with the user and the password. There is no public hook at that point. Without this,
         # nats-py sends them in plain text when the server does not offer TLS, whatever TLS
-        # settings it was given. Checked with nats-py 2.9.0 and 2.16.0 (November 2026).
+        # settings it was given. Inspected with nats-py 2.9.0 and 2.16.0 (November 2026).
         def _connect_command(self) -> bytes:
             if encrypted is not None and not encrypted.encrypted:
                 raise SecureConnWantedError

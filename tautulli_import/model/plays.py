@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-__all__ = ["Details", "Landmark", "Play"]
+__all__ = ["Details", "Play", "SampleRow"]
 
 
 class Play(Struct, frozen=True, gc=False, array_like=True):
@@ -74,7 +74,7 @@ class Details(Struct, frozen=True, gc=False, array_like=True):
     bandwidth: int | None = None
 
 
-class Landmark(Struct, frozen=True, gc=False, array_like=True):
+class SampleRow(Struct, frozen=True, gc=False, array_like=True):
     """A sample row: no other history has this play under the same number."""
 
     id: int

@@ -13,7 +13,7 @@ from ..event_store.store import EventStore
 from ..event_store.waiting import retry_while_busy
 from ..files import shown
 from ..formatting import many
-from ..interrupts import held
+from ..interrupts import defer_signals
 from ..model.events import PlaybackEvent
 from ..state.checkpoint import Position, packed, unpacked
 from .base import Receipt, SinkOptions, StreamSink
@@ -192,7 +192,7 @@ class DuckdbSink(StreamSink):
 
     def _flush(self) -> None:
         events, position = self._buffer, self._position
-        with held():  # no signal between writing and counting
+        with defer_signals():  # no signal between writing and counting
             if self.options.dry_run:
                 added = self._open.preview(events)
             else:

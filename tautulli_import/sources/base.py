@@ -47,8 +47,8 @@ class Batch(Struct, frozen=True):
     """Rows of earlier batches, rejected there, that this one has whole."""
     source: str = ""
     """Which file or server the rows are from, for the report."""
-    mark: int = 0
-    """The checksum of its rows, where details were asked for; see ``DatabaseSource.marked``."""
+    checksum: int = 0
+    """The checksum of its rows, where details were asked for; see ``Source.marked``."""
     details: Mapping[int, Details] = {}
     """What events need besides the plays, by row id, where that was asked for."""
     numbered: bool = False

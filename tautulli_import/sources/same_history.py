@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..errors import CheckpointError
 from ..state.checkpoint import SavedJob
-from .database.source import DatabaseSource as Source
+from .database.source import Source
 
 __all__ = ["refuse_other_history"]
 
@@ -16,7 +16,7 @@ def refuse_other_history(source: Source, saved: SavedJob | None) -> int:
         CheckpointError: there are such rows, and none of them is in it.
     """
     known = saved.samples if saved else ()
-    matching = source.recognised(known) if known else 0
+    matching = source.count_matches(known) if known else 0
     if known and not matching:
         raise CheckpointError(
             f"{source.name} holds another history than the one that was read from there "

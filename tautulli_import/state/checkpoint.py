@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from .. import __version__
-from ..model.plays import Landmark
+from ..model.plays import SampleRow
 from ..model.rejections import Reason, Rejected
 from .file import StateFile
 
@@ -84,7 +84,7 @@ class SavedJob(Struct, frozen=True):
     series: str
     about: JobKey
     status: JobStatus
-    samples: Sequence[Landmark]
+    samples: Sequence[SampleRow]
     """A few plays by which the history is recognised."""
     rows: int
     updated: int
@@ -112,11 +112,11 @@ class CheckpointStore:
         row = db.execute("SELECT reached FROM jobs WHERE key = ?", (self._key,)).fetchone()
         return None if row is None or row[0] is None else unpacked(row[0])
 
-    def begin(self, samples: Sequence[Landmark]) -> None:
+    def begin(self, samples: Sequence[SampleRow]) -> None:
         """Note that the job is under way."""
         self._note("unfinished", samples)
 
-    def save(self, position: Position, samples: Sequence[Landmark]) -> None:
+    def save(self, position: Position, samples: Sequence[SampleRow]) -> None:
         """Save how far events were delivered.
 
         Raises:
@@ -138,7 +138,7 @@ class CheckpointStore:
         with self._state.step() as db:
             db.execute("UPDATE jobs SET reached = NULL, rows = 0 WHERE key = ?", (self._key,))
 
-    def finish(self, samples: Sequence[Landmark], rows: int | None = None) -> None:
+    def finish(self, samples: Sequence[SampleRow], rows: int | None = None) -> None:
         """Note that all sinks have all of it: of so many rows, unless a position tells that."""
         self._note("completed", samples, rows)
 
@@ -200,7 +200,7 @@ class CheckpointStore:
             )
 
     def _note(
-        self, status: JobStatus, samples: Sequence[Landmark], rows: int | None = None
+        self, status: JobStatus, samples: Sequence[SampleRow], rows: int | None = None
     ) -> None:
         if not self.writes:
             return
@@ -211,7 +211,7 @@ class CheckpointStore:
                 (status, int(time.time()), rows, self._key),
             )
 
-    def _insert(self, samples: Sequence[Landmark]) -> None:
+    def _insert(self, samples: Sequence[SampleRow]) -> None:
         db = self._state.db.conn
         about = msgspec.json.encode(self.job).decode()
         db.execute(
@@ -240,7 +240,7 @@ def saved_jobs(state: StateFile) -> Sequence[SavedJob]:
                     series,
                     msgspec.json.decode(about, type=JobKey),
                     status,
-                    msgspec.json.decode(landmarks or "[]", type=list[Landmark]),
+                    msgspec.json.decode(landmarks or "[]", type=list[SampleRow]),
                     rows or 0,
                     updated or 0,
                     size or 0,

@@ -22,7 +22,7 @@ from urllib.parse import quote
 import msgspec
 
 from ..errors import BusyError, ConfigurationError, SinkError
-from ..interrupts import held
+from ..interrupts import defer_signals
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -143,7 +143,7 @@ class StateFile:
             SinkError: the disk is full or failing.
         """
         connection = self.db.conn
-        with held():
+        with defer_signals():
             try:
                 if durable:
                     connection.execute("PRAGMA synchronous = FULL")

@@ -21,7 +21,7 @@ from ..progress import UNITS, Phase
 from .file import StateFile, state_file, state_files
 from .lock import Holder, Lock
 
-__all__ = ["Run", "RunLog", "RunStatus", "in_words", "last_run", "last_runs", "lock_of", "logged"]
+__all__ = ["Run", "RunLog", "RunStatus", "describe", "last_run", "last_runs", "lock_of", "logged"]
 
 RunStatus: TypeAlias = Literal["running", "completed", "failed", "cancelled"]
 
@@ -248,7 +248,7 @@ def _plain(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def in_words(run: Run) -> str:
+def describe(run: Run) -> str:
     """Format a run's progress.
 
     For example ``reading, 41 % (410 of 1,000 plays), 97 plays/s, about 6 s left``.

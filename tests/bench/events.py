@@ -26,7 +26,7 @@ from tautulli_import.model.events import PlaybackEvent
 from tautulli_import.sinks.base import SinkOptions
 from tautulli_import.sinks.duckdb import DuckdbSink
 from tautulli_import.sinks.nats import NatsSink
-from tautulli_import.sources.database.source import DatabaseSource
+from tautulli_import.sources.database.source import Source
 from tests.support.history import generate
 from tests.support.nats import NatsServer
 
@@ -86,7 +86,7 @@ def _duckdb(folder: Path, database: Path, events: Sequence[PlaybackEvent]) -> No
 
 
 def _events(database: Path) -> list[PlaybackEvent]:
-    with closing(DatabaseSource([database])) as source:
+    with closing(Source([database])) as source:
         return [
             event(play, batch.details[play.id], Naming())
             for batch in source.batches(None, detailed=True)

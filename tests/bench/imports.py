@@ -55,11 +55,11 @@ def import_once(database: Path) -> None:
     from tautulli_import.imports.job import Job
     from tautulli_import.imports.run import run
     from tautulli_import.model.selection import Selection
-    from tautulli_import.sources.database.source import DatabaseSource
+    from tautulli_import.sources.database.source import Source
     from tests.support.one_run import target
 
     with tempfile.TemporaryDirectory() as folder:
-        source = DatabaseSource([database])
+        source = Source([database])
         try:
             sink = target("tracker", Path(folder) / "T", now=int(time.time()))
             run(source, Job("db", [sink], Selection()))
@@ -72,7 +72,7 @@ def import_remembering(database: Path, folder: Path) -> None:
     from tautulli_import.imports.job import Job
     from tautulli_import.imports.run import Memory, run
     from tautulli_import.model.selection import Selection
-    from tautulli_import.sources.database.source import DatabaseSource
+    from tautulli_import.sources.database.source import Source
     from tautulli_import.state.checkpoint import CheckpointStore, JobKey
     from tautulli_import.state.file import StateFile, database_source
     from tests.support.one_run import target
@@ -80,7 +80,7 @@ def import_remembering(database: Path, folder: Path) -> None:
     now = int(time.time())
     with (
         closing(StateFile(folder / "state", database_source([database]))) as state,
-        closing(DatabaseSource([database])) as source,
+        closing(Source([database])) as source,
     ):
         key = JobKey(str(database), "db", ("tracker",), {}, {})
         job = Job("db", [target("tracker", folder / "T", now=now)], Selection())

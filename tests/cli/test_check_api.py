@@ -38,7 +38,7 @@ class Seen(Struct):
         server = {"TAUTULLI_URL": self.server.url, "TAUTULLI_API_KEY": KEY}
         return self.inside(*args, env=server | env)
 
-    def census(self, *args: str) -> dict[str, Any]:
+    def inspection(self, *args: str) -> dict[str, Any]:
         """What `check api --json` says."""
         result = self.run("check", "api", "--json", *args)
         assert result.code == 0, result.err
@@ -89,7 +89,7 @@ def test_it_tells_version_plex_and_rows(seen: Seen) -> None:
 
 
 def test_the_same_is_in_its_json(seen: Seen) -> None:
-    server = seen.census()["server"]
+    server = seen.inspection()["server"]
     assert 0 <= server.pop("seconds") < 5
     assert server == {
         "version": "v2.17.2",
@@ -109,18 +109,18 @@ def test_the_thresholds_in_force_are_told(seen: Seen) -> None:
 
 
 def test_thresholds_decide_what_is_partial(seen: Seen) -> None:
-    assert seen.census()["plays"]["filtered"]["partial"] == 1
+    assert seen.inspection()["plays"]["filtered"]["partial"] == 1
     seen.server.settings |= {"movie_watched_percent": 99, "tv_watched_percent": 99}
-    assert seen.census()["plays"]["filtered"]["partial"] == 5
+    assert seen.inspection()["plays"]["filtered"]["partial"] == 5
 
 
 def test_rows_that_are_never_listed_are_told(seen: Seen) -> None:
     with closing(sqlite3.connect(seen.database)) as conn, conn:
         conn.execute("DELETE FROM session_history_metadata WHERE id = 2")
     assert seen.lines()["Rows"].endswith("; 1 of them it never lists")
-    census = seen.census()
-    assert (census["server"]["rows"], census["server"]["listed"]) == (5, 4)
-    assert census["plays"]["rejected"]["no_metadata"] == 1
+    inspection = seen.inspection()
+    assert (inspection["server"]["rows"], inspection["server"]["listed"]) == (5, 4)
+    assert inspection["plays"]["rejected"]["no_metadata"] == 1
 
 
 def test_a_plex_that_is_away_is_warned_of(seen: Seen) -> None:
@@ -202,15 +202,15 @@ def test_looking_writes_nothing_but_what_is_remembered(seen: Seen, tmp_path: Pat
 
 
 def test_a_check_is_what_an_import_would_be(seen: Seen) -> None:
-    census = seen.census("--no-enrich")
+    inspection = seen.inspection("--no-enrich")
     result = seen.run("api", "--to", "jsonl", "--out", "items.jsonl", "--json", "--no-enrich")
     summary = json.loads(result.out)
-    assert census["plays"] == summary["plays"]
-    assert census["items"]["movies"] == summary["items"]["movies"]
+    assert inspection["plays"] == summary["plays"]
+    assert inspection["items"]["movies"] == summary["items"]["movies"]
 
 
 def test_a_check_over_http_says_what_a_check_of_the_file_says(seen: Seen) -> None:
-    over_http = seen.census("--no-enrich")
+    over_http = seen.inspection("--no-enrich")
     file = json.loads(seen.run("check", seen.database, "--json", "--no-enrich").out)
     different = {"server", "source", "libraries"}
     assert {k: v for k, v in over_http.items() if k not in different} == {

@@ -20,7 +20,7 @@ from tautulli_import.imports.job import Job
 from tautulli_import.imports.run import run
 from tautulli_import.model.selection import Selection
 from tautulli_import.sources.base import Batch, Cursor
-from tautulli_import.sources.database.source import DatabaseSource
+from tautulli_import.sources.database.source import Source
 from tests.conftest import Cli, Result
 from tests.support.forked import started
 from tests.support.history import add_library, add_play, add_user, create, generate
@@ -312,7 +312,7 @@ def test_a_dry_run_needs_no_sink_and_leaves_nothing_beside_the_database(
 
 
 def test_several_sinks_read_the_source_once(household: Path, tmp_path: Path) -> None:
-    class Counting(DatabaseSource):
+    class Counting(Source):
         readings = 0
 
         def batches(
@@ -556,7 +556,7 @@ def test_every_row_is_accounted_for_by_every_sink(
         each_user=each_user,
         detailed=True,
     )
-    with closing(DatabaseSource([years])) as source:
+    with closing(Source([years])) as source:
         outcome = run(source, job)
 
     report = outcome.report
@@ -828,7 +828,7 @@ def test_each_user_does_not_fit_a_dataset_on_standard_output(
 ) -> None:
     stdout = BytesIO()
     targets = [target("editor", out or Path("-"), stdout=stdout)]
-    with closing(DatabaseSource([household])) as source, pytest.raises(ConfigurationError):
+    with closing(Source([household])) as source, pytest.raises(ConfigurationError):
         run(source, Job("db", targets, Selection(), each_user=True))
     assert stdout.getvalue() == b""
 
@@ -838,7 +838,7 @@ def test_when_one_sink_cannot_be_written_the_error_names_it(
 ) -> None:
     (tmp_path / "root").write_text("in the way", encoding="utf-8")
     targets = [target("tracker", tmp_path / "root")]
-    with closing(DatabaseSource([household])) as source:
+    with closing(Source([household])) as source:
         job = Job("db", targets, Selection())
         outcome = run(source, job)
     assert outcome.failure is not None

@@ -16,7 +16,7 @@ from tautulli_import.ids.corrections import COLUMNS, Correction, parse, write_mi
 from tautulli_import.items.pipeline import read
 from tautulli_import.model.items import EXTERNAL
 from tautulli_import.model.selection import Selection
-from tautulli_import.sources.database.source import DatabaseSource
+from tautulli_import.sources.database.source import Source
 from tests.support.history import add_play, create
 
 HEAD = "type,rating_key,guid,title,year,tmdb,imdb,tvdb\n"
@@ -200,7 +200,7 @@ def test_the_list_of_what_is_missing_can_be_filled_in_and_given_back(
     add_play(conn, rating_key=13, guid="com.plexapp.agents.imdb://tt0133093", title="Known")
     add_play(conn, media_type="episode", grandparent_rating_key=77, grandparent_title="A Show")
     conn.close()
-    source = DatabaseSource([path])
+    source = Source([path])
     try:
         works = read(source, Selection()).identified.works
         file = io.StringIO()

@@ -38,7 +38,7 @@ from tautulli_import.model.items import EXTERNAL, Conflict, Episode, Origin, Rec
 from tautulli_import.model.plays import Play
 from tautulli_import.model.selection import Selection
 from tautulli_import.progress import UNSEEN, Phase, Progress, ProgressGroup
-from tautulli_import.sources.database.source import DatabaseSource
+from tautulli_import.sources.database.source import Source
 from tautulli_import.sources.http.access import Access
 from tautulli_import.sources.http.address import parse_address
 from tautulli_import.sources.http.client import Tautulli
@@ -203,7 +203,7 @@ class Home:
     ) -> Found:
         """Import it all, the counts checked."""
         before = len(self.fake.requests)
-        source = DatabaseSource([self.path])
+        source = Source([self.path])
         tautulli = self.client(key)
         state = StateFile(self.state, self.fake.url)
         if broken_memory:
@@ -562,7 +562,7 @@ def _said(conflict: Conflict) -> tuple[str, ...]:
 
 
 def read_offline(home: Home) -> ReadResult:
-    with closing(DatabaseSource([home.path])) as source:
+    with closing(Source([home.path])) as source:
         return read(source, Selection())
 
 
@@ -599,7 +599,7 @@ def test_what_can_no_longer_be_told_by_its_title_is_asked_for_after_all(home: Ho
     home.film(3, "Twins", guid=plex("movie", 3))
     knows = [(key, Metadata("movie", "Twins", guids=(f"tmdb://{key}",))) for key in (2, 3)]
     desk = Answering(knows)
-    with closing(DatabaseSource([home.path])) as source:
+    with closing(Source([home.path])) as source:
         reading = read(source, Selection(), enrich=desk)
     assert desk.asked == [3, 2]  # the second was the first one's, until the third was known
     keys = [record.key for record in records_of(reading, every_viewing=False)]
@@ -615,7 +615,7 @@ def test_the_order_of_the_answers_does_not_matter(home: Home) -> None:
         for key in range(1, 40)
     ]
     outcomes = set()
-    with closing(DatabaseSource([home.path])) as source:
+    with closing(Source([home.path])) as source:
         for seed in range(5):
             random.Random(seed).shuffle(knows)  # noqa: S311 - repeatable chance
             reading = read(source, Selection(), enrich=Answering(knows))
@@ -777,7 +777,7 @@ from tautulli_import.client.tautulli import Tautulli
 from tautulli_import.items.pipeline import read
 from tautulli_import.progress import ProgressGroup
 from tautulli_import.selection import Selection
-from tautulli_import.sources.database import DatabaseSource
+from tautulli_import.sources.database import Source
 
 class Killer(ProgressGroup):
     def begin(self, phase, total, done=0):
@@ -791,7 +791,7 @@ path, folder, url, key, now = sys.argv[1:]
 tautulli = Tautulli(Access(parse_address(url), key))
 desk = PlexMetadata(tautulli, StateFile(Path(folder), url), now=int(now))
 try:
-    read(DatabaseSource([Path(path)]), Selection(), enrich=desk, progress=Killer())
+    read(Source([Path(path)]), Selection(), enrich=desk, progress=Killer())
 except KeyboardInterrupt:
     sys.exit(130)
 """
@@ -986,7 +986,7 @@ def test_a_plex_that_knows_everything_is_asked_little_and_believed_rightly(
 ) -> None:
     path = tmp_path / "tautulli.db"
     truth = generate(path, plays=3000, seed=seed)
-    with closing(DatabaseSource([path])) as source, FakeTautulli(path) as fake:
+    with closing(Source([path])) as source, FakeTautulli(path) as fake:
         offline = read(source, Selection())
         without = [work for work in dict.fromkeys(one.work for one in offline.kept) if not work.ids]
         fake.plex = everything_in(truth)
@@ -1078,7 +1078,7 @@ def test_the_report_counts_every_request(home: Home, tmp_path: Path) -> None:
             enrich=PlexMetadata(tautulli, state, now=NOW),
             asked=tautulli.asked,
         )
-        with closing(DatabaseSource([home.path])) as source:
+        with closing(Source([home.path])) as source:
             report = run(source, job).report
     requests = report.requests
     assert (requests.history, requests.metadata) == (0, 3)
@@ -1090,7 +1090,7 @@ def test_the_report_counts_every_request(home: Home, tmp_path: Path) -> None:
 def test_a_run_without_asking_counts_none(home: Home) -> None:
     home.films(1)
     job = Job("db", [target("jsonl", dry_run=True)], Selection(), dry_run=True)
-    with closing(DatabaseSource([home.path])) as source:
+    with closing(Source([home.path])) as source:
         requests = run(source, job).report.requests
     assert (requests.history, requests.metadata, requests.other) == (0, 0, 0)
 
@@ -1102,7 +1102,7 @@ def test_a_warning_is_in_the_report_and_among_the_alarms(home: Home) -> None:
     with closing(StateFile(None, home.fake.url)) as state, closing(tautulli):
         desk = PlexMetadata(tautulli, state, now=NOW)
         job = Job("db", [target("jsonl", dry_run=True)], Selection(), dry_run=True, enrich=desk)
-        with closing(DatabaseSource([home.path])) as source:
+        with closing(Source([home.path])) as source:
             outcome = run(source, job)
     assert [text for text in outcome.alarms if "Plex is not reachable" in text]
     assert [text for text in outcome.report.warnings if "Plex is not reachable" in text]
@@ -1114,8 +1114,8 @@ def test_a_census_asks_too(home: Home) -> None:
     tautulli = home.client()
     with closing(StateFile(None, home.fake.url)) as state, closing(tautulli):
         desk = PlexMetadata(tautulli, state, now=NOW)
-        with closing(DatabaseSource([home.path])) as source:
-            census = take(source, Selection(), enrich=desk).census
+        with closing(Source([home.path])) as source:
+            census = take(source, Selection(), enrich=desk).inspection
     assert (census.films.total, census.films.known) == (3, 2)
     assert (census.films.could_get, census.films.never) == (0, 1)  # Plex has been asked
     assert census.items.ids_from["get_metadata"] == 2

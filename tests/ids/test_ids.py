@@ -22,7 +22,7 @@ from tautulli_import.items.outputs import records_of
 from tautulli_import.items.pipeline import ReadResult, read
 from tautulli_import.model.items import EXTERNAL, Conflict, Episode, Ids, Movie, Origin, Record
 from tautulli_import.model.selection import Selection
-from tautulli_import.sources.database.source import DatabaseSource
+from tautulli_import.sources.database.source import Source
 from tests.support.history import add_play, create
 from tests.support.history.schema import Value, insert_sql
 from tests.support.one_run import add_up_outputs
@@ -135,7 +135,7 @@ class Tautulli:
         every_viewing: bool = False,
     ) -> Found:
         """Import it all, the counts checked."""
-        source = DatabaseSource([self.path])
+        source = Source([self.path])
         given_ids: Sequence[Correction] = parse(corrections, "ids.csv") if corrections else ()
         try:
             reading = read(

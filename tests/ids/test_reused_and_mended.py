@@ -25,7 +25,7 @@ from tautulli_import.items.pipeline import ReadResult, read
 from tautulli_import.model.items import Episode
 from tautulli_import.model.rejections import Reason
 from tautulli_import.model.selection import Selection
-from tautulli_import.sources.database.source import DatabaseSource
+from tautulli_import.sources.database.source import Source
 from tests.conftest import Cli
 from tests.ids.test_ids import (
     DAY,
@@ -148,7 +148,7 @@ def test_a_few_episodes_not_watched_since_do_not_make_two_shows_one(tautulli: Ta
 
 def works_of(path: Path) -> set[frozenset[int]]:
     """The films and shows, as the plays that each of them is known by."""
-    with closing(DatabaseSource([path])) as source:
+    with closing(Source([path])) as source:
         reading = read(source, Selection(include_partial=True))
     return {
         frozenset(group.newest_id for group in work.groups) for work in reading.identified.works
@@ -255,7 +255,7 @@ def backups(tmp_path: Path) -> list[Path]:
 
 def reading_of(paths: Sequence[Path], *, page: int = 10_000) -> ReadResult:
     """Read these files as one history, the counts checked."""
-    with closing(DatabaseSource(paths, page=page)) as source:
+    with closing(Source(paths, page=page)) as source:
         total = source.total()
         reading = read(source, Selection())
     assert reading.read == total
@@ -376,7 +376,7 @@ def test_every_play_of_a_show_that_lost_its_number_is_rejected_by_itself(
 def test_the_counts_of_each_user_add_up_without_the_plays_that_have_no_number(
     given_away: Tautulli, *, every_viewing: bool
 ) -> None:
-    with closing(DatabaseSource([given_away.path], page=2)) as source:
+    with closing(Source([given_away.path], page=2)) as source:
         reading = read(
             source,
             Selection(),

@@ -21,7 +21,7 @@ from tautulli_import.model.rejections import Reason, Rejected
 from tautulli_import.model.selection import Selection
 from tautulli_import.model.watched import WatchedRule
 from tautulli_import.sources.base import Batch, Cursor, Library, Lookup, User
-from tautulli_import.sources.database.source import DatabaseSource
+from tautulli_import.sources.database.source import Source
 from tests.support.one_run import add_up_outputs
 
 HOUR = 3_600_000
@@ -31,7 +31,7 @@ EVERYTHING = Selection(include_partial=True)
 UNHURRIED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-class InMemory(DatabaseSource):
+class InMemory(Source):
     """A source that has what it was given, in batches of any size."""
 
     def __init__(

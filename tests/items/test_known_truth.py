@@ -14,7 +14,7 @@ from tautulli_import.items.outputs import records_of
 from tautulli_import.items.pipeline import ReadResult, read
 from tautulli_import.model.items import EXTERNAL, Episode, Ids, Movie, Record
 from tautulli_import.model.selection import Selection
-from tautulli_import.sources.database.source import DatabaseSource
+from tautulli_import.sources.database.source import Source
 from tests.support.history import Play, Truth, Work, generate
 from tests.support.one_run import add_up_outputs
 
@@ -51,7 +51,7 @@ def imported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     plays, seed = request.param
     path = tmp_path_factory.mktemp("truth") / "tautulli.db"
     truth = generate(path, plays=plays, seed=seed)
-    source = DatabaseSource([path], page=997)
+    source = Source([path], page=997)
     try:
         newest = read(source, Selection())
         viewings = read(source, Selection(), every_viewing=True)

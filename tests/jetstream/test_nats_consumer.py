@@ -327,7 +327,7 @@ def test_a_stop_ends_the_waiting_for_a_message(server: NatsServer, forgets: None
 
         with (
             pytest.raises(interrupts.Stopped),
-            interrupts.held(),
+            interrupts.defer_signals(),
             meanwhile(lambda: True, stop) as asked,
         ):
             assert consumer.fetch(10, 60) == []

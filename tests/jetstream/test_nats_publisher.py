@@ -300,7 +300,7 @@ def test_a_stop_ends_the_waiting_for_a_frozen_server(server: NatsServer, forgets
     with publishing(server.access()) as publisher:
         with (
             pytest.raises(interrupts.Stopped),
-            interrupts.held(),
+            interrupts.defer_signals(),
             meanwhile(lambda: publisher.stored > 500, freeze_and_stop) as asked,
         ):
             publisher.publish(events(10_000))

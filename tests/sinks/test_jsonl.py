@@ -17,7 +17,7 @@ from tautulli_import.model.items import Ids, Movie, Record
 from tautulli_import.model.selection import Selection
 from tautulli_import.sinks.base import SinkOptions
 from tautulli_import.sinks.items_jsonl import JsonlSink
-from tautulli_import.sources.database.source import DatabaseSource
+from tautulli_import.sources.database.source import Source
 from tests.conftest import Cli
 from tests.support.forked import started
 from tests.support.history import add_play, add_user, create, generate
@@ -276,7 +276,7 @@ def test_no_name_of_a_user_leads_astray_or_to_another_user(
     database = users_called(tmp_path / "a.db", *names)
     place = tmp_path / "deep" / "out"
 
-    with closing(DatabaseSource([database])) as source:
+    with closing(Source([database])) as source:
         job = Job("db", [target(sink_name, place / out, now=NOW)], Selection(), each_user=True)
         run(source, job)
 

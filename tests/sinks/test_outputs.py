@@ -23,7 +23,7 @@ from tautulli_import.imports.job import Job, Target
 from tautulli_import.imports.run import run
 from tautulli_import.model.selection import Selection
 from tautulli_import.sources.base import Batch, Cursor
-from tautulli_import.sources.database.source import DatabaseSource
+from tautulli_import.sources.database.source import Source
 from tests.conftest import Cli, Result
 from tests.support.history import add_play, add_user, create
 from tests.support.one_run import target
@@ -612,7 +612,7 @@ def test_one_sink_that_fails_does_not_take_the_others_along(
     assert contents(tmp_path / "root") == {"snapshots": b"in the way"}
 
 
-class Watched(DatabaseSource):
+class Watched(Source):
     """A database that tells whether it was read."""
 
     readings = 0
@@ -835,7 +835,7 @@ def test_with_closed_streams_an_import_works_all_the_same(
     assert done.returncode == 0, done.stderr
     assert b"Traceback" not in done.stderr
     assert len(items_of(tmp_path / "root")) == 4
-    with closing(DatabaseSource([history])) as source:
+    with closing(Source([history])) as source:
         assert source.total() == 4
 
 

@@ -558,7 +558,7 @@ def test_who_has_asked_it_to_stop_does_not_wait_for_the_reading_back(
     tracker = sink(live, film())
 
     def stopped_while_it_writes() -> None:
-        with interrupts.held():
+        with interrupts.defer_signals():
             interrupts.ask(signal.SIGTERM)
             tracker.commit()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from msgspec import msgpack
 
-from tautulli_import.model.plays import Landmark
+from tautulli_import.model.plays import SampleRow
 from tautulli_import.model.rejections import Reason, Rejected
 from tautulli_import.state.checkpoint import CheckpointStore, JobKey, Position, packed
 from tautulli_import.state.file import StateFile
@@ -18,7 +18,7 @@ from tests.support.nightly import Nights, at_home
 
 JOB = JobKey("memory", "db", ("x=y",), {}, {})
 OTHER = JobKey("memory", "db", ("x=z",), {}, {})
-SAMPLES = (Landmark(1, 2, 3), Landmark(4, 5, None))
+SAMPLES = (SampleRow(1, 2, 3), SampleRow(4, 5, None))
 POSITION = Position(
     "7", 7, -12, {Reason.LIVE: 2}, [Rejected(Reason.NO_SHOW, 3)], {"movie": 4}, "a note"
 )

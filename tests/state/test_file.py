@@ -14,7 +14,7 @@ import pytest
 from msgspec import msgpack
 
 from tautulli_import.errors import ConfigurationError
-from tautulli_import.model.plays import Landmark
+from tautulli_import.model.plays import SampleRow
 from tautulli_import.state.checkpoint import CheckpointStore, JobKey, packed
 from tautulli_import.state.file import StateFile, state_file
 from tests.conftest import Cli
@@ -409,10 +409,10 @@ def test_a_migration_that_is_cut_short_is_done_by_the_next(tmp_path: Path) -> No
     assert state.notices == []
     assert state.get("kept", int) == 1
     store = CheckpointStore(state, JobKey("s", "db", ("tracker=/x",), {}, {}))
-    store.begin([Landmark(1, 2, 3)])
+    store.begin([SampleRow(1, 2, 3)])
     saved = store.saved()
     assert saved is not None
-    assert saved.samples == [Landmark(1, 2, 3)]
+    assert saved.samples == [SampleRow(1, 2, 3)]
     state.close()
 
 

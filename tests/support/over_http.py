@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from tautulli_import.model.plays import Play
 from tautulli_import.model.rejections import Rejected
-from tautulli_import.sources.database.source import DatabaseSource
+from tautulli_import.sources.database.source import Source
 from tautulli_import.sources.http.access import Access
 from tautulli_import.sources.http.address import parse_address
 from tautulli_import.sources.http.client import Tautulli
@@ -142,7 +142,7 @@ class Home:
     @contextmanager
     def source(
         self, *, now: int = NOW, timeout: float = 20, state: Path | None = None, **options: Any
-    ) -> Iterator[DatabaseSource]:
+    ) -> Iterator[Source]:
         """Fetch the history and open the local copy.
 
         Raises:

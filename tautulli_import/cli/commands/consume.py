@@ -43,7 +43,7 @@ def consume(
     from ...events.consume import Consuming
     from ...files import shown
     from ...formatting import many
-    from ...interrupts import Stopped, held
+    from ...interrupts import Stopped, defer_signals
     from ...jetstream.consumer import Consumer
     from ...progress import ProgressGroup
     from ...state.runs import logged
@@ -66,7 +66,7 @@ def consume(
     work = Consuming(queue, path, wait=wait, note=screen.note)
     target = shown(Path(os.path.realpath(path)))
     try:
-        with held():  # what is mistyped leaves nothing behind
+        with defer_signals():  # what is mistyped leaves nothing behind
             queue.open()
             work.open()
         with (

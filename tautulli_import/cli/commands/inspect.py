@@ -41,7 +41,7 @@ def check(flags: Flags, *, json: bool, missing_ids: Path | None, restart: bool) 
     from ...sources.http.health import examine
     from .. import inputs
     from ..console import Screen
-    from ..formatting import census_tables, print_json
+    from ..formatting import inspection_tables, print_json
     from ..session import opened
 
     command, loaded = _door(flags)
@@ -80,16 +80,16 @@ def check(flags: Flags, *, json: bool, missing_ids: Path | None, restart: bool) 
     for alarm in checked.alarms:
         screen.warn(alarm)
     if json:
-        print_json(checked.census)
+        print_json(checked.inspection)
     elif missing_ids != Path("-"):
-        for rows in census_tables(checked.census, rules):
+        for rows in inspection_tables(checked.inspection, rules):
             screen.pairs(rows)
     if settings.verbose:
         for row in checked.rejected:
             screen.note(f"row {row.id}: {row.reason.sentence} {row.detail}")
     if missing_ids is not None:
         _write_missing(missing_ids, checked.works, screen)
-    inputs.judge_rejected(checked.census.plays.rejected, source, settings)
+    inputs.judge_rejected(checked.inspection.plays.rejected, source, settings)
 
 
 def _door(flags: Flags) -> tuple[Command, Loaded]:

@@ -78,17 +78,17 @@ def _told(run: Run) -> dict[str, object]:
 def _lines(run: Run) -> Iterator[str]:
     """What a person wants to know of a run."""
     from ...formatting import duration
-    from ...state.runs import in_words
+    from ...state.runs import describe
 
     yield f"{run.source} → {', '.join(run.targets)}"
     began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.began))
     if run.status == "running":
-        yield f"  running since {began} (process {run.pid}): {in_words(run)}"
+        yield f"  running since {began} (process {run.pid}): {describe(run)}"
         yield "  End it with: tautulli-import stop"
         return
     took = duration((run.ended or run.updated) - run.began)
     code = "" if run.exit_code in (None, 0) else f" with exit code {run.exit_code}"
-    at = "" if run.status == "completed" or run.phase == "starting" else f", at: {in_words(run)}"
+    at = "" if run.status == "completed" or run.phase == "starting" else f", at: {describe(run)}"
     said = f": {run.said}" if run.said else ""
     yield f"  {run.status}{code}, {began}, after {took}{at}{said}"
     if run.error:

@@ -18,7 +18,7 @@ from msgspec import Struct
 from ...errors import ConfigurationError, NotFoundError
 from ...model.watched import WatchedRule
 
-__all__ = ["Lent", "beside", "rule_from", "server_from"]
+__all__ = ["ServerInConfig", "beside", "rule_from", "server_from"]
 
 _HINT: Final = "Name Tautulli's own config.ini, or leave the option out."
 _SECTION: Final = re.compile(r"\s*(\[+)\s*(.*?)\s*\]+\s*(?:#.*)?")
@@ -38,17 +38,17 @@ def beside(database: Path) -> Path | None:
     return None
 
 
-class Lent(Struct, frozen=True):
+class ServerInConfig(Struct, frozen=True):
     """Where the Tautulli answers whose file this is, and its key. Not to be shown."""
 
     url: str
     api_key: str
 
     def __repr__(self) -> str:
-        return f"Lent({self.url!r})"
+        return f"ServerInConfig({self.url!r})"
 
 
-def server_from(path: Path) -> Lent | None:
+def server_from(path: Path) -> ServerInConfig | None:
     """The server that a ``config.ini`` is of; ``None`` where its API is off or it says nothing."""
     try:
         settings = _section(path.read_bytes().decode("utf-8-sig", "replace"), path, "General")
@@ -63,7 +63,7 @@ def server_from(path: Path) -> Lent | None:
     scheme = "https" if settings.get("enable_https", "0") in ("1", "True") else "http"
     root = settings.get("http_root", "").strip("/ ")
     place = f"[{host}]" if ":" in host else host
-    return Lent(f"{scheme}://{place}:{port}{f'/{root}' if root else ''}", key)
+    return ServerInConfig(f"{scheme}://{place}:{port}{f'/{root}' if root else ''}", key)
 
 
 def rule_from(path: Path) -> WatchedRule:

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 from msgspec import Struct
 
 from ...errors import BusyError, DamagedPageError, TautulliImportError
-from ...model.plays import Details, Landmark, Play
+from ...model.plays import Details, Play, SampleRow
 from ...model.rejections import Reason, Rejected
 from ..base import Lookup, spread
 from .frozen_copy import FrozenCopy
@@ -45,7 +45,7 @@ class Page(Struct, frozen=True):
     rejected: Sequence[Rejected]
     after: int
     upto: int
-    mark: int = 0
+    checksum: int = 0
     """The sum of its rows' checksums, where details were asked for."""
     is_whole: bool = True
     """Whether every row of it could be read."""
@@ -118,7 +118,7 @@ class DatabaseFile:
             yield Page(plays, rejected, after, upto, mark, not unreadable, details)
             after = upto
 
-    def marked(self, upto: int) -> tuple[int, int] | None:
+    def checksum(self, upto: int) -> tuple[int, int] | None:
         """Count the rows up to an id and sum up their checksums.
 
         ``None`` where the file is damaged there.
@@ -136,19 +136,19 @@ class DatabaseFile:
             count, marks = count + rows, marks + mark
         return count, marks
 
-    def landmarks(self) -> Sequence[Landmark]:
+    def sample_rows(self) -> Sequence[SampleRow]:
         """Some rows from the first to the last, by which the history is recognised."""
-        found: dict[int, Landmark] = {}
+        found: dict[int, SampleRow] = {}
         for number in spread(self.first, self.last):
-            for one in self._landmarks("id >= ? ORDER BY id LIMIT 1", (number,)):
+            for one in self._sample_rows("id >= ? ORDER BY id LIMIT 1", (number,)):
                 found[one.id] = one
         return list(found.values())
 
-    def recognised(self, landmarks: Sequence[Landmark]) -> int:
+    def count_matches(self, landmarks: Sequence[SampleRow]) -> int:
         """How many of these rows are here as they were."""
         wanted = set(landmarks)
         where = f"id IN ({', '.join('?' * len(wanted))})"
-        there = self._landmarks(where, [one.id for one in wanted])
+        there = self._sample_rows(where, [one.id for one in wanted])
         return sum(1 for one in there if one in wanted)
 
     def chosen(self, ids: Sequence[int]) -> Iterator[Page]:
@@ -161,14 +161,14 @@ class DatabaseFile:
             plays, rejected = settle(rows, self.shown)
             yield Page(plays, rejected, number - 1, number)
 
-    def _landmarks(self, where: str, values: Sequence[object]) -> Sequence[Landmark]:
+    def _sample_rows(self, where: str, values: Sequence[object]) -> Sequence[SampleRow]:
         user = "user_id" if "user_id" in self._columns else "NULL"
         query = f"SELECT id, started, {user} FROM session_history WHERE {where}"  # noqa: S608 - our own words
         try:
             rows = self._ask(lambda db: self._decoded(db, query, values))
         except DamagedPageError:
             return ()
-        return [Landmark(number, integer(when), integer(who)) for number, when, who in rows]
+        return [SampleRow(number, integer(when), integer(who)) for number, when, who in rows]
 
     def identities(self, after: int, upto: int) -> Sequence[tuple[Identity, int | None]]:
         """Every row between two ids, as far as it identifies a play, with its section."""

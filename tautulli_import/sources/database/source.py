@@ -17,7 +17,7 @@ from typing import BinaryIO, Final
 from msgspec import Struct
 
 from ...errors import ConfigurationError
-from ...model.plays import Landmark
+from ...model.plays import SampleRow
 from ...model.rejections import Reason, Rejected
 from ...model.watched import WatchedRule
 from ..base import Batch, Cursor, Library, Lookup, User
@@ -26,7 +26,7 @@ from .file import DatabaseFile, Identity, Named, Page
 from .frozen_copy import FrozenCopy
 from .sqlite import SqliteFile
 
-__all__ = ["PAGE", "DatabaseSource", "Known"]
+__all__ = ["PAGE", "Known", "Source"]
 
 # Rows a page: few enough that a page's values are still in the processor's cache when they
 # are judged. Ten thousand took a fifth longer for a million plays (2026-11-20).
@@ -56,7 +56,7 @@ class Known(Struct, frozen=True):
     """Everything had to be fetched again, and ``notices`` tell why."""
 
 
-class DatabaseSource:
+class Source:
     """One or more Tautulli databases, read as if they were one."""
 
     def __init__(
@@ -155,7 +155,7 @@ class DatabaseSource:
         if self._missing:
             yield Batch((), cursor, self._opened[0].rule, self._missing, source=self.name)
 
-    def marked(self, upto: Cursor) -> tuple[int, int] | None:
+    def checksum(self, upto: Cursor) -> tuple[int, int] | None:
         """Count the rows up to a cursor, and sum up the checksums of ``detailed`` batches.
 
         They differ from before when a row there is another play, was deleted or put in between.
@@ -164,15 +164,15 @@ class DatabaseSource:
         _, last = _read_cursor(upto)
         if len(self._opened) != 1 or last is None:
             return None
-        return self.files[0].marked(last)
+        return self.files[0].checksum(last)
 
-    def landmarks(self) -> Sequence[Landmark]:
+    def sample_rows(self) -> Sequence[SampleRow]:
         """Return some plays of the newest file, by which the history is recognised."""
-        return self.files[0].landmarks()
+        return self.files[0].sample_rows()
 
-    def recognised(self, landmarks: Sequence[Landmark]) -> int:
+    def count_matches(self, landmarks: Sequence[SampleRow]) -> int:
         """Count how many of them the file has that has the most."""
-        return max(file.recognised(landmarks) for file in self.files)
+        return max(file.count_matches(landmarks) for file in self.files)
 
     def chosen(self, ids: Collection[int]) -> Iterator[Batch]:
         """Return the plays with these ids, of each file that has them."""
@@ -287,7 +287,7 @@ def _batch(
             one.rule,
             page.rejected,
             source=one.file.shown,
-            mark=page.mark,
+            checksum=page.checksum,
             details=page.details,
             numbered=numbered,
         )

@@ -17,10 +17,10 @@ from msgspec import Struct
 
 from ...errors import UnansweredError, UndeliverableError
 from ..database.rows import Row
-from .history_api import Listing, Page, Window, day_of
-from .positions import Spans, Tally, Undelivered
+from .history_api import HistoryApi, Page, Window, day_of
+from .positions import FetchCounts, PositionReader, Undelivered
 
-__all__ = ["Crawl", "Stretch"]
+__all__ = ["Crawl", "FetchedDays"]
 
 MOST: Final = 25_000
 """Rows that a window is read with at most; where it has more, the rest is asked for anew."""
@@ -33,7 +33,7 @@ _RECORDED: Final = "movie,episode,track,clip,photo"
 _LIVE: Final = "live"
 
 
-class Stretch(Struct, frozen=True):
+class FetchedDays(Struct, frozen=True):
     """Days, and what was read of them."""
 
     window: Window
@@ -47,8 +47,8 @@ class Crawl:
 
     def __init__(
         self,
-        listing: Listing,
-        keep: Callable[[Stretch], None],
+        listing: HistoryApi,
+        keep: Callable[[FetchedDays], None],
         *,
         today: date,
         most: int = MOST,
@@ -59,7 +59,7 @@ class Crawl:
         self._most = most
         self._wanted = min(_WANTED, most)
         self._shrunk = False
-        self._tally = Tally()
+        self._tally = FetchCounts()
 
     def newest(self, after: date, *, cut: date | None = None) -> int:
         """Read from a day on, with no end: what was logged lately, and what comes meanwhile.
@@ -109,12 +109,12 @@ class Crawl:
         ``listed`` is how many rows there are in all, ``missing`` how many of them no window had.
         Returns what could not be had, which may have been met in a window already.
         """
-        spans = Spans(self._listing, Window(), self._tally)
+        spans = PositionReader(self._listing, Window(), self._tally)
         count = min(missing, listed)
         for begin, end in ((0, count), (max(count, listed - count), listed)):
             for position in range(begin, end, self._most):
                 rows = spans.read(position, min(position + self._most, end))
-                self._keep(Stretch(Window(), rows))
+                self._keep(FetchedDays(Window(), rows))
         return spans.undelivered
 
     def count(self) -> Page:
@@ -142,15 +142,15 @@ class Crawl:
         self._wanted = min(self._wanted * 3 // 2, most)
         self._shrunk = self._wanted < most
         if page.filtered <= count:
-            self._keep(Stretch(window, page.rows))
+            self._keep(FetchedDays(window, page.rows))
             return count
         last = next((row[2] for row in reversed(page.rows) if row[2] is not None), None)
         # One day back: the server's day can be another than that of UTC.
         rest = Window(day_of(last) - timedelta(days=1), window.before) if last else window
         if rest.after is None or (window.after is not None and rest.after <= window.after):
-            self._keep(Stretch(window, page.rows))
+            self._keep(FetchedDays(window, page.rows))
             return count + self._by_position(window, count, self._most)
-        self._keep(Stretch(Window(window.after, rest.after - timedelta(days=1)), page.rows))
+        self._keep(FetchedDays(Window(window.after, rest.after - timedelta(days=1)), page.rows))
         return count + self._read(rest)
 
     def _divide(self, window: Window) -> int:
@@ -177,21 +177,23 @@ class Crawl:
         if not count:
             return None  # nothing but live TV, or an old one that does not know lists of types
         strange = total - count - live
-        spans = Spans(self._listing, window, self._tally, order="duration", kinds=_RECORDED)
+        spans = PositionReader(
+            self._listing, window, self._tally, order="duration", kinds=_RECORDED
+        )
         begin = end = 0
         rows = spans.whole(count, self._most) if strange else None
         if rows is None:
             begin, rows = spans.first_failing(count)
             end = spans.first_answered(begin, count)
             for position in range(end, count, self._most):
-                self._keep(Stretch(window, rows))
+                self._keep(FetchedDays(window, rows))
                 rows = spans.read(position, min(position + self._most, count))
         spans.pass_by(begin, end)
         spans.pass_by(count, count + strange)
-        self._keep(Stretch(window, rows))
-        broadcast = Spans(self._listing, window, self._tally, kinds=_LIVE)
+        self._keep(FetchedDays(window, rows))
+        broadcast = PositionReader(self._listing, window, self._tally, kinds=_LIVE)
         rows = broadcast.read(0, live)
-        self._keep(Stretch(window, rows, [*spans.undelivered, *broadcast.undelivered]))
+        self._keep(FetchedDays(window, rows, [*spans.undelivered, *broadcast.undelivered]))
         return total
 
     def _count(self, window: Window, kinds: str = "") -> int:
@@ -200,8 +202,8 @@ class Crawl:
     def _by_position(self, window: Window, begin: int, size: int) -> int:
         """Read what cannot be divided by days, so many rows at a time; how many there are."""
         count = self._count(window)
-        spans = Spans(self._listing, window, self._tally)
+        spans = PositionReader(self._listing, window, self._tally)
         for position in range(begin, count, size):
             rows = spans.read(position, min(position + size, count))
-            self._keep(Stretch(window, rows, spans.undelivered))
+            self._keep(FetchedDays(window, rows, spans.undelivered))
         return max(0, count - begin)

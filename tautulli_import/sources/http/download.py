@@ -23,10 +23,10 @@ from ..choose import choose_libraries
 from ..database.file import DatabaseFile
 from ..database.rows import Row, encodable
 from ..database.schema import HISTORY_TABLES, Schema, columns_of
-from ..database.source import PAGE, DatabaseSource, Known
+from ..database.source import PAGE, Known, Source
 from .client import Tautulli
-from .crawl import Crawl, Stretch
-from .history_api import COLUMNS, Listing, day_of
+from .crawl import Crawl, FetchedDays
+from .history_api import COLUMNS, HistoryApi, day_of
 from .refresh import thresholds
 
 __all__ = ["download"]
@@ -45,7 +45,7 @@ def download(
     progress: Progress = UNSEEN,
     libraries: Sequence[str] = (),
     page: int = PAGE,
-) -> DatabaseSource:
+) -> Source:
     """Download the database, insert the plays that it lacks, and open it.
 
     ``now`` is the time of the run (epoch seconds, UTC). Of inserted plays it is known whether
@@ -66,7 +66,7 @@ def download(
     try:
         path = folder.path / "tautulli.db"
         _fetch(tautulli, path, progress)
-        with closing(DatabaseSource([path], known=known)) as source:
+        with closing(Source([path], known=known)) as source:
             file = source.files[0]
             missing = _missing_rows(file, tautulli, now)
             for section in choose_libraries(source.libraries(), libraries) if missing else ():
@@ -75,7 +75,7 @@ def download(
             _insert(missing, file.schema, path, tautulli.shown)
             count = f"{len(missing):,} plays that the downloaded database did not have yet"
             known = structs.replace(known, notices=[f"{count} were asked for."])
-        return DatabaseSource([path], page=page, known=known, also_close=folder.remove)
+        return Source([path], page=page, known=known, also_close=folder.remove)
     except BaseException:
         folder.remove()
         raise
@@ -111,10 +111,10 @@ def _missing_rows(file: DatabaseFile, tautulli: Tautulli, now: int) -> Sequence[
             missing.
     """
     newest = day_of(min(file.newest, now)) if file.newest > 0 else day_of(0)
-    listing = Listing(tautulli)
+    listing = HistoryApi(tautulli)
     rows: dict[int, Row] = {}
 
-    def keep(stretch: Stretch) -> None:
+    def keep(stretch: FetchedDays) -> None:
         rows.update((row[_ID], row) for row in stretch.rows)
 
     crawl = Crawl(listing, keep, today=day_of(now))
@@ -149,10 +149,10 @@ def _with_section(section: int, rows: Sequence[Row], tautulli: Tautulli, now: in
         return rows
     found: set[int] = set()
 
-    def keep(stretch: Stretch) -> None:
+    def keep(stretch: FetchedDays) -> None:
         found.update(row[_ID] for row in stretch.rows)
 
-    crawl = Crawl(Listing(tautulli, section_id=section), keep, today=day_of(now))
+    crawl = Crawl(HistoryApi(tautulli, section_id=section), keep, today=day_of(now))
     crawl.newest(day_of(min(started)) - timedelta(days=1))
     return [
         (*row[:_SECTION], section, *row[_SECTION + 1 :]) if row[_ID] in found else row

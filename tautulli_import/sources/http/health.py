@@ -13,7 +13,7 @@ from msgspec import Struct
 from ...errors import TautulliImportError
 from ..database.rows import text
 from .client import Tautulli
-from .history_api import Listing, Window
+from .history_api import HistoryApi, Window
 
 __all__ = ["Health", "examine"]
 
@@ -56,7 +56,7 @@ def examine(tautulli: Tautulli) -> Health:
     with suppress(TautulliImportError):
         name = text(tautulli.ask("get_server_info", dict[str, Any], tries=2).get("pms_name")) or ""
     began = time.perf_counter()
-    counted = Listing(tautulli).page(Window(), 0, 0, divisible=False)
+    counted = HistoryApi(tautulli).page(Window(), 0, 0, divisible=False)
     seconds = time.perf_counter() - began
     version = tautulli.version
     return Health(

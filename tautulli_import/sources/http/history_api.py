@@ -19,7 +19,7 @@ from ..database.rows import Row, integer, text
 from .client import Tautulli
 from .responses import Failure, failure
 
-__all__ = ["COLUMNS", "Listing", "Order", "Page", "Window", "day_of"]
+__all__ = ["COLUMNS", "HistoryApi", "Order", "Page", "Window", "day_of"]
 
 COLUMNS: Final = (
     "id", "reference_id", "started", "stopped", "user_id", "user", "section_id", "media_type",
@@ -139,7 +139,7 @@ class _Answer(Struct):
     draw: Any = 1
 
 
-class Listing:
+class HistoryApi:
     """Asks for pages of the history, ungrouped, without what is being played, oldest first."""
 
     def __init__(self, tautulli: Tautulli, *, section_id: int | None = None) -> None:

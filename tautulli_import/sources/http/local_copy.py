@@ -15,13 +15,13 @@ from typing import Final
 from msgspec import Struct
 
 from ...model.clock import LAST_MOMENT
-from ...model.plays import Landmark
+from ...model.plays import SampleRow
 from ...model.watched import WatchedRule
 from ...state.file import StateFile
 from ..base import User, spread
 from ..database.frozen_copy import FrozenCopy
 from ..database.rows import Row, encodable
-from .crawl import Stretch
+from .crawl import FetchedDays
 from .history_api import COLUMNS, Window
 from .positions import Undelivered
 
@@ -129,13 +129,13 @@ class LocalCopy:
         return self._state.get("progress", CrawlState, view=view) or CrawlState()
 
     @property
-    def proven(self) -> Sequence[Landmark]:
+    def proven(self) -> Sequence[SampleRow]:
         """Plays of the last history that was read whole and held against its own numbers."""
-        return self._state.get("landmarks", list[Landmark]) or ()
+        return self._state.get("landmarks", list[SampleRow]) or ()
 
     def note(self, progress: CrawlState, *, proven: bool = False) -> None:
         """Remember how far it goes; when that is ``proven``, by what it is recognised as well."""
-        landmarks = self.landmarks() if proven else ()
+        landmarks = self.sample_rows() if proven else ()
         with self._state.step():
             self._state.put("progress", progress)
             if proven:
@@ -164,7 +164,7 @@ class LocalCopy:
             db.execute("DELETE FROM undelivered WHERE day >= ?", (begin,))
         return date.fromisoformat(begin) if begin else None
 
-    def keep(self, stretch: Stretch) -> None:
+    def keep(self, stretch: FetchedDays) -> None:
         """Take in what was read, newer words for the same row over older ones."""
         window = str(stretch.window)
         day, until = str(stretch.window.after or ""), str(stretch.window.before or "9999-12-31")
@@ -250,17 +250,17 @@ class LocalCopy:
         )
         return [Undelivered(*row) for row in found]
 
-    def landmarks(self) -> Sequence[Landmark]:
+    def sample_rows(self) -> Sequence[SampleRow]:
         """Some plays from the first to the last, by which the history is recognised."""
         first, last = self._one("SELECT min(id), max(id) FROM plays")
         if first is None:
             return ()
-        found: dict[int, Landmark] = {}
+        found: dict[int, SampleRow] = {}
         for number in spread(first, last):
             row = self._one(
                 "SELECT id, started, user_id FROM plays WHERE id >= ? ORDER BY id LIMIT 1", number
             )
-            found[row[0]] = Landmark(*row)
+            found[row[0]] = SampleRow(*row)
         return list(found.values())
 
     def can_begin(self, since: date) -> bool:

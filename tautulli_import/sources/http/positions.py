@@ -14,9 +14,9 @@ from msgspec import Struct
 
 from ...errors import SourceDamagedError, UnansweredError, UndeliverableError
 from ..database.rows import Row
-from .history_api import Listing, Order, Window
+from .history_api import HistoryApi, Order, Window
 
-__all__ = ["TOO_MANY", "Spans", "Tally", "Undelivered", "too_many"]
+__all__ = ["TOO_MANY", "FetchCounts", "PositionReader", "Undelivered", "too_many"]
 
 _GIVE_UP: Final = 100
 TOO_MANY: Final = "Tautulli fails on most of its rows"
@@ -39,21 +39,21 @@ class Undelivered(Struct, frozen=True):
     order: Order = "date"
 
 
-class Tally(Struct):
+class FetchCounts(Struct):
     """Rows that were had in a crawl, and rows that could not be."""
 
     delivered: int = 0
     undelivered: int = 0
 
 
-class Spans:
+class PositionReader:
     """The rows of one window in one order, from a position up to another."""
 
     def __init__(
         self,
-        listing: Listing,
+        listing: HistoryApi,
         window: Window,
-        tally: Tally,
+        tally: FetchCounts,
         *,
         order: Order = "date",
         kinds: str = "",

@@ -18,8 +18,8 @@ from ...model.watched import WatchedRule
 from ...progress import UNSEEN, Progress
 from ..database.rows import integer
 from .client import Tautulli
-from .crawl import Crawl, Stretch
-from .history_api import Listing, Window, day_of
+from .crawl import Crawl, FetchedDays
+from .history_api import HistoryApi, Window, day_of
 from .local_copy import CrawlState, LocalCopy
 from .positions import TOO_MANY, too_many
 
@@ -96,10 +96,10 @@ class Refresh:
         """Read what is missing; empty when all is there, else why it cannot be."""
         copy = self._copy
         progress = copy.progress
-        listing = Listing(self._tautulli)
+        listing = HistoryApi(self._tautulli)
         today = day_of(self._now)
 
-        def keep(stretch: Stretch) -> None:
+        def keep(stretch: FetchedDays) -> None:
             if progress.oldest and copy.strangers(stretch.rows):
                 raise _ReplacedError
             copy.keep(stretch)
@@ -146,7 +146,7 @@ class Refresh:
         with_newest = since if newest is None else min(since, day_of(newest) - timedelta(days=1))
         return with_newest if self._copy.can_begin(with_newest) else since
 
-    def _lost(self, listing: Listing, since: date) -> bool:
+    def _lost(self, listing: HistoryApi, since: date) -> bool:
         """Whether the newest plays that are here are there no more."""
         if self._late:
             return True
@@ -164,7 +164,7 @@ class Refresh:
         return page.filtered <= _A_FEW and not known & found
 
     def _continue(
-        self, crawl: Crawl, listing: Listing, progress: CrawlState, since: date, rows: int
+        self, crawl: Crawl, listing: HistoryApi, progress: CrawlState, since: date, rows: int
     ) -> None:
         """Read what is older, from where an earlier run was cut short.
 
@@ -203,7 +203,7 @@ class Refresh:
             CrawlState("-", complete=True, read_at=self._now, whole_at=self._now, rule=self._rule)
         )
 
-    def _prove(self, crawl: Crawl, listing: Listing, since: date, *, incremental: bool) -> str:
+    def _prove(self, crawl: Crawl, listing: HistoryApi, since: date, *, incremental: bool) -> str:
         """Hold what was read against what Tautulli says it has; empty when they agree."""
         copy = self._copy
         progress = copy.progress
@@ -227,7 +227,7 @@ class Refresh:
                 found = crawl.undated(missing, counted.filtered)
                 missing = counted.filtered - copy.count()
                 if 0 < missing <= len(found):
-                    copy.keep(Stretch(Window(), (), found[:missing]))
+                    copy.keep(FetchedDays(Window(), (), found[:missing]))
             if counted.filtered == copy.count():
                 unlisted = counted.total - counted.filtered
                 if unlisted > progress.unlisted and self.windows:
@@ -250,7 +250,7 @@ class Refresh:
 
     def _is_the_same(self) -> bool:
         """Whether anything that is remembered is there still, from the first play to the last."""
-        listing = Listing(self._tautulli)
+        listing = HistoryApi(self._tautulli)
         known = [one for one in self._copy.proven if one.started is not None]
         some = {place * (len(known) - 1) // (_ASKED_FOR - 1) for place in range(_ASKED_FOR)}
         for place in sorted(some, reverse=True) if known else ():

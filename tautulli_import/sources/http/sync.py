@@ -15,10 +15,10 @@ from ...progress import UNSEEN, Progress
 from ...state.file import StateFile
 from ..base import Library, User
 from ..database.rows import integer, text
-from ..database.source import PAGE, DatabaseSource, Known
+from ..database.source import PAGE, Known, Source
 from .client import Tautulli
-from .crawl import Crawl, Stretch
-from .history_api import Listing, Window, day_of
+from .crawl import Crawl, FetchedDays
+from .history_api import HistoryApi, Window, day_of
 from .local_copy import LocalCopy
 from .refresh import Refresh, thresholds
 
@@ -48,7 +48,7 @@ def sync(
     page: int = PAGE,
     restart: bool = False,
     progress: Progress = UNSEEN,
-) -> DatabaseSource:
+) -> Source:
     """Fetch what is new since the last run, or everything; prove that it is all, and open it.
 
     ``now`` is the time of the run (epoch seconds, UTC). Without ``plays`` the copy is opened as
@@ -103,7 +103,7 @@ def sync(
         libraries=libraries.listed if libraries else None,
         rereads=rereads,
     )
-    return DatabaseSource([frozen], page=page, known=known)
+    return Source([frozen], page=page, known=known)
 
 
 def ask_libraries(tautulli: Tautulli, named: Sequence[str]) -> Libraries:
@@ -124,10 +124,10 @@ def ask_libraries(tautulli: Tautulli, named: Sequence[str]) -> Libraries:
         if (number := integer(row.section_id)) is not None
     }
     plays = sum(library.plays for library in known.values())
-    unlisted = Listing(tautulli).page(Window(), 0, 0).total - plays
+    unlisted = HistoryApi(tautulli).page(Window(), 0, 0).total - plays
     for section in [int(name) for name in named if name.isdecimal()]:
         if section not in known:
-            listing = Listing(tautulli, section_id=section)
+            listing = HistoryApi(tautulli, section_id=section)
             if count := listing.page(Window(), 0, 0, divisible=False).filtered:
                 known[section] = Library(section, f"library {section}", "", count, deleted=True)
     listed = sorted(known.values(), key=lambda library: (-library.plays, library.section_id))
@@ -156,10 +156,10 @@ def _tell_apart(
     if not unknown:
         return
 
-    def keep(stretch: Stretch) -> None:
+    def keep(stretch: FetchedDays) -> None:
         copy.keep_section(section, stretch.rows)
 
-    crawl = Crawl(Listing(tautulli, section_id=section), keep, today=day_of(now))
+    crawl = Crawl(HistoryApi(tautulli, section_id=section), keep, today=day_of(now))
     if not windows:
         crawl.whole()
     elif first is None:

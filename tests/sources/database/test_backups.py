@@ -13,7 +13,7 @@ import pytest
 from tautulli_import.model.plays import Play
 from tautulli_import.model.rejections import Rejected
 from tautulli_import.sources.base import Library, User
-from tautulli_import.sources.database.source import DatabaseSource
+from tautulli_import.sources.database.source import Source
 from tests.conftest import Cli
 from tests.support.history import add_library, add_play, add_user, create
 
@@ -57,7 +57,7 @@ def read(*paths: Path, page: int = 10_000) -> tuple[list[Play], list[Rejected], 
     plays: list[Play] = []
     rejected: list[Rejected] = []
     duplicates = 0
-    with closing(DatabaseSource(paths, page=page)) as source:
+    with closing(Source(paths, page=page)) as source:
         for batch in source.batches(None):
             plays += batch.plays
             rejected += batch.rejected
@@ -73,13 +73,13 @@ def titles(*paths: Path) -> list[str]:
 
 def users(*paths: Path) -> Mapping[int, User]:
     """The users, by id."""
-    with closing(DatabaseSource(paths)) as source:
+    with closing(Source(paths)) as source:
         return {user.user_id: user for user in source.users()}
 
 
 def libraries(*paths: Path) -> Mapping[int, Library]:
     """The libraries, by id."""
-    with closing(DatabaseSource(paths)) as source:
+    with closing(Source(paths)) as source:
         return {library.section_id: library for library in source.libraries()}
 
 
@@ -124,13 +124,13 @@ def test_reading_goes_on_after_any_cursor_in_any_of_the_files(now: Path, older: 
     database_ = older.with_name("other.db")
     database(database_, [3, 20, 21], prefix="Other", user=2)
     paths = [older, database_, now]
-    with closing(DatabaseSource(paths, page=2)) as source:
+    with closing(Source(paths, page=2)) as source:
         batches = list(source.batches(None))
     done = 0
     everything = [play for batch in batches for play in batch.plays]
     for batch in batches:
         done += len(batch.plays)
-        with closing(DatabaseSource(paths, page=2)) as source:
+        with closing(Source(paths, page=2)) as source:
             rest = [play for later in source.batches(batch.cursor) for play in later.plays]
         assert rest == everything[done:]
 

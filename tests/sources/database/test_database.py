@@ -13,7 +13,7 @@ import pytest
 
 from tautulli_import.model.plays import Play
 from tautulli_import.sources.base import Batch, Cursor, Library, User
-from tautulli_import.sources.database.source import DatabaseSource
+from tautulli_import.sources.database.source import Source
 from tests.conftest import Cli
 from tests.support.history import add_library, add_play, add_user, create, generate
 
@@ -48,7 +48,7 @@ def spoil(conn: sqlite3.Connection, row: int, column: str, sql: str) -> None:
 
 def batches_of(path: Path, *, page: int = 10_000) -> Sequence[Batch]:
     """All batches of one database."""
-    with closing(DatabaseSource([path], page=page)) as source:
+    with closing(Source([path], page=page)) as source:
         return list(source.batches(None))
 
 
@@ -59,13 +59,13 @@ def plays_of(path: Path, *, page: int = 10_000) -> dict[int, Play]:
 
 def people(path: Path) -> dict[int, User]:
     """The users of one database, by id."""
-    with closing(DatabaseSource([path])) as source:
+    with closing(Source([path])) as source:
         return {user.user_id: user for user in source.users()}
 
 
 def sections(path: Path) -> dict[int, Library]:
     """The libraries of one database, by id."""
-    with closing(DatabaseSource([path])) as source:
+    with closing(Source([path])) as source:
         return {library.section_id: library for library in source.libraries()}
 
 
@@ -152,7 +152,7 @@ def test_reading_goes_on_after_any_cursor(path: Path, page: int) -> None:
         cursors.append((batch.cursor, len(done)))
     assert done == [1, 2, 3, 4, 5]
     for cursor, count in cursors:
-        with closing(DatabaseSource([path], page=page)) as source:
+        with closing(Source([path], page=page)) as source:
             rest = [play.id for batch in source.batches(cursor) for play in batch.plays]
         assert rest == done[count:]
 
@@ -163,7 +163,7 @@ def test_what_is_read_is_what_is_there(cli: Cli, path: Path) -> None:
     assert result.code == 0, result.err
     plays = json.loads(result.out)["plays"]
     assert plays["read"] == truth.totals.rows == 3000
-    with closing(DatabaseSource([path])) as source:
+    with closing(Source([path])) as source:
         assert source.total() == 3000
 
 
@@ -171,7 +171,7 @@ def test_no_row_is_too_low_to_be_read(path: Path) -> None:
     with made(path) as conn:
         for row in (-5, -1, 0, 1, 2):
             add_play(conn, id=row, started=START)
-    with closing(DatabaseSource([path], page=2)) as source:
+    with closing(Source([path], page=2)) as source:
         read = [play.id for batch in source.batches(None) for play in batch.plays]
         assert read == [-5, -1, 0, 1, 2]
         assert source.total() == 5

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tautulli_import.model.plays import Play
-from tautulli_import.sources.database.source import DatabaseSource
+from tautulli_import.sources.database.source import Source
 from tests.conftest import Cli
 from tests.support.history import add_library, add_play, add_user, create, create_plexpy_2015
 
@@ -19,13 +19,13 @@ TABLES = ("session_history", "session_history_metadata", "session_history_media_
 
 def notices_of(path: Path) -> Sequence[str]:
     """What is said about how one database is read."""
-    with closing(DatabaseSource([path])) as source:
+    with closing(Source([path])) as source:
         return source.notices
 
 
 def plays_of(path: Path) -> Mapping[int, Play]:
     """All plays of one database, by row id."""
-    with closing(DatabaseSource([path])) as source:
+    with closing(Source([path])) as source:
         return {play.id: play for batch in source.batches(None) for play in batch.plays}
 
 
@@ -159,7 +159,7 @@ def test_a_database_without_one_column_is_read_without_it(
         assert getattr(plays[2], field) == expected, field
     told = [notice for notice in notices_of(path) if f"kept {column}:" in notice]
     assert len(told) == (1 if column in SAID else 0)
-    with closing(DatabaseSource([path])) as source:
+    with closing(Source([path])) as source:
         assert [user.plays for user in source.users() if user.user_id == 1] == [
             0 if column == "user_id" else 2
         ]
@@ -212,7 +212,7 @@ def test_what_two_tables_hold_is_read_from_the_one_that_has_it(
 def test_small_tables_may_lack_a_column_as_well(path: Path, table: str, column: str) -> None:
     with closing(sqlite3.connect(path)) as conn:
         drop_column(conn, table, column)
-    with closing(DatabaseSource([path])) as source:
+    with closing(Source([path])) as source:
         alice = source.users()[0]
         assert (alice.user_id, alice.username, alice.plays) == (1, "alice", 2)
         assert {one.name: one.plays for one in source.libraries()} == {"Films": 1, "Shows": 1}
@@ -236,7 +236,7 @@ def test_a_database_without_one_table_is_read_without_it(path: Path, table: str)
     with closing(sqlite3.connect(path)) as conn:
         conn.execute(f"DROP TABLE {table}")
     assert [play.title for play in plays_of(path).values()] == ["A Film", "An Episode"]
-    with closing(DatabaseSource([path])) as source:
+    with closing(Source([path])) as source:
         assert source.users()[0].plays == 2
         assert [one.plays for one in source.libraries()] == [1, 1]
         assert source.lookups() == []
@@ -262,7 +262,7 @@ def test_a_section_that_only_the_metadata_knows_is_the_plays_section(
         conn.execute(f"UPDATE session_history_metadata SET {column} = id")  # noqa: S608
         conn.commit()
     assert [play.section_id for play in plays_of(path).values()] == [1, 2]
-    with closing(DatabaseSource([path])) as source:
+    with closing(Source([path])) as source:
         assert {one.name: one.plays for one in source.libraries()} == {"Films": 1, "Shows": 1}
     result = cli("db", path, "--dry-run", "--library", "Films", env=WIDE)
     assert [json.loads(line)["title"] for line in result.out.splitlines()] == ["A Film"]

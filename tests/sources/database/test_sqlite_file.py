@@ -22,7 +22,7 @@ import pytest
 
 from tautulli_import.errors import BusyError
 from tautulli_import.sources.database import sqlite
-from tautulli_import.sources.database.source import DatabaseSource
+from tautulli_import.sources.database.source import Source
 from tests.conftest import Cli
 from tests.support.history import add_library, add_play, add_user, create
 
@@ -147,14 +147,14 @@ def new_database(folder: Path, *, wal: bool, films: int = 4, name: str = "tautul
     return path
 
 
-def titles(source: DatabaseSource) -> list[str | None]:
+def titles(source: Source) -> list[str | None]:
     """The title of every play, in the order of reading."""
     return [play.title for batch in source.batches(None) for play in batch.plays]
 
 
 def titles_of(path: Path) -> list[str | None]:
     """The title of every play in one database."""
-    with closing(DatabaseSource([path])) as source:
+    with closing(Source([path])) as source:
         return titles(source)
 
 
@@ -283,7 +283,7 @@ def test_reading_changes_no_byte_and_no_file_beside_the_database(
 def test_opening_alone_changes_nothing_either(tmp_path: Path, build: Builder) -> None:
     path = build(tmp_path / "tautulli")
     before = snapshot(path.parent)
-    with closing(DatabaseSource([path], page=1)) as source:
+    with closing(Source([path], page=1)) as source:
         assert snapshot(path.parent) == before
         for _ in source.batches(None):
             assert snapshot(path.parent) == before
@@ -309,7 +309,7 @@ def test_a_private_copy_can_be_read_by_nobody_else_and_is_gone_after_closing(
     private = tmp_path / "private"
     private.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(private))
-    with closing(DatabaseSource([path])):
+    with closing(Source([path])):
         (folder,) = private.iterdir()
         assert folder.stat().st_mode & 0o077 == 0
     assert list(private.iterdir()) == []
@@ -476,7 +476,7 @@ def test_tautulli_can_commit_between_our_batches(tmp_path: Path, wal: bool) -> N
     path = new_database(tmp_path / "tautulli", wal=wal, films=6)
     with writing(path) as writer:
         writer.play(title="Film 7", year=2007)
-        with closing(DatabaseSource([path], page=2)) as source:
+        with closing(Source([path], page=2)) as source:
             ids: list[int] = []
             for batch in source.batches(None):
                 ids += [play.id for play in batch.plays]
@@ -535,7 +535,7 @@ def test_a_tautulli_that_is_started_while_we_read_changes_nothing_about_the_rows
     tmp_path: Path, act: Callable[[Writer], None]
 ) -> None:
     path = new_database(tmp_path / "tautulli", wal=True, films=40)
-    with closing(DatabaseSource([path], page=10)) as source:
+    with closing(Source([path], page=10)) as source:
         batches = source.batches(None)
         read = [(play.id, play.title) for play in next(batches).plays]
         with writing(path) as writer:
@@ -550,7 +550,7 @@ def test_a_tautulli_that_is_started_while_we_read_changes_nothing_about_the_rows
 def test_a_tautulli_that_comes_and_goes_before_every_batch_costs_no_row(tmp_path: Path) -> None:
     path = new_database(tmp_path / "tautulli", wal=True, films=40)
     read: list[int] = []
-    with closing(DatabaseSource([path], page=10)) as source:
+    with closing(Source([path], page=10)) as source:
         for batch in source.batches(None):
             read += [play.id for play in batch.plays]
             with writing(path) as writer:
@@ -563,7 +563,7 @@ def test_a_tautulli_that_stops_while_we_read_finds_everything_again(tmp_path: Pa
     path = new_database(tmp_path / "tautulli", wal=True, films=4)
     with writing(path) as writer:
         writer.play(title="Film 5", year=2005)
-        with closing(DatabaseSource([path], page=2)) as source:
+        with closing(Source([path], page=2)) as source:
             batches = source.batches(None)
             read = [play.id for play in next(batches).plays]
             writer.play(title="Film 6", year=2006)
@@ -583,7 +583,7 @@ def test_a_tautulli_that_is_killed_in_mid_transaction_while_we_read_costs_no_row
     path = new_database(tmp_path / "tautulli", wal=wal, films=40)
     with writing(path) as writer:
         writer.play(title="Film 41", year=2041)
-        with closing(DatabaseSource([path], page=10)) as source:
+        with closing(Source([path], page=10)) as source:
             batches = source.batches(None)
             read = [play.title for play in next(batches).plays]
             writer.sql("PRAGMA cache_size = 5")
@@ -603,7 +603,7 @@ def test_rows_that_are_deleted_while_we_read_are_just_not_there_any_more(tmp_pat
     path = new_database(tmp_path / "tautulli", wal=True, films=9)
     with writing(path) as writer:
         writer.play(title="Film 10", year=2010)
-        with closing(DatabaseSource([path], page=3)) as source:
+        with closing(Source([path], page=3)) as source:
             batches = source.batches(None)
             read = [play.id for play in next(batches).plays]
             writer.sql("DELETE FROM session_history WHERE id BETWEEN 4 AND 7")
@@ -623,7 +623,7 @@ def test_an_exclusive_lock_held_by_another_program_is_exit_6_and_passes(
     with writing(path) as writer:
         writer.sql("BEGIN EXCLUSIVE")
         with pytest.raises(BusyError, match=r"tautulli\.db is locked") as refused:
-            DatabaseSource([path])
+            Source([path])
         assert refused.value.exit_code == 6
         assert refused.value.hint
         writer.sql("ROLLBACK")
@@ -636,7 +636,7 @@ def test_an_exclusive_lock_taken_between_two_batches_is_exit_6(
 ) -> None:
     monkeypatch.setattr(sqlite, "_BUSY_SECONDS", 0.1)
     path = new_database(tmp_path / "tautulli", wal=False)
-    with writing(path) as writer, closing(DatabaseSource([path], page=2)) as source:
+    with writing(path) as writer, closing(Source([path], page=2)) as source:
         batches = source.batches(None)
         next(batches)
         writer.sql("BEGIN EXCLUSIVE")
@@ -869,7 +869,7 @@ def test_around_a_page_of_garbage_row_ids_that_never_were_are_not_made_up(tmp_pa
         for number in range(1, 301):
             add_play(conn, id=number * 10, title=f"Film {number:03}")
     overwrite_the_page_of(path, b"Film 150")
-    with closing(DatabaseSource([path], page=50)) as source:
+    with closing(Source([path], page=50)) as source:
         batches = list(source.batches(None))
     read = [play.id for batch in batches for play in batch.plays]
     lost = [row.id or 0 for batch in batches for row in batch.rejected]
@@ -885,7 +885,7 @@ def test_what_one_file_lost_to_damage_another_gives_back(tmp_path: Path) -> None
         for number in range(1, 301):
             add_play(conn, title=f"Film {number:03}", player=f"Player {number:03}")
     for paths in ([whole, damaged], [damaged, whole]):
-        with closing(DatabaseSource(paths, page=50)) as source:
+        with closing(Source(paths, page=50)) as source:
             assert sorted(title or "" for title in titles(source)) == [
                 f"Film {number:03}" for number in range(1, 301)
             ]
@@ -1006,6 +1006,6 @@ def test_standard_input_is_refused_as_a_file_is_and_named(
 
 def test_standard_input_is_read_in_process_as_well(history: Path) -> None:
     piped = io.BytesIO(history.read_bytes())
-    with closing(DatabaseSource([Path("-")], stdin=piped)) as source:
+    with closing(Source([Path("-")], stdin=piped)) as source:
         assert source.total() == 4
         assert source.name == "standard input"

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tautulli_import.sources.http.crawl import Crawl, Stretch
-from tautulli_import.sources.http.history_api import Listing
+from tautulli_import.sources.http.crawl import Crawl, FetchedDays
+from tautulli_import.sources.http.history_api import HistoryApi
 from tests.support.history import add_play
 from tests.support.over_http import DAY, NOW, Home, no_waiting, small_windows
 from tests.support.tautulli import Asked
@@ -98,9 +98,9 @@ def test_windows_follow_each_other_without_a_gap_and_without_an_overlap(home: Ho
 
 def test_memory_is_bounded_by_a_window(home: Home) -> None:
     home.films(500)
-    stretches: list[Stretch] = []
+    stretches: list[FetchedDays] = []
     with closing(home.client()) as tautulli, small_windows(50):
-        listing = Listing(tautulli)
+        listing = HistoryApi(tautulli)
         crawl = Crawl(listing, stretches.append, today=date(2025, 6, 15), most=50)
         rows = crawl.newest(date(2025, 5, 1))
 
