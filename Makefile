@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 N ?= 1000
 # One test in so many, for `make test` and `make fuzz`; always the same ones.
 EVERY ?= 1
-# More for pytest: make test TESTS='tests/test_ids.py -x'
+# More for pytest: make test TESTS='tests/ids -x'
 TESTS ?=
 PYTEST := .ci/in_memory $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 .PHONY: help demo test fuzz lint types bench crash completions constraints build check clean

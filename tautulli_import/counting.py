@@ -23,10 +23,10 @@ class RowCounts:
         """All rows so far."""
         self.verdicts: Counter[Reason] = Counter()
         self.rejected: dict[tuple[str, int | str], Rejected] = {}
-        """Rejected rows one by one, by ``place_of``."""
+        """The rejected rows, by ``place_of``."""
 
     def count(self, batch: Batch, rejected: Iterable[tuple[Play, Reason]]) -> None:
-        """Count the rows of a batch that are no plays, and collect all rejected rows.
+        """Count the rows of a batch that are not plays, and collect all rejected rows.
 
         ``rejected`` are the batch's plays that were rejected. The caller has counted their
         verdicts.

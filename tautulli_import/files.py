@@ -107,7 +107,7 @@ def is_stream(path: Path) -> bool:
 
 def _write_through(path: Path, chunks: Iterable[bytes]) -> None:
     """Write to a pipe or a device without a buffer, so that closing it does not block."""
-    with path.open("wb", buffering=0) as file:  # of a directory: "Is a directory"
+    with path.open("wb", buffering=0) as file:  # a directory fails here, with its own message
         for chunk in chunks:
             rest = memoryview(chunk)
             while rest:
@@ -121,6 +121,7 @@ def _write_and_rename(
     mtime: float | None,
     unless: Callable[[], bool] | None,
 ) -> bool:
+    """Write the temporary file and rename it. Return false if ``unless`` prevented that."""
     try:
         with temporary.open("wb") as file:
             file.writelines(chunks)
@@ -219,8 +220,8 @@ def read_bytes(path: Path) -> bytes | None:
     except OSError as error:
         raise SinkError(
             f"{shown(path)} cannot be read: {error.strerror or error}.",
-            hint="Its content would be lost. Check its permissions, or choose another place with "
-            "--out.",
+            hint="Writing would lose its content. Check its permissions, or choose another place "
+            "with --out.",
         ) from error
 
 

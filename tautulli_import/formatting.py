@@ -1,4 +1,4 @@
-"""Words for people: text that a terminal cannot obey, lengths of time, counts."""
+"""Format text for people: harmless text, lengths of time, counts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _REORDERS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u
 
 
 def harmless(text: str) -> str:
-    """Replace all characters that a terminal would obey."""
+    """Replace control characters, which a terminal would obey, by U+FFFD."""
     return "".join(
         "\ufffd" if unicodedata.category(c) in ("Cc", "Cs") or c in _REORDERS else c for c in text
     )

@@ -1,8 +1,8 @@
 """Stop on a signal, but finish a step of writing that has begun.
 
-A signal can come at any instruction. A step that must not be cut in half runs in ``held``: a
-stop that is requested meanwhile happens at its end. Everywhere else the exception is raised at
-once, so that the program does not wait for a server's answer.
+A signal can come at any instruction. A step that must not be cut in half runs in
+``defer_signals``, and a stop that is requested meanwhile happens at its end. Everywhere else the
+exception is raised at once, so that the program does not wait for a server's answer.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def ask(number: int) -> bool:
     """Ask for a stop with a signal's number. Return false if a stop was asked for before.
 
     Raises:
-        Stopped: at once, unless a step is in ``held``.
+        Stopped: at once, unless a step is in ``defer_signals``.
     """
     global _asked  # noqa: PLW0603 - a process has one set of signal handlers
     if _asked is not None:
@@ -47,7 +47,7 @@ def ask(number: int) -> bool:
 
 
 def is_asked() -> bool:
-    """Return true if a stop waits for a step in ``held`` to end. Such a step must not wait."""
+    """Return true if a stop waits for a step in ``defer_signals``. Such a step must not wait."""
     return _asked is not None
 
 
@@ -59,7 +59,7 @@ def forget() -> None:
 
 @contextmanager
 def defer_signals() -> Iterator[None]:
-    """Run a step that is finished before anything stops.
+    """Defer a stop until a step has ended.
 
     Raises:
         Stopped: at its end, if a stop was asked for, during the step or before. A function

@@ -1,4 +1,4 @@
-"""How far a run is, told to whoever shows it: a progress bar, a log, several of them, or nobody."""
+"""Define the interface for progress, which a bar, a log, several of them or nobody shows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UNITS: Final[Mapping[Phase, str]] = {
     "writing": "items",
     "consuming": "messages",
 }
-"""What is counted in each phase."""
+"""The unit that each phase counts."""
 
 
 class Progress(Protocol):
@@ -30,10 +30,10 @@ class Progress(Protocol):
         """
 
     def reached(self, done: int) -> None:
-        """Set how much of the phase is done, what earlier runs did included."""
+        """Set how much of the phase is done, earlier runs included."""
 
     def idle(self) -> None:
-        """Show everything that is done: nothing more comes for the moment."""
+        """Show everything that is done, because nothing more comes for the moment."""
 
 
 class ProgressGroup:

@@ -1,7 +1,7 @@
-"""A private folder for copies of somebody's history: gone afterwards, also after a crash.
+"""Provide a private folder for copies of a history, and remove it also after a crash.
 
-A killed process cannot clean up, so the next run does: each folder holds a lock (flock) that
-the kernel gives back when its process ends, and a folder whose lock is free is nobody's.
+A killed process cannot clean up, so the next run does. Each folder holds a locked file (flock).
+The kernel releases the lock when the process ends, so a folder with a free lock is abandoned.
 """
 
 from __future__ import annotations
@@ -21,31 +21,33 @@ _LOCK: Final = ".lock"
 
 
 class PrivateFolder:
-    """A folder in the place for temporary files, which only this user can read."""
+    """A folder in the directory for temporary files, readable by this user only."""
 
     def __init__(self) -> None:
-        """Make one; and remove those that killed runs of this user have left.
+        """Create the folder, and remove those that killed runs of this user have left.
 
         Raises:
-            OSError: there is no room, or no place for temporary files.
+            OSError: there is no space, or no directory for temporary files.
         """
-        _sweep(Path(tempfile.gettempdir()))
+        _remove_abandoned(Path(tempfile.gettempdir()))
         self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
-        # Under its name only when it is held: another run may be sweeping at this moment.
-        made = self.path / f"{_LOCK}.new"
-        self._lock = os.open(made, os.O_CREAT | os.O_RDWR, 0o600)
+        # Another run may be looking for abandoned folders at this moment. So the file gets its name
+        # only once it is locked.
+        unnamed = self.path / f"{_LOCK}.new"
+        self._lock = os.open(unnamed, os.O_CREAT | os.O_RDWR, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        made.rename(self.path / _LOCK)
+        unnamed.rename(self.path / _LOCK)
 
     def remove(self) -> None:
-        """Remove it with everything in it."""
+        """Remove the folder with everything in it."""
         shutil.rmtree(self.path, ignore_errors=True)
         with suppress(OSError):
             os.close(self._lock)
 
 
-def _sweep(place: Path) -> None:
-    for folder in place.glob(f"{_PREFIX}*"):
+def _remove_abandoned(directory: Path) -> None:
+    """Remove the folders of this user whose process has ended."""
+    for folder in directory.glob(f"{_PREFIX}*"):
         with suppress(OSError):
             if folder.is_symlink() or folder.stat().st_uid != os.getuid():
                 continue

@@ -15,7 +15,7 @@ NAMES = {
 
 
 def script(shell: str) -> str:
-    """What ``tautulli-import`` answers when a shell asks for its completion script."""
+    """Return what ``tautulli-import`` answers when a shell asks for its completion script."""
     environment = os.environ | {"_TAUTULLI_IMPORT_COMPLETE": f"source_{shell}"}
     answer = subprocess.run(
         [sys.executable, "-m", "tautulli_import"],

@@ -1,9 +1,9 @@
 """What most tests need: the program as people run it, and a small history for it to read."""
 
 import os
-import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ import typer.testing
 
 from tests.support.forked import started
 from tests.support.history import add_library, add_play, add_user, create
+from tests.support.inherited import keep_ignored_signals
 
 if TYPE_CHECKING:
     from tests.support.event_pipeline import Pipeline
@@ -25,7 +26,12 @@ if TYPE_CHECKING:
 
 
 def pytest_configure() -> None:
-    """Make the commands once: they come out the same, and take longer to make than most runs."""
+    """Run all tests in UTC; those of another time zone choose one. Make the commands once.
+
+    They come out the same, and take longer to make than most runs.
+    """
+    os.environ["TZ"] = "UTC"
+    time.tzset()
     vars(typer.testing)["_get_command"] = cache(typer.main.get_command)
 
 
@@ -55,15 +61,9 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _signals_reach_programs() -> None:
-    """Give programs that tests start the signals that an interactive shell would give them.
-
-    A shell script starts its background jobs with SIGINT ignored, and nohup ignores SIGHUP.
-    Children inherit that. They do not inherit a handler. This process goes on ignoring them.
-    """
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
-        if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, lambda *_: None)
+def _signals() -> None:
+    """Let programs have the signals that they would have in a terminal."""
+    keep_ignored_signals()
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ _FOREIGN_NAMES = frozenset({"NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "TTY_CO
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """An environment in which nothing of the person running the tests can be seen."""
+    """Return an environment in which nothing of the person running the tests can be seen."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -157,7 +157,7 @@ def _ended(
 
 @pytest.fixture
 def history(tmp_path: Path) -> Path:
-    """A fresh small database: two films and an episode by Alice, a film by Bob."""
+    """Return a fresh small database: two films and an episode by Alice, a film by Bob."""
     folder = tmp_path / "tautulli"
     folder.mkdir()
     path = folder / "tautulli.db"
@@ -175,7 +175,7 @@ def history(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def line(tmp_path: Path, environment: dict[str, str]) -> Iterator["Pipeline"]:
-    """A pipeline with an empty history, and a NATS server that has nothing yet."""
+    """Yield a pipeline with an empty history, and a NATS server that has nothing yet."""
     from tests.support.event_pipeline import pipeline
 
     with pipeline(tmp_path, environment) as made:
@@ -186,7 +186,7 @@ def line(tmp_path: Path, environment: dict[str, str]) -> Iterator["Pipeline"]:
 def running(
     request: pytest.FixtureRequest, tmp_path: Path, environment: dict[str, str]
 ) -> Iterator["Programs"]:
-    """Starts programs in the test's directory; beside a ``line`` they know its server."""
+    """Start programs in the test's directory; beside a ``line`` they know its server."""
     from tests.support.running import programs
 
     if "line" in request.fixturenames:

@@ -67,7 +67,7 @@ def test_the_first_one_is_what_it_ends_with() -> None:
 
 
 def _saved(done: list[str]) -> None:
-    """What a run does when it is stopped."""
+    """Do what a run does when it is stopped."""
     try:
         interrupts.ask(signal.SIGTERM)
     except Stopped:
@@ -136,13 +136,13 @@ def test_nothing_that_catches_errors_catches_a_stop() -> None:
 
 @pytest.fixture
 def state(tmp_path: Path) -> Iterator[StateFile]:
-    """A state file with nothing in it."""
+    """Yield a state file with nothing in it."""
     with closing(StateFile(tmp_path, "file:///a.db")) as made:
         yield made
 
 
 def kept(state: StateFile) -> int | None:
-    """What another process finds in it."""
+    """Return what another process finds in it."""
     assert state.path is not None
     with closing(sqlite3.connect(state.path)) as other:
         row = other.execute("SELECT value FROM about WHERE name = 'number'").fetchone()

@@ -32,7 +32,7 @@ COUNTING = COMPLETE.replace(
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
-    """A film watched by each of two people."""
+    """Return a film watched by each of two people."""
     path = tmp_path / "tautulli.db"
     with closing(create(path)) as conn:
         for number, name in enumerate(("alice", "bob"), 1):
@@ -66,7 +66,7 @@ def test_a_sink_of_somebody_else_is_made_once_and_once_for_each_user(
 
 @pytest.fixture
 def program(tmp_path: Path, environment: dict[str, str]) -> Iterator[Inside]:
-    """The program in this process."""
+    """Yield the program in this process."""
     with inside(tmp_path, environment) as made:
         yield made
 

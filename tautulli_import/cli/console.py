@@ -222,13 +222,13 @@ class Screen:
 
     def outputs(self, report: Report, deliveries: Sequence[Delivery]) -> None:
         """What was written where, and the next steps in CrossWatch."""
-        for output in report.outputs:
+        for output, delivery in zip(report.outputs, deliveries, strict=True):
             owner = f" ({output.user})" if output.user else ""
             if output.written:
                 self.note(f"{output.sink}{owner}: {_changes(output)}")
                 for path in output.written:
                     self.note(f"  wrote {path}")
-            elif output.target != "standard output":
+            elif not delivery.is_on_stdout:
                 self.note(f"{output.sink}{owner}: nothing new in {output.target}.")
         told: set[str] = set()
         steps: dict[str, None] = {}

@@ -16,7 +16,7 @@ from ..events.build import Naming
 from ..files import identity, write_whole
 from ..formatting import many
 from ..imports.job import Job, Target
-from ..imports.locking import Held, holding
+from ..imports.locking import HeldLocks, hold_locks
 from ..imports.report import Report, Summary
 from ..imports.run import ImportResult, run
 from ..interrupts import Stopped
@@ -67,7 +67,7 @@ def import_history(
         if not settings.dry_run:
             places = [place for place in remembered.places.values() if place]
             held = stack.enter_context(
-                holding(remembered.path, places, screen.note, wait=settings.wait, line=line)
+                hold_locks(remembered.path, places, screen.note, wait=settings.wait, line=line)
             )
             begun = partial(_begin, remembered, held, line)
         found = stack.enter_context(
@@ -111,7 +111,7 @@ def import_history(
         # Events come out while they are read, and a pipe may end on the terminal: a bar would be
         # in their way.
         comes_out = any(
-            isinstance(target.sink, StreamSink) and _is_on_stdout(target) for target in chosen
+            isinstance(target.sink, StreamSink) and target.sink.is_on_stdout for target in chosen
         ) or (shower is not None and not shower.as_table)
         with screen.progress(hidden=comes_out) as bar:
             progress = ProgressGroup(bar, found.log)
@@ -126,7 +126,7 @@ def import_history(
             found.log.ended(_in_a_sentence(outcome.report))
 
 
-def _begin(remembered: RememberedJobs, held: Held, line: str, state: StateFile) -> RunLog:
+def _begin(remembered: RememberedJobs, held: HeldLocks, line: str, state: StateFile) -> RunLog:
     log = RunLog(state, line, remembered.source, remembered.sinks)
     held.note(log.holder)
     return log
@@ -247,7 +247,7 @@ def _summary(report: Report) -> Summary:
 
 def _check_stdout(settings: Settings, chosen: Sequence[Target], *, as_json: bool) -> None:
     """Standard output carries records, or the summary, or nothing; never two of them."""
-    taken = settings.dry_run or any(map(_is_on_stdout, chosen))
+    taken = settings.dry_run or any(target.sink.is_on_stdout for target in chosen)
     wanted = [
         name
         for name, is_wanted in (("--json", as_json), ("--report -", settings.report == Path("-")))
@@ -261,7 +261,3 @@ def _check_stdout(settings: Settings, chosen: Sequence[Target], *, as_json: bool
             hint="Use --report FILE for the summary"
             + ("." if settings.dry_run else f", or --out FILE for {what}."),
         )
-
-
-def _is_on_stdout(target: Target) -> bool:
-    return target.sink.goes_to_stdout(target.sink.options.out)

@@ -245,7 +245,7 @@ def announce(
         return
     people = [user for user in source.users() if user.plays]
     ids = sorted(user.user_id for user in people)
-    if len(people) > 1 and not (store and store.was_told(ids)):
+    if len(people) > 1 and not (store and store.was_told_of_merge(ids)):
         named = ", ".join(f"{user.name} ({user.plays:,})" for user in people[:6])
         more = f" and {len(people) - 6} more" if len(people) > 6 else ""
         screen.note(
@@ -253,7 +253,7 @@ def announce(
             "Choose with --user, or keep them apart with --each-user."
         )
         if store and not screen.quiet:
-            store.told(ids)
+            store.save_told_of_merge(ids)
 
 
 def judge_rejected(rejected: Mapping[str, int], source: Source, settings: Settings) -> None:

@@ -19,7 +19,7 @@ from ..settings import Loaded, Settings
 from ..sources.choose import choose_libraries
 from ..sources.database.source import Source
 from ..sources.http.download import download
-from ..sources.http.sync import ask_libraries, sync
+from ..sources.http.sync import Wanted, ask_libraries, sync
 from ..state.file import StateFile, database_source, state_file
 from ..state.runs import RunLog, describe
 from . import inputs
@@ -133,13 +133,13 @@ def _explained(state: StateFile) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise state.sentence(error) from error
+        raise state.error_of(error) from error
 
 
 @contextmanager
 def _told(log: RunLog) -> Iterator[None]:
     """Write down how a run ends that does not come to its own end."""
-    with log.to_the_end():
+    with log.record_failure():
         try:
             yield
         except Stopped as stopped:
@@ -181,11 +181,13 @@ def _over_http(
         return sync(
             tautulli,
             connection.state,
+            Wanted(
+                plays=plays,
+                users=users or (chooses and bool(settings.user)),
+                libraries=told,
+                sections=choose_libraries(told.listed, chosen) if told else frozenset(),
+            ),
             now=now,
-            plays=plays,
-            users=users or (chooses and bool(settings.user)),
-            libraries=told,
-            sections=choose_libraries(told.listed, chosen) if told else frozenset(),
             page=settings.batch_size,
             restart=restart,
             progress=ProgressGroup(bar, log),

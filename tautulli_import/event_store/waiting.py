@@ -1,4 +1,4 @@
-"""Open what only one process at a time can have open."""
+"""Open a file that only one process at a time can have open."""
 
 from __future__ import annotations
 

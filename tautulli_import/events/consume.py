@@ -1,8 +1,9 @@
-"""The other end of the pipeline: messages out of a stream, each event into a table once.
+"""Consume messages from a stream, and store each event in a table once.
 
-Three layers see to that: the stream's own (it stores a message id once within its window), what
-this process remembers of the last minutes, and the keys of the table. A message is acknowledged
-only when its event is committed; whoever dies before that leaves it to the next.
+Three layers prevent duplicates: the stream (it stores a message id once within its window), the
+events of the last minutes in this process, and the unique keys of the table. A message is
+acknowledged only after its event is committed. If the consumer dies before that, another one gets
+the message.
 """
 
 from __future__ import annotations
@@ -34,59 +35,62 @@ KnownBy: TypeAlias = SeenBy | Literal["table", "another_event"]
 _BATCH: Final = 5_000
 _WAIT_SECONDS: Final = 1.0
 _LAST_SECONDS: Final = 0.1
-"""How long to wait for a message that comes while a stream is being drained."""
+"""How long to wait for the next message while the file is open."""
 _SHIFT_SECONDS: Final = 2.0
-"""How long to hold the file while there is work: closing it costs a fifth of a second."""
+"""How long to hold the file while there is work. Closing it takes 0.2 seconds."""
 
 
 class Queue(Protocol):
-    """Where messages come from, and whom to tell what became of them."""
+    """Delivers messages, and is told the outcome of each."""
 
     def fetch(self, most: int, wait: float) -> Sequence[Message]:
-        """Some messages, ``wait`` seconds for the first of them at most; none when none came."""
+        """Return up to ``most`` messages. Wait up to ``wait`` seconds for the first.
+
+        Return an empty sequence if none came.
+        """
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
-        """They need not come again."""
+        """Acknowledge messages, so that they are not delivered again."""
 
     def terminate(self, messages: Sequence[Message]) -> None:
-        """They must not come again, although nothing could be made of them."""
+        """End the delivery of messages that are not usable."""
 
     def give_back(self, messages: Sequence[Message]) -> None:
-        """Somebody else may have them at once."""
+        """Return messages, so that another consumer can have them at once."""
 
     def left(self) -> tuple[int, int]:
-        """How many were not yet given to anybody, and how many were and are not acknowledged."""
+        """Return the number of messages not yet delivered, and of those not yet acknowledged."""
 
 
 class Consumed(Struct, frozen=True):
-    """What became of every message: ``received = stored + known + poison``."""
+    """The number of messages, by outcome: ``received = stored + known + poison``."""
 
     received: int
     stored: int
     known: Mapping[str, int]
-    """Those of events that were there already, by the key that told so; ``another_event``: the
-    table has not that one, but one that is the same play by another key."""
+    """Messages of known events, by the key that matched. ``another_event``: the table has the
+    same play under another event id."""
     poison: int
-    """Those of which nothing could be made; they are kept in ``poison_messages``."""
+    """Unusable messages. They are kept in the table ``poison_messages``."""
     redelivered: int
-    """Those that had been given to somebody before, who did not acknowledge them."""
+    """Messages that had been delivered before and were not acknowledged."""
     total: int
-    """How many events the table has now."""
+    """The number of events in the table now."""
     stopped: bool
-    """Whether somebody ended it before the stream was drained."""
+    """True if a signal ended it before the stream was drained."""
     elapsed_seconds: float
 
 
 class Consuming:
-    """A consumer at work; ``outcome`` tells at any time what came of it so far."""
+    """A running consumer. ``outcome`` returns its numbers at any time."""
 
     def __init__(
         self, queue: Queue, path: Path, *, wait: float, note: Callable[[str], None]
     ) -> None:
         """Open nothing yet.
 
-        Somebody else may have the file for ``wait`` seconds. ``note`` is given a sentence for
-        the user.
+        ``wait`` is how long to wait, in seconds, while another program has the file open.
+        ``note`` is called with sentences for the user.
         """
         self._queue = queue
         self._path = path
@@ -102,7 +106,7 @@ class Consuming:
         self._began = time.monotonic()
 
     def outcome(self, *, stopped: bool = False) -> Consumed:
-        """What came of it so far.
+        """Return the numbers so far.
 
         Raises:
             AccountingError: a message was lost or counted twice.
@@ -110,7 +114,7 @@ class Consuming:
         known: dict[str, int] = {key: self._known[key] for key in sorted(+self._known)}
         if self._received != self._stored + sum(known.values()) + self._poison:
             raise AccountingError(
-                f"The numbers do not add up: {self._received} messages were received, "
+                f"The numbers do not add up: {self._received} messages were received, but "
                 f"{self._stored} stored, {sum(known.values())} known, {self._poison} unusable.",
                 hint="This is a bug in tautulli-import. Please report it.",
             )
@@ -126,30 +130,30 @@ class Consuming:
         )
 
     def open(self) -> None:
-        """Make the file, or look whether it can be used, before any message is taken.
+        """Create the file, or check that it can be used, before any message is taken.
 
         Raises:
-            BusyError: somebody else has it open, for longer than ``wait``.
+            BusyError: another program had it open for longer than ``wait``.
             SinkError: it cannot be used.
         """
         self._total = self._opened().count()
         self.release()
 
     def release(self) -> None:
-        """Let others have the file."""
+        """Close the file, so that others can open it."""
         if self._file is not None:
             self._file.close()
             self._file = None
 
     def round(self, *, patient: bool = True) -> int:
-        """Take some messages, store their events, and only then acknowledge them; how many.
+        """Take some messages, store their events, and only then acknowledge them.
 
-        When none came, or others have waited for long enough, the file is let go of. With
-        ``patient`` it waits a moment for messages where there are none.
+        Return the number of messages. The file is closed if none came, or if it was held for
+        ``_SHIFT_SECONDS``. With ``patient`` wait for a second if there are no messages.
 
         Raises:
-            TautulliImportError: the stream or the file cannot be used any more. What was taken
-                and not committed comes again, to whoever asks.
+            TautulliImportError: the stream or the file failed. Messages that were taken but not
+                committed are delivered again.
         """
         messages = self._queue.fetch(_BATCH, _LAST_SECONDS if self._file else 0)
         if not messages:
@@ -165,8 +169,8 @@ class Consuming:
         for message in messages:
             try:
                 event = event_of(message.data)
-            except UnusableError as why:
-                poison.append((message, self._kept_aside(message, str(why))))
+            except UnusableError as error:
+                poison.append((message, self._poison_of(message, str(error))))
                 continue
             key = self._recent.seen(event, at)
             if key is None:
@@ -176,11 +180,11 @@ class Consuming:
         try:
             added = self._store(events, [one for _, one in poison])
         except BaseException:
-            with suppress(TautulliImportError):  # else they come again when their time is over
+            with suppress(TautulliImportError):  # otherwise they come again after their ack_wait
                 self._queue.give_back(messages)
             raise
-        spoilt = {message.sequence for message, _ in poison}
-        self._queue.acknowledge([one for one in messages if one.sequence not in spoilt])
+        unusable = {message.sequence for message, _ in poison}
+        self._queue.acknowledge([one for one in messages if one.sequence not in unusable])
         self._queue.terminate([message for message, _ in poison])
         self._received += len(messages)
         self._redelivered += sum(1 for message in messages if message.deliveries > 1)
@@ -193,13 +197,13 @@ class Consuming:
         return len(messages)
 
     def run(self, *, once: bool, progress: Progress = UNSEEN) -> Consumed:
-        """Consume until told to stop, or with ``once`` until the stream is drained.
+        """Consume until a signal comes, or with ``once`` until the stream is drained.
 
-        The queue and the file have to be open. Drained means that nobody else is still busy
-        with messages either: they would come again if that one died.
+        The queue and the file must be open. A stream is drained when every message is
+        acknowledged, because those of another consumer come again if it dies.
 
         Raises:
-            TautulliImportError: as of ``round``.
+            TautulliImportError: the stream or the file failed, see ``round``.
         """
         self._progress = progress
         was_said = False
@@ -209,16 +213,16 @@ class Consuming:
             self._progress.begin("consuming", waiting if once else 0)
             patient = not once
             while True:
-                with (
-                    defer_signals()
-                ):  # a signal is heard between two rounds, never within a transaction
+                with defer_signals():  # a transaction is never cut in half
                     count = self.round(patient=patient)
                 if count:
                     continue
                 self._progress.idle()
                 if not once:
                     if not was_said:
-                        self._note("Everything is consumed. Waiting for more; Ctrl-C ends it.")
+                        self._note(
+                            "All messages are consumed. Waiting for more; press Ctrl-C to end."
+                        )
                         was_said = True
                     continue
                 patient = True
@@ -230,13 +234,21 @@ class Consuming:
                     self._note(f"Waiting for {many(taken, 'message')} that another consumer has.")
                     was_said = True
         except Stopped as stopped:
-            if once:
-                stopped.said = _so_far(self.outcome(stopped=True))
-                raise
-            forget()  # this is how it is meant to end: what comes now is no longer to be stopped
-            return self.outcome(stopped=True)
+            return self.stopped(stopped, once=once)
         finally:
             self.release()
+
+    def stopped(self, stopped: Stopped, *, once: bool) -> Consumed:
+        """Return the outcome of a consumer that a signal ended, which is its normal end.
+
+        Raises:
+            Stopped: with ``once``, where it is not.
+        """
+        if once:
+            stopped.said = _progress_of(self.outcome(stopped=True))
+            raise stopped
+        forget()  # the steps after it must not stop again
+        return self.outcome(stopped=True)
 
     def _store(self, events: Sequence[PlaybackEvent], poison: Sequence[Poison]) -> Added:
         if not events and not poison:
@@ -249,23 +261,23 @@ class Consuming:
         return added
 
     def _opened(self) -> EventStore:
-        """The file, open: as soon as nobody else has it.
+        """Return the open file. Wait while another program has it.
 
-        It is held no longer than a moment, so that several consumers can share it, and a person
-        can look into it meanwhile.
+        It is held for a moment only, so that several consumers can share it, and a person can
+        query it meanwhile.
         """
         if self._file is None:
             self._file = retry_while_busy(
-                lambda: EventStore(self._path), wait=self._wait, waiting=self._say_so
+                lambda: EventStore(self._path), wait=self._wait, waiting=self._note_waiting
             )
             self._opened_at = time.monotonic()
         return self._file
 
-    def _say_so(self, error: BusyError) -> None:
-        most = "" if isinf(self._wait) else f", {self._wait:g} s at most"
+    def _note_waiting(self, error: BusyError) -> None:
+        most = "" if isinf(self._wait) else f" up to {self._wait:g} s"
         self._note(f"Waiting{most}: {error}")
 
-    def _kept_aside(self, message: Message, reason: str) -> Poison:
+    def _poison_of(self, message: Message, reason: str) -> Poison:
         return Poison(
             stream=message.stream,
             sequence=message.sequence,
@@ -276,5 +288,5 @@ class Consuming:
         )
 
 
-def _so_far(consumed: Consumed) -> str:
+def _progress_of(consumed: Consumed) -> str:
     return f"Stopped after {many(consumed.received, 'message')}, {consumed.stored:,} of them new."

@@ -21,7 +21,7 @@ _RECENT_EVENTS: Final = 10_000
 
 
 class Recent:
-    """The keys of the last five minutes' events, of up to 10,000 events. The oldest go first.
+    """The keys of the events of the last five minutes, up to 10,000 events, oldest removed first.
 
     Each event has up to three keys. A session key is compared together with the start, and with
     source and server, which are the first parts of the correlation key. Session keys come from row

@@ -49,6 +49,8 @@ class Identified(Struct, frozen=True):
     """Corrections that match nothing in the history."""
     warnings: Sequence[str] = ()
     """Sentences for a person about questions to Plex that got no answer."""
+    unanswered: int = 0
+    """The number of works that Plex was asked about without an answer."""
 
 
 def identify(
@@ -77,6 +79,7 @@ def identify(
     own = {work: work.ids for work in works}
     shared = share(works)
     warnings: list[str] = []
+    unanswered = 0
     asked: set[Work] = set()
     # Nearly always one round. An answer can add a second candidate of the same title, and then
     # ``share`` no longer gives ids to a work that had them from the only candidate before.
@@ -84,6 +87,7 @@ def identify(
         asked.update(wanted)
         asking = ask(wanted)
         warnings += asking.warnings
+        unanswered += asking.unanswered
         for work in wanted:
             answer = asking.answers.get(work.own_keys[0])
             if answer is not None and (ids := ids_of(work, answer)):
@@ -91,7 +95,7 @@ def identify(
         for work in works:
             work.ids = own[work]
         shared = share(works)
-    return Identified(works, [*unresolved, *shared], unused, warnings)
+    return Identified(works, [*unresolved, *shared], unused, warnings, unanswered)
 
 
 def origin_in(work: Work, namespace: str, play: Play) -> Origin:

@@ -35,6 +35,8 @@ class Answers(Struct, frozen=True):
     answers: Mapping[int, Metadata]
     """By rating key. Keys without an answer are absent."""
     warnings: Sequence[str] = ()
+    unanswered: int = 0
+    """The number of works without an answer."""
 
 
 Ask: TypeAlias = Callable[[Sequence[Work]], Answers]

@@ -110,11 +110,11 @@ class PlexMetadata:
         for key in missing:  # an expired answer is better than none
             if key not in answers and cache.gives_ids(key):
                 answers[key] = cache.known[key]
-        unasked = sum(len(by_key[key]) for key in missing if key not in answers)
-        warnings = [_warning(why, unasked)] if unasked else []
+        unanswered = sum(len(by_key[key]) for key in missing if key not in answers)
+        warnings = [_warning(why, unanswered)] if unanswered else []
         if cache.trouble:
             warnings.append(f"The answers of Plex could not be saved: {cache.trouble}.")
-        return Answers(answers, warnings)
+        return Answers(answers, warnings, unanswered)
 
     def _fetch(
         self,

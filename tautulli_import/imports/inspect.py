@@ -1,4 +1,4 @@
-"""What a history holds, found out by reading every row with the real query: ``check``."""
+"""Inspect a history for ``check``: read every row with the query of an import."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec import Struct
 from ..counting import Plays, add_up
 from ..ids.corrections import Correction
 from ..ids.works import Work
-from ..items.outputs import records_of
+from ..items.build import records_of
 from ..items.pipeline import Enricher, ReadResult, read
 from ..model.clock import moment, watched_at
 from ..model.guids import guid_kind
@@ -23,27 +23,27 @@ from ..sources.database.source import Source
 from ..sources.http.health import Health
 from .report import Items, alarms_of, count_items
 
-__all__ = ["Inspected", "Inspection", "WorkIds", "take"]
+__all__ = ["InspectResult", "Inspection", "WorkIds", "inspect_source"]
 
 
 class WorkIds(Struct, frozen=True):
-    """Films or shows, by whether and how their external ids are known."""
+    """The number of films or shows with and without external ids."""
 
     total: int
     known: int
     could_get: int
-    """Without ids, but with a rating key: Plex may still know them."""
+    """Without ids, but with a rating key, so that Plex may know them."""
     never: int
-    """Without ids, and with nobody left to ask: no rating key, or Plex has been asked."""
+    """Without ids, and without a rating key or an answer from Plex."""
 
 
 class Inspection(Struct, frozen=True):
-    """The one object of ``check --json``. Plays and items are those of an import for all users."""
+    """The one object of ``check --json``. Its numbers are those of an import for all users."""
 
     schema: int
     source: str
     first: str | None
-    """When the oldest play stopped, UTC."""
+    """The time when the oldest play stopped, UTC."""
     last: str | None
     media_types: Mapping[str, int]
     guid_kinds: Mapping[str, int]
@@ -56,11 +56,11 @@ class Inspection(Struct, frozen=True):
     conflicts: Sequence[Conflict]
     warnings: Sequence[str]
     server: Health | None = None
-    """The Tautulli that was asked; ``None`` of a database."""
+    """The Tautulli server; ``None`` for a database."""
 
 
-class Inspected(Struct, frozen=True):
-    """A inspection, and what it was made from."""
+class InspectResult(Struct, frozen=True):
+    """An inspection, and the data that it was made from."""
 
     inspection: Inspection
     rejected: Sequence[Rejected]
@@ -69,7 +69,7 @@ class Inspected(Struct, frozen=True):
 
 
 class _Stats:
-    """Counts what can be seen of a play without judging it."""
+    """Counts all plays, accepted or not."""
 
     def __init__(self) -> None:
         self.media_types: Counter[str] = Counter()
@@ -88,7 +88,7 @@ class _Stats:
                 self.last = max(self.last, when)
 
 
-def take(
+def inspect_source(
     source: Source,
     selection: Selection,
     corrections: Sequence[Correction] = (),
@@ -96,46 +96,46 @@ def take(
     *,
     enrich: Enricher | None = None,
     server: Health | None = None,
-) -> Inspected:
-    """Read everything, write nothing, tell what is there.
+) -> InspectResult:
+    """Read everything, write nothing, and return the numbers.
 
     Raises:
         TautulliImportError: the source cannot be read.
     """
-    tally = _Stats()
-    reading = read(
+    stats = _Stats()
+    result = read(
         source,
         selection,
         corrections=corrections,
         progress=progress,
-        watch=tally,
+        watch=stats,
         enrich=enrich,
     )
-    records = records_of(reading, every_viewing=False)
-    asked = enrich is not None and not reading.identified.warnings
-    alarms = [*(server.warnings if server else ()), *alarms_of(reading)]
+    records = records_of(result, every_viewing=False)
+    asked = enrich is not None and not result.identified.unanswered
+    alarms = [*(server.warnings if server else ()), *alarms_of(result)]
     inspection = Inspection(
         schema=1,
         source=source.name,
-        first=watched_at(tally.first) if tally.first else None,
-        last=watched_at(tally.last) if tally.last else None,
-        media_types=dict(tally.media_types.most_common()),
-        guid_kinds=dict(tally.guid_kinds.most_common()),
+        first=watched_at(stats.first) if stats.first else None,
+        last=watched_at(stats.last) if stats.last else None,
+        media_types=dict(stats.media_types.most_common()),
+        guid_kinds=dict(stats.guid_kinds.most_common()),
         users=_by_name([(u.name, u.user_id, u.plays) for u in source.users()]),
         libraries=_by_name([(b.name, b.section_id, b.plays) for b in source.libraries()]),
-        plays=add_up(reading.read, reading.verdicts, sum(reading.accepted.values()), len(records)),
+        plays=add_up(result.read, result.verdicts, sum(result.accepted.values()), len(records)),
         items=count_items(records, new=len(records)),
-        films=_ids_of(reading, "movie", asked=asked),
-        shows=_ids_of(reading, "show", asked=asked),
-        conflicts=reading.identified.conflicts,
+        films=_ids_of(result, "movie", asked=asked),
+        shows=_ids_of(result, "show", asked=asked),
+        conflicts=result.identified.conflicts,
         warnings=[*source.notices, *alarms],
         server=server,
     )
-    return Inspected(inspection, reading.rejected, _imported(reading), alarms)
+    return InspectResult(inspection, result.rejected, _imported(result), alarms)
 
 
 def _by_name(counted: Sequence[tuple[str, int, int]]) -> Mapping[str, int]:
-    """Plays by name; with the id where a name stands for several."""
+    """Return plays by name. Add the id to a name that several have."""
     names = Counter(name for name, _, plays in counted if plays)
     return {
         name if names[name] == 1 else f"{name} ({number})": plays
@@ -144,13 +144,13 @@ def _by_name(counted: Sequence[tuple[str, int, int]]) -> Mapping[str, int]:
     }
 
 
-def _imported(reading: ReadResult) -> Sequence[Work]:
-    """The works of which something would be imported."""
-    return list(dict.fromkeys(kept.work for kept in reading.kept))
+def _imported(result: ReadResult) -> Sequence[Work]:
+    """Return the films and shows of which something would be imported."""
+    return list(dict.fromkeys(kept.work for kept in result.kept))
 
 
-def _ids_of(reading: ReadResult, kind: str, *, asked: bool) -> WorkIds:
-    works = [work for work in _imported(reading) if work.kind == kind]
+def _ids_of(result: ReadResult, kind: str, *, asked: bool) -> WorkIds:
+    works = [work for work in _imported(result) if work.kind == kind]
     without = [work for work in works if not work.ids]
     could = 0 if asked else sum(1 for work in without if work.rating_keys)
     return WorkIds(len(works), len(works) - len(without), could, len(without) - could)

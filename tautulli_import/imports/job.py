@@ -89,7 +89,7 @@ def check(job: Job, source: Source, sink_for: SinkFor) -> None:
         if (
             job.each_user
             and not is_stream
-            and target.sink.goes_to_stdout(target.sink.options.out)
+            and target.sink.is_on_stdout
             and not job.dry_run
             and not target.sink.lines
         ):

@@ -1,4 +1,4 @@
-"""One import at a time: of one source, and into one place."""
+"""Allow one import at a time of one source, and into one place."""
 
 from __future__ import annotations
 
@@ -14,56 +14,56 @@ from ..files import make_directory, shown
 from ..state.lock import Holder, Lock
 from ..state.runs import Run, describe, last_run, lock_of
 
-__all__ = ["Held", "holding"]
+__all__ = ["HeldLocks", "hold_locks"]
 
-_AGAIN_SECONDS: Final = 0.2
-_TOLD_TRIES: Final = 20
-_TOLD_SECONDS: Final = 0.02
+_RETRY_SECONDS: Final = 0.2
+_HOLDER_TRIES: Final = 20
+_HOLDER_SECONDS: Final = 0.02
 
 
-class Held:
+class HeldLocks:
     """The locks of one run."""
 
     def __init__(self, locks: Sequence[Lock]) -> None:
         self._locks = locks
 
     def note(self, holder: Holder) -> None:
-        """Tell those who come later whom they are waiting for."""
+        """Write the holder into the locks, for the processes that wait for them."""
         for lock in self._locks:
             lock.note(holder)
 
 
 @contextmanager
-def holding(
+def hold_locks(
     state: Path | None,
     places: Sequence[Path],
     note: Callable[[str], None],
     *,
     wait: float,
     line: str,
-) -> Iterator[Held]:
-    """Hold the state file and every place that will be written; wait so many seconds for it.
+) -> Iterator[HeldLocks]:
+    """Lock the state file and every place that will be written. Wait up to ``wait`` seconds.
 
-    ``line`` is the command without secrets, to tell others. ``note`` is given a sentence for
-    the user. Where there can be no lock file
-    nobody can write either: then the sink says what is wrong.
+    ``line`` is the command without secrets, for other processes. ``note`` is called with a
+    sentence for the user. A place where no lock file can be created is skipped, because nothing
+    can be written there either, and the sink raises the error.
 
     Raises:
-        BusyError: another import has one of them.
+        BusyError: another import still has one of them.
     """
     made: list[Path] = []
     locks: list[Lock] = []
     deadline = time.monotonic() + wait
     was_said = False
     try:
-        while (busy := _take(_wanted(state, places, made), locks)) is not None:
+        while (busy := _take(_locks_of(state, places, made), locks)) is not None:
             if time.monotonic() >= deadline:
                 raise _busy(busy)
             if not was_said:
-                note(f"Waiting, {wait:g} s at most: {_busy(busy)}")
+                note(f"Waiting up to {wait:g} s: {_busy(busy)}")
                 was_said = True
-            time.sleep(min(_AGAIN_SECONDS, max(0.0, deadline - time.monotonic())))
-        held = Held(locks)
+            time.sleep(min(_RETRY_SECONDS, max(0.0, deadline - time.monotonic())))
+        held = HeldLocks(locks)
         held.note(Holder(os.getpid(), line=line))
         yield held
     finally:
@@ -71,11 +71,11 @@ def holding(
             lock.release()
         for folder in reversed(made):
             with suppress(OSError):
-                folder.rmdir()  # only if nothing came into it
+                folder.rmdir()  # fails if the import wrote into it
 
 
-def _wanted(state: Path | None, places: Sequence[Path], made: list[Path]) -> list[Lock]:
-    """The locks to take; looked for anew each time, for directories come and go."""
+def _locks_of(state: Path | None, places: Sequence[Path], made: list[Path]) -> list[Lock]:
+    """Return the locks to take. They are found again each time, because directories come and go."""
     wanted = [_beside(place, made) for place in sorted({_real(place) for place in places})]
     if state is not None:
         with suppress(OSError):
@@ -85,7 +85,7 @@ def _wanted(state: Path | None, places: Sequence[Path], made: list[Path]) -> lis
 
 
 def _take(wanted: Sequence[Lock], locks: list[Lock]) -> Lock | None:
-    """Take all of them, or none; which one another import has."""
+    """Take all locks, or none. Return the lock that another import has, or ``None``."""
     for lock in wanted:
         try:
             taken = lock.take()
@@ -105,7 +105,10 @@ def _real(place: Path) -> Path:
 
 
 def _beside(place: Path, made: list[Path]) -> Lock | None:
-    """The lock of a place: a file beside it that is gone afterwards; of a device or pipe none."""
+    """Return the lock of a place, a file beside it. A device or a pipe has none.
+
+    Missing directories are created and added to ``made``.
+    """
     try:
         if place.exists() and not (place.is_file() or place.is_dir()):
             return None
@@ -122,22 +125,22 @@ def _beside(place: Path, made: list[Path]) -> Lock | None:
 
 def _busy(lock: Lock) -> BusyError:
     holder = lock.holder()
-    for _ in range(_TOLD_TRIES):  # it was taken this very moment
+    for _ in range(_HOLDER_TRIES):  # the other import writes it just after taking the lock
         if holder is not None:
             break
-        time.sleep(_TOLD_SECONDS)
+        time.sleep(_HOLDER_SECONDS)
         holder = lock.holder()
     what = shown(lock.path)
     if holder is None:
         return BusyError(
-            f"Another import is under way ({what}).", hint="Try again when it has ended."
+            f"Another import is running ({what}).", hint="Try again when it has ended."
         )
     run: Run | None = None
     if holder.state and holder.run:
         run = last_run(Path(os.fsdecode(holder.state)), holder.run)
-    told = f" It is at: {describe(run)}." if run else ""
+    progress = f" Its progress: {describe(run)}." if run else ""
     return BusyError(
-        f"Another import is under way, process {holder.pid}: {holder.line}.{told}",
+        f"Another import is running, process {holder.pid}: {holder.line}.{progress}",
         hint="Wait for it with --wait SECONDS, watch it with 'tautulli-import status --watch', or "
         "end it with 'tautulli-import stop'.",
     )

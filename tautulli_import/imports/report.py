@@ -52,6 +52,7 @@ class Delivery(Struct, frozen=True):
     """Events by media type, including those of earlier runs. ``None`` for a sink of items."""
     carried: int = 0
     """The number of rows that were not read again."""
+    is_on_stdout: bool = False
 
     @property
     def emitted(self) -> int:

@@ -25,7 +25,7 @@ from ..sources.base import User
 from ..sources.database.source import Source
 from ..sources.same_history import refuse_other_history
 from ..state.checkpoint import CheckpointStore
-from .job import Job, SinkFor, check, sink_for_each
+from .job import Job, SinkFor, Target, check, sink_for_each
 from .report import Delivery, Report, alarms_of, make_report
 
 __all__ = ["ImportResult", "Memory", "run"]
@@ -146,7 +146,7 @@ def run(
                 continue
             events = sum(found.accepted.values())
             plays[target.name] = add_up(found.read, found.verdicts, events, events)
-            deliveries.append(_of_stream(target.name, found))
+            deliveries.append(_of_stream(target, found))
             rejected += found.rejected
             notices += found.receipt.notices
             if found.is_cut:
@@ -242,15 +242,17 @@ def _deliver(planned: Planned, result: ReadResult, memory: Memory, *, dry_run: b
         accepted=result.accepted.get(user.user_id if user else None, 0),
         records=planned.records,
         every_viewing=planned.sink.keeps_viewings,
+        is_on_stdout=planned.sink.is_on_stdout,
     )
 
 
-def _of_stream(name: str, found: StreamResult) -> Delivery:
+def _of_stream(target: Target, found: StreamResult) -> Delivery:
     return Delivery(
-        sink=name,
+        sink=target.name,
         user=None,
         receipt=found.receipt,
         accepted=sum(found.accepted.values()),
         events=found.accepted,
         carried=found.carried,
+        is_on_stdout=target.sink.is_on_stdout,
     )

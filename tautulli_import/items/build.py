@@ -1,12 +1,73 @@
-"""Build the item of a watched play."""
+"""Build the records of watched plays, one for each canonical key."""
 
 from __future__ import annotations
 
-from ..model.clock import watched_at
-from ..model.items import Episode, Ids, Item, Movie
-from ..model.plays import Play
+from collections.abc import Iterable
 
-__all__ = ["item"]
+from ..ids.chain import origin_in
+from ..model.clock import watched_at
+from ..model.groups import Partition
+from ..model.items import Episode, Ids, Item, Movie, Record
+from ..model.keys import event_key
+from ..model.plays import Play
+from .pipeline import KeptPlay, ReadResult
+
+__all__ = ["item", "newest_per_key", "records_of"]
+
+
+def records_of(
+    result: ReadResult,
+    *,
+    every_viewing: bool,
+    user_id: int | None = None,
+    user: str | None = None,
+) -> list[Record]:
+    """Build the items, in ascending ``watched_at`` order, each key once.
+
+    With ``--each-user``, ``user_id`` and ``user`` are the id and the name of one user.
+    """
+    newest: dict[tuple[str, Partition], KeptPlay] = {}
+    for kept in result.kept:
+        if kept.partition[0] != user_id:
+            continue
+        # Rows of one group are one viewing only if they are of the same title. Tautulli groups by
+        # rating key, and Plex reuses rating keys (Tautulli's issues 2767, 2768).
+        key = (kept.base, kept.partition if every_viewing else (user_id, None))
+        other = newest.get(key)
+        if other is None or kept.newest > other.newest:
+            newest[key] = kept
+    return newest_per_key(_record(kept, every_viewing, user) for kept in newest.values())
+
+
+def _record(kept: KeptPlay, every_viewing: bool, user: str | None) -> Record:
+    play, work = kept.play, kept.work
+    epoch, play_id = kept.newest
+    return Record(
+        key=event_key(kept.base, epoch) if every_viewing else kept.base,
+        item=item(play, work.ids_with_plex(), work.title, epoch),
+        epoch=epoch,
+        play_id=play_id,
+        origins=tuple((namespace, origin_in(work, namespace, play)) for namespace in work.ids),
+        user=user,
+    )
+
+
+def newest_per_key(records: Iterable[Record]) -> list[Record]:
+    """Return one record per key: the newest, by ``watched_at`` and then by row id.
+
+    They are in ascending ``watched_at`` order (ties by row id, then key). CrossWatch needs this
+    order: a sync without rewatches keeps the last entry of a title.
+    """
+    newest: dict[str, Record] = {}
+    for record in records:
+        other = newest.get(record.key)
+        if other is None or (record.epoch, record.play_id) > (other.epoch, other.play_id):
+            newest[record.key] = record
+    return sorted(newest.values(), key=_in_order)
+
+
+def _in_order(record: Record) -> tuple[int, int, str]:
+    return record.epoch, record.play_id, record.key
 
 
 def item(play: Play, ids: Ids, series_title: str, epoch: int) -> Item:

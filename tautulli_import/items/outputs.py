@@ -16,21 +16,18 @@ from msgspec import Struct
 
 from ..errors import SinkError, TautulliImportError
 from ..files import shown
-from ..ids.chain import origin_in
 from ..interrupts import defer_signals
 from ..model.clock import moment
-from ..model.groups import Partition, newest_per_key
 from ..model.items import Record
-from ..model.keys import event_key
 from ..model.selection import Selection
 from ..sinks.base import Receipt, Sink
 from ..sources.base import User
 from ..sources.database.source import Source
 from ..state.checkpoint import CheckpointStore, Published
-from .build import item
-from .pipeline import KeptPlay, ReadResult
+from .build import records_of
+from .pipeline import ReadResult
 
-__all__ = ["Planned", "deliver", "plan", "records_of"]
+__all__ = ["Planned", "deliver", "plan"]
 
 
 class Planned(Struct, frozen=True):
@@ -122,43 +119,6 @@ def _committed(planned: Planned, *, dry_run: bool) -> Receipt:
             f"The sink {name} failed: {type(error).__name__}: {error}.",
             hint="Add --debug to see where it failed. Other sinks have their output.",
         ) from error
-
-
-def records_of(
-    result: ReadResult,
-    *,
-    every_viewing: bool,
-    user_id: int | None = None,
-    user: str | None = None,
-) -> list[Record]:
-    """Build the items, in ascending ``watched_at`` order, each key once.
-
-    With ``--each-user``, ``user_id`` and ``user`` are the id and the name of one user.
-    """
-    newest: dict[tuple[str, Partition], KeptPlay] = {}
-    for kept in result.kept:
-        if kept.partition[0] != user_id:
-            continue
-        # Rows of one group are one viewing only if they are of the same title. Tautulli groups by
-        # rating key, and Plex reuses rating keys (Tautulli's issues 2767, 2768).
-        key = (kept.base, kept.partition if every_viewing else (user_id, None))
-        other = newest.get(key)
-        if other is None or kept.newest > other.newest:
-            newest[key] = kept
-    return newest_per_key(_record(kept, every_viewing, user) for kept in newest.values())
-
-
-def _record(kept: KeptPlay, every_viewing: bool, user: str | None) -> Record:
-    play, work = kept.play, kept.work
-    epoch, play_id = kept.newest
-    return Record(
-        key=event_key(kept.base, epoch) if every_viewing else kept.base,
-        item=item(play, work.ids_with_plex(), work.title, epoch),
-        epoch=epoch,
-        play_id=play_id,
-        origins=tuple((namespace, origin_in(work, namespace, play)) for namespace in work.ids),
-        user=user,
-    )
 
 
 def _retired(

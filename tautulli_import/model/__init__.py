@@ -1,1 +1,1 @@
-"""Values and rules without input or output: plays, items, events, keys, and which are wanted."""
+"""Define values and rules that need no input or output: plays, items, events, keys, filters."""

@@ -1,4 +1,4 @@
-"""Moments: when a play counts as watched, and dates as people and CrossWatch write them."""
+"""Decide when a play counts as watched, and convert dates of people and of CrossWatch."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _EPOCH: Final = date(1970, 1, 1)
 
 
 def watched_at(epoch: int) -> str:
-    """Return epoch seconds as ``YYYY-MM-DDTHH:MM:SSZ``. CrossWatch compares these as strings."""
+    """Format epoch seconds as ``YYYY-MM-DDTHH:MM:SSZ``. CrossWatch compares these as strings."""
     day, second = divmod(epoch, 86_400)
     minute, second = divmod(second, 60)
     hour, minute = divmod(minute, 60)
@@ -73,5 +73,5 @@ def watched_at(epoch: int) -> str:
 
 @lru_cache(maxsize=8_192)
 def _day(number: int) -> str:
-    """Format a day since 1970. It is cached: formatting is slow, a history has few days."""
+    """Format a day since 1970. It is cached, because formatting is slow and days are few."""
     return (_EPOCH + timedelta(days=number)).isoformat()

@@ -1,4 +1,4 @@
-"""Playback events, as the second seed's pipeline takes them."""
+"""Define the playback event that the second seed's pipeline takes."""
 
 from __future__ import annotations
 

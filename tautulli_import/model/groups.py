@@ -1,4 +1,4 @@
-"""Group plays of the same film or episode, and pick the newest of each key.
+"""Group plays of the same film or episode, and keep the newest of each partition.
 
 A million plays are mostly the same few tens of thousands of films and episodes. So a play costs
 one dictionary lookup here, and its ``PlayGroup`` keeps only what differs between its plays.
@@ -13,12 +13,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from .clock import LAST_MOMENT, WatchedAt, moment
-from .items import Record
 from .plays import Play
 from .rejections import Reason
 from .selection import Judge
 
-__all__ = ["NOBODY", "Newest", "Partition", "PlayGroup", "PlayGroups", "newest_per_key", "owner"]
+__all__ = ["NOBODY", "Newest", "Partition", "PlayGroup", "PlayGroups", "owner"]
 
 Partition: TypeAlias = tuple[int | None, tuple[int | None, int] | None]
 """The plays that may be merged: those of one user (with ``--each-user``), and of one viewing (a
@@ -180,21 +179,3 @@ def _identity(play: Play) -> tuple[object, ...]:
 def owner(play: Play) -> int:
     """Return the user whose play it is, for ``--each-user``."""
     return NOBODY if play.user_id is None else play.user_id
-
-
-def newest_per_key(records: Iterable[Record]) -> list[Record]:
-    """Return one record per key: the newest, by ``watched_at`` and then by row id.
-
-    They are in ascending ``watched_at`` order (ties by row id, then key). CrossWatch needs this
-    order: a sync without rewatches keeps the last entry of a title.
-    """
-    newest: dict[str, Record] = {}
-    for record in records:
-        other = newest.get(record.key)
-        if other is None or (record.epoch, record.play_id) > (other.epoch, other.play_id):
-            newest[record.key] = record
-    return sorted(newest.values(), key=_in_order)
-
-
-def _in_order(record: Record) -> tuple[int, int, str]:
-    return record.epoch, record.play_id, record.key

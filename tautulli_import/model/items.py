@@ -1,4 +1,4 @@
-"""Items as they go to a sink: films and episodes, their ids, and where those came from."""
+"""Define items as they go to a sink: films and episodes, their ids, the origins of the ids."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Record(Struct, frozen=True, gc=False):
 
 
 class Conflict(Struct, frozen=True, gc=False):
-    """Two ids of one title that cannot both be true, and which one is used."""
+    """Two ids of one title that cannot both be right. ``kept`` is used, ``dropped`` is not."""
 
     kind: Kind
     title: str

@@ -1,4 +1,4 @@
-"""Plays as they come from a source: rows of the history, and what recognises it."""
+"""Define plays as they come from a source: rows of the history, their details, sample rows."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Details(Struct, frozen=True, gc=False, array_like=True):
 
 
 class SampleRow(Struct, frozen=True, gc=False, array_like=True):
-    """A sample row: no other history has this play under the same number."""
+    """A play that identifies a history. No other history has it under the same row id."""
 
     id: int
     started: int | None

@@ -1,4 +1,4 @@
-"""Why a play goes no further."""
+"""Define the reasons why a play is left out."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Which plays are wanted, and which of those can become an item.
+"""Select the plays of a run, and reject those that cannot become an item or an event.
 
-``Selection.judge`` gives every play exactly one verdict, and ``judge_event`` where it is to
-become a playback event: a ``Reason``, or ``None`` for "goes on". What was not asked for is
-filtered before anything is held against it, so a rejected row is always one that somebody wanted.
+``Selection.judge`` gives every play exactly one verdict for items, and ``judge_event`` one for
+playback events: a ``Reason``, or ``None`` if the play is accepted. The filters come first, so a
+rejected row is always one that was asked for.
 """
 
 from __future__ import annotations

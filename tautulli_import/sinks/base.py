@@ -60,7 +60,7 @@ class SinkOptions(Struct, frozen=True):
     user: str | None = None
     """``--each-user``: the user whose output this is."""
     dry_run: bool = False
-    """Whether a stream sink only counts, and writes nothing. Other sinks get ``preview`` calls."""
+    """True if a stream sink only counts and writes nothing. Other sinks get ``preview`` calls."""
     wait: float = 0.0
     """``--wait``: seconds to wait while another process uses the place."""
     nats: Access = Access()
@@ -87,21 +87,21 @@ class Receipt(Struct, frozen=True):
 
 
 class BaseSink(ABC):  # noqa: B024 - the abstract methods are in its two subclasses
-    """The part that all sinks share: a place that can be checked before anything is read."""
+    """The base of all sinks: a place that is checked before anything is read."""
 
     to_stdout: ClassVar[bool] = False
-    """Whether the sink writes to standard output without ``--out``."""
+    """True if the sink writes to standard output without ``--out``."""
     lines: ClassVar[bool] = False
-    """Whether outputs of several users may follow each other on standard output."""
+    """True if the outputs of several users may follow each other on standard output."""
     wants_nats: ClassVar[bool] = False
-    """Whether ``SinkOptions.nats`` is filled in, secrets included."""
+    """True if the sink needs ``SinkOptions.nats``, secrets included."""
 
     def __init__(self, options: SinkOptions) -> None:
         self.options = options
 
     @classmethod
     def goes_to_stdout(cls, out: Path | None) -> bool:
-        """Return whether the sink writes to standard output with this ``--out``."""
+        """Return true if the sink writes to standard output with this ``--out``."""
         return out == Path("-") or (out is None and cls.to_stdout)
 
     def check(self) -> None:  # noqa: B027 - most sinks have nothing to check
@@ -121,20 +121,25 @@ class BaseSink(ABC):  # noqa: B024 - the abstract methods are in its two subclas
         return next(iter(self.writes()), None)
 
     @property
+    def is_on_stdout(self) -> bool:
+        """Return true if it writes to standard output."""
+        return self.goes_to_stdout(self.options.out)
+
+    @property
     def is_piped(self) -> bool:
-        """Return whether writing may block forever, because another program reads it."""
-        return self.goes_to_stdout(self.options.out) or any(map(is_stream, self.writes()))
+        """Return true if writing may block forever, because another program reads it."""
+        return self.is_on_stdout or any(map(is_stream, self.writes()))
 
 
 class Sink(BaseSink):
     """A sink for items."""
 
     merges: ClassVar[bool] = False
-    """Whether the sink uses ``--merge-with``."""
+    """True if the sink uses ``--merge-with``."""
     supersedes: ClassVar[bool] = False
-    """Whether records stay in its place between runs, so that it needs ``superseded``."""
+    """True if records stay in its place between runs, so that it needs ``superseded``."""
     every_viewing: ClassVar[bool] = False
-    """Whether the sink needs a record for every viewing, also without ``--rewatches``."""
+    """True if the sink needs a record for every viewing, also without ``--rewatches``."""
     for_events: ClassVar[type[StreamSink] | None] = None
     """The sink to use instead with ``--events``; ``None`` if there is none."""
     superseded: Mapping[str, int] = {}
@@ -144,7 +149,7 @@ class Sink(BaseSink):
 
     @property
     def keeps_viewings(self) -> bool:
-        """Tell whether it gets a record for every viewing."""
+        """Return true if it gets a record for every viewing."""
         return self.every_viewing or self.options.every_viewing
 
     @abstractmethod
@@ -153,10 +158,10 @@ class Sink(BaseSink):
 
     @abstractmethod
     def commit(self) -> Receipt:
-        """Make everything taken durable, and only then return.
+        """Make all records durable, and only then return.
 
         Raises:
-            SinkError: it could not be written. The old content is unchanged.
+            SinkError: they could not be written. The old content is unchanged.
         """
 
     @abstractmethod
@@ -230,7 +235,7 @@ class StreamSink(BaseSink):
     @property
     @abstractmethod
     def durable(self) -> int:
-        """Count the events since ``begin`` before the first that is not durable."""
+        """Return the number of events since ``begin`` before the first that is not durable."""
 
     @property
     def note(self) -> str:

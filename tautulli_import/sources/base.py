@@ -1,4 +1,4 @@
-"""Values that travel from a source: batches of plays, users, libraries, lookups."""
+"""Define the values that a source gives: batches of plays, users, libraries, lookups."""
 
 from __future__ import annotations
 
@@ -22,41 +22,40 @@ __all__ = [
 ]
 
 Cursor = NewType("Cursor", str)
-"""How far a source has been read. Opaque to everybody but the source that made it."""
+"""A position in a source. Only the source that made it can read it."""
 
-
-_LANDMARKS: Final = 16
+_SAMPLES: Final = 16
 
 
 def spread(first: int, last: int) -> Sequence[int]:
-    """Return row ids from the first to the last at which to look for sample rows."""
-    return (*range(first, last, max(1, (last - first) // (_LANDMARKS - 1))), last)
+    """Return evenly spread row ids from the first to the last, to take sample rows there."""
+    return (*range(first, last, max(1, (last - first) // (_SAMPLES - 1))), last)
 
 
 class Batch(Struct, frozen=True):
-    """Some plays, in the source's order, and where to go on after them."""
+    """Some plays in the source's order, and the cursor after them."""
 
     plays: Sequence[Play]
     cursor: Cursor
     rule: WatchedRule
     rejected: Sequence[Rejected] = ()
-    """Rows that were read and could not even become a ``Play``."""
+    """Rows that could not become a ``Play``."""
     duplicates: int = 0
-    """Rows that are the same play as one already read from another database."""
+    """The number of rows that repeat a play which was already read from another database."""
     recovered: Sequence[Rejected] = ()
-    """Rows of earlier batches, rejected there, that this one has whole."""
+    """Rows that earlier batches rejected, and that this batch has whole."""
     source: str = ""
-    """Which file or server the rows are from, for the report."""
+    """The file or server that the rows are from, for the report."""
     checksum: int = 0
-    """The checksum of its rows, where details were asked for; see ``Source.marked``."""
+    """The sum of its rows' checksums in a detailed batch, else 0; see ``Source.checksum``."""
     details: Mapping[int, Details] = {}
-    """What events need besides the plays, by row id, where that was asked for."""
+    """The details for playback events, by row id. Only a detailed batch has them."""
     numbered: bool = False
-    """Whether ``marked`` counts all of its rows, and all rows before them."""
+    """True if ``Source.checksum`` counts all of its rows and all rows before them."""
 
 
 class User(Struct, frozen=True):
-    """Somebody whose plays are in the history, known by any of three names."""
+    """A user of Tautulli. Any of the three names identifies them."""
 
     user_id: int
     username: str
@@ -66,12 +65,12 @@ class User(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """What Tautulli shows: the friendly name, else the username, else the number."""
+        """The name that Tautulli shows: the friendly name, else the username, else the id."""
         return self.friendly_name or self.username or str(self.user_id)
 
 
 class Library(Struct, frozen=True):
-    """A section of the Plex server, as far as Tautulli still knows it."""
+    """A library of the Plex server, as Tautulli knows it."""
 
     section_id: int
     name: str
@@ -81,10 +80,10 @@ class Library(Struct, frozen=True):
 
 
 class Lookup(Struct, frozen=True):
-    """One answer that Tautulli itself once got from TheMovieDB or TVmaze and kept."""
+    """An answer of TheMovieDB or TVmaze that Tautulli has stored."""
 
     kind: Kind
     rating_key: int
     titles: tuple[str, ...]
-    """As the other site has it, and in its own language; empty when it was not kept."""
+    """The title on the other site, and the original one. Empty if Tautulli has not stored them."""
     ids: tuple[tuple[str, str], ...]

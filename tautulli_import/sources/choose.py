@@ -1,4 +1,7 @@
-"""Which user or library a person means by a name. A guess would mix people's histories."""
+"""Find the user or library that a person names.
+
+Nothing is guessed: a wrong guess would mix the histories of several people.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +14,15 @@ from .base import Library, User
 
 __all__ = ["choose_libraries", "choose_users"]
 
-_One = TypeVar("_One", User, Library)
+_Named = TypeVar("_Named", User, Library)
 
 
 def choose_users(users: Sequence[User], wanted: Sequence[str]) -> frozenset[int]:
-    """The ids behind ids, usernames and friendly names.
+    """Return the ids of the users that are named by id, username or friendly name.
 
     Raises:
         NotFoundError: there is no such user.
-        ConfigurationError: a name fits several; the candidates are named.
+        ConfigurationError: a name fits several users. The message lists them.
     """
 
     def names(user: User) -> Sequence[str]:
@@ -32,7 +35,12 @@ def choose_users(users: Sequence[User], wanted: Sequence[str]) -> frozenset[int]
 
 
 def choose_libraries(libraries: Sequence[Library], wanted: Sequence[str]) -> frozenset[int]:
-    """The section ids behind section ids and library names; errors as of ``choose_users``."""
+    """Return the section ids of the libraries that are named by section id or name.
+
+    Raises:
+        NotFoundError: there is no such library.
+        ConfigurationError: a name fits several libraries. The message lists them.
+    """
 
     def names(library: Library) -> Sequence[str]:
         return str(library.section_id), library.name
@@ -48,15 +56,18 @@ def choose_libraries(libraries: Sequence[Library], wanted: Sequence[str]) -> fro
 def _choose(
     what: str,
     wanted: str,
-    known: Sequence[_One],
-    names: Callable[[_One], Sequence[str]],
-    describe: Callable[[_One], str],
-) -> _One:
-    """The one that ``wanted`` names: to the letter, else without regard to case."""
+    known: Sequence[_Named],
+    names: Callable[[_Named], Sequence[str]],
+    describe: Callable[[_Named], str],
+) -> _Named:
+    """Return the user or library called ``wanted``, by id, by exact name, or ignoring case.
+
+    ``names`` returns the names of one of them, the id first.
+    """
     wanted = wanted.strip()
     if not wanted:
         raise ConfigurationError(
-            f"--{what} was given without a name.", hint="Is a variable of your shell empty?"
+            f"--{what} has an empty value.", hint="Check for an empty variable in your shell."
         )
     by_id = [one for one in known if wanted == names(one)[0]]
     fitting = (
@@ -72,16 +83,16 @@ def _choose(
         return fitting[0]
     if fitting:
         raise ConfigurationError(
-            f"There are {len(fitting)} that are called {wanted!r}: "
+            f"{len(fitting)} {'users' if what == 'user' else 'libraries'} are called {wanted!r}: "
             f"{'; '.join(map(describe, fitting))}.",
-            hint=f"Name the one you mean by its id: --{what} {names(fitting[0])[0]}",
+            hint=f"Use the id, for example --{what} {names(fitting[0])[0]}",
         )
-    every = {name: one for one in known for name in names(one) if name}
-    close = get_close_matches(wanted, every, n=1)
-    near = [every[name] for name in close]
-    rest = [one for one in known if one.plays][:8]
-    hint = f"Did you mean {describe(near[0])}?" if near else ""
+    by_name = {name: one for one in known for name in names(one) if name}
+    similar = get_close_matches(wanted, by_name, n=1)
+    with_plays = [one for one in known if one.plays][:8]
     raise NotFoundError(
         f"There is no {what} called {wanted!r}.",
-        hint=hint or f"There are: {'; '.join(map(describe, rest)) or 'none'}.",
+        hint=f"Did you mean {describe(by_name[similar[0]])}?"
+        if similar
+        else f"There are: {'; '.join(map(describe, with_plays)) or 'none'}.",
     )

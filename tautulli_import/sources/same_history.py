@@ -1,27 +1,32 @@
-"""Refuse a source that holds another history than the one that was read from there before."""
+"""Refuse a source that now holds another history than in the run before."""
 
 from __future__ import annotations
+
+from typing import Final
 
 from ..errors import CheckpointError
 from ..state.checkpoint import SavedJob
 from .database.source import Source
 
-__all__ = ["refuse_other_history"]
+__all__ = ["OTHER_HISTORY_HINT", "refuse_other_history"]
+
+OTHER_HISTORY_HINT: Final = (
+    "If that is intended, add --restart. To keep both histories, use another --state-dir."
+)
 
 
 def refuse_other_history(source: Source, saved: SavedJob | None) -> int:
-    """Return how many of the remembered sample rows are in the source.
+    """Return how many of the saved sample rows are in the source.
 
     Raises:
-        CheckpointError: there are such rows, and none of them is in it.
+        CheckpointError: sample rows are saved, and the source has none of them.
     """
     known = saved.samples if saved else ()
     matching = source.count_matches(known) if known else 0
     if known and not matching:
         raise CheckpointError(
-            f"{source.name} holds another history than the one that was read from there "
-            f"before: none of {len(known)} plays that are remembered of it is in it.",
-            hint="If it is meant, forget the other one with --restart, or keep both with "
-            "another --state-dir.",
+            f"{source.name} is not the database this command read last time "
+            f"(0 of {len(known)} known plays found).",
+            hint=OTHER_HISTORY_HINT,
         )
     return matching

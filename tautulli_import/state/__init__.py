@@ -1,1 +1,1 @@
-"""Remember things between runs: the state file, its locks, the log of runs, checkpoints."""
+"""Keep state between runs: the state file, its locks, the log of runs, checkpoints."""

@@ -1,8 +1,8 @@
-"""Remember what a job has published where, and how far its events were delivered.
+"""Save the keys that a job has published, and how far its events were delivered.
 
-A job is a source, the sinks, and every option that changes what comes out. Each has a record of
-its own. The order of things is always: read, stage here, make durable in the sink, and only then
-note as published.
+A job is a source, its sinks, and every option that changes the output. Each job has a record of
+its own. The order is always: read, stage the keys here, make the items durable in the sink, and
+only then save the keys as published.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ __all__ = [
 
 JobStatus: TypeAlias = Literal["unfinished", "completed"]
 Published: TypeAlias = dict[str, tuple[int, int]]
-"""Keys that a sink was given: the play behind each, and its moment (epoch seconds, UTC)."""
+"""The row id and the time (epoch seconds, UTC) of each key that a sink was given."""
 
-_KEY: Final = 12
-_SEAL: Final = 16
+_KEY_DIGITS: Final = 12
+_SUM_BYTES: Final = 16
 
 
 class JobKey(Struct, frozen=True):
-    """What tells one job from another."""
+    """The source, sinks and options that distinguish one job from another."""
 
     source: str
     command: str
@@ -49,43 +49,43 @@ class JobKey(Struct, frozen=True):
     """Each as ``name=place``."""
     selection: Mapping[str, object]
     options: Mapping[str, object]
-    """What changes the results beyond the selection."""
+    """The options outside the selection that change the results."""
 
     @property
     def key(self) -> str:
-        """Return the job's name: short, and the same for the same job."""
+        """Return a short name that is always the same for the same job."""
         return _digest((self.series, sorted(self.options.items())))
 
     @property
     def series(self) -> str:
-        """Return a name that jobs share which differ in their options only."""
+        """Return a name that is the same for jobs that differ only in their options."""
         return _digest((self.source, self.command, self.sinks, sorted(self.selection.items())))
 
 
 class Position(Struct, frozen=True, rename={"checksum": "mark"}):
-    """A place in a source up to which a sink has all events, and the counts up to there."""
+    """A place in a source up to which a sink has all events, and the counts so far."""
 
     cursor: str
     rows: int
     checksum: int
-    """The sum over those rows that shows whether other plays stand under their numbers."""
+    """The checksum of these rows. It differs if other plays have their row ids now."""
     verdicts: Mapping[Reason, int]
     rejected: Sequence[Rejected]
     kinds: Mapping[str, int] = {}
-    """The events so far, by media type."""
+    """The number of events so far, by media type."""
     note: str = ""
-    """How the sink recognises its place: which stream it was, how long the file."""
+    """A text by which the sink recognises the place, such as the length of the file."""
 
 
 class SavedJob(Struct, frozen=True):
-    """A job as the state file has it."""
+    """A job in the state file."""
 
     key: str
     series: str
     about: JobKey
     status: JobStatus
     samples: Sequence[SampleRow]
-    """A few plays by which the history is recognised."""
+    """A few plays that identify the history."""
     rows: int
     updated: int
     """Epoch seconds, UTC."""
@@ -93,31 +93,31 @@ class SavedJob(Struct, frozen=True):
 
 
 class CheckpointStore:
-    """The part of a state file that is about one job."""
+    """The part of a state file that belongs to one job."""
 
     def __init__(self, state: StateFile, job: JobKey, *, writes: bool = True) -> None:
-        """Without ``writes`` everything is looked at and nothing is noted: for a dry run."""
+        """Without ``writes``, for a dry run, nothing is saved."""
         self.job = job
         self.writes = writes
         self._state = state
         self._key = job.key
 
     def saved(self) -> SavedJob | None:
-        """Return what is known of the job; ``None`` where it never began, or cannot be read."""
+        """Return the saved job, or ``None`` if it never began or its record is damaged."""
         return next((one for one in saved_jobs(self._state) if one.key == self._key), None)
 
     def position(self) -> Position | None:
-        """Return how far events were delivered."""
+        """Return the position up to which events were delivered, or ``None``."""
         db = self._state.db.conn
         row = db.execute("SELECT reached FROM jobs WHERE key = ?", (self._key,)).fetchone()
         return None if row is None or row[0] is None else unpacked(row[0])
 
     def begin(self, samples: Sequence[SampleRow]) -> None:
-        """Note that the job is under way."""
-        self._note("unfinished", samples)
+        """Save that the job has begun."""
+        self._set_status("unfinished", samples)
 
     def save(self, position: Position, samples: Sequence[SampleRow]) -> None:
-        """Save how far events were delivered.
+        """Save the position up to which events were delivered.
 
         Raises:
             SinkError: the state file cannot be written.
@@ -132,64 +132,67 @@ class CheckpointStore:
             )
 
     def clear_position(self) -> None:
-        """Forget how far events were delivered."""
+        """Forget the position up to which events were delivered."""
         if not self.writes:
             return
         with self._state.step() as db:
             db.execute("UPDATE jobs SET reached = NULL, rows = 0 WHERE key = ?", (self._key,))
 
     def finish(self, samples: Sequence[SampleRow], rows: int | None = None) -> None:
-        """Note that all sinks have all of it: of so many rows, unless a position tells that."""
-        self._note("completed", samples, rows)
+        """Save that all sinks have everything.
+
+        ``rows`` is the number of rows that were read. ``None`` keeps the number of the position.
+        """
+        self._set_status("completed", samples, rows)
 
     def forget(self) -> None:
-        """Forget the job. What was published is still known."""
+        """Forget the job, but not the keys that it has published."""
         if not self.writes:
             return
         with self._state.step() as db:
             db.execute("DELETE FROM jobs WHERE series = ?", (self.job.series,))
 
-    def was_told(self, users: Sequence[int]) -> bool:
-        """Tell whether a person knows that the plays of these users become one history."""
+    def was_told_of_merge(self, users: Sequence[int]) -> bool:
+        """Return true if the user was told that these users' plays become one history."""
         return self._state.get(f"{self._key}:merges", list[int]) == list(users)
 
-    def told(self, users: Sequence[int]) -> None:
-        """Note that a person was told so."""
+    def save_told_of_merge(self, users: Sequence[int]) -> None:
+        """Save that the user was told that these users' plays become one history."""
         if self.writes:
             with self._state.step():
                 self._state.put(f"{self._key}:merges", list(users))
 
     def published(self, sink: str, target: str, user: str) -> Published:
-        """Return what a sink may hold from this job: published, or about to be."""
+        """Return the keys of this job that a sink may have: published or staged."""
         row = self._state.db.conn.execute(
             "SELECT published, staged FROM published"
             " WHERE job = ? AND sink = ? AND target = ? AND user = ?",
             (self._key, sink, target, user),
         ).fetchone()
-        return {} if row is None else _keys_in(row[0]) | _keys_in(row[1])
+        return {} if row is None else _decode_keys(row[0]) | _decode_keys(row[1])
 
     def stage(self, sink: str, target: str, user: str, keys: Published) -> None:
-        """Save what a sink is about to be given, before it is."""
+        """Save the keys of the items that a sink will be given next."""
         if not self.writes:
             return
-        place = (self._key, sink, target, user)
+        row_key = (self._key, sink, target, user)
         where = "WHERE job = ? AND sink = ? AND target = ? AND user = ?"
         staged = msgspec.msgpack.encode(keys)
         row = self._state.db.conn.execute(
-            f"SELECT published, staged FROM published {where}",  # noqa: S608 - our own words
-            place,
+            f"SELECT published, staged FROM published {where}",  # noqa: S608 - a constant
+            row_key,
         ).fetchone()
         if row == (staged, None):
             return
         with self._state.step(durable=True) as db:
-            db.execute("INSERT OR IGNORE INTO published VALUES (?, ?, ?, ?, NULL, NULL)", place)
+            db.execute("INSERT OR IGNORE INTO published VALUES (?, ?, ?, ?, NULL, NULL)", row_key)
             db.execute(
-                f"UPDATE published SET staged = ? {where}",  # noqa: S608 - our own words
-                (staged, *place),
+                f"UPDATE published SET staged = ? {where}",  # noqa: S608 - a constant
+                (staged, *row_key),
             )
 
     def publish(self, sink: str, target: str, user: str) -> None:
-        """Note that the sink has made durable what was staged for it."""
+        """Save the staged keys as published, because their items are durable in the sink."""
         if not self.writes:
             return
         with self._state.step() as db:
@@ -199,7 +202,7 @@ class CheckpointStore:
                 (self._key, sink, target, user),
             )
 
-    def _note(
+    def _set_status(
         self, status: JobStatus, samples: Sequence[SampleRow], rows: int | None = None
     ) -> None:
         if not self.writes:
@@ -226,7 +229,7 @@ class CheckpointStore:
 
 
 def saved_jobs(state: StateFile) -> Sequence[SavedJob]:
-    """Return every job in a state file, the last one first. Skip what cannot be read."""
+    """Return the jobs in a state file, the latest first. Skip damaged records."""
     found = []
     query = (
         "SELECT key, series, about, status, landmarks, rows, updated, length(reached) FROM jobs"
@@ -252,19 +255,19 @@ def saved_jobs(state: StateFile) -> Sequence[SavedJob]:
 
 
 def packed(position: Position) -> bytes:
-    """Encode a position, with a checksum that shows whether a bit of it has turned over.
+    """Encode a position with a checksum, which detects a flipped bit.
 
-    The program's version goes into the checksum: what another version counted is not believed.
+    The program's version is part of the checksum, because another version may count differently.
     """
     plain = msgspec.msgpack.encode(position)
     return _sum(plain) + plain
 
 
-def unpacked(sealed: bytes) -> Position | None:
-    """Decode a position; ``None`` if it is damaged, or of another version of this program."""
-    plain = sealed[_SEAL:]
+def unpacked(encoded: bytes) -> Position | None:
+    """Decode a position. Return ``None`` if it is damaged or another version wrote it."""
+    plain = encoded[_SUM_BYTES:]
     try:
-        if sealed[:_SEAL] != _sum(plain):
+        if encoded[:_SUM_BYTES] != _sum(plain):
             return None
         return msgspec.msgpack.decode(plain, type=Position)
     except (msgspec.DecodeError, TypeError):
@@ -272,17 +275,17 @@ def unpacked(sealed: bytes) -> Position | None:
 
 
 def _sum(plain: bytes) -> bytes:
-    return hashlib.blake2b(plain, digest_size=_SEAL, key=__version__.encode()).digest()
+    return hashlib.blake2b(plain, digest_size=_SUM_BYTES, key=__version__.encode()).digest()
 
 
 def _digest(value: object) -> str:
-    return hashlib.sha256(msgspec.json.encode(value)).hexdigest()[:_KEY]
+    return hashlib.sha256(msgspec.json.encode(value)).hexdigest()[:_KEY_DIGITS]
 
 
-def _keys_in(written: bytes | None) -> Published:
-    if written is None:
+def _decode_keys(encoded: bytes | None) -> Published:
+    if encoded is None:
         return {}
     try:
-        return msgspec.msgpack.decode(written, type=Published)
+        return msgspec.msgpack.decode(encoded, type=Published)
     except (msgspec.DecodeError, TypeError):
         return {}

@@ -1,8 +1,8 @@
-"""What is remembered of one source between runs: a SQLite file in the state directory.
+"""Keep the state of one source between runs, in a SQLite file in the state directory.
 
-It saves reading again, and nothing else: without it, or with a damaged one, the answer is the
-same and takes longer. Every step is one transaction, so a killed run leaves the last whole
-step. The file is for this user only, because the history of a household is in it.
+The file saves time. Without it, or if it is damaged, the next run gives the same result and takes
+longer. Every step is one transaction, so a killed run leaves the last complete step. Only this
+user can read the file, because it contains the history of a household.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["StateFile", "database_source", "state_file", "state_files"]
 
-# 1: a server's history and metadata. 2: jobs, runs and what was published, for files as well.
-# 3: no more plays in checkpoints of items.
+# 1: a server's history and metadata. 2: jobs, runs and published keys, of database files too.
+# 3: no plays in the checkpoints of items.
 _SCHEMA: Final = 3
 _BUSY_SECONDS: Final = 30.0
 _TABLES: Final[dict[str, tuple[dict[str, type], str | tuple[str, ...]]]] = {
@@ -57,9 +57,9 @@ _T = TypeVar("_T")
 
 
 def database_source(paths: Sequence[Path]) -> str:
-    """What to call database files as a source: one by its place, several by their folders.
+    """Return the source name of database files: the path of one, the directories of several.
 
-    The backups in a folder are others every week, and the same history still.
+    A directory of backups has other files every week, but they are of the same history.
     """
     real = [Path(os.path.realpath(path)) for path in paths]
     places = real if len(real) == 1 else sorted({path.parent for path in real})
@@ -69,7 +69,10 @@ def database_source(paths: Sequence[Path]) -> str:
 
 
 def state_file(folder: Path, source: str) -> Path:
-    """The state file of a source: a name that a person recognises and no two sources share."""
+    """Return the path of a source's state file. A person can recognise the source by its name.
+
+    No two sources have the same path.
+    """
     scheme, _, rest = source.partition("://")
     name = rest.rstrip("/").rpartition("/")[2] if scheme == "file" else rest
     plain = re.sub(r"[^a-z0-9.-]+", "-", name.lower()).strip("-.")[:60]
@@ -77,7 +80,7 @@ def state_file(folder: Path, source: str) -> Path:
 
 
 def state_files(folder: Path) -> Sequence[Path]:
-    """Return the state files in a folder."""
+    """Return the state files in a folder, by name."""
     try:
         return sorted(path for path in folder.glob("*.db") if path.is_file())
     except OSError:
@@ -85,14 +88,14 @@ def state_files(folder: Path) -> Sequence[Path]:
 
 
 class StateFile:
-    """One source's file. ``notices`` says what a person should know about it."""
+    """The state file of one source. ``notices`` are sentences about it for the user."""
 
     def __init__(self, folder: Path | None, source: str) -> None:
-        """Open or make the file of ``source`` in ``folder``.
+        """Open or create the file of ``source`` in ``folder``.
 
-        ``source`` is a server's address without secrets, or what ``database_source`` says.
-        With ``None``, and where the folder cannot be used, everything is kept in a temporary
-        file that is gone afterwards. A damaged file is set aside.
+        ``source`` is a server's address without secrets, or a name from ``database_source``.
+        If ``folder`` is ``None`` or cannot be used, the state is kept in a temporary file, which
+        ``close`` removes. A damaged file is renamed, and a new one is created.
 
         Raises:
             ConfigurationError: a newer version of this program wrote it.
@@ -104,14 +107,14 @@ class StateFile:
 
     @classmethod
     def existing(cls, path: Path, *, reads_only: bool = False) -> StateFile | None:
-        """A state file as it lies there; ``None`` when it is damaged or of another version.
+        """Open an existing state file. Return ``None`` if it is damaged or of another version.
 
-        With ``reads_only`` nothing of it is touched, and nothing can be written.
+        With ``reads_only`` the file cannot be written, and stays untouched.
         """
         found = cls.__new__(cls)
         found.notices, found.path, found._views = [], path, []  # noqa: SLF001 - its own
         try:
-            found.db = _looked_at(path) if reads_only else _prepared(str(path))
+            found.db = _open_for_reading(path) if reads_only else _open_for_writing(str(path))
         except (sqlite3.Error, OSError, ConfigurationError):
             return None
         return found
@@ -123,7 +126,10 @@ class StateFile:
         self.db.conn.close()
 
     def view(self) -> sqlite3.Connection:
-        """What is remembered now, to be read while other runs go on; it can be closed early."""
+        """Return a connection that sees the present state, while other runs continue to write.
+
+        The caller may close it. ``close`` closes it too.
+        """
         if self.path is None:
             return self.db.conn
         connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
@@ -134,12 +140,12 @@ class StateFile:
 
     @contextmanager
     def step(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of it is kept, or nothing; nobody is stopped in the middle.
+        """Run one transaction. A signal is deferred until it has ended.
 
-        ``durable``: it outlives a power cut as well as the death of this process.
+        With ``durable`` it survives a power cut, otherwise only the death of this process.
 
         Raises:
-            BusyError: another run has been writing for half a minute.
+            BusyError: another run has been writing for 30 seconds.
             SinkError: the disk is full or failing.
         """
         connection = self.db.conn
@@ -149,7 +155,7 @@ class StateFile:
                     connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("BEGIN IMMEDIATE")
             except sqlite3.Error as error:
-                raise self.sentence(error) from error
+                raise self.error_of(error) from error
             try:
                 yield connection
                 connection.execute("COMMIT")
@@ -157,7 +163,7 @@ class StateFile:
                 with suppress(sqlite3.Error):
                     connection.execute("ROLLBACK")
                 if isinstance(error, sqlite3.Error):
-                    raise self.sentence(error) from error
+                    raise self.error_of(error) from error
                 raise
             finally:
                 if durable:
@@ -167,7 +173,7 @@ class StateFile:
     def get(
         self, name: str, kind: type[_T], *, view: sqlite3.Connection | None = None
     ) -> _T | None:
-        """A remembered value; ``None`` when there is none of that kind."""
+        """Return a saved value, or ``None`` if there is none of this type."""
         row = (
             (view or self.db.conn)
             .execute("SELECT value FROM about WHERE name = ?", (name,))
@@ -181,7 +187,7 @@ class StateFile:
             return None
 
     def put(self, name: str, value: object) -> None:
-        """Remember a value; inside a ``step``."""
+        """Save a value. Call this inside a ``step``."""
         self.db.conn.execute(
             "INSERT OR REPLACE INTO about (name, value) VALUES (?, ?)",
             (name, msgspec.json.encode(value).decode()),
@@ -189,29 +195,29 @@ class StateFile:
 
     def _open(self) -> Database:
         if self.path is None:
-            return _prepared("")
+            return _open_for_writing("")
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.path.touch(mode=0o600)
             if not os.access(self.path, os.W_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-            return _prepared(str(self.path))
+            return _open_for_writing(str(self.path))
         except OSError as error:
             why = error.strerror or str(error)
         except sqlite3.DatabaseError as error:
             if _code(error) not in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
                 why = str(error)
             else:
-                return self._anew(str(error))
+                return self._replace_damaged(str(error))
         self.notices.append(
-            f"Nothing can be remembered in {self.path} ({why}): every run reads everything. "
-            "--state-dir names another place."
+            f"Nothing can be saved in {self.path} ({why}), so every run reads everything. "
+            "Choose another directory with --state-dir."
         )
         self.path = None
-        return _prepared("")
+        return _open_for_writing("")
 
-    def _anew(self, why: str) -> Database:
-        """Set a damaged file aside and begin a new one."""
+    def _replace_damaged(self, why: str) -> Database:
+        """Rename a damaged file, and create a new one."""
         assert self.path is not None  # noqa: S101 - only a file can be damaged
         aside = self.path.with_name(f"{self.path.name}.damaged-{time.time_ns()}")
         self.path.rename(aside)
@@ -219,33 +225,36 @@ class StateFile:
             with suppress(OSError):
                 self.path.with_name(self.path.name + suffix).unlink()
         self.notices.append(
-            f"What was remembered in {self.path} is damaged ({why}): it was set aside as "
-            f"{aside.name}, and everything is read again."
+            f"The state file {self.path} is damaged ({why}). It was renamed to {aside.name}, and "
+            "everything is read again."
         )
         self.path.touch(mode=0o600)
-        return _prepared(str(self.path))
+        return _open_for_writing(str(self.path))
 
-    def sentence(self, error: sqlite3.Error) -> BusyError | SinkError:
-        """What SQLite said about the file, for a person."""
+    def error_of(self, error: sqlite3.Error) -> BusyError | SinkError:
+        """Return the error to raise instead of an error of SQLite about this file."""
         if _code(error) in ("SQLITE_BUSY", "SQLITE_LOCKED"):
             return BusyError(
-                f"{self.path} is in use by another run.", hint="Try again when that has ended."
+                f"Another run is using {self.path}.", hint="Try again when it has ended."
             )
         return SinkError(
             f"{self.path or 'A temporary file'} could not be read or written: {error}.",
-            hint="Make room, or name another place with --state-dir.",
+            hint="Make room, or choose another directory with --state-dir.",
         )
 
 
-def _prepared(path: str) -> Database:
-    """The database with its tables; an empty path is a temporary file of SQLite's own."""
+def _open_for_writing(path: str) -> Database:
+    """Open a state file for writing, and bring its tables up to date.
+
+    With an empty path SQLite makes a temporary file, and removes it when it is closed.
+    """
     from sqlite_utils import Database
 
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
     try:
-        _check(connection)
+        _check_pages(connection)
         db = Database(connection)
-        _check_whose(db)
+        _refuse_foreign(db)
         if path:
             connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -256,10 +265,10 @@ def _prepared(path: str) -> Database:
     return db
 
 
-def _looked_at(path: Path) -> Database:
-    """The database for reading: beside a run that writes it, or else without leaving a trace.
+def _open_for_reading(path: Path) -> Database:
+    """Open a state file for reading, also while a run writes it. Leave no files behind.
 
-    ``mode=ro`` on its own would leave a ``-wal`` and a ``-shm`` there (SQLite 3.40).
+    ``mode=ro`` alone would leave a ``-wal`` and a ``-shm`` file (SQLite 3.40).
     """
     from sqlite_utils import Database
 
@@ -274,15 +283,15 @@ def _looked_at(path: Path) -> Database:
         raise
     if found not in (2, _SCHEMA):  # to a reader, 2 and 3 are the same
         connection.close()
-        raise _Corrupt("it is of another version")
+        raise _DamagedError("it is of another version")
     return Database(connection)
 
 
 def _upgrade(db: Database, path: str) -> None:
-    """Bring the tables to what this version knows; nothing that is in them is lost.
+    """Upgrade the tables to this version's schema in place. Keep their rows.
 
     Raises:
-        ConfigurationError: a newer version wrote it.
+        ConfigurationError: a newer version wrote the file.
     """
     found = db.conn.execute("PRAGMA user_version").fetchone()[0]
     if found == _SCHEMA:
@@ -291,7 +300,7 @@ def _upgrade(db: Database, path: str) -> None:
         raise ConfigurationError(
             f"{path} was written by a newer version of tautulli-import (its schema is {found}, "
             f"this version knows {_SCHEMA}).",
-            hint="Use that version, or name another place with --state-dir.",
+            hint="Use that version, or choose another directory with --state-dir.",
         )
     db.conn.execute("BEGIN IMMEDIATE")
     try:
@@ -309,23 +318,23 @@ def _upgrade(db: Database, path: str) -> None:
         raise
 
 
-def _check_whose(db: Database) -> None:
-    """Refuse another program's database before anything of it is touched."""
+def _refuse_foreign(db: Database) -> None:
+    """Refuse another program's database, before anything in it is changed."""
     tables = set(db.table_names())
     version = db.conn.execute("PRAGMA user_version").fetchone()[0]
     wanted = {"about", *_TABLES} if version > 1 else {"about"}
     if (tables or version) and not wanted <= tables and version <= _SCHEMA:
-        raise _Corrupt("it is another program's")
+        raise _DamagedError("it belongs to another program")
 
 
-def _check(connection: sqlite3.Connection) -> None:
+def _check_pages(connection: sqlite3.Connection) -> None:
     found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
-        raise _Corrupt(str(found))
+        raise _DamagedError(str(found))
 
 
-class _Corrupt(sqlite3.DatabaseError):
-    """Found by looking, not by falling over it."""
+class _DamagedError(sqlite3.DatabaseError):
+    """A check found damage that SQLite itself did not report."""
 
     sqlite_errorname = "SQLITE_CORRUPT"
 

@@ -18,10 +18,10 @@ from msgspec import Struct
 
 __all__ = ["Holder", "Lock"]
 
-# ``is_held`` in another process takes the lock for a moment.
+# ``is_held`` in another process takes the lock for a moment, so one failure proves nothing.
 _TRIES: Final = 4
-_MOMENT: Final = 0.02
-_MOST: Final = 65_536
+_RETRY_SECONDS: Final = 0.02
+_MOST_BYTES: Final = 65_536
 
 
 class Holder(Struct, frozen=True):
@@ -37,7 +37,7 @@ class Holder(Struct, frozen=True):
 
 
 class Lock:
-    """A lock file. ``take`` creates it."""
+    """A lock file."""
 
     def __init__(self, path: Path) -> None:
         """``take`` creates the file at ``path``, and ``release`` removes it."""
@@ -54,7 +54,7 @@ class Lock:
             if self._take():
                 return True
             if attempt < _TRIES - 1:
-                time.sleep(_MOMENT)
+                time.sleep(_RETRY_SECONDS)
         return False
 
     def note(self, holder: Holder) -> None:
@@ -68,7 +68,7 @@ class Lock:
         """Return the holder, if the file names one."""
         try:
             with self.path.open("rb") as file:
-                return msgspec.json.decode(file.read(_MOST), type=Holder)
+                return msgspec.json.decode(file.read(_MOST_BYTES), type=Holder)
         except (OSError, msgspec.DecodeError):
             return None
 
@@ -98,7 +98,7 @@ class Lock:
 
     def _take(self) -> bool:
         while True:
-            descriptor = _opened(self.path)
+            descriptor = _open(self.path)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -112,11 +112,11 @@ class Lock:
             os.close(descriptor)  # its last holder has just removed the file
 
 
-def _opened(path: Path) -> int:
+def _open(path: Path) -> int:
     flags = os.O_CLOEXEC | os.O_NOFOLLOW
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | flags, 0o644)
-    except PermissionError:  # another user's
+    except PermissionError:  # the file belongs to another user
         return os.open(path, os.O_RDONLY | flags)
 
 

@@ -1,4 +1,4 @@
-"""The runs of a state file: how far each got, how it ended, and what to do next."""
+"""Record the runs of a state file: their progress, their end, and the next step for the user."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RunStatus: TypeAlias = Literal["running", "completed", "failed", "cancelled"]
 
 _KEPT: Final = 100
 _EVERY_SECONDS: Final = 1.0
-_KILLED: Final = "it ended without a word: it was killed, or the machine went down"
+_KILLED: Final = "the process was killed, or the machine went down"
 
 
 class Run(Struct, frozen=True):
@@ -36,7 +36,7 @@ class Run(Struct, frozen=True):
     id: int
     status: RunStatus
     line: str
-    """The command, without secrets: to be typed again."""
+    """The command without secrets. It can be typed again."""
     pid: int
     source: str
     targets: tuple[str, ...]
@@ -46,32 +46,32 @@ class Run(Struct, frozen=True):
     phase: Phase | Literal["starting"] = "starting"
     phase_began: float = 0.0
     done: int = 0
-    """Of the phase: plays, megabytes, questions or messages; those of earlier runs counted."""
+    """Done in this phase, earlier runs included. ``UNITS`` has the unit."""
     carried: int = 0
-    """How many of them earlier runs had done."""
+    """The part of ``done`` that earlier runs did."""
     total: int = 0
     error: str = ""
     next_step: str = ""
     exit_code: int | None = None
     said: str = ""
-    """What came of it, in a sentence."""
+    """The result in one sentence."""
 
     @property
     def percent(self) -> float | None:
-        """How much of the phase is done; ``None`` where its size is not known."""
+        """The finished part of the phase in percent, or ``None`` if its size is not known."""
         if self.status == "completed":
             return 100.0
         return min(100.0, 100 * self.done / self.total) if self.total else None
 
     @property
     def per_second(self) -> float | None:
-        """Plays a second in this run and phase, what earlier runs did not counted."""
+        """The speed of this run in this phase, in units per second. Earlier runs do not count."""
         took = self.updated - self.phase_began
         return (self.done - self.carried) / took if took > 0 and self.done > self.carried else None
 
     @property
     def seconds_left(self) -> float | None:
-        """Of the phase, at the speed of this run; ``None`` where nobody knows."""
+        """The seconds that this phase will take at the speed of this run; ``None`` if unknown."""
         speed = self.per_second
         if self.status != "running" or not speed or not self.total:
             return None
@@ -79,20 +79,20 @@ class Run(Struct, frozen=True):
 
 
 def lock_of(state: Path) -> Lock:
-    """The lock of a state file: held as long as a run that writes it lives."""
+    """Return the lock of a state file. A run that writes the file holds it until it ends."""
     return Lock(state.with_name(state.name + ".lock"))
 
 
 def last_run(state: Path, number: int | None = None) -> Run | None:
-    """The last run in a state file, or that one; ``None`` where there is none to be read.
+    """Return the run with this number, or the last run. Return ``None`` if it cannot be read.
 
-    A run that was not ended, and whose lock nobody holds, was killed.
+    A run without an end whose lock nobody holds was killed. It is returned as failed.
     """
     where = "id = ?" if number else "id = (SELECT max(id) FROM runs)"
     uri = f"file:{quote(os.fsencode(state.absolute()))}?mode=ro"
     try:
         with closing(sqlite3.connect(uri, uri=True, timeout=2.0)) as connection:
-            query = f"SELECT told FROM runs WHERE {where}"  # noqa: S608 - our own words
+            query = f"SELECT told FROM runs WHERE {where}"  # noqa: S608 - a constant
             row = connection.execute(query, (number,) if number else ()).fetchone()
         run = None if row is None else msgspec.json.decode(row[0], type=Run)
     except (sqlite3.Error, msgspec.DecodeError, OSError):
@@ -113,7 +113,7 @@ def last_runs(folder: Path) -> Sequence[Run]:
 class RunLog:
     """Records the progress of a run in a state file, once a second.
 
-    That something could not be written down is no reason to end an import.
+    A failure to write is ignored, because it must not end an import.
     """
 
     def __init__(self, state: StateFile, line: str, source: str, targets: tuple[str, ...]) -> None:
@@ -130,16 +130,16 @@ class RunLog:
             db.execute("DELETE FROM runs WHERE id <= (SELECT max(id) FROM runs) - ?", (_KEPT,))
             (number,) = db.execute("SELECT coalesce(max(id), 0) + 1 FROM runs").fetchone()
             self._run = msgspec.structs.replace(self._run, id=number)
-            self._put(db)
+            self._insert(db)
 
     @property
     def run(self) -> Run:
-        """How far it is."""
+        """The run as it is now."""
         return self._run
 
     @property
     def holder(self) -> Holder:
-        """What a lock of this run tells others."""
+        """The holder to write into the locks of this run."""
         path = self._state.path
         return Holder(
             self._run.pid, os.fsencode(path) if path else b"", self._run.id, self._run.line
@@ -167,17 +167,17 @@ class RunLog:
             self._write()
 
     def idle(self) -> None:
-        """Record what is done, if that was less than a second ago."""
+        """Record progress that ``reached`` has not written yet."""
         if self._run.updated > self._written:
             self._write()
 
     def ended(self, said: str) -> None:
-        """It came to its end."""
+        """Record that the run completed. ``said`` is the result in one sentence."""
         self._end("completed", said=said, exit_code=0)
 
     @contextmanager
-    def to_the_end(self) -> Iterator[None]:
-        """Whatever ends the run before its own end is written down."""
+    def record_failure(self) -> Iterator[None]:
+        """Record any exception that ends the run, and raise it again."""
         try:
             yield
         except BaseException as error:
@@ -186,7 +186,7 @@ class RunLog:
             raise
 
     def failed(self, error: BaseException, exit_code: int, *, said: str = "") -> None:
-        """It came to another end."""
+        """Record that the run failed or was cancelled, and why."""
         status: RunStatus = "cancelled" if isinstance(error, Stopped) else "failed"
         if isinstance(error, TautulliImportError):
             words = str(error)
@@ -210,9 +210,9 @@ class RunLog:
     def _write(self) -> None:
         self._written = time.time()
         with suppress(TautulliImportError, sqlite3.Error), self._state.step() as db:
-            self._put(db)
+            self._insert(db)
 
-    def _put(self, db: sqlite3.Connection) -> None:
+    def _insert(self, db: sqlite3.Connection) -> None:
         told = msgspec.json.encode(self._run).decode()
         db.execute("INSERT OR REPLACE INTO runs (id, told) VALUES (?, ?)", (self._run.id, told))
 
@@ -237,14 +237,14 @@ def logged(folder: Path, line: str, source: str, sink: str, target: str) -> Iter
         with closing(StateFile(folder, name)) as state:
             log = RunLog(state, line, source, (f"{sink}={target}",))
             lock.note(log.holder)
-            with log.to_the_end():
+            with log.record_failure():
                 yield log
     finally:
         lock.release()
 
 
 def _plain(text: str) -> str:
-    """Text that can be written down: a path may hold bytes that are none."""
+    """Replace characters that cannot be encoded. A path may contain invalid bytes."""
     return text.encode("utf-8", "replace").decode()
 
 

@@ -1,4 +1,4 @@
-"""Stop the runs that other processes have under way."""
+"""Stop the runs of other processes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .runs import lock_of
 __all__ = ["held_locks", "stop_runs"]
 
 _STOP_SECONDS: Final = 15.0
-_LOOK_SECONDS: Final = 0.1
+_POLL_SECONDS: Final = 0.1
 
 
 def held_locks(folder: Path) -> Sequence[Lock]:
@@ -29,35 +29,35 @@ def stop_runs(running: Sequence[Lock], *, every: bool) -> Sequence[Holder]:
     """Ask the holders of these locks to stop, wait until they have, and return them.
 
     Raises:
-        ConfigurationError: there are several, and ``every`` is not set.
+        ConfigurationError: several are running, and ``every`` is false.
         BusyError: one of them is still finishing its output.
-        TautulliImportError: one of them may not be signalled by this user.
+        TautulliImportError: this user may not send a signal to one of them.
     """
     known = [(lock, holder) for lock in running if (holder := lock.holder()) is not None]
     if len(running) > 1 and not every:
         lines = "; ".join(f"process {holder.pid}: {holder.line}" for _, holder in known)
         raise ConfigurationError(
             f"{len(running)} imports are running: {lines}.",
-            hint="End all of them with --all, or one of them with kill and its number.",
+            hint="End all of them with --all, or one of them with 'kill' and its process number.",
         )
-    deaf: TautulliImportError | None = None
+    refused: TautulliImportError | None = None
     for lock, holder in known:
         try:
             os.kill(holder.pid, signal.SIGTERM)
         except OSError as error:
             if lock.is_held():
-                deaf = TautulliImportError(
-                    f"Process {holder.pid} could not be told to stop: {error.strerror}.",
-                    hint="It belongs to another user, or runs in another container: stop it there.",
+                refused = TautulliImportError(
+                    f"Process {holder.pid} could not be stopped: {error.strerror}.",
+                    hint="It belongs to another user, or runs in another container. Stop it there.",
                 )
-    if deaf is not None:
-        raise deaf
+    if refused is not None:
+        raise refused
     deadline = time.monotonic() + _STOP_SECONDS
     while any(lock.is_held() for lock in running):
         if time.monotonic() > deadline:
             raise BusyError(
-                "It was told to stop, and is still finishing what it was writing.",
-                hint="Look again with 'tautulli-import status'.",
+                "The import was asked to stop, but is still finishing what it was writing.",
+                hint="See its progress with 'tautulli-import status'.",
             )
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_POLL_SECONDS)
     return [holder for _, holder in known]

@@ -15,7 +15,7 @@ __all__ = ["clear", "clear_all", "named", "stored"]
 
 
 def stored(folder: Path) -> Iterator[tuple[Path, Sequence[SavedJob]]]:
-    """Return each state file in ``folder`` with its checkpoints. Damaged files are left out."""
+    """Yield each state file in ``folder`` with its checkpoints. Skip damaged files."""
     for path in state_files(folder):
         with _opened(path, reads_only=True) as state:
             if state is not None:
@@ -26,7 +26,7 @@ def named(folder: Path, name: str) -> tuple[Path, SavedJob]:
     """Return the checkpoint whose key begins with ``name``, and its state file.
 
     Raises:
-        NotFoundError: none does, or several do.
+        NotFoundError: no key begins with it, or several do.
     """
     found = [
         (path, one) for path, found in stored(folder) for one in found if one.key.startswith(name)
@@ -34,7 +34,7 @@ def named(folder: Path, name: str) -> tuple[Path, SavedJob]:
     if len(found) != 1:
         raise NotFoundError(
             f"{'Several checkpoints begin' if found else 'No checkpoint begins'} with {name}.",
-            hint="'tautulli-import checkpoint list' shows them.",
+            hint="List them with 'tautulli-import checkpoint list'.",
         )
     return found[0]
 
@@ -54,7 +54,7 @@ def clear(path: Path, key: str) -> None:
 
 
 def clear_all(folder: Path) -> int:
-    """Delete all checkpoints and local copies in ``folder``; return how many checkpoints.
+    """Delete all checkpoints and local copies in ``folder``. Return the number of checkpoints.
 
     Raises:
         BusyError: an import uses one of the files.
@@ -69,14 +69,14 @@ def _clear_file(path: Path) -> int:
         (count,) = state.db.conn.execute("SELECT count(*) FROM jobs").fetchone()
         with state.step() as db:
             for table in sorted(set(state.db.table_names()) - {"runs"}):
-                db.execute(f"DELETE FROM [{table}]")  # noqa: S608 - names of its own
+                db.execute(f"DELETE FROM [{table}]")  # noqa: S608 - its own tables
         state.db.conn.execute("VACUUM")
         return int(count)
 
 
 @contextmanager
 def _opened(path: Path, *, reads_only: bool = False) -> Iterator[StateFile | None]:
-    """Open a state file. It is None when it is damaged; the next import makes a new one."""
+    """Open a state file, or yield ``None`` if it is damaged. The next import replaces it."""
     state = StateFile.existing(path, reads_only=reads_only)
     try:
         yield state
@@ -90,7 +90,7 @@ def _locked(path: Path) -> Iterator[None]:
     lock = lock_of(path)
     if not lock.take():
         raise BusyError(
-            f"An import is using {path}.", hint="End it with 'tautulli-import stop', or wait."
+            f"An import is using {path}.", hint="Wait, or end it with 'tautulli-import stop'."
         )
     try:
         yield

@@ -119,7 +119,7 @@ def _give(sink: NatsSink | DuckdbSink, events: Sequence[PlaybackEvent]) -> None:
 
 
 async def _one_by_one(url: str, events: Sequence[PlaybackEvent]) -> None:
-    """What a plain script does: publish, wait for the acknowledgement, publish the next."""
+    """Do what a plain script does: publish, wait for the acknowledgement, publish the next."""
     import nats
 
     client = await nats.connect(url)
@@ -132,7 +132,7 @@ async def _one_by_one(url: str, events: Sequence[PlaybackEvent]) -> None:
 
 
 def _on_conflict(path: Path, events: Sequence[PlaybackEvent]) -> None:
-    """What a plain script does: one statement a batch, which lets DuckDB sort out duplicates."""
+    """Do what a plain script does: one statement a batch. DuckDB sorts out duplicates."""
     import duckdb
 
     names = PlaybackEvent.__struct_fields__

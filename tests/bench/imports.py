@@ -1,9 +1,9 @@
 """``make bench``: how fast and how big, as ratios within one run.
 
-Over HTTP it measures against ``tests.tautulli``, which costs what the real Tautulli was measured
-to cost: the whole query at every request, and every row of it made into a dict.
+Over HTTP it measures against ``tests.support.tautulli``, which costs what the real Tautulli was
+measured to cost: the whole query at every request, and every row of it made into a dict.
 
-The history is made by ``tests.history`` and kept in ``.cache``. Times are the best of a few
+The history is made by ``tests.support.history`` and kept in ``.cache``. Times are the best of a few
 rounds taken by turns, because the machines that this runs on are shared and noisy.
 """
 
@@ -51,7 +51,7 @@ def bare_read(database: Path) -> int:
 
 
 def import_once(database: Path) -> None:
-    """The whole import in this process, as ``db --to tracker`` does it."""
+    """Run the whole import in this process, as ``db --to tracker`` does it."""
     from tautulli_import.imports.job import Job
     from tautulli_import.imports.run import run
     from tautulli_import.model.selection import Selection
@@ -68,7 +68,7 @@ def import_once(database: Path) -> None:
 
 
 def import_remembering(database: Path, folder: Path) -> None:
-    """The same with a state file, into ``folder``: the first time, or when nothing is new."""
+    """Run it with a state file in ``folder``: the first time, or when nothing is new."""
     from tautulli_import.imports.job import Job
     from tautulli_import.imports.run import Memory, run
     from tautulli_import.model.selection import Selection
@@ -95,11 +95,11 @@ def seconds(work: Callable[[Path], object], database: Path) -> float:
 
 
 def peak_megabytes(database: Path, what: str) -> float:
-    """The peak resident memory of a fresh process that does ``what`` once."""
+    """Return the peak resident memory of a fresh process that does ``what`` once."""
     command = [
         sys.executable,
         "-m",
-        "tests.bench.imports",
+        "tests.bench.imports.imports",
         "--only",
         what,
         "--database",
@@ -110,7 +110,7 @@ def peak_megabytes(database: Path, what: str) -> float:
 
 
 def over_http(plays: int) -> None:
-    """The crawl of ``api`` beside one single dump and beside pages of 100 rows."""
+    """Compare the crawl of ``api`` with one single dump and with pages of 100 rows."""
     from tests.support.tautulli import FakeTautulli
 
     CACHE.mkdir(exist_ok=True)
@@ -169,7 +169,7 @@ def over_http(plays: int) -> None:
 
 
 def dump(url: str, key: str, start: int, length: int) -> bytes:
-    """What a plain script does: some rows of the ungrouped history."""
+    """Return some rows of the ungrouped history, as a plain script reads them."""
     import httpx
 
     answer = httpx.get(
@@ -186,7 +186,7 @@ def dump(url: str, key: str, start: int, length: int) -> bytes:
 
 
 def download(url: str, key: str, path: Path) -> None:
-    """The bare download of the database."""
+    """Download the bare database."""
     import httpx
 
     with (
@@ -200,7 +200,7 @@ def download(url: str, key: str, path: Path) -> None:
 
 
 def import_over_http(url: str, key: str, folder: Path, *, via: str = "history") -> None:
-    """``api --to tracker`` as people run it, in a process of its own."""
+    """Run ``api --to tracker`` as people run it, in a process of its own."""
     subprocess.run(
         [
             *(sys.executable, "-m", "tautulli_import", "api", "--to", "tracker", "--quiet"),

@@ -33,7 +33,7 @@ class Place(Struct):
         return self.run("users", "api", "--json", *args, env=variables, stdin=stdin)
 
     def write(self, name: str, text: str | bytes) -> Path:
-        """A file in the working directory."""
+        """Return a file in the working directory."""
         path = self.folder / name
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         return path

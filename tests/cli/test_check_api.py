@@ -39,14 +39,14 @@ class Seen(Struct):
         return self.inside(*args, env=server | env)
 
     def inspection(self, *args: str) -> dict[str, Any]:
-        """What `check api --json` says."""
+        """Return what `check api --json` says."""
         result = self.run("check", "api", "--json", *args)
         assert result.code == 0, result.err
         found: dict[str, Any] = json.loads(result.out)
         return found
 
     def lines(self) -> dict[str, str]:
-        """What `check api` prints, by its first word."""
+        """Return what `check api` prints, by its first word."""
         result = self.run("check", "api")
         assert result.code == 0, result.err
         return {
@@ -128,7 +128,7 @@ def test_a_plex_that_is_away_is_warned_of(seen: Seen) -> None:
     result = seen.run("check", "api")
     assert result.code == 0
     assert "A Plex Server, not reachable" in result.out
-    assert "Warning: Tautulli does not reach Plex" in result.err
+    assert "Warning: Tautulli cannot connect to Plex" in result.err
 
 
 @pytest.mark.parametrize(
@@ -138,10 +138,10 @@ def test_a_plex_that_is_away_is_warned_of(seen: Seen) -> None:
         ("v2.8.0", ""),
         ("v3.0.0-beta", ""),
         ("2.12.5", ""),
-        ("v2.7.7", "is older than 2.8: every run has to read everything"),
-        ("v2.2.4", "is older than 2.8: every run has to read everything"),
-        ("v2.1.44", "tells no GUIDs"),
-        ("v1.4.25", "tells no GUIDs"),
+        ("v2.7.7", "is older than 2.8, so every run has to read everything"),
+        ("v2.2.4", "is older than 2.8, so every run has to read everything"),
+        ("v2.1.44", "sends no GUIDs"),
+        ("v1.4.25", "sends no GUIDs"),
         ("nightly", ""),
         ("", ""),
         ("v" * 500, ""),
@@ -170,9 +170,9 @@ def test_a_server_that_tells_nothing_of_itself_is_looked_at_all_the_same(seen: S
     [
         (0.1, ""),
         (9.9, ""),
-        (10, "took 10 seconds to count its rows: to read them all takes about 1 min."),
-        (33, "took 33 seconds to count its rows: to read them all takes about 2 min."),
-        (600, "took 600 seconds to count its rows: to read them all takes about 40 min."),
+        (10, "took 10 seconds to count its rows. Reading them all takes about 1 min."),
+        (33, "took 33 seconds to count its rows. Reading them all takes about 2 min."),
+        (600, "took 600 seconds to count its rows. Reading them all takes about 40 min."),
     ],
 )
 def test_a_slow_server_is_warned_of(

@@ -22,7 +22,7 @@ ALL = 14
 
 @pytest.fixture
 def nights(tmp_path: Path, environment: dict[str, str]) -> Iterator[Nights]:
-    """A small history, imported into a tracker, and in part into an Editor dataset."""
+    """Yield a small history, imported into a tracker, and in part into an Editor dataset."""
     with at_home(tmp_path, environment) as made:
         made.years()
         made.run("--user", "alice")
@@ -36,7 +36,7 @@ def checkpoint(nights: Nights, *args: str) -> Result:
 
 
 def listed(nights: Nights) -> dict[str, dict[str, Any]]:
-    """What `list` tells, by the sink it is about."""
+    """Return what `list` tells, by the sink it is about."""
     done = checkpoint(nights, "list", "--json")
     assert (done.code, done.err) == (0, "")
     told = json.loads(done.out)

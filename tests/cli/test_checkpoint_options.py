@@ -13,7 +13,7 @@ from tests.support.nightly import Night, Nights, at_home
 
 @pytest.fixture
 def nights(tmp_path: Path, environment: dict[str, str]) -> Iterator[Nights]:
-    """A small history."""
+    """Yield a small history."""
     with at_home(tmp_path, environment) as made:
         made.years()
         yield made
@@ -126,7 +126,7 @@ def trace(folder: Path) -> dict[str, tuple[int, bytes]]:
 
 
 def counts(night: Night) -> object:
-    """What a report counts."""
+    """Return what a report counts."""
     outputs = [
         {name: value for name, value in output.items() if name != "written"}
         for output in night.told["outputs"]

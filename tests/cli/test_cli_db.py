@@ -33,7 +33,7 @@ _DAY = 86_400
 
 @pytest.fixture(scope="module")
 def household_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A history in which every option of ``db`` changes something."""
+    """Return a history in which every option of ``db`` changes something."""
     path = tmp_path_factory.mktemp("household") / "household.db"
     film = 7_200_000
     with closing(create(path)) as conn:
@@ -78,7 +78,7 @@ def household_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def household(household_once: Path, tmp_path: Path) -> Path:
-    """The same, a copy for each test."""
+    """Return the same, a copy for each test."""
     return Path(copy(household_once, tmp_path))
 
 

@@ -54,7 +54,7 @@ def household_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def household(household_once: Path, tmp_path: Path) -> Path:
-    """The same, a copy for each test."""
+    """Return the same, a copy for each test."""
     return Path(copy(household_once, tmp_path))
 
 

@@ -257,7 +257,7 @@ class Terminal(StringIO):
     """Something that says it is a terminal."""
 
     def isatty(self) -> bool:
-        """It says so."""
+        """Return true, as a terminal does."""
         return True
 
 

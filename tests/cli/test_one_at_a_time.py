@@ -24,7 +24,7 @@ from tests.support.running import SOON, Program, Programs, Unanswered
 SWARM = """
 import os, signal, sys
 from tautulli_import.__main__ import main
-from tests.forked import warm
+from tests.support.forked import warm
 signal.alarm(60)
 warm()
 count, folder, sys.argv = int(sys.argv[1]), sys.argv[2], ["tautulli-import", *sys.argv[3:]]
@@ -59,14 +59,14 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @pytest.fixture
 def cli(tmp_path: Path, environment: dict[str, str]) -> Iterator[Inside]:
-    """The program again, in this process: it is a start like any other."""
+    """Yield the program again, in this process: it is a start like any other."""
     with inside(tmp_path, environment) as made:
         yield made
 
 
 @pytest.fixture
 def other(tmp_path: Path) -> Path:
-    """The database of another Tautulli."""
+    """Return the database of another Tautulli."""
     path = tmp_path / "other.db"
     with closing(create(path)) as conn:
         add_play(conn, title="Elsewhere", year=1999)
@@ -83,7 +83,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
 
 
 def titles(root: Path) -> list[str]:
-    """The titles in a tracker."""
+    """Return the titles in a tracker."""
     items = json.loads((root / "history.json").read_bytes())["items"]
     return sorted(item["title"] for item in items.values())
 
@@ -100,7 +100,7 @@ FILMS = ["An Episode", "First Film", "Second Film", "Third Film"]
 
 
 def ends(swarm: Program, count: int) -> list[tuple[str, int, int]]:
-    """The first so many of a swarm to end: where each has spoken, its process, its exit code."""
+    """Return where each of the first ``count`` to end has written, its process, its exit code."""
     out = swarm.process.stdout
     assert out is not None
     lines = [out.readline().split() for _ in range(count)]
@@ -108,13 +108,13 @@ def ends(swarm: Program, count: int) -> list[tuple[str, int, int]]:
 
 
 def look_at_the_losers(swarm: Program, said: Path, command: str) -> int:
-    """All but one end at once, and tell which that is; returns its process."""
+    """Check that all but one end at once and name that one. Return its process."""
     losers = ends(swarm, STARTS - 1)
     assert [code for _, _, code in losers] == [6] * (STARTS - 1)
     words = {(said / name).read_text() for name, _, _ in losers}
     told = re.compile(
-        rf"Error: Another import is under way, process (\d+): {re.escape(command)}\."
-        r"( It is at: \w[^\n]*\.)?\n  Wait for it with --wait [^\n]*\n"
+        rf"Error: Another import is running, process (\d+): {re.escape(command)}\."
+        r"( Its progress: \w[^\n]*\.)?\n  Wait for it with --wait [^\n]*\n"
     )
     found = [told.fullmatch(one) for one in words]
     assert None not in found, words
@@ -167,9 +167,9 @@ def test_of_fifty_starts_over_http_one_asks(running: Programs, home: Home, tmp_p
 
 
 def busy(done: Result, first: Program) -> None:
-    """It has left at once, and told who is there."""
+    """Check that it left at once, and told who is there."""
     assert done.code == 6, done.err
-    assert f"Another import is under way, process {first.pid}: tautulli-import db " in done.err
+    assert f"Another import is running, process {first.pid}: tautulli-import db " in done.err
     assert done.out == ""
 
 
@@ -184,7 +184,7 @@ def test_the_second_is_told_how_far_the_first_is(
     done = cli(*command)
 
     busy(done, first)
-    assert "It is at: reading, " in done.err
+    assert "Its progress: reading, " in done.err
     assert " of 4 plays)" in done.err
     assert "--wait SECONDS" in done.err
     assert "tautulli-import status --watch" in done.err
@@ -345,7 +345,7 @@ def test_it_waits_and_says_for_what(
     err = second.process.stderr
     assert err is not None
     said = err.readline().decode()
-    assert said.startswith("Waiting, 60 s at most: Another import is under way, process ")
+    assert said.startswith("Waiting up to 60 s: Another import is running, process ")
     assert f"process {first.pid}: tautulli-import db {history} " in said
 
     gate.open()
@@ -364,7 +364,7 @@ def test_it_waits_no_longer_than_it_was_told(
     done = cli("db", other, "--to", "tracker", "--wait", "0.3")
     assert 0.3 <= time.monotonic() - began < SOON
     busy(done, first)
-    assert done.err.startswith("Waiting, 0.3 s at most: ")
+    assert done.err.startswith("Waiting up to 0.3 s: ")
 
 
 def test_who_waits_in_silence_waits_all_the_same(

@@ -32,21 +32,21 @@ PROGRAM = [sys.executable, "-m", "tautulli_import"]
 
 @pytest.fixture(scope="module")
 def server(place: Path) -> Iterator[FakeTautulli]:
-    """A Tautulli over the database that the README's commands name."""
+    """Yield a Tautulli over the database that the README's commands name."""
     with FakeTautulli(place / "tautulli.db") as tautulli:
         yield tautulli
 
 
 @pytest.fixture(scope="module")
 def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    """A NATS server with the stream that the README's first line about it makes."""
+    """Yield a NATS server with the stream that the README's first line about it makes."""
     with NatsServer(tmp_path_factory.mktemp("nats")) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with everything that the README's commands name."""
+    """Return a directory with everything that the README's commands name."""
     folder = tmp_path_factory.mktemp("readme")
     generate(folder / "tautulli.db", plays=600, seed=7)
     (folder / "backups").mkdir()

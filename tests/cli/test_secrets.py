@@ -62,12 +62,12 @@ SECRETS: Final = forms(KEY) | forms(SECOND) | {b64encode(f"{USER}:{SECOND}".enco
 
 
 def leaks(text: str) -> list[str]:
-    """The secrets in a text, or the beginnings of some."""
+    """Return the secrets in a text, or the beginnings of some."""
     return sorted(secret for secret in SECRETS if secret[:8] in text)
 
 
 def echo(code: int, kind: str = "text/html") -> Fault:
-    """A page that quotes everything that was sent, as pages for developers do."""
+    """Return a page that quotes everything that was sent, as pages for developers do."""
 
     def answer(asked: Asked) -> Reply:
         sent = f"{asked.method} {asked.path} {asked.headers} {asked.body.decode()}"
@@ -78,17 +78,17 @@ def echo(code: int, kind: str = "text/html") -> Fault:
 
 
 def echo_briefly(code: int) -> Fault:
-    """A page that quotes the form alone, so that it is not cut off."""
+    """Return a page that quotes the form alone, so that it is not cut off."""
     return lambda asked: Reply(status=code, body=asked.body or asked.path.encode())
 
 
 def echo_login(asked: Asked) -> Reply:
-    """A page that quotes how the password was sent."""
+    """Return a page that quotes how the password was sent."""
     return Reply(status=502, body=asked.header("Authorization").encode())
 
 
 def echo_error(code: int) -> Fault:
-    """An error in Tautulli's own envelope, quoting the key."""
+    """Return an error in Tautulli's own envelope, quoting the key."""
     return json_error(f"Failed for apikey={KEY} ({quote_plus(KEY)})", code)
 
 

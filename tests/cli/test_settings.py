@@ -13,7 +13,7 @@ from tests.conftest import Cli
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty directory to stand in, and nobody's configuration."""
+    """Return an empty directory to stand in, and nobody's configuration."""
     monkeypatch.setattr("os.environ", dict(environment))
     here = tmp_path / "here"
     here.mkdir()

@@ -39,7 +39,7 @@ SMALL_PIPE = 4096
 ROOM = "a place for what is too long for one line of a pipe, " * 3
 SMALL_WINDOWS = """
 from tautulli_import.__main__ import main
-from tests.over_http import small_windows
+from tests.support.over_http import small_windows
 with small_windows(10):
     main()
 """
@@ -75,13 +75,13 @@ def server(home: Home) -> Mapping[str, str]:
 
 
 def tracker(folder: Path) -> str:
-    """What the tracker holds, but for the time at which it was written."""
+    """Return what the tracker holds, but for the time at which it was written."""
     written = (folder / "crosswatch-tracker" / "history.json").read_text(encoding="utf-8")
     return re.sub(r'"ts": ?[0-9]+', '"ts":0', written)
 
 
 def ended_well(done: Result, number: int) -> None:
-    """It has left with the code of the signal, and without a word too many."""
+    """Check that it left with the code of the signal, and without a word too many."""
     assert done.code == 128 + number, done.err
     assert "Traceback" not in done.err
     assert "bug in" not in done.err
@@ -113,7 +113,7 @@ def gone_on(
 
 @contextmanager
 def unread() -> Iterator[tuple[int, int]]:
-    """A small pipe whose reader reads nothing: its two ends."""
+    """Yield a small pipe whose reader reads nothing: its two ends."""
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, SMALL_PIPE)
     try:
@@ -352,7 +352,7 @@ def test_while_the_first_of_two_sinks_is_written(
 
 
 def blocked_in_commit(running: Programs, database: Path, folder: Path) -> tuple[Program, Gate]:
-    """A sink of somebody else that takes forever."""
+    """Return a sink of somebody else that takes forever."""
     gate = running.gate("commit")
     source = COMPLETE.replace(
         "        write_whole(",

@@ -33,7 +33,7 @@ from tests.support.tautulli import KEY
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SMALL_WINDOWS = """
 from tautulli_import.__main__ import main
-from tests.over_http import small_windows
+from tests.support.over_http import small_windows
 with small_windows(10):
     main()
 """
@@ -64,7 +64,7 @@ SHAPE = {
 
 @pytest.fixture
 def cli(tmp_path: Path, environment: dict[str, str]) -> Iterator[Inside]:
-    """The program in this process."""
+    """Yield the program in this process."""
     with inside(tmp_path, environment) as made:
         yield made
 
@@ -82,13 +82,13 @@ class Clock:
         self.now = 1_750_000_000.0
 
     def time(self) -> float:
-        """The time."""
+        """Return the time."""
         return self.now
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock by which runs are written down."""
+    """Return the clock by which runs are written down."""
     made = Clock()
     monkeypatch.setattr(runs, "time", made)
     return made
@@ -105,7 +105,7 @@ class Written:
         self.source = source
 
     def log(self, line: str = "tautulli-import db a.db", target: str = "tracker=/t") -> RunLog:
-        """A run that begins."""
+        """Return the log of a run that begins."""
         return RunLog(self.state, line, self.source, (target,))
 
     def holding(self) -> None:
@@ -127,13 +127,13 @@ class Written:
 
 @pytest.fixture
 def written(state_dir: Path) -> Iterator[Written]:
-    """A state file of one database."""
+    """Yield a state file of one database."""
     with closing(Written(state_dir, "file:///films/tautulli.db")) as made:
         yield made
 
 
 def told(cli: Inside, *options: str | Path) -> list[dict[str, Any]]:
-    """The runs of `status --json`."""
+    """Return the runs of `status --json`."""
     done = cli("status", "--json", *options)
     assert (done.code, done.err) == (0, "")
     answer = json.loads(done.out)
@@ -232,7 +232,7 @@ def test_a_killed_import_is_told_as_failed(running: Programs, cli: Inside, histo
     program.killed()
     (run,) = told(cli)
     assert run["status"] == "failed"
-    assert "it was killed" in run["error"]
+    assert "the process was killed" in run["error"]
     assert run["next_step"] == run["line"]
     assert f"--to tracker --config-ini {running.folder}" in run["line"]
     assert f"  Next: {run['line']}\n" in cli("status").out
@@ -512,12 +512,12 @@ def test_watching_sees_that_a_run_was_killed(running: Programs, history: Path) -
     program.killed()
     done = watching.ended(SOON)
     assert done.code == 0
-    assert "it was killed" in done.out
+    assert "the process was killed" in done.out
 
 
 @contextmanager
 def terminal() -> Iterator[tuple[int, int]]:
-    """A terminal: our end of it and the program's."""
+    """Yield a terminal: our end of it and the program's."""
     ours, its = pty.openpty()
     try:
         yield ours, its
@@ -527,7 +527,7 @@ def terminal() -> Iterator[tuple[int, int]]:
 
 
 def _seen(ours: int, program: Program, wanted: bytes) -> bytes:
-    """What has come to a terminal, up to what is wanted."""
+    """Return what has come to a terminal, up to what is wanted."""
     seen = b""
     os.set_blocking(ours, False)
 
@@ -637,7 +637,7 @@ def test_what_cannot_be_told_to_stop_is_said(
     monkeypatch.setattr(os, "kill", _beyond_reach([4_000_000]))
     done = cli("stop")
     assert done.code == 1
-    assert "Process 4000000 could not be told to stop: Operation not permitted." in done.err
+    assert "Process 4000000 could not be stopped: Operation not permitted." in done.err
     assert "another user, or runs in another container" in done.err
 
 

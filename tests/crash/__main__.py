@@ -20,7 +20,7 @@ _EVERY: Final = 50
 
 
 def _results(plans: list[Plan], jobs: int, folder: str) -> Iterator[Result]:
-    """What comes of the plans, in no order."""
+    """Yield what comes of the plans, in no order."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, context, begin, (folder,)) as pool:
         try:

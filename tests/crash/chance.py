@@ -73,7 +73,7 @@ def plan(seed: int, number: int) -> Plan:
 
 
 def blows_of(found: Plan, stage: Stage) -> list[Blow]:
-    """What that is where a clean run takes so long and has those boundaries."""
+    """Return the blows of a plan in a stage, whose clean run has boundaries and a length."""
     if found.how == "limit":
         return [Limit(int(share * _LARGEST)) for _, share, _ in found.faults]
     blows: list[Blow] = []
@@ -92,7 +92,7 @@ def blows_of(found: Plan, stage: Stage) -> list[Blow]:
 
 
 def phase_of(end: End) -> str:
-    """What a run was about when something happened to it, or when it was killed."""
+    """Return what a run was about when something happened to it, or when it was killed."""
     last = end.struck or (end.boundaries[-1] if end.boundaries else None)
     if end.code == 0 and end.struck is None:
         return "untouched"

@@ -116,7 +116,7 @@ class Stage:
         self._closing.close()
 
     def numbers(self, fault: Fault, *, within: str = "", sample: int | None = None) -> list[int]:
-        """The boundaries at which a fault can come; evenly so many of them, first and last.
+        """Return the boundaries at which a fault can come; evenly so many of them, first and last.
 
         ``within`` chooses those of one folder. Between one operation and the next nothing
         happens to files, so that a kill before the next is the one after the last: what is left
@@ -188,7 +188,7 @@ class Stage:
             assert self.new.files[name] == content, f"{self.scenario}: not as read at once: {name}"
 
     def _fresh_run(self, furnished: Mapping[Path, bytes]) -> Left:
-        """What comes of reading all at once, with nothing remembered."""
+        """Return what comes of reading all at once, with nothing remembered."""
         for folder in (self.out, self.state):
             empty(folder)
         for path, content in furnished.items():
@@ -259,7 +259,7 @@ class Stage:
             marks.compare(msgspec.structs.replace(left, hidden=[]), self.old, self.new)
 
     def _wrong_code(self, blow: Blow, end: End) -> str:
-        """What is wrong with how a run has ended; empty where nothing is."""
+        """Return what is wrong with how a run has ended; empty where nothing is."""
         if "Traceback" in end.err:
             return "it shows a traceback"
         if isinstance(blow, Killed):
@@ -298,7 +298,7 @@ class Stage:
         marks.add([f"temporary files are left: {', '.join(copies)}"] if copies else [])
 
     def _digest(self) -> str:
-        """The source and what is beside it."""
+        """Return the source and what is beside it."""
         beside = sorted(self._database.parent.glob(f"{self._database.name}*"))
         return " ".join(f"{path.name} {sha256(path.read_bytes()).hexdigest()}" for path in beside)
 
@@ -315,7 +315,7 @@ class _Marks:
 
     @contextmanager
     def about(self, where: str, end: End) -> Iterator[None]:
-        """What is wrong is wrong there; what the run said is told once."""
+        """Add the place to whatever is found wrong, and tell once what the run said."""
         count = len(self.wrong)
         self._where = where
         yield

@@ -51,7 +51,7 @@ def left_in(folder: Path) -> Left:
 
 
 def not_whole(left: Left, old: Left, new: Left) -> list[str]:
-    """What of the outputs is neither what stood there before nor what was to come."""
+    """Return what of the outputs is neither what stood there before nor what was to come."""
     wrong = [f"{name} is gone" for name in old.files if name not in left.files]
     for name, content in left.files.items():
         before, after = old.files.get(name), new.files.get(name)
@@ -76,7 +76,7 @@ def _is_growing(name: str, content: str, before: str | None, after: str | None) 
 
 
 def differences(left: Left, old: Left, new: Left) -> tuple[list[str], int, int]:
-    """What is not as in the folder of an uninterrupted run; how many items are lost, doubled."""
+    """Return the differences from an uninterrupted run, and how many items are lost, doubled."""
     wrong = [f"there is no {name}" for name in new.files if name not in left.files]
     wrong += [f"{name} should not be there" for name in left.files if name not in new.files]
     lost = doubled = 0
@@ -96,7 +96,7 @@ def differences(left: Left, old: Left, new: Left) -> tuple[list[str], int, int]:
 
 
 def damaged_state(folder: Path, scratch: Path) -> list[str]:
-    """What is wrong with the databases in the state folder; of each a copy is looked at."""
+    """Return what is wrong with the databases in the state folder; of each a copy is looked at."""
     wrong = []
     for path in sorted(folder.rglob("*")):
         if "damaged" in path.name:

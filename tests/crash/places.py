@@ -19,7 +19,7 @@ PLENTY: Final = 64_000_000
 
 @contextmanager
 def quick_folder() -> Iterator[Path]:
-    """A folder for stages, in memory where there is such a place.
+    """Yield a folder for stages, in memory where there is such a place.
 
     A killed process leaves the same there as on a disk, and trials are not held up by one.
     """

@@ -58,7 +58,7 @@ class Scenario(Struct, frozen=True):
         return "-".join((self.door, self.sinks, self.run, *extra))
 
     def arguments(self, source: str, out: Path) -> list[str]:
-        """The command, for a source: the path of a database, or the address of a server."""
+        """Return the command, for a source: the path of a database, or the address of a server."""
         args = ["db", source] if self.door == "db" else ["api", "--url", source]
         if self.door == "via":
             args += ["--via", "database"]

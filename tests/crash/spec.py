@@ -109,6 +109,6 @@ def can_strike(fault: Fault, boundary: Boundary) -> bool:
 
 
 def decoded(lines: bytes) -> Sequence[Boundary]:
-    """The boundaries in a log, of which a kill may have cut the last line."""
+    """Return the boundaries in a log, of which a kill may have cut the last line."""
     whole = lines[: lines.rfind(b"\n") + 1].splitlines()
     return [msgspec.json.decode(line, type=Boundary) for line in whole]

@@ -57,7 +57,7 @@ def _path(database: Any) -> Any:
 
 
 def _kind(sql: str) -> Kind | None:
-    """What a statement does to the file; ``None`` where that is nothing."""
+    """Return what a statement does to the file; ``None`` where that is nothing."""
     text = re.sub(r"^(\s|--[^\n]*\n|/\*.*?\*/)*", "", sql, flags=re.DOTALL)
     word = re.match(r"\w*", text)
     first = word[0].upper() if word else ""

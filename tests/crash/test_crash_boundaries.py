@@ -60,7 +60,7 @@ class Stages:
         self._stages = stages
 
     def numbers(self, fault: Fault, *, sample: int | None = None) -> Sequence[int]:
-        """The boundaries to try."""
+        """Return the boundaries to try."""
         if sample is not None or self.one.scenario in LATER:
             return self.one.numbers(fault, sample=sample or SAMPLE)
         everywhere = self.one.scenario in EVERYWHERE
@@ -91,7 +91,7 @@ def zygotes() -> Iterator[Sequence[Zygote]]:
 
 
 def made(scenario: Scenario, zygotes: Sequence[Zygote], stack: ExitStack) -> Stages:
-    """The stages of a scenario, one for each of the processes."""
+    """Return the stages of a scenario, one for each of the processes."""
     folder = stack.enter_context(quick_folder())
     return Stages(
         [

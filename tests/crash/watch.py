@@ -44,7 +44,7 @@ class Watch:
         self._kill = os.kill
 
     def name_of(self, path: object, dir_fd: int | None = None) -> str | None:
-        """A path or a descriptor by its name in the log; ``None`` where it is not watched."""
+        """Return the name of a path or descriptor in the log, or ``None`` if it is not watched."""
         if isinstance(path, int):
             found = _path_of(path)
         else:

@@ -11,6 +11,7 @@ from tests.crash.chance import Plan, blows_of, phase_of
 from tests.crash.harness import Stage
 from tests.crash.scenarios import Scenario
 from tests.crash.zygote import Zygote
+from tests.support.inherited import keep_ignored_signals
 
 __all__ = ["Result", "begin", "carry_out"]
 
@@ -63,6 +64,7 @@ _workers: list[_Worker] = []
 
 def begin(folder: str) -> None:
     """Make this process one that carries out plans, in a folder of its own."""
+    keep_ignored_signals()
     place = Path(folder) / multiprocessing.current_process().name
     _workers.append(_Worker(place))
 

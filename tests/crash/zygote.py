@@ -207,7 +207,7 @@ def _be_a_run(order: Order, pipes: Sequence[int], not_ours: Sequence[int]) -> No
 
 
 def _streams() -> Sequence[TextIO]:
-    """The standard streams, as a fresh interpreter would make them."""
+    """Return the standard streams, as a fresh interpreter would make them."""
     made = [os.fdopen(number, "r" if number == 0 else "w", closefd=False) for number in range(3)]
     made[2].reconfigure(line_buffering=True, errors="backslashreplace")
     return made

@@ -34,7 +34,7 @@ START = "2024-03-01T20:00:00Z"
 
 
 def played(number: int, **changes: Any) -> PlaybackEvent:
-    """The event of a play of a film, another for each number."""
+    """Return the event of a play of a film, another for each number."""
     event = PlaybackEvent(
         schema_version=1,
         event_id=str(UUID(int=number)),
@@ -60,7 +60,7 @@ def plays(*numbers: int) -> list[PlaybackEvent]:
 
 
 def rows(path: Path, query: str) -> list[Any]:
-    """What somebody sees who opens the file with plain DuckDB."""
+    """Return what somebody sees who opens the file with plain DuckDB."""
     with closing(duckdb.connect(str(path), read_only=True)) as db:
         return db.execute(query).fetchall()
 
@@ -77,7 +77,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(path: Path) -> Iterator[EventStore]:
-    """A new file."""
+    """Yield a new file."""
     with EventStore(path) as made:
         yield made
 
@@ -630,7 +630,7 @@ def test_a_name_that_duckdb_does_not_take_is_an_error_of_ours(
 HOLDS = """
 import sys
 from pathlib import Path
-from tautulli_import.event_store import EventStore
+from tautulli_import.event_store.store import EventStore
 with EventStore(Path(sys.argv[1])) as store:
     print("open", flush=True)
     sys.stdin.read()
@@ -639,8 +639,8 @@ ADDS = """
 import sys
 from itertools import count
 from pathlib import Path
-from tautulli_import.event_store import EventStore
-from tests.test_event_store import plays
+from tautulli_import.event_store.store import EventStore
+from tests.event_store.test_event_store import plays
 store = EventStore(Path(sys.argv[1]))
 for turn in count():
     store.add(plays(*range(turn * 50, turn * 50 + 50)), job="job", reached=b"%d" % (turn + 1))
@@ -655,8 +655,8 @@ os.kill(os.getpid(), 9)
 DIES_WITHIN = """
 import os, sys
 from pathlib import Path
-from tautulli_import.event_store import EventStore, Poison
-from tests.test_event_store import plays
+from tautulli_import.event_store.store import EventStore, Poison
+from tests.event_store.test_event_store import plays
 store = EventStore(Path(sys.argv[1]))
 store.add(plays(1, 2), job="job", reached=b"2")
 EventStore._keep = lambda *_: os.kill(os.getpid(), 9)
@@ -666,8 +666,8 @@ FILLS = """
 import subprocess, sys
 from pathlib import Path
 from tautulli_import.errors import SinkError
-from tautulli_import.event_store import EventStore
-from tests.test_event_store import plays
+from tautulli_import.event_store.store import EventStore
+from tests.event_store.test_event_store import plays
 
 folder = Path(sys.argv[1])
 path = folder / "events.duckdb"
@@ -782,7 +782,7 @@ REFUSED = """
 import sys
 from pathlib import Path
 from tautulli_import.errors import SinkError
-from tautulli_import.event_store import EventStore
+from tautulli_import.event_store.store import EventStore
 try:
     EventStore(Path(sys.argv[1]), reads_only=len(sys.argv) > 2)
 except SinkError as error:
@@ -801,7 +801,7 @@ def test_a_file_that_may_not_be_written_is_refused_but_can_be_previewed(
     try:
         assert "cannot be read or written" in _python(REFUSED, path, prefix=_bound())
         assert _python(REFUSED, path, Path("x"), prefix=_bound()) == ""
-        assert "could not be written" in _python(REFUSED, tmp_path / "new", prefix=_bound())
+        assert "no permission to write" in _python(REFUSED, tmp_path / "new", prefix=_bound())
         path.chmod(0)
         assert "Permission denied" in _python(REFUSED, path, Path("x"), prefix=_bound())
     finally:

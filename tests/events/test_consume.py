@@ -91,7 +91,7 @@ def test_what_is_known_is_told_by_what_it_is_known(line: Pipeline) -> None:
     for one in (first, same_session, same_play, same_key):
         put(line.server, msgspec.json.encode(one))
     done = line.consume()
-    assert done.told["known"] == {"correlation_key": 1, "session_key": 1, "table": 1}
+    assert done.told["known"] == {"another_event": 1, "correlation_key": 1, "session_key": 1}
     assert done.told["total"] == 1
 
 
@@ -247,7 +247,7 @@ def test_a_stream_that_is_removed_ends_it(line: Pipeline, running: Programs) -> 
 
 
 def stopped_in_the_middle(running: Programs, *options: str) -> Program:
-    """A consumer that is asked to stop while messages are committed, not yet acknowledged."""
+    """Return a consumer asked to stop after a commit and before the acknowledgement."""
     gate = running.gate("acknowledge")
     program = running.start("consume", *options, at=("acknowledge:0", gate))
     gate.reached(program)

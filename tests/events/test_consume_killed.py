@@ -79,7 +79,7 @@ def killed(running: Programs, place: str, *options: str) -> None:
 
 
 def told_by(result: Result) -> Mapping[str, Any]:
-    """The summary of a consumer that has ended well."""
+    """Return the summary of a consumer that has ended well."""
     assert result.code == 0, result.err
     told: dict[str, Any] = msgspec.json.decode(result.out.encode())
     assert told["received"] == told["stored"] + sum(told["known"].values()) + told["poison"]
@@ -285,7 +285,7 @@ def test_without_patience_a_file_in_use_is_told_at_once(line: Pipeline) -> None:
 
 
 def waiting(line: Pipeline, running: Programs, *options: str) -> Program:
-    """A consumer that waits for the file, and says so."""
+    """Return a consumer that waits for the file, and says so."""
     program = running.start("consume", *options, within=_SAID)
     told = line.folder / "said"
     program.until(lambda: told.exists() and b"is open in" in told.read_bytes())
@@ -300,7 +300,7 @@ def test_a_file_in_use_is_waited_for(line: Pipeline, running: Programs) -> None:
         program = waiting(line, running, "--once", "--json", "--wait", "50")
     assert told_by(program.ended())["known"] == {"table": 3}
     words = " ".join((line.folder / "said").read_text("utf-8").split())
-    assert words.startswith(f"Waiting, 50 s at most: {TABLE} is open in another program")
+    assert words.startswith(f"Waiting up to 50 s: {TABLE} is open in another program")
 
 
 def test_what_was_taken_while_the_file_was_in_use_is_not_lost(

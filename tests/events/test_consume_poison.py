@@ -16,14 +16,14 @@ from tests.support.nats import api, event, make_stream
 
 
 def message(number: int = 1, **fields: object) -> bytes:
-    """An event's message with other fields; ``None`` leaves one out."""
+    """Return an event's message with other fields; ``None`` leaves one out."""
     told: dict[str, Any] = json.loads(msgspec.json.encode(event(number)))
     told |= fields
     return json.dumps({name: value for name, value in told.items() if value is not None}).encode()
 
 
 def deep(levels: int) -> bytes:
-    """An event with a field that nobody knows, nested as deep as that."""
+    """Return an event with a field that nobody knows, nested as deep as that."""
     return message()[:-1] + b',"x":' + b"[" * levels + b"]" * levels + b"}"
 
 
@@ -68,14 +68,14 @@ POISON: Final[Mapping[str, tuple[bytes, str]]] = {
 
 @pytest.fixture
 def line(tmp_path: Path, environment: dict[str, str]) -> Iterator[Pipeline]:
-    """A pipeline with a stream that is empty."""
+    """Yield a pipeline with a stream that is empty."""
     with pipeline(tmp_path, environment) as made:
         make_stream(made.server.access())
         yield made
 
 
 def kept(line: Pipeline) -> Sequence[tuple[int, str, bytes]]:
-    """The number in the stream, the reason and the content of what was kept aside."""
+    """Return the number in the stream, the reason and the content of what was kept aside."""
     query = "SELECT sequence, reason, payload FROM poison_messages ORDER BY sequence"
     return [(number, why, bytes(what)) for number, why, what in line.ask(query)]
 

@@ -36,14 +36,14 @@ sys.stdin.read()
 
 @pytest.fixture
 def line(tmp_path: Path, environment: dict[str, str]) -> Iterator[Pipeline]:
-    """An empty history; nothing serves yet."""
+    """Yield an empty history; nothing serves yet."""
     with pipeline(tmp_path, environment, serves=False) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A believable history of two thousand events; nobody writes to it."""
+    """Return a believable history of two thousand events; nobody writes to it."""
     return generated(tmp_path_factory.mktemp("history"), 2_000)
 
 

@@ -32,19 +32,19 @@ Cases: TypeAlias = list[tuple[Value | bytes, Any]]
 
 @pytest.fixture
 def rows(tmp_path: Path, environment: dict[str, str]) -> Iterator[Rows]:
-    """An empty database."""
+    """Yield an empty database."""
     with rows_of(tmp_path, environment) as made:
         yield made
 
 
 def _text(*more: tuple[Value | bytes, Any]) -> Cases:
-    """What any column with text becomes."""
+    """Return what any column with text becomes."""
     return [("Some Text", "Some Text"), ("", ABSENT), (None, ABSENT), (7, "7"),
             ('<b>&amp;"\\', '<b>&amp;"\\'), (b"caf\xe9", "caf\ufffd"), *more]  # fmt: skip
 
 
 def _number(*more: tuple[Value | bytes, Any]) -> Cases:
-    """What any column with a number becomes; ``''`` is what Tautulli writes for none."""
+    """Return what any column with a number becomes; ``''`` is what Tautulli writes for none."""
     return [(8000, 8000), ("8000", 8000), (" 12 ", 12), (6.0, 6), (0, 0), ("", ABSENT),
             (None, ABSENT), ("many", ABSENT), (1.5, ABSENT), (10**17, 10**17), *more]  # fmt: skip
 
@@ -329,7 +329,7 @@ FULL: Final[dict[str, Value]] = {
 
 
 def changed(before: Event, after: Event) -> dict[str, Any]:
-    """What became of an event's fields."""
+    """Return what became of an event's fields."""
     names = before.keys() | after.keys()
     return {
         name: after.get(name, ABSENT)

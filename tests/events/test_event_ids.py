@@ -174,7 +174,7 @@ MESSAGE: Final = (
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
-    """A database with the row of the specification, and nothing else."""
+    """Return a database with the row of the specification, and nothing else."""
     path = tmp_path / "tautulli.db"
     with closing(create(path)) as conn:
         add_user(conn, 133788, "alice", "Alice A")

@@ -16,7 +16,7 @@ from tests.support.event_rows import Rows, events_in, rows_of, titles_in
 
 @pytest.fixture
 def rows(tmp_path: Path, environment: dict[str, str]) -> Iterator[Rows]:
-    """A film seen, a film given up, an episode, a track; live TV, a clip, and one without a user.
+    """Yield a film seen, one given up, an episode, a track, live TV, a clip, one without a user.
 
     Twelve rows of it: every second is Bob's.
     """
@@ -40,7 +40,7 @@ def config(environment: Mapping[str, str], text: str) -> None:
 
 
 def said(done: Any) -> str:
-    """What was said, in one line."""
+    """Return what was said, in one line."""
     return " ".join(done.err.split())
 
 
@@ -93,7 +93,7 @@ SHAPE: dict[str, Any] = {
 
 
 def without_clock(told: Mapping[str, Any]) -> dict[str, Any]:
-    """A summary without what no two runs have in common."""
+    """Return a summary without what no two runs have in common."""
     of_the_run = {"elapsed_seconds", "plays_per_second", "source"}
     found = {name: value for name, value in told.items() if name not in of_the_run}
     for output in found["outputs"]:

@@ -53,7 +53,7 @@ class Slow(StreamSink):
 
 
 def at(rows: int) -> Position:
-    """A position after so many rows."""
+    """Return a position after so many rows."""
     return Position(str(rows), rows, 0, {}, [])
 
 

@@ -26,7 +26,7 @@ FIRST: Final = 1_704_067_200
 
 @pytest.fixture
 def rows(tmp_path: Path, environment: dict[str, str]) -> Iterator[Rows]:
-    """An empty database."""
+    """Yield an empty database."""
     with rows_of(tmp_path, environment) as made:
         yield made
 
@@ -420,7 +420,7 @@ def test_another_sink_gets_all_though_the_reader_of_the_lines_has_left(
 
 
 def head(rows: Rows, environment: Mapping[str, str], folder: Path, *options: str) -> str:
-    """What is said when the output goes to ``head -1``: far more is to come than a pipe holds."""
+    """Return what is said to ``head -1``, when far more is to come than a pipe holds."""
     for number in range(300):
         rows.add(str(number), player="x" * 500)
     command = ["db", str(rows.path), "--events", *options]

@@ -43,7 +43,7 @@ def histories(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def served(histories: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeTautulli]:
-    """A server of one history. Over HTTP it is read once, and remembered beside it."""
+    """Yield a server of one history. Over HTTP it is read once, and remembered beside it."""
     database = history(histories, tmp_path_factory.mktemp("served"), 23, plays=400)
     deliverable(database)
     with FakeTautulli(database) as fake:
@@ -52,7 +52,7 @@ def served(histories: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture
 def doors(tmp_path: Path, environment: dict[str, str]) -> Iterator[Doors]:
-    """The doors to four films, two episodes and two tracks by two people."""
+    """Yield the doors to four films, two episodes and two tracks by two people."""
     with opened(tmp_path, environment, zone="America/New_York") as found:
         with closing(sqlite3.connect(found.database)) as conn:
             conn.execute("PRAGMA synchronous = OFF")
@@ -77,7 +77,7 @@ def doors(tmp_path: Path, environment: dict[str, str]) -> Iterator[Doors]:
 
 
 def over_http(event: Event) -> Event:
-    """What of an event can be known over HTTP."""
+    """Return what of an event can be known over HTTP."""
     return {name: value for name, value in event.items() if name not in FROM_THE_FILE_ONLY}
 
 

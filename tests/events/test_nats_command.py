@@ -31,7 +31,7 @@ both = pytest.mark.parametrize("command", COMMANDS, ids=["db", "consume"])
 
 @pytest.fixture
 def line(tmp_path: Path, environment: dict[str, str]) -> Iterator[Pipeline]:
-    """A pipeline with two films and a stream that has them."""
+    """Yield a pipeline with two films and a stream that has them."""
     with pipeline(tmp_path, environment) as made:
         made.films(2)
         yield made
@@ -41,7 +41,7 @@ def line(tmp_path: Path, environment: dict[str, str]) -> Iterator[Pipeline]:
 def guarded(
     tmp_path: Path, environment: dict[str, str], request: pytest.FixtureRequest
 ) -> Iterator[Pipeline]:
-    """A pipeline with two films, and a server that wants to know who we are."""
+    """Yield a pipeline with two films, and a server that wants to know who we are."""
     config = getattr(request, "param", BY_PASSWORD)
     with pipeline(tmp_path, environment, config=config) as made:
         made.films(2)
@@ -53,7 +53,7 @@ def said(done: Result) -> str:
 
 
 def refused(done: Result, code: int, *words: str) -> None:
-    """It failed in these words, with a hint, and wrote nothing on standard output."""
+    """Check that it failed in these words, with a hint, and wrote nothing on standard output."""
     assert done.code == code, done.err
     first, *hints = done.err.splitlines()[-2:]
     assert first.startswith("Error: "), done.err
@@ -331,7 +331,7 @@ def words_of(process: int) -> str:
 
 @pytest.fixture
 def running(guarded: Pipeline) -> Iterator[Programs]:
-    """Starts programs that know the password by their environment."""
+    """Start programs that know the password by their environment."""
     env: Mapping[str, str] = {**guarded.environment, "TAUTULLI_IMPORT_NATS_PASSWORD": PASSWORD}
     with programs(guarded.folder, env) as made:
         yield made

@@ -23,13 +23,13 @@ HEAD = "type,rating_key,guid,title,year,tmdb,imdb,tvdb\n"
 
 
 def one(text: str) -> Correction:
-    """The only correction in a file."""
+    """Return the only correction in a file."""
     (found,) = parse(text, "ids.csv")
     return found
 
 
 def complaint(text: str) -> ConfigurationError:
-    """What is said about a file that is wrong."""
+    """Return what is said about a file that is wrong."""
     with pytest.raises(ConfigurationError) as caught:
         parse(text, "ids.csv")
     assert caught.value.hint

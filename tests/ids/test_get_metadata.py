@@ -27,11 +27,11 @@ from tautulli_import.ids.corrections import parse
 from tautulli_import.ids.metadata import Answers, Metadata, ids_of, is_about
 from tautulli_import.ids.plex import PlexMetadata
 from tautulli_import.ids.works import Work
-from tautulli_import.imports.inspect import take
+from tautulli_import.imports.inspect import inspect_source
 from tautulli_import.imports.job import Job
 from tautulli_import.imports.report import alarms_of, count_items
 from tautulli_import.imports.run import run
-from tautulli_import.items.outputs import records_of
+from tautulli_import.items.build import records_of
 from tautulli_import.items.pipeline import ReadResult, read
 from tautulli_import.model.groups import PlayGroup
 from tautulli_import.model.items import EXTERNAL, Conflict, Episode, Origin, Record
@@ -69,23 +69,23 @@ TVDB = "com.plexapp.agents.thetvdb://{}/{}/{}?lang=en"
 
 @pytest.fixture(autouse=True)
 def _no_waiting() -> Iterator[None]:
-    """A second try comes at once."""
+    """Let a second try come at once."""
     with stamina.set_testing(True, attempts=2):
         yield
 
 
 def plex(kind: str, number: int) -> str:
-    """A GUID of the current agents, which tells no external id."""
+    """Return a GUID of the current agents, which tells no external id."""
     return f"plex://{kind}/{number:024x}"
 
 
 def film(title: str = "A Film", *guids: str, **fields: object) -> dict[str, Any]:
-    """What Tautulli answers about a film, in the way it writes it."""
+    """Return what Tautulli answers about a film, in the way it writes it."""
     return _answer("movie", title, guids) | fields
 
 
 def show(title: str = "A Show", *guids: str, **fields: object) -> dict[str, Any]:
-    """What Tautulli answers about a show."""
+    """Return what Tautulli answers about a show."""
     return _answer("show", title, guids) | fields
 
 
@@ -156,13 +156,13 @@ class Home:
         self.fake = FakeTautulli(self.path)
 
     def film(self, rating_key: int | None = 12, title: str = "A Film", **fields: Value) -> int:
-        """A film watched to its end."""
+        """Return a film watched to its end."""
         told: dict[str, Value] = {"guid": "local://1", "year": 2001, "started": LATELY}
         told |= {"media_type": "movie", "rating_key": rating_key, "title": title} | fields
         return add_play(self.conn, **told)
 
     def episode(self, show_key: int = 77, title: str = "A Show", **fields: Value) -> int:
-        """An episode watched to its end."""
+        """Return an episode watched to its end."""
         return add_play(
             self.conn,
             **{
@@ -182,7 +182,7 @@ class Home:
             self.fake.plex[key] = film(f"Film {key}", f"tmdb://{1000 + key}")
 
     def looked_up(self, rating_key: int, tmdb: int) -> None:
-        """What Tautulli once asked TheMovieDB and keeps."""
+        """Store what Tautulli once asked TheMovieDB and keeps."""
         row: dict[str, Value] = {"rating_key": rating_key, "themoviedb_id": tmdb}
         row |= {"themoviedb_url": f"https://www.themoviedb.org/movie/{tmdb}"}
         with self.conn:
@@ -229,12 +229,12 @@ class Home:
         return Found(reading, records, self.asked(before))
 
     def client(self, key: str | None = None) -> Tautulli:
-        """A client of the fake."""
+        """Return a client of the fake."""
         address = parse_address(self.fake.url)
         return Tautulli(Access(address, self.fake.key if key is None else key, timeout=20))
 
     def asked(self, since: int = 0) -> list[int]:
-        """The rating keys that were asked for since so many requests, in ascending order."""
+        """Return the rating keys that were asked for since so many requests, in ascending order."""
         late = self.fake.requests[since:]
         return sorted(int(one.params["rating_key"]) for one in late if one.cmd == "get_metadata")
 
@@ -256,7 +256,7 @@ def _disk_full() -> Any:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
-    """A fresh, empty history and a Plex that knows nothing."""
+    """Yield a fresh, empty history and a Plex that knows nothing."""
     made = Home(tmp_path)
     with closing(made.conn), made.fake:
         yield made
@@ -351,7 +351,7 @@ def test_users_who_are_kept_apart_cost_no_more(home: Home) -> None:
 
 
 def work_of(*plays: tuple[str, str | None, int | None]) -> Work:
-    """A film played under these titles, GUIDs and years, the newest first."""
+    """Return a film played under these titles, GUIDs and years, the newest first."""
     return Work(
         "movie",
         [
@@ -362,7 +362,7 @@ def work_of(*plays: tuple[str, str | None, int | None]) -> Work:
 
 
 def show_of(*titles: str) -> Work:
-    """A show played under these titles, the newest first."""
+    """Return a show played under these titles, the newest first."""
     return Work(
         "show",
         [
@@ -769,15 +769,15 @@ def test_an_interrupted_run_goes_on_where_it_was(home: Home, kind: type[BaseExce
 PROGRAM = """
 import os, signal, sys
 from pathlib import Path
-from tautulli_import.asking.desk import PlexMetadata
-from tautulli_import.checkpoint.state import StateFile
-from tautulli_import.client.access import Access
-from tautulli_import.client.address import parse_address
-from tautulli_import.client.tautulli import Tautulli
+from tautulli_import.ids.plex import PlexMetadata
+from tautulli_import.state.file import StateFile
+from tautulli_import.sources.http.access import Access
+from tautulli_import.sources.http.address import parse_address
+from tautulli_import.sources.http.client import Tautulli
 from tautulli_import.items.pipeline import read
 from tautulli_import.progress import ProgressGroup
-from tautulli_import.selection import Selection
-from tautulli_import.sources.database import Source
+from tautulli_import.model.selection import Selection
+from tautulli_import.sources.database.source import Source
 
 class Killer(ProgressGroup):
     def begin(self, phase, total, done=0):
@@ -798,7 +798,7 @@ except KeyboardInterrupt:
 
 
 def started(home: Home) -> subprocess.Popen[bytes]:
-    """An import in a process of its own, which kills itself at the twentieth answer."""
+    """Return an import in a process of its own, which kills itself at the twentieth answer."""
     fake = home.fake
     arguments = [str(home.path), str(home.state), fake.url, fake.key, str(NOW)]
     return subprocess.Popen([sys.executable, "-c", PROGRAM, *arguments])
@@ -974,7 +974,7 @@ def test_a_tautulli_that_is_gone_does_not_fail_the_import(home: Home) -> None:
     home.fake.close()
     found = home.imported()
     assert found.keys == ["plex:1", "plex:2"]
-    assert "cannot be reached" in found.warnings[0]
+    assert "Cannot connect to Tautulli at" in found.warnings[0]
 
 
 # A whole invented history, and the truth about it.
@@ -1015,7 +1015,7 @@ def test_a_plex_that_knows_everything_is_asked_little_and_believed_rightly(
 
 
 def everything_in(truth: Truth) -> dict[int, dict[str, Any]]:
-    """What Plex would tell of each number: about the title that had it last."""
+    """Return what Plex would tell of each number: about the title that had it last."""
     last: dict[int, int] = {}
     knows: dict[int, dict[str, Any]] = {}
     for work in truth.works:
@@ -1115,7 +1115,7 @@ def test_a_census_asks_too(home: Home) -> None:
     with closing(StateFile(None, home.fake.url)) as state, closing(tautulli):
         desk = PlexMetadata(tautulli, state, now=NOW)
         with closing(Source([home.path])) as source:
-            census = take(source, Selection(), enrich=desk).inspection
+            census = inspect_source(source, Selection(), enrich=desk).inspection
     assert (census.films.total, census.films.known) == (3, 2)
     assert (census.films.could_get, census.films.never) == (0, 1)  # Plex has been asked
     assert census.items.ids_from["get_metadata"] == 2

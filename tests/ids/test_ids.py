@@ -18,7 +18,7 @@ from msgspec import Struct, to_builtins
 
 from tautulli_import.ids.corrections import Correction, parse
 from tautulli_import.imports.report import count_items, without_external_id
-from tautulli_import.items.outputs import records_of
+from tautulli_import.items.build import records_of
 from tautulli_import.items.pipeline import ReadResult, read
 from tautulli_import.model.items import EXTERNAL, Conflict, Episode, Ids, Movie, Origin, Record
 from tautulli_import.model.selection import Selection
@@ -39,7 +39,7 @@ TVDB = "com.plexapp.agents.thetvdb://{}/{}/{}?lang=en"
 
 
 def plex(kind: str, number: int) -> str:
-    """A GUID of the current agents, which tells no external id."""
+    """Return a GUID of the current agents, which tells no external id."""
     return f"plex://{kind}/{number:024x}"
 
 
@@ -60,12 +60,12 @@ class Found(Struct, frozen=True):
         return self.reading.identified.conflicts
 
     def the_one(self) -> Record:
-        """The only record there should be."""
+        """Return the only record there should be."""
         assert len(self.records) == 1, self.keys
         return self.records[0]
 
     def of_play(self, play: int) -> Record:
-        """The record that a play became."""
+        """Return the record that a play became."""
         return next(record for record in self.records if record.play_id == play)
 
     def origins(self, play: int) -> dict[str, Origin]:
@@ -83,11 +83,11 @@ class Tautulli:
         self.conn.execute("PRAGMA journal_mode = MEMORY")
 
     def film(self, **fields: Value) -> int:
-        """A film watched to its end."""
+        """Return a film watched to its end."""
         return add_play(self.conn, **{"media_type": "movie", **fields})
 
     def episode(self, **fields: Value) -> int:
-        """An episode watched to its end."""
+        """Return an episode watched to its end."""
         return add_play(self.conn, **{"media_type": "episode", **fields})
 
     def looked_up(
@@ -101,7 +101,7 @@ class Tautulli:
         title: str | None = None,
         year: int | None = None,
     ) -> None:
-        """What Tautulli once asked TheMovieDB and keeps."""
+        """Store what Tautulli once asked TheMovieDB and keeps."""
         name, date = ("title", "release_date") if kind == "movie" else ("name", "first_air_date")
         answer = {} if title is None else {name: title, date: f"{year}-03-31" if year else ""}
         self._insert(
@@ -117,7 +117,7 @@ class Tautulli:
     def looked_up_on_tvmaze(
         self, rating_key: int, *, tvdb: int | None = None, imdb: str | None = None, title: str = ""
     ) -> None:
-        """What Tautulli once asked TVmaze and keeps; TVmaze knows shows only."""
+        """Store what Tautulli once asked TVmaze and keeps. TVmaze knows shows only."""
         self._insert(
             "tvmaze_lookup",
             rating_key=rating_key,
@@ -157,19 +157,19 @@ class Tautulli:
 
 @pytest.fixture
 def tautulli(tmp_path: Path) -> Iterator[Tautulli]:
-    """A fresh, empty database."""
+    """Yield a fresh, empty database."""
     made = Tautulli(tmp_path / "tautulli.db")
     with closing(made.conn):
         yield made
 
 
 def external(ids: Ids) -> dict[str, str]:
-    """The ids that mean something outside this Plex server."""
+    """Return the ids that mean something outside this Plex server."""
     return {name: value for name in EXTERNAL if (value := getattr(ids, name))}
 
 
 def ids_of(record: Record) -> Ids:
-    """A film's ids, or those of an episode's show."""
+    """Return a film's ids, or those of an episode's show."""
     return record.item.show_ids if isinstance(record.item, Episode) else record.item.ids
 
 

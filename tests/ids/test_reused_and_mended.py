@@ -20,7 +20,7 @@ import pytest
 
 from tautulli_import.errors import ConfigurationError
 from tautulli_import.ids.corrections import parse, write_missing
-from tautulli_import.items.outputs import records_of
+from tautulli_import.items.build import records_of
 from tautulli_import.items.pipeline import ReadResult, read
 from tautulli_import.model.items import Episode
 from tautulli_import.model.rejections import Reason
@@ -50,7 +50,7 @@ PLAY_TABLES = ("session_history", "session_history_metadata", "session_history_m
 
 @pytest.fixture
 def tautulli(tmp_path: Path) -> Iterator[Tautulli]:
-    """A fresh, empty database."""
+    """Yield a fresh, empty database."""
     made = Tautulli(tmp_path / "tautulli.db")
     with closing(made.conn):
         yield made
@@ -108,7 +108,7 @@ def test_one_film_under_two_keys_is_still_one_film(tautulli: Tautulli) -> None:
 
 
 def office(tautulli: Tautulli, key: int, number: int, guid: int, started: int) -> int:
-    """An episode of a show called "The Office"."""
+    """Return an episode of a show called "The Office"."""
     return tautulli.episode(
         grandparent_title="The Office",
         grandparent_rating_key=key,
@@ -147,7 +147,7 @@ def test_a_few_episodes_not_watched_since_do_not_make_two_shows_one(tautulli: Ta
 
 
 def works_of(path: Path) -> set[frozenset[int]]:
-    """The films and shows, as the plays that each of them is known by."""
+    """Return the films and shows, as the plays that each of them is known by."""
     with closing(Source([path])) as source:
         reading = read(source, Selection(include_partial=True))
     return {
@@ -224,7 +224,7 @@ def test_a_lookup_is_believed_by_an_id_in_common(tautulli: Tautulli) -> None:
 
 
 def database(path: Path, rows: Sequence[int]) -> Path:
-    """A database with a film under each of these row ids."""
+    """Return a database with a film under each of these row ids."""
     with closing(create(path)) as conn:
         add_user(conn, 1, "alice", "Alice")
         add_library(conn, 1, "Films", "movie")
@@ -462,7 +462,7 @@ def test_a_nameless_episode_that_no_other_play_explains_is_rejected(tautulli: Ta
 
 
 def refusal(tautulli: Tautulli, corrections: str) -> ConfigurationError:
-    """What is said about corrections that cannot be carried out."""
+    """Return what is said about corrections that cannot be carried out."""
     with pytest.raises(ConfigurationError) as caught:
         tautulli.imported(corrections=corrections)
     return caught.value
@@ -636,7 +636,7 @@ def test_a_name_that_is_empty_is_refused_and_does_not_mean_everybody(
     result = cli("db", history, "--to", "tracker", option, name)
 
     assert (result.code, result.out) == (2, "")
-    assert f"{option} was given without a name" in result.err
+    assert f"{option} has an empty value" in result.err
     assert not (tmp_path / "crosswatch-tracker").exists()
 
 

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from msgspec import structs
 
 from tautulli_import.counting import Plays
-from tautulli_import.items.outputs import records_of
+from tautulli_import.items.build import newest_per_key, records_of
 from tautulli_import.items.pipeline import ReadResult, read
 from tautulli_import.model.clock import moment
-from tautulli_import.model.groups import NOBODY, PlayGroups, newest_per_key
+from tautulli_import.model.groups import NOBODY, PlayGroups
 from tautulli_import.model.items import Ids, Movie, Record
 from tautulli_import.model.plays import Play
 from tautulli_import.model.rejections import Reason, Rejected
@@ -56,7 +56,7 @@ class InMemory(Source):
         return len(self._plays) + len(self._rejected) + self._duplicates
 
     def batches(self, after: Cursor | None = None, *, detailed: bool = False) -> Iterator[Batch]:
-        """The plays, then what never became one."""
+        """Yield the plays, then what never became one."""
         assert after is None
         assert not detailed
         for start in range(0, len(self._plays), self._size):
@@ -85,7 +85,7 @@ class InMemory(Source):
 
 
 def film(play_id: int, **fields: Any) -> Play:
-    """A film of two hours, watched to the end on its own day by user 1."""
+    """Return a film of two hours, watched to the end on its own day by user 1."""
     started = 1_600_000_000 + play_id * 86_400
     play = Play(
         id=play_id,
@@ -116,7 +116,7 @@ def film(play_id: int, **fields: Any) -> Play:
 
 
 def episode(play_id: int, **fields: Any) -> Play:
-    """An episode, watched to the end on its own day by user 1."""
+    """Return an episode, watched to the end on its own day by user 1."""
     defaults: dict[str, Any] = {
         "media_type": "episode",
         "grandparent_rating_key": 77,
@@ -137,7 +137,7 @@ def imported(
     every_viewing: bool = False,
     size: int | None = None,
 ) -> list[Record]:
-    """The records of these plays, all users together, the counts checked."""
+    """Return the records of these plays, all users together, the counts checked."""
     reading = read(InMemory(plays, size=size), selection, every_viewing=every_viewing)
     records = records_of(reading, every_viewing=every_viewing)
     add_up_outputs(reading, [records])
@@ -150,7 +150,7 @@ def ids_of(records: Iterable[Record]) -> list[int]:
 
 
 def a_record(key: str, epoch: int, play_id: int) -> Record:
-    """A record of which only key and time matter."""
+    """Return a record of which only key and time matter."""
     return Record(key, Movie(Ids(), "", None, ""), epoch, play_id, ())
 
 

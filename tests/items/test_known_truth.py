@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 from msgspec import Struct
 
-from tautulli_import.items.outputs import records_of
+from tautulli_import.items.build import records_of
 from tautulli_import.items.pipeline import ReadResult, read
 from tautulli_import.model.items import EXTERNAL, Episode, Ids, Movie, Record
 from tautulli_import.model.selection import Selection
@@ -33,14 +33,14 @@ class Import(Struct, frozen=True):
     every_record: Sequence[Record]
 
     def by_work(self) -> dict[int, list[Record]]:
-        """The records of each work, by its number."""
+        """Return the records of each work, by its number."""
         found: dict[int, list[Record]] = {}
         for record in self.records:
             found.setdefault(self.work_of(record).number, []).append(record)
         return found
 
     def work_of(self, record: Record) -> Work:
-        """The work that the play behind a record was a play of."""
+        """Return the work that the play behind a record was a play of."""
         work = self.truth.work(record.play_id)
         assert work is not None, f"{record.key} is neither a film nor an episode"
         return work
@@ -178,20 +178,20 @@ def test_every_row_is_accounted_for(imported: Import) -> None:
 
 
 def external(ids: Ids) -> dict[str, str]:
-    """The ids that mean something outside this Plex server."""
+    """Return the ids that mean something outside this Plex server."""
     return {name: value for name in EXTERNAL if (value := getattr(ids, name))}
 
 
 def ids_of(record: Record) -> Ids:
-    """A film's ids, or those of an episode's show."""
+    """Return a film's ids, or those of an episode's show."""
     return record.item.show_ids if isinstance(record.item, Episode) else record.item.ids
 
 
 def newest_of(plays: Sequence[Play]) -> Play:
-    """The play that stopped last."""
+    """Return the play that stopped last."""
     return max(plays, key=lambda play: (play.watched_at, play.row_id))
 
 
 def in_utc(epoch: int) -> str:
-    """The one form of time that is written."""
+    """Return the one form of time that is written."""
     return datetime.fromtimestamp(epoch, UTC).isoformat().replace("+00:00", "Z")

@@ -19,7 +19,7 @@ IMDB = "com.plexapp.agents.imdb://tt{:07}?lang=en"
 
 @pytest.fixture
 def nights(tmp_path: Path, environment: dict[str, str]) -> Iterator[Nights]:
-    """A small history with something of everything in it."""
+    """Yield a small history with something of everything in it."""
     with at_home(tmp_path, environment) as made:
         made.years()
         yield made
@@ -34,7 +34,7 @@ def same_as_fresh(nights: Nights, *options: str, to: str = "tracker") -> None:
 
 
 def _plain(content: bytes) -> object:
-    """A file without the time at which it was written."""
+    """Return a file without the time at which it was written."""
     try:
         told = json.loads(content)
     except ValueError:
@@ -164,7 +164,7 @@ Step = tuple[Callable[[Nights, int, int, int], None], int, int, int]
 def some_nights(
     steps: tuple[Callable[[Nights, int, int, int], None], ...],
 ) -> st.SearchStrategy[list[list[Step]]]:
-    """What happens on each of a few days."""
+    """Return what happens on each of a few days."""
     step = st.tuples(
         st.sampled_from(steps), st.integers(0, 3), st.integers(1, 300), st.integers(1, 2)
     )

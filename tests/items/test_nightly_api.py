@@ -51,7 +51,7 @@ class Both:
 
 @pytest.fixture
 def both(tmp_path: Path, environment: dict[str, str]) -> Iterator[Both]:
-    """A small history, and the Tautulli that has it."""
+    """Yield a small history, and the Tautulli that has it."""
     with (
         at_home(tmp_path, environment) as nights,
         FakeTautulli(nights.path) as fake,

@@ -20,7 +20,7 @@ KEY = 12
 
 @pytest.fixture
 def nights(tmp_path: Path, environment: dict[str, str]) -> Iterator[Nights]:
-    """A film that has no id but Plex's own, between two others."""
+    """Yield a film that has no id but Plex's own, between two others."""
     with at_home(tmp_path, environment) as made:
         made.film(200, "Before", year=1999)
         made.film(100, "Unknown", year=2001, rating_key=KEY)
@@ -34,7 +34,7 @@ def moment(days_ago: float) -> int:
 
 
 def ids(nights: Nights, *lines: str, name: str = "ids.csv") -> tuple[str, str]:
-    """The option for corrections: of each film its rating key and its number at TheMovieDB."""
+    """Return the option for corrections: each film's rating key and number at TheMovieDB."""
     path = nights.path.with_name(name)
     text = "".join(f"movie,{line}\n" for line in lines)
     path.write_text(f"type,rating_key,tmdb\n{text}", "utf-8")
@@ -42,7 +42,7 @@ def ids(nights: Nights, *lines: str, name: str = "ids.csv") -> tuple[str, str]:
 
 
 def keys(nights: Nights, title: str = "Unknown", user: str = "") -> list[str]:
-    """The keys under which a title stands, oldest first."""
+    """Return the keys under which a title stands, oldest first."""
     return [key for key, item in nights.items(user).items() if item["title"] == title]
 
 
@@ -186,7 +186,7 @@ def _film(title: str, *guids: str) -> dict[str, Any]:
 
 
 def entry(title: str, days_ago: float, **more: object) -> dict[str, object]:
-    """An entry that another source has put there."""
+    """Return an entry that another source has put there."""
     when = f"20{25 - int(days_ago // 365):02d}-01-01T00:00:00Z"
     return {"type": "movie", "title": title, "year": 2001, "ids": {}, "watched_at": when, **more}
 
@@ -349,7 +349,7 @@ def test_what_was_staged_and_never_came_through_is_cleaned_up(
 
 
 def failing(patch: pytest.MonkeyPatch) -> None:
-    """The tracker cannot be written."""
+    """Make the tracker unwritable."""
 
     def fails(*_: object, **__: object) -> bool:
         raise SinkError("The disk is full.")

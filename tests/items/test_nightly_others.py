@@ -15,14 +15,14 @@ from tests.support.nightly import DAY, NOW, Nights, at_home
 
 @pytest.fixture
 def nights(tmp_path: Path, environment: dict[str, str]) -> Iterator[Nights]:
-    """A small history."""
+    """Yield a small history."""
     with at_home(tmp_path, environment) as made:
         made.years()
         yield made
 
 
 def other_database(path: Path, *, rows: int = 30, **fields: int) -> Path:
-    """A history that has nothing to do with the first."""
+    """Return a history that has nothing to do with the first."""
     with closing(create(path)) as conn:
         conn.execute("PRAGMA synchronous = OFF")
         for number in range(rows):
@@ -41,7 +41,7 @@ def test_another_database_at_the_same_place_is_refused(nights: Nights, tmp_path:
     nights.replace(other_database(tmp_path / "other.db"))
     done = nights.run()
     assert done.code == 2
-    assert f"{nights.path} holds another history than the one that was read" in done.err
+    assert f"{nights.path} is not the database this command read last time (0 of " in done.err
     assert "--restart" in done.err
     assert "--state-dir" in done.err
     assert nights.files() == before

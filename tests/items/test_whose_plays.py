@@ -13,7 +13,7 @@ COMMAND = ("--to", "tracker", "--no-enrich")
 
 
 def said(cli: Cli, history: Path, *options: str) -> str:
-    """What an import of it says."""
+    """Return what an import of it says."""
     done = cli("db", history, *COMMAND, *options)
     assert done.code == 0, done.err
     return done.err

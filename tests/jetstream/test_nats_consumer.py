@@ -35,7 +35,7 @@ def server(tmp_path: Path) -> Iterator[NatsServer]:
 
 @pytest.fixture
 def forgets() -> Iterator[None]:
-    """What a test asked for is no stop of the next."""
+    """Forget the stop that a test asked for, so that the next one is not stopped."""
     yield
     interrupts.forget()
 

@@ -51,7 +51,7 @@ def opened(access: Access) -> None:
 
 
 def failing(access: Access) -> TautulliImportError:
-    """The error of connecting, which has to come soon."""
+    """Return the error of connecting, which has to come soon."""
     began = time.monotonic()
     with pytest.raises(TautulliImportError) as caught:
         opened(access)
@@ -61,7 +61,7 @@ def failing(access: Access) -> TautulliImportError:
 
 
 def at(server: NatsServer, who: dict[str, str]) -> dict[str, str]:
-    """The settings, with the server's address in them."""
+    """Return the settings, with the server's address in them."""
     host = f"127.0.0.1:{server.port}"
     return {name: value.replace("{host}", host) for name, value in who.items()}
 

@@ -38,7 +38,7 @@ def server(tmp_path: Path) -> Iterator[NatsServer]:
 
 @pytest.fixture
 def forgets() -> Iterator[None]:
-    """What a test asked for is no stop of the next."""
+    """Forget the stop that a test asked for, so that the next one is not stopped."""
     yield
     interrupts.forget()
 
@@ -52,7 +52,7 @@ def publishing(access: Access) -> Iterator[Publisher]:
 
 
 def ids(access: Access) -> list[str]:
-    """The ids of all messages, in the order of the stream."""
+    """Return the ids of all messages, in the order of the stream."""
     consumer = Consumer(access, "reader")
     consumer.open()
     try:

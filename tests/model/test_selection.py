@@ -24,7 +24,7 @@ LAST_SECOND = 253_402_300_799
 
 
 def play(**fields: Any) -> Play:
-    """A two-hour film, watched to its end by user 1 out of library 1."""
+    """Return a two-hour film, watched to its end by user 1 out of library 1."""
     watched = Play(
         id=1,
         reference_id=1,
@@ -52,12 +52,12 @@ def play(**fields: Any) -> Play:
 
 
 def episode(**fields: Any) -> Play:
-    """An episode, watched to its end."""
+    """Return an episode, watched to its end."""
     return play(**{"media_type": "episode", "season": 1, "episode": 1, **fields})
 
 
 def verdict(one: Play, selection: Selection | None = None) -> Reason | None:
-    """What becomes of a play under Tautulli's defaults."""
+    """Return what becomes of a play under Tautulli's defaults."""
     return (selection or Selection()).judge(WatchedRule())(one)
 
 

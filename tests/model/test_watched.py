@@ -15,7 +15,7 @@ DEFAULTS = WatchedRule()
 
 
 def play(offset: int | None = 0, **fields: Any) -> Play:
-    """A play that got to ``offset`` of a film 100 seconds long."""
+    """Return a play that got to ``offset`` of a film 100 seconds long."""
     values: dict[str, Any] = dict.fromkeys(Play.__struct_fields__)
     values |= {
         "id": 1,

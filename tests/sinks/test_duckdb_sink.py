@@ -31,26 +31,26 @@ def sink(path: Path | None, **options: Any) -> DuckdbSink:
 
 
 def point(rows: int) -> Position:
-    """A source read up to a row."""
+    """Return a source read up to a row."""
     return Position(f"cursor {rows}", rows, 7, {Reason.LIVE: 1}, [])
 
 
 def recalled(path: Path) -> Position | None:
-    """The position in the file."""
+    """Return the position in the file."""
     with closing(sink(path)) as made:
         return made.recall("job", None)
 
 
 @contextmanager
 def begun(path: Path, job: str = "job", **options: Any) -> Iterator[DuckdbSink]:
-    """A sink that goes on where the file is."""
+    """Yield a sink that goes on where the file is."""
     with closing(sink(path, **options)) as made:
         made.begin(made.recall(job, None))
         yield made
 
 
 def imported(path: Path, numbers: Sequence[int], page: int = 3) -> Any:
-    """A whole run over these rows, as the pipeline does it."""
+    """Return a whole run over these rows, as the pipeline does it."""
     with closing(sink(path)) as made:
         after = made.recall("job", None)
         made.begin(after)

@@ -219,7 +219,7 @@ def test_another_history_is_refused_and_the_file_stays(rows: Rows, out: Path) ->
     rows.set("h.started", LONG_AGO)
     done = rows.run("--to", "jsonl", "--out", out)
     assert done.code == 2
-    assert "another history" in " ".join(done.err.split())
+    assert "is not the database this command read last time" in " ".join(done.err.split())
     assert stamp(out) == before
     run(rows, out, "--restart")
     assert out.read_bytes() == whole(rows)

@@ -43,14 +43,14 @@ def out(tmp_path: Path) -> Path:
 
 
 def command(rows: Rows, out: Path) -> list[str | Path]:
-    """The command, two rows a page."""
+    """Return the command, two rows a page."""
     return ["db", rows.path, "--to", "jsonl", "--events", "--out", out, *PAGE]
 
 
 def held_up(
     place: str, rows: Rows, out: Path, started: Programs, name: str = ""
 ) -> tuple[Program, Gate]:
-    """Start it, and wait until it has come to a place of ``tests.held_up_writing``."""
+    """Start it, and wait until it has come to a place of ``tests.support.held_up_writing``."""
     gate = started.gate(name or place.replace(":", "-"))
     python = ("-m", "tests.support.held_up_writing", place, str(gate.path))
     program = started.start(*command(rows, out), python=python)
@@ -59,7 +59,7 @@ def held_up(
 
 
 def killed_at(place: str, rows: Rows, out: Path, started: Programs, name: str = "") -> None:
-    """Start it, and kill it when it has come to a place of ``tests.held_up_writing``."""
+    """Start it, and kill it when it has come to a place of ``tests.support.held_up_writing``."""
     program, gate = held_up(place, rows, out, started, name)
     program.killed()
     gate.shut()
@@ -315,7 +315,7 @@ exit $code
 
 
 def unshare(folder: Path) -> list[str]:
-    """What a command needs before it to mount a file system for itself; skips where none may."""
+    """Return the words before a command that mounts a file system of its own, or skip the test."""
     program = shutil.which("unshare") or ""
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)]
     for options in (["-m"], ["-r", "-m"]):

@@ -223,7 +223,7 @@ def test_a_long_history_arrives_whole_and_in_order(
 
 
 def users_called(path: Path, *names: str) -> Path:
-    """A history in which user n has the n-th friendly name and watched ``Film n``."""
+    """Return a history in which user n has the n-th friendly name and watched ``Film n``."""
     with closing(create(path)) as conn:
         for number, name in enumerate(names, 1):
             add_user(conn, number, "", name)

@@ -61,7 +61,7 @@ def put(root: Path, items: Mapping[str, object]) -> Path:
 
 
 def told(result: Result) -> dict[str, Any]:
-    """The numbers of a run with ``--json``."""
+    """Return the numbers of a run with ``--json``."""
     assert result.code == 0, result.err
     value = json.loads(result.out)
     assert isinstance(value, dict)
@@ -77,7 +77,7 @@ class Here(Protocol):
 
 @pytest.fixture
 def here(tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Here:
-    """The program, for what does not depend on its being a process."""
+    """Return the program, for what does not depend on its being a process."""
     monkeypatch.chdir(tmp_path)
     for name in os.environ.keys() - environment.keys() - {"PYTEST_CURRENT_TEST"}:
         monkeypatch.delenv(name)
@@ -277,7 +277,7 @@ def test_a_dataset_of_the_editor_is_an_export_too(
 
 @pytest.fixture
 def viewings(tmp_path: Path) -> Path:
-    """A film and an episode, each watched three times, and a film that has no ids."""
+    """Return a film and an episode, each watched three times, and a film that has no ids."""
     path = tmp_path / "viewings.db"
     with closing(create(path)) as conn:
         for number in range(3):
@@ -376,7 +376,7 @@ def test_ids_that_somebody_else_added_to_an_entry_of_ours_stay_in_it(
 
 
 def rewritten(items: Mapping[str, Any]) -> dict[str, Any]:
-    """A history after CrossWatch synced it with "Rewatches" on."""
+    """Return a history after CrossWatch synced it with "Rewatches" on."""
     changed = {}
     for key, item in items.items():
         epoch = int(datetime.fromisoformat(item["watched_at"]).timestamp())
@@ -733,7 +733,7 @@ def test_what_is_made_belongs_to_whom_the_place_belongs_and_can_be_read(
 
 
 def dead_process() -> int:
-    """The number of a process that is no more."""
+    """Return the number of a process that is no more."""
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     return process.pid
@@ -869,7 +869,7 @@ def test_a_standard_output_that_is_full_is_a_failed_write_and_no_bug(
 
 @pytest.fixture
 def letters(tmp_path: Path) -> Path:
-    """A history whose names and titles are in many scripts."""
+    """Return a history whose names and titles are in many scripts."""
     path = tmp_path / "letters.db"
     with closing(create(path)) as conn:
         add_user(conn, 1, "zoë", "Зоя 🌸")

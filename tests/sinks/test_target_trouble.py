@@ -32,7 +32,7 @@ FILMS = 4
 
 @pytest.fixture
 def cli(tmp_path: Path, environment: dict[str, str]) -> Iterator[Inside]:
-    """The program in this process."""
+    """Yield the program in this process."""
     with inside(tmp_path, environment) as made:
         yield made
 
@@ -45,14 +45,14 @@ def state_dir(environment: Mapping[str, str]) -> Path:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A tracker root with a film of another source, which nothing but files say is one."""
+    """Return a tracker root with a film of another source, which nothing but files say is one."""
     put(tmp_path / "root", {"tmdb:949": foreign()})
     return tmp_path / "root"
 
 
 @pytest.fixture
 def live(tmp_path: Path) -> Path:
-    """A tracker root that CrossWatch works with."""
+    """Return a tracker root that CrossWatch works with."""
     put(tmp_path / ".cw_provider", {"tmdb:949": foreign()})
     return tmp_path / ".cw_provider"
 
@@ -475,7 +475,7 @@ def test_a_state_directory_that_becomes_read_only_meanwhile(
 
 
 def _obeying() -> list[str]:
-    """A command in front of one that is to be bound by permissions."""
+    """Return a command in front of one that is to be bound by permissions."""
     if os.geteuid() != 0:
         return []
     setpriv = shutil.which("setpriv")
@@ -496,7 +496,7 @@ def test_a_state_file_that_may_not_be_written_is_said_and_the_outputs_are_there(
     for _ in range(2):
         code, _, err = bound(*command)
         assert code == 0, err
-        assert f"Nothing can be remembered in {state}/" in err
+        assert f"Nothing can be saved in {state}/" in err
     assert [*state.iterdir()] == []
     assert (tmp_path / "a-history.json").exists()
 

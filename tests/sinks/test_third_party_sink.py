@@ -13,7 +13,7 @@ COMPLETE = '''\
 from pathlib import Path
 
 from tautulli_import.sinks.base import Receipt, Sink
-from tautulli_import.sinks.files import write_whole
+from tautulli_import.files import write_whole
 
 
 class TitlesSink(Sink):

@@ -42,7 +42,7 @@ def histories(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def history(histories: Path, to: Path, seed: int, *, plays: int = 1500) -> Path:
-    """A generated history: one of all that a Tautulli has seen in twelve years."""
+    """Return a generated history: one of all that a Tautulli has seen in twelve years."""
     made = histories / f"{seed}-{plays}.db"
     if not made.exists():
         generate(made, plays=plays, seed=seed, truth=False)
@@ -59,7 +59,7 @@ def deliverable(database: Path) -> None:
 
 @pytest.fixture(scope="module")
 def served(histories: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeTautulli]:
-    """The server of one history, in the zone with the oddest clock."""
+    """Yield the server of one history, in the zone with the oddest clock."""
     database = history(histories, tmp_path_factory.mktemp("served"), 23)
     deliverable(database)
     with FakeTautulli(database, zone="Australia/Lord_Howe") as fake:
@@ -68,7 +68,7 @@ def served(histories: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture
 def doors(served: FakeTautulli, environment: dict[str, str]) -> Iterator[Doors]:
-    """The doors to that history. Over HTTP it is read once; each test finds it remembered."""
+    """Yield the doors to that history. Over HTTP it is read once; each test finds it remembered."""
     folder = served.database.parent
     with opened(folder, environment, database=served.database, fake=served) as found:
         settings = {**served.settings}

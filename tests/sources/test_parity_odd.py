@@ -31,7 +31,7 @@ CHOICES: list[tuple[str, ...]] = [
 
 @pytest.fixture
 def doors(tmp_path: Path, environment: dict[str, str]) -> Iterator[Doors]:
-    """The doors to four films and four episodes, some of them twice, by two people."""
+    """Yield the doors to four films and four episodes, some of them twice, by two people."""
     with opened(tmp_path, environment, zone="America/New_York") as found:
         with closing(sqlite3.connect(found.database)) as conn:
             conn.execute("PRAGMA synchronous = OFF")
@@ -260,5 +260,5 @@ def test_a_name_that_fits_two_is_refused_by_all(doors: Doors) -> None:
     for options in (("--user", "Sam"), ("--library", "FILMS")):
         done = [doors.run(door, "--dry-run", *options) for door in DOORS]
         assert {one.code for one in done} == {2}
-        said = {one.err[one.err.index("There are") :] for one in done}
+        said = {one.err[one.err.index("Error: 2 ") :] for one in done}
         assert len(said) == 1

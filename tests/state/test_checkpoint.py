@@ -26,7 +26,7 @@ POSITION = Position(
 
 @pytest.fixture
 def state() -> Iterator[StateFile]:
-    """A state file that is gone afterwards."""
+    """Yield a state file that is gone afterwards."""
     with closing(StateFile(None, "memory")) as made:
         yield made
 
@@ -126,7 +126,7 @@ def test_what_was_staged_and_never_published_gives_way_to_what_is_published_agai
 
 @pytest.fixture
 def nights(tmp_path: Path, environment: dict[str, str]) -> Iterator[Nights]:
-    """A history whose items and events were imported by the version before this one."""
+    """Yield a history whose items and events were imported by the version before this one."""
     with at_home(tmp_path, environment) as made:
         made.film(200, "Unknown", year=2001, rating_key=12)
         made.film(100, "Other", year=2002)
@@ -137,7 +137,7 @@ def nights(tmp_path: Path, environment: dict[str, str]) -> Iterator[Nights]:
 
 
 def ids(nights: Nights, tmdb: int) -> tuple[str, str]:
-    """The option that tells the id of a film."""
+    """Return the option that tells the id of a film."""
     path = nights.path.with_name("ids.csv")
     path.write_text(f"type,rating_key,tmdb\nmovie,12,{tmdb}\n", "utf-8")
     return ("--ids", str(path))

@@ -86,14 +86,14 @@ class Doors:
         return Result(done.exit_code, done.stdout, done.stderr)
 
     def listed(self, door: Door, *options: str | Path) -> Listed:
-        """What it would import."""
+        """Return what it would import."""
         report = self.folder / "report.json"
         done = self.run(door, "--dry-run", "--report", report, *options)
         assert done.code == 0, done.err
         return Listed(done.out, _of_any_door(report))
 
     def written(self, door: Door, *options: str | Path) -> Files:
-        """What it writes into a tracker and an Editor dataset."""
+        """Return what it writes into a tracker and an Editor dataset."""
         folder = self.folder / f"out-{next(self._runs)}"
         folder.mkdir()
         report = self.folder / "report.json"
@@ -147,7 +147,7 @@ def opened(
 
 
 def _of_any_door(path: Path) -> Mapping[str, Any]:
-    """A report without what says through which door it came."""
+    """Return a report without what says through which door it came."""
     report = json.loads(path.read_bytes())
     told = {name: value for name, value in report.items() if name not in _OF_THE_DOOR}
     told["rejected_rows"] = sorted(
@@ -158,5 +158,5 @@ def _of_any_door(path: Path) -> Mapping[str, Any]:
 
 
 def _without_time(text: str) -> str:
-    """A file without the moment at which it was written, or the name of one without it."""
+    """Return a file without the moment at which it was written, or the name of one without it."""
     return re.sub(r'"ts": ?[0-9]+', '"ts":0', re.sub(r"20[0-9]{6}T[0-9]{6}Z", "TIME", text))

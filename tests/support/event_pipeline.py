@@ -64,7 +64,7 @@ class Done(Struct, frozen=True):
 
     @classmethod
     def of(cls, result: Result) -> Done:
-        """A run with ``--json`` that has ended."""
+        """Return a run with ``--json`` that has ended."""
         told = json.loads(result.out) if result.out.startswith("{") else {}
         return cls(result.code, result.out, result.err, told)
 
@@ -169,7 +169,7 @@ class Pipeline:
         return ids_in(self.server)
 
     def rows(self, name: str | Path = TABLE) -> list[tuple[str, str, int]]:
-        """The events of a DuckDB file by id, title and user; see ``rows``."""
+        """Return the events of a DuckDB file by id, title and user; see ``rows``."""
         return rows(self.folder / name)
 
     def ask(self, query: str, name: str | Path = TABLE) -> list[tuple[Any, ...]]:
@@ -190,7 +190,7 @@ def pipeline(
     jetstream: bool = True,
     serves: bool = True,
 ) -> Iterator[Pipeline]:
-    """A pipeline with an empty history and a server of its own; ``config`` is the server's.
+    """Yield a pipeline with an empty history and a server of its own; ``config`` is the server's.
 
     Unless it ``serves``, the server has yet to be started.
     """
@@ -207,7 +207,7 @@ def pipeline(
 
 
 def generated(folder: Path, events: int) -> Path:
-    """A believable history of films, episodes and music, and some else: of so many events."""
+    """Return a believable history of so many events: films, episodes, music and some others."""
     path = folder / f"generated-{events}.db"
     generate(path, plays=events + events // 10 + 50, truth=False)
     with closing(sqlite3.connect(path)) as conn, conn:
@@ -225,7 +225,7 @@ def ask(path: Path, query: str) -> list[tuple[Any, ...]]:
 
 
 def rows(path: Path) -> list[tuple[str, str, int]]:
-    """The id, the title and the user of every event in a DuckDB file, sorted by session.
+    """Return the id, the title and the user of every event in a DuckDB file, sorted by session.
 
     Fails when one is there twice.
     """
@@ -241,7 +241,7 @@ def _by_session(row: tuple[Any, ...]) -> int:
 
 
 def ids_in(server: NatsServer, stream: str = "MEDIA_EVENTS") -> list[str]:
-    """The ids of the playback events in a stream, in the order in which they stand there."""
+    """Return the ids of the playback events in a stream, in the order in which they stand there."""
     access = server.access(stream=stream)
     state = api(access, f"STREAM.INFO.{stream}")["state"]
     with asking(access) as connection:

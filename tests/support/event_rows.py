@@ -45,7 +45,7 @@ def events_in(lines: str | bytes) -> list[Event]:
 
 
 def titles_in(lines: str | bytes) -> list[str]:
-    """The titles of the events in JSON lines."""
+    """Return the titles of the events in JSON lines."""
     return [event["title"] for event in events_in(lines)]
 
 
@@ -84,7 +84,7 @@ class Rows:
                 self.conn.executemany(sql, [(one,) for one in ids])
 
     def backup(self) -> Path:
-        """A copy of the database as it is now."""
+        """Return a copy of the database as it is now."""
         made = self.folder / "backup.db"
         made.unlink(missing_ok=True)
         with closing(sqlite3.connect(made)) as copy:
@@ -119,7 +119,7 @@ class Rows:
         return self.inside("db", self.path, "--events", *options, **how)
 
     def told(self, *options: str | Path) -> tuple[Sequence[Event], Mapping[str, Any]]:
-        """The events of a dry run and its report; every row is accounted for in it."""
+        """Return the events of a dry run and its report; every row is accounted for in it."""
         report = self.folder / "report.json"
         done = self.run("--dry-run", "--report", report, *options)
         assert done.code == 0, done.err
@@ -134,18 +134,18 @@ class Rows:
         return events_in(done.out), found
 
     def events(self, *options: str | Path) -> Sequence[Event]:
-        """The events of a dry run."""
+        """Return the events of a dry run."""
         found, _ = self.told(*options)
         return found
 
     def titles(self, *options: str | Path) -> list[str]:
-        """The titles of the events of a dry run."""
+        """Return the titles of the events of a dry run."""
         return [event["title"] for event in self.events(*options)]
 
 
 @cache
 def _without_plays() -> bytes:
-    """The database before its first play; made once, for a disk takes its time."""
+    """Return the database before its first play; made once, for a disk takes its time."""
     with closing(create(":memory:")) as conn:
         add_user(conn, 1, "alice", "Alice")
         add_user(conn, 2, "bob", "Bob")
@@ -157,7 +157,7 @@ def _without_plays() -> bytes:
 
 @contextmanager
 def rows_of(folder: Path, environment: Mapping[str, str]) -> Iterator[Rows]:
-    """An empty database of its own; the program runs in this process."""
+    """Yield an empty database of its own; the program runs in this process."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     handlers = {number: signal.getsignal(number) for number in numbers}
     with pytest.MonkeyPatch.context() as patch:
@@ -179,7 +179,7 @@ def run(rows: Rows, out: Path, *options: str | Path) -> Result:
 
 
 def whole(rows: Rows, *options: str) -> bytes:
-    """What the file has to hold when everything is read from the beginning."""
+    """Return what the file has to hold when everything is read from the beginning."""
     return rows.run("--dry-run", *options).out.encode()
 
 

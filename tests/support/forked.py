@@ -49,12 +49,12 @@ _LATE: Final = (
 
 
 class _Order(Struct, frozen=True):
-    """What is to be run."""
+    """What is to be run; names can be bytes that are no UTF-8."""
 
     module: str
-    arguments: Sequence[str]
-    environment: Mapping[str, str]
-    folder: str
+    arguments: Sequence[bytes]
+    environment: Mapping[bytes, bytes]
+    folder: bytes
     umask: int
     group: bool
     session: bool
@@ -83,7 +83,7 @@ class _Server:
     def fork(self, order: _Order, streams: Sequence[int]) -> int:
         """Start a process with these streams, and return its number."""
         with self._one_at_a_time:
-            socket.send_fds(self._socket, [msgspec.json.encode(order)], [*streams])
+            socket.send_fds(self._socket, [msgspec.msgpack.encode(order)], [*streams])
             answer = self._socket.recv(64)
         if not answer:
             raise RuntimeError("the process that is forked has ended")
@@ -153,7 +153,16 @@ def started(
             start_new_session=session,
         )
     os.umask(umask := os.umask(0))
-    order = _Order(module, arguments, environment, str(folder), umask, group, session, bound)
+    order = _Order(
+        module,
+        [*map(os.fsencode, arguments)],
+        {os.fsencode(name): os.fsencode(value) for name, value in environment.items()},
+        os.fsencode(folder),
+        umask,
+        group,
+        session,
+        bound,
+    )
     return _Forked(order, stdin=stdin, stdout=stdout, stderr=stderr)
 
 
@@ -195,7 +204,7 @@ def _serve(channel: socket.socket) -> _Order:
         message, streams, *_ = socket.recv_fds(channel, _LARGEST, 3)
         if not message:
             os._exit(0)
-        order = msgspec.json.decode(message, type=_Order)
+        order = msgspec.msgpack.decode(message, type=_Order)
         read, write = os.pipe()
         between = os.fork()
         if between == 0:
@@ -223,7 +232,7 @@ def _serve(channel: socket.socket) -> _Order:
 def _run(order: _Order) -> None:
     """Run the module, in a fork."""
     os.environ.clear()
-    os.environ.update(order.environment)
+    os.environb.update(order.environment)
     time.tzset()
     os.umask(order.umask)
     os.chdir(order.folder)
@@ -232,8 +241,8 @@ def _run(order: _Order) -> None:
     if order.bound:
         _give_up_rights()
     _open_streams()
-    sys.path[0] = order.folder
-    sys.argv = [order.module, *order.arguments]
+    sys.path[0] = os.fsdecode(order.folder)
+    sys.argv = [order.module, *map(os.fsdecode, order.arguments)]
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)

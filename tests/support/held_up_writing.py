@@ -1,4 +1,4 @@
-"""The program, held up while it writes a file of events; see ``tests.held_up``.
+"""The program, held up while it writes a file of events; see ``tests.support.held_up``.
 
 When it comes to a place whose name begins with ``noted-``, it has a checkpoint of every page
 before: otherwise it makes one every few seconds only.

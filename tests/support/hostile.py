@@ -140,7 +140,7 @@ class World(Struct):
 
 
 def told(result: Result, where: str) -> str:
-    """The one sentence that an error is told in; it names the server, and a hint follows."""
+    """Return the one sentence that an error is told in; it names the server, and a hint follows."""
     found = re.findall(r"^Error: (.+\.)\n  (\S.+)$", result.err, re.MULTILINE)
     assert len(found) == 1, result.err
     assert result.err.count("Error:") == 1

@@ -52,7 +52,7 @@ class Inside:
 
 @contextmanager
 def inside(folder: Path, environment: Mapping[str, str]) -> Iterator[Inside]:
-    """The program in this process, which hears signals afterwards as it did before."""
+    """Yield the program in this process, which hears signals afterwards as it did before."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     handlers = {number: signal.getsignal(number) for number in numbers}
     with pytest.MonkeyPatch.context() as patch:

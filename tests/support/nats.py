@@ -42,7 +42,7 @@ _Told = TypeVar("_Told")
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on.
+    """Return a port of the loopback interface that nobody listens on.
 
     None of those that the system hands out by itself: a server that is killed wants it back.
     """
@@ -147,7 +147,7 @@ class NatsServer:
 
 
 def event(number: int, **fields: Any) -> PlaybackEvent:
-    """A playback event that no other number has."""
+    """Return a playback event that no other number has."""
     told: dict[str, Any] = {
         "schema_version": 1,
         "event_id": f"c5443cc4-8df2-5082-b3d6-{number:012x}",
@@ -179,7 +179,7 @@ def events(count: int, start: int = 1) -> Sequence[PlaybackEvent]:
 
 @contextlib.contextmanager
 def asking(access: Access) -> Iterator[Connection]:
-    """A connection of the test's own."""
+    """Yield a connection of the test's own."""
     connection = Connection(access)
     try:
         connection.open()
@@ -189,7 +189,7 @@ def asking(access: Access) -> Iterator[Connection]:
 
 
 def api(access: Access, what: str, request: object = None) -> dict[str, Any]:
-    """What JetStream answers to a request of its own, as it is."""
+    """Return what JetStream answers to a request of its own, as it is."""
     payload = b"" if request is None else msgspec.json.encode(request)
     with asking(access) as connection:
         told = connection.run(connection.ask(f"$JS.API.{what}", payload))
@@ -198,7 +198,7 @@ def api(access: Access, what: str, request: object = None) -> dict[str, Any]:
 
 
 def make_stream(access: Access, **config: Any) -> None:
-    """A stream as somebody else might have made it."""
+    """Make a stream as somebody else might have made it."""
     wanted = {
         "name": access.stream,
         "subjects": ["playback.>"],

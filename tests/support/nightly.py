@@ -46,7 +46,7 @@ class Night(Struct, frozen=True):
 
     @classmethod
     def of(cls, done: Result, report: Path) -> Night:
-        """A run that has ended, and its report if there is one."""
+        """Return a run that has ended, and its report if there is one."""
         told = json.loads(report.read_bytes()) if report.exists() else {}
         return cls(done.code, done.out, done.err, told)
 
@@ -214,13 +214,13 @@ class Nights:
         }
 
     def items(self, user: str = "") -> dict[str, dict[str, Any]]:
-        """What the tracker holds, by key."""
+        """Return what the tracker holds, by key."""
         path = self.out / "tracker" / user / "history.json"
         items: dict[str, dict[str, Any]] = json.loads(path.read_bytes())["items"]
         return items
 
     def titles(self, user: str = "") -> list[str]:
-        """The titles in the tracker, oldest first."""
+        """Return the titles in the tracker, oldest first."""
         return [item["title"] for item in self.items(user).values()]
 
     def write_items(self, items: Mapping[str, Any]) -> None:
@@ -232,7 +232,7 @@ class Nights:
 
 @contextmanager
 def at_home(folder: Path, environment: Mapping[str, str]) -> Iterator[Nights]:
-    """A database of its own, at a clock of its own."""
+    """Yield a database of its own, at a clock of its own."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     handlers = {number: signal.getsignal(number) for number in numbers}
     with pytest.MonkeyPatch.context() as patch:
@@ -246,5 +246,5 @@ def at_home(folder: Path, environment: Mapping[str, str]) -> Iterator[Nights]:
 
 
 def said(done: Result | Night) -> str:
-    """What was said, in one line."""
+    """Return what was said, in one line."""
     return " ".join(done.err.split())

@@ -26,7 +26,7 @@ from tautulli_import.sources.http.access import Access
 from tautulli_import.sources.http.address import parse_address
 from tautulli_import.sources.http.client import Tautulli
 from tautulli_import.sources.http.crawl import Crawl
-from tautulli_import.sources.http.sync import sync
+from tautulli_import.sources.http.sync import Wanted, sync
 from tautulli_import.state.file import StateFile
 from tests.support.history import add_library, add_play, add_user, create
 from tests.support.history.schema import Value
@@ -136,12 +136,18 @@ class Home:
         self.conn = sqlite3.connect(self.path)
 
     def client(self, *, timeout: float = 20) -> Tautulli:
-        """A client of the fake."""
+        """Return a client of the fake."""
         return Tautulli(Access(parse_address(self.fake.url), self.fake.key, timeout=timeout))
 
     @contextmanager
     def source(
-        self, *, now: int = NOW, timeout: float = 20, state: Path | None = None, **options: Any
+        self,
+        *,
+        now: int = NOW,
+        timeout: float = 20,
+        state: Path | None = None,
+        sections: frozenset[int] = frozenset(),
+        **options: Any,
     ) -> Iterator[Source]:
         """Fetch the history and open the local copy.
 
@@ -151,7 +157,8 @@ class Home:
         tautulli = self.client(timeout=timeout)
         remembered = StateFile(state or self.state, tautulli.access.address.base)
         try:
-            with closing(sync(tautulli, remembered, now=now, **options)) as source:
+            wanted = Wanted(sections=sections)
+            with closing(sync(tautulli, remembered, wanted, now=now, **options)) as source:
                 yield source
         finally:
             remembered.close()

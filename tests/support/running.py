@@ -155,7 +155,7 @@ class Programs:
         self._gates: list[Gate] = []
 
     def gate(self, name: str) -> Gate:
-        """A gate, not yet open."""
+        """Return a gate, not yet open."""
         gate = Gate(self.folder / f"gate-{name}")
         self._gates.append(gate)
         return gate
@@ -172,9 +172,10 @@ class Programs:
     ) -> Program:
         """Start it with these arguments.
 
-        With ``at`` it stops at a place of ``tests.held_up`` until the gate is open; ``python``
-        is what is run in its stead, and ``within`` a command that starts it. Without one it is a
-        fork, see ``tests.forked``, whose command line in the list of processes is another.
+        With ``at`` it stops at a place of ``tests.support.held_up`` until the gate is open.
+        ``python`` is what is run in its stead, and ``within`` a command that starts it. Without
+        one it is a fork, whose command line in the list of processes is another, see
+        ``tests.support.forked``.
         """
         if at is not None:
             python = ("-m", "tests.support.held_up", at[0], str(at[1].path))
@@ -233,14 +234,14 @@ def programs(folder: Path, environment: Mapping[str, str]) -> Iterator[Programs]
 
 
 def to_go_on(said: str) -> str:
-    """The command that a stopped run tells."""
+    """Return the command that a stopped run tells."""
     found = re.search(r"^  To go on: (.+)$", said, re.MULTILINE)
     assert found, said
     return found.group(1)
 
 
 def on_the_shelf(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """An environment in which a shell finds ``tautulli-import``."""
+    """Return an environment in which a shell finds ``tautulli-import``."""
     place = folder / "bin"
     place.mkdir(exist_ok=True)
     script = place / "tautulli-import"

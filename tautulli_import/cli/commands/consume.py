@@ -66,16 +66,20 @@ def consume(
     work = Consuming(queue, path, wait=wait, note=screen.note)
     target = shown(Path(os.path.realpath(path)))
     try:
-        with defer_signals():  # what is mistyped leaves nothing behind
-            queue.open()
-            work.open()
-        with (
-            logged(settings.state_folder, line, source, "duckdb", target) as log,
-            screen.progress() as bar,
-        ):
-            consumed = work.run(once=once, progress=ProgressGroup(bar, log))
-            if log:
-                log.ended(f"{consumed.stored:,} new of {many(consumed.received, 'message')}")
+        try:
+            with defer_signals():  # what is mistyped leaves nothing behind
+                queue.open()
+                work.open()
+        except Stopped as stopped:
+            consumed = work.stopped(stopped, once=once)
+        else:
+            with (
+                logged(settings.state_folder, line, source, "duckdb", target) as log,
+                screen.progress() as bar,
+            ):
+                consumed = work.run(once=once, progress=ProgressGroup(bar, log))
+                if log:
+                    log.ended(f"{consumed.stored:,} new of {many(consumed.received, 'message')}")
     except Stopped as stopped:
         stopped.line = line
         raise

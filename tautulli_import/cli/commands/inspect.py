@@ -36,7 +36,7 @@ def check(flags: Flags, *, json: bool, missing_ids: Path | None, restart: bool) 
     external ids, and what would be left out or rejected and why.
     """
     from ...errors import ConfigurationError
-    from ...imports.inspect import take
+    from ...imports.inspect import inspect_source
     from ...progress import ProgressGroup
     from ...sources.http.health import examine
     from .. import inputs
@@ -65,7 +65,7 @@ def check(flags: Flags, *, json: bool, missing_ids: Path | None, restart: bool) 
         )
         chosen = inputs.selection(settings, source, now=now)
         with screen.progress() as bar:
-            checked = take(
+            checked = inspect_source(
                 source,
                 chosen,
                 corrections,

@@ -1,8 +1,8 @@
-"""Tautulli's ``config.ini``: which plays its owner calls watched, and where it answers.
+"""Read the watched thresholds and the server's address from Tautulli's ``config.ini``.
 
-Three settings of ``[Monitoring]`` and six of ``[General]`` are looked at, the API key among
-them. The file also holds passwords: nothing else of it leaves this module, and no message quotes
-a line of it. It is written by ConfigObj: values may be quoted, ``[[sections]]`` nested, and
+Only three settings of ``[Monitoring]`` and six of ``[General]`` are read; one is the API key. The
+file also holds passwords. So nothing else leaves this module, and no message quotes a line of the
+file. Tautulli writes it with ConfigObj: values may be quoted, ``[[sections]]`` can be nested, and
 ``#`` begins a comment.
 """
 
@@ -20,15 +20,16 @@ from ...model.watched import WatchedRule
 
 __all__ = ["ServerInConfig", "beside", "rule_from", "server_from"]
 
-_HINT: Final = "Name Tautulli's own config.ini, or leave the option out."
+_HINT: Final = "Give the path of Tautulli's own config.ini, or leave out --config-ini."
 _SECTION: Final = re.compile(r"\s*(\[+)\s*(.*?)\s*\]+\s*(?:#.*)?")
 _SETTING: Final = re.compile(r"\s*(\w+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^#]*?))\s*(?:#.*)?")
 
 
 def beside(database: Path) -> Path | None:
-    """The ``config.ini`` in the database's directory, or in that of the file it is a link to.
+    """Return the ``config.ini`` beside a database, or ``None``.
 
-    Of a backup in Tautulli's ``backups`` directory, the one above that.
+    If the database is a link, the directory of its target is searched as well. For a backup in
+    Tautulli's ``backups`` directory, the directory above that is searched as well.
     """
     for folder in (database.parent, database.resolve().parent):
         above = [folder.resolve().parent] if folder.resolve().name == "backups" else []
@@ -39,7 +40,7 @@ def beside(database: Path) -> Path | None:
 
 
 class ServerInConfig(Struct, frozen=True):
-    """Where the Tautulli answers whose file this is, and its key. Not to be shown."""
+    """The address and API key in a ``config.ini``. The key must not be shown."""
 
     url: str
     api_key: str
@@ -49,7 +50,7 @@ class ServerInConfig(Struct, frozen=True):
 
 
 def server_from(path: Path) -> ServerInConfig | None:
-    """The server that a ``config.ini`` is of; ``None`` where its API is off or it says nothing."""
+    """Return the server of a ``config.ini``; ``None`` if its API is off or unknown."""
     try:
         settings = _section(path.read_bytes().decode("utf-8-sig", "replace"), path, "General")
     except (OSError, ConfigurationError):
@@ -58,7 +59,7 @@ def server_from(path: Path) -> ServerInConfig | None:
     if not key or not port.isdecimal() or settings.get("api_enabled", "1") in ("0", "False"):
         return None
     host = settings.get("http_host", "").strip()
-    if host in ("", "0.0.0.0", "::"):  # noqa: S104 - everywhere, so here as well
+    if host in ("", "0.0.0.0", "::"):  # noqa: S104 - it listens everywhere, so also here
         host = "127.0.0.1"
     scheme = "https" if settings.get("enable_https", "0") in ("1", "True") else "http"
     root = settings.get("http_root", "").strip("/ ")
@@ -67,11 +68,11 @@ def server_from(path: Path) -> ServerInConfig | None:
 
 
 def rule_from(path: Path) -> WatchedRule:
-    """The thresholds of this ``config.ini``; what it does not say is Tautulli's default.
+    """Return the thresholds of a ``config.ini``, with Tautulli's defaults for missing ones.
 
     Raises:
         NotFoundError: there is no such file.
-        ConfigurationError: it cannot be read, or a threshold in it is no percentage.
+        ConfigurationError: it cannot be read, or a threshold in it is not a percentage.
     """
     try:
         text = path.read_bytes().decode("utf-8-sig", "replace")
@@ -92,14 +93,12 @@ def rule_from(path: Path) -> WatchedRule:
 
 
 def _section(text: str, path: Path, name: str) -> Mapping[str, str]:
-    """The settings that stand directly in a section."""
+    """Return the settings directly in a section, without those of nested sections."""
     settings: dict[str, str] = {}
     inside = False
     lines = text.splitlines()
     if lines and not any(map(_SECTION.fullmatch, lines)):
-        raise ConfigurationError(
-            f"{path} is no config.ini: there is no [section] in it.", hint=_HINT
-        )
+        raise ConfigurationError(f"{path} is not a config.ini: it has no [section].", hint=_HINT)
     for line in lines:
         if section := _SECTION.fullmatch(line):
             inside = section.group(1) == "[" and section.group(2).strip("\"'") == name
@@ -110,13 +109,14 @@ def _section(text: str, path: Path, name: str) -> Mapping[str, str]:
 
 
 def _number(settings: Mapping[str, str], path: Path, name: str, default: int, most: int) -> int:
+    """Return a setting as a number from 0 to ``most``, or ``default`` if it is missing."""
     text = settings.get(name)
     if text is None:
         return default
     text = text.strip()
     if not (text.isascii() and text.isdecimal() and len(text) <= 3 and int(text) <= most):
         raise ConfigurationError(
-            f"{path}: {name} is not a number from 0 to {most}.",
-            hint="Correct it, or name another file with --config-ini.",
+            f"{path}: {name} must be a number from 0 to {most}.",
+            hint="Correct it, or choose another file with --config-ini.",
         )
     return int(text)

@@ -1,7 +1,7 @@
-"""One Tautulli database file: its rows page by page, and its small tables.
+"""Read one Tautulli database file: its rows page by page, and its small tables.
 
-Every question is one short statement, so that no lock outlives it. When the file turns out
-to have been written while a question was answered, the question is asked again.
+Every query is one short statement, so that no lock lasts longer. If the file was written while a
+query ran, the query runs again.
 """
 
 from __future__ import annotations
@@ -22,33 +22,34 @@ from ...model.rejections import Reason, Rejected
 from ..base import Lookup, spread
 from .frozen_copy import FrozenCopy
 from .lookups import read_lookups
-from .rows import Row, decode, detail, integer, settle, text
-from .schema import Schema, columns_of, extent, look_at
+from .rows import Identity, Row, decode, detail, identity_of, integer, settle, text
+from .schema import Schema, columns_of, extent, read_schema
 from .sqlite import SqliteFile
 
-__all__ = ["DatabaseFile", "Identity", "Named", "Page"]
+__all__ = ["DatabaseFile", "Named", "Page"]
 
-_REREADS: Final = 8
-_WINDOW: Final = 10_000
-_MARKED: Final = 50_000
-_WINDOWS: Final = 200
+_MOST_TRIES: Final = 8
+_PAGE_AROUND_DAMAGE: Final = 10_000
+# Ids a query for checksums covers at least, and the number of such queries at most.
+_CHECKSUM_IDS: Final = 50_000
+_CHECKSUM_QUERIES: Final = 200
+_SECTION: Final = Play.__struct_fields__.index("section_id")
 _Answer = TypeVar("_Answer")
-
-Identity = tuple[int, int | None, int | None]
-"""What tells one play from another: row id, start, user."""
 
 
 class Page(Struct, frozen=True):
-    """Some rows of one file, and the ids between which they lie."""
+    """Some rows of one file, and the range of ids that they cover."""
 
     plays: Sequence[Play]
     rejected: Sequence[Rejected]
     after: int
+    """The id before the first one."""
     upto: int
+    """The last id."""
     checksum: int = 0
-    """The sum of its rows' checksums, where details were asked for."""
+    """The sum of its rows' checksums in a detailed page, else 0."""
     is_whole: bool = True
-    """Whether every row of it could be read."""
+    """True if every row of it could be read."""
     details: Mapping[int, Details] = {}
 
 
@@ -57,32 +58,32 @@ class Named(Struct, frozen=True):
 
     name: str
     detail: str
-    """A user's friendly name, a library's type."""
+    """The friendly name of a user, or the type of a library."""
     deleted: bool
 
 
 class DatabaseFile:
-    """One database: its rows, page by page, and its small tables."""
+    """One database, opened for reading."""
 
     def __init__(self, sqlite: SqliteFile | FrozenCopy) -> None:
-        """Look at the schema; the file is closed when it cannot be used.
+        """Read the schema. The file is closed if it cannot be used.
 
         Raises:
-            TautulliImportError: it is no Tautulli's, or cannot be read.
+            TautulliImportError: it is not Tautulli's, or it cannot be read.
         """
         self.sqlite = sqlite
         self.shown = sqlite.shown
         self.unusable: dict[int, Rejected] = {}
-        """Rows that were met and could not be used, by id: a backup may have them whole."""
+        """Rows that were read but could not be used, by id. A backup may have them whole."""
         self.has_older = False
-        """Whether there is such a backup; without one nothing is remembered."""
+        """True if an older backup is read as well. Without one ``unusable`` stays empty."""
         try:
-            self.schema: Schema = self._ask(lambda db: look_at(db, self.shown))
+            self.schema: Schema = self._ask(lambda db: read_schema(db, self.shown))
             self._columns = self._ask(lambda db: columns_of(db, "session_history"))
             self.count, self.first, self.last, newest = self._ask(extent)
             self.newest = newest
-            """When the newest play started (epoch seconds); 0 without one."""
-            # Which of two backups is the newer; the rest only settles a tie, always alike.
+            """The start of the newest play (epoch seconds), 0 without one."""
+            # The newer of two backups has the newer play. The rest makes ties repeatable.
             self.age = (newest, self.last, self.count, sqlite.written, self.shown)
         except BaseException:
             self.sqlite.close()
@@ -90,14 +91,14 @@ class DatabaseFile:
 
     @property
     def notices(self) -> list[str]:
-        """How the file is read, and what an old one lacks."""
+        """Sentences about a private copy, and about columns that the file lacks."""
         return [*self.sqlite.notices, *self.schema.missing]
 
     def pages(self, after: int, size: int, *, detailed: bool = False) -> Iterator[Page]:
-        """Read all rows with an id above ``after``; ``detailed`` with details and checksums.
+        """Read all rows with an id above ``after``, ``size`` rows a page.
 
-        Around a damaged page the rows are read one by one; those that cannot be read are
-        rejected by their ids, and everything else is there.
+        ``detailed`` pages have details and checksums. Around a damaged page of the file the rows
+        are read one by one. Rows that cannot be read are rejected by their ids.
         """
         query = self.schema.detailed if detailed else self.schema.query
         while after < self.last:
@@ -113,46 +114,48 @@ class DatabaseFile:
             rejected = [*rejected, *unreadable]
             if self.has_older:
                 self.unusable.update((row.id, row) for row in rejected if row.id is not None)
-            mark = sum([row[-2] + row[-1] for row in rows]) if detailed else 0
+            checksum = sum([row[-2] + row[-1] for row in rows]) if detailed else 0
             details = detail(rows) if detailed else {}
-            yield Page(plays, rejected, after, upto, mark, not unreadable, details)
+            yield Page(plays, rejected, after, upto, checksum, not unreadable, details)
             after = upto
 
     def checksum(self, upto: int) -> tuple[int, int] | None:
-        """Count the rows up to an id and sum up their checksums.
+        """Count the rows up to an id, and sum up their checksums.
 
-        ``None`` where the file is damaged there.
+        Return ``None`` if the file is damaged there.
         """
-        count = marks = 0
-        query = self.schema.marks
-        # Short questions, so that no lock lasts; and not too many where ids lie far apart.
-        step = max(_MARKED, (upto - self.first) // _WINDOWS + 1)
+        count = total = 0
+        query = self.schema.checksums
+        # Short queries, so that no lock lasts. Not too many of them if ids lie far apart.
+        step = max(_CHECKSUM_IDS, (upto - self.first) // _CHECKSUM_QUERIES + 1)
         for after in range(self.first - 1, upto, step):
             window = (after, min(after + step, upto))
             try:
-                ((rows, mark),) = self._ask(partial(self._decoded, query=query, parameters=window))
+                ((rows, checksum),) = self._ask(
+                    partial(self._decoded, query=query, parameters=window)
+                )
             except DamagedPageError:
                 return None
-            count, marks = count + rows, marks + mark
-        return count, marks
+            count, total = count + rows, total + checksum
+        return count, total
 
     def sample_rows(self) -> Sequence[SampleRow]:
-        """Some rows from the first to the last, by which the history is recognised."""
+        """Return some rows, spread from the first to the last, that identify the history."""
         found: dict[int, SampleRow] = {}
         for number in spread(self.first, self.last):
             for one in self._sample_rows("id >= ? ORDER BY id LIMIT 1", (number,)):
                 found[one.id] = one
         return list(found.values())
 
-    def count_matches(self, landmarks: Sequence[SampleRow]) -> int:
-        """How many of these rows are here as they were."""
-        wanted = set(landmarks)
+    def count_matches(self, samples: Sequence[SampleRow]) -> int:
+        """Count the sample rows that the file has unchanged."""
+        wanted = set(samples)
         where = f"id IN ({', '.join('?' * len(wanted))})"
-        there = self._sample_rows(where, [one.id for one in wanted])
-        return sum(1 for one in there if one in wanted)
+        found = self._sample_rows(where, [one.id for one in wanted])
+        return sum(1 for one in found if one in wanted)
 
     def chosen(self, ids: Sequence[int]) -> Iterator[Page]:
-        """The rows with these numbers, as far as they are here and can be read."""
+        """Read the rows with these ids. Missing and unreadable ones are left out."""
         for number in ids:
             try:
                 rows = self._ask(partial(self._row, number=number))
@@ -163,15 +166,15 @@ class DatabaseFile:
 
     def _sample_rows(self, where: str, values: Sequence[object]) -> Sequence[SampleRow]:
         user = "user_id" if "user_id" in self._columns else "NULL"
-        query = f"SELECT id, started, {user} FROM session_history WHERE {where}"  # noqa: S608 - our own words
+        query = f"SELECT id, started, {user} FROM session_history WHERE {where}"  # noqa: S608 - our own names
         try:
             rows = self._ask(lambda db: self._decoded(db, query, values))
         except DamagedPageError:
             return ()
-        return [SampleRow(number, integer(when), integer(who)) for number, when, who in rows]
+        return [SampleRow(row[0], integer(row[1]), integer(row[2])) for row in rows]
 
     def identities(self, after: int, upto: int) -> Sequence[tuple[Identity, int | None]]:
-        """Every row between two ids, as far as it identifies a play, with its section."""
+        """Return the identity and the section of every row between two ids."""
         columns = [
             name if name in self._columns else "NULL"
             for name in ("started", "user_id", "section_id")
@@ -183,18 +186,14 @@ class DatabaseFile:
         try:
             rows = self._ask(lambda db: self._decoded(db, query, (after, upto)))
         except DamagedPageError:
-            rows = [
-                (row[0], row[2], row[4], row[6])
-                for page in self._small_pages(after, upto)
-                for row in page
-            ]
+            rows = [(*identity_of(row), row[_SECTION]) for row in self._readable_rows(after, upto)]
         return [((row[0], integer(row[1]), integer(row[2])), integer(row[3])) for row in rows]
 
     def users_of_plays(self) -> Mapping[int, tuple[int, str]]:
-        """Number of plays and the newest name in the history, by user id."""
+        """Return the number of plays and the newest name in the history, by user id."""
         if "user_id" not in self._columns:
             return {}
-        # Counted from the index alone; one row a user is then looked up for its name.
+        # The index alone gives the counts. Then one row of each user is read for the name.
         counts = "SELECT user_id, count(*) FROM session_history GROUP BY user_id"
         try:
             found = self._ask(lambda db: self._decoded(db, counts))
@@ -218,7 +217,7 @@ class DatabaseFile:
         return (text(rows[0][0]) or "").strip() if rows else ""
 
     def sections_of_plays(self) -> Mapping[int, tuple[int, str]]:
-        """Return the number of plays and a name that always fits, by section id."""
+        """Return the number of plays and a made-up name, by section id."""
         if not self.schema.sections:
             return {}
         counts: Counter[int] = Counter()
@@ -231,26 +230,27 @@ class DatabaseFile:
         return {section: (count, f"library {section}") for section, count in counts.items()}
 
     def known_users(self) -> Mapping[int, Named]:
-        """What the users table says, by user id."""
+        """Return the users table, by user id."""
         return self._named("users", "user_id", "username", "friendly_name", "deleted_user")
 
     def known_sections(self) -> Mapping[int, Named]:
-        """What the libraries table says, by section id.
+        """Return the libraries table, by section id.
 
-        The same section id can stand under several server ids after a server was set up
-        anew: the one that was not deleted is meant.
+        After a new setup of Plex the table can have a section id once for each server id. Then the
+        row that was not deleted counts.
         """
         return self._named(
             "library_sections", "section_id", "section_name", "section_type", "deleted_section"
         )
 
     def lookups(self) -> Sequence[Lookup]:
-        """What Tautulli's lookup tables know."""
+        """Return the answers in Tautulli's lookup tables."""
         return self._ask(lambda db: read_lookups(db, self.schema.tables, self._decoded))
 
     def _named(
         self, table: str, key: str, name: str, detail: str, deleted: str
     ) -> dict[int, Named]:
+        """Read one of the small tables. Columns that it lacks are read as NULL."""
         columns = self._ask(lambda db: columns_of(db, table))
         if key not in columns:
             return {}
@@ -267,9 +267,13 @@ class DatabaseFile:
 
     @cached_property
     def _counted_around_damage(self) -> tuple[Mapping[int, tuple[int, str]], Counter[int]]:
+        """Users with their number of plays and newest name, and plays of each section.
+
+        They are counted row by row, because the file is damaged.
+        """
         users: dict[int, tuple[int, str]] = {}
         sections: Counter[int] = Counter()
-        for page in self.pages(self.first - 1, _WINDOW):
+        for page in self.pages(self.first - 1, _PAGE_AROUND_DAMAGE):
             for play in page.plays:
                 if play.user_id is not None:
                     count, _ = users.get(play.user_id, (0, ""))
@@ -289,7 +293,7 @@ class DatabaseFile:
     def _rows_around_damage(
         self, query: str, after: int, size: int
     ) -> tuple[list[Row], list[Rejected], int]:
-        """The next rows one by one: what can be read, what cannot, and how far that goes."""
+        """Read the next rows one by one. Return rows, unreadable rows and the last id."""
         begin = bisect_right(self._ids, after)
         ids = self._ids[begin : begin + size]
         rows: list[Row] = []
@@ -303,26 +307,27 @@ class DatabaseFile:
                 unreadable.append(Rejected(Reason.UNREADABLE, number, source=self.shown))
         return rows, unreadable, ids[-1] if ids else self.last
 
-    def _small_pages(self, after: int, upto: int) -> Iterator[list[Row]]:
+    def _readable_rows(self, after: int, upto: int) -> Iterator[Row]:
+        """Read the rows between two ids one by one, without the unreadable ones."""
         for number in self._ids[bisect_right(self._ids, after) : bisect_right(self._ids, upto)]:
             try:
-                yield self._ask(partial(self._row, number=number))
+                yield from self._ask(partial(self._row, number=number))
             except DamagedPageError:
                 continue
 
     @cached_property
     def _ids(self) -> Sequence[int]:
-        """The ids of all rows, ascending; asked for only when a page is damaged.
+        """The ids of all rows, ascending. They are needed only around a damaged page.
 
-        An index has them where the table cannot be read. Without a whole index every number
-        up to the last id may be a row.
+        An index has them even if the table cannot be read. Without a complete index every number
+        from the first to the last id is tried.
         """
         query = (
             "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'session_history'"
         )
         for (name,) in self._ask(lambda db: db.execute(query).fetchall()):
             quoted = str(name).replace('"', '""')
-            scan = f'SELECT id FROM session_history INDEXED BY "{quoted}"'  # noqa: S608 - a name of its own
+            scan = f'SELECT id FROM session_history INDEXED BY "{quoted}"'  # noqa: S608 - quoted
             try:
                 found = self._ask(partial(self._decoded, query=scan))
             except TautulliImportError:  # a partial index, or one that is damaged as well
@@ -333,7 +338,10 @@ class DatabaseFile:
     def _decoded(
         self, db: sqlite3.Connection, query: str, parameters: Sequence[object] = ()
     ) -> list[Any]:
-        """Rows with their text decoded; strictly first, for that is much faster."""
+        """Run a query and decode its text.
+
+        Strict decoding is much faster, so it is tried first.
+        """
         try:
             return db.execute(query, parameters).fetchall()
         except sqlite3.OperationalError as error:
@@ -345,18 +353,23 @@ class DatabaseFile:
         finally:
             db.text_factory = str
 
-    def _ask(self, question: Callable[[sqlite3.Connection], _Answer]) -> _Answer:
-        """The answer to a question, asked again when the file was written meanwhile."""
-        for attempt in range(_REREADS):
+    def _ask(self, query: Callable[[sqlite3.Connection], _Answer]) -> _Answer:
+        """Return the answer of ``query``. Run it again if the file was written meanwhile.
+
+        Raises:
+            BusyError: the file was written each time.
+            TautulliImportError: the file cannot be read.
+        """
+        for attempt in range(_MOST_TRIES):
             try:
-                answer = question(self.sqlite.connection)
+                answer = query(self.sqlite.connection)
             except sqlite3.Error as error:
                 if not self.sqlite.changed(error):
                     raise self.sqlite.explain(error) from error
             else:
                 if not self.sqlite.changed():
                     return answer
-            time.sleep(0.05 * 2**attempt)  # Tautulli is writing: let it finish
+            time.sleep(0.05 * 2**attempt)  # Tautulli is writing; let it finish
             self.sqlite.reopen()
         raise BusyError(
             f"{self.shown} kept changing while it was read.",

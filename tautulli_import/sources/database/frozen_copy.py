@@ -1,4 +1,4 @@
-"""The local copy of a history over HTTP, as it was when reading began."""
+"""Read the local copy of an API history as it was when reading began."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ __all__ = ["FrozenCopy"]
 
 
 class FrozenCopy:
-    """A state file seen from one read transaction: what other runs write does not show.
+    """A state file in one read transaction, which hides what other runs write meanwhile.
 
-    It is read by the same questions as ``SqliteFile``. The state file closes the connection.
+    It has the interface of ``SqliteFile``. The state file closes the connection.
     """
 
     written: Final = 0
 
     def __init__(self, state: StateFile, shown: str) -> None:
-        """Begin the transaction; ``shown`` is what messages call the history."""
+        """Begin the transaction. ``shown`` is the name of the history in messages."""
         self.shown = shown
         self.notices: list[str] = []
         self.connection = state.view()
         self._state = state
 
     def reopen(self) -> None:
-        """Do nothing: what is read never changes."""
+        """Do nothing, because the transaction never changes."""
 
     def changed(self, error: sqlite3.Error | None = None) -> bool:  # noqa: ARG002 - as of SqliteFile
-        """Return False: what is read never changes."""
+        """Return false, because the transaction never changes."""
         return False
 
     def explain(self, error: sqlite3.Error) -> TautulliImportError:
-        """Return the sentence for what SQLite said about the state file."""
-        return self._state.sentence(error)
+        """Return the error for an exception of SQLite about the state file."""
+        return self._state.error_of(error)
 
     def close(self) -> None:
-        """Let other runs reclaim what only this one still saw."""
+        """End the transaction, so that other runs can reuse the space of deleted rows."""
         if self.connection is not self._state.db.conn:
             self.connection.close()

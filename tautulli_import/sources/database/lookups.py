@@ -1,7 +1,7 @@
-"""Tautulli's ``themoviedb_lookup`` and ``tvmaze_lookup``: ids it once asked other sites for.
+"""Read ``themoviedb_lookup`` and ``tvmaze_lookup``, where Tautulli stores ids of other sites.
 
-A film stands under its own rating key, a show under the show's (notification_handler of
-Tautulli 2.17.2), so no id in them belongs to a single episode.
+The rating key in them is that of a film or of a show (notification_handler of Tautulli 2.17.2),
+so no id in them belongs to a single episode.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ def read_lookups(
     tables: frozenset[str],
     rows: Callable[[sqlite3.Connection, str], Iterable[Row]],
 ) -> Sequence[Lookup]:
-    """Every usable row of the two tables; none where the database has none.
+    """Return every usable row of the two tables; nothing if the database has no such table.
 
-    ``rows`` answers a query with its text decoded.
+    ``rows`` runs a query and decodes its text.
 
     Raises:
         sqlite3.Error: the tables cannot be read.
@@ -41,7 +41,7 @@ def read_lookups(
         ),
         ("tvmaze_lookup", {"imdb_id": "imdb", "thetvdb_id": "tvdb"}, "", "tvmaze_json"),
     ):
-        # Before 2.2 the tables were keyed by imdb id; they tell nothing then.
+        # Before Tautulli 2.2 the key was the IMDb id. Such a table says nothing about a play.
         columns = columns_of(connection, table) if table in tables else frozenset()
         if "rating_key" not in columns or not columns.issuperset(namespaces):
             continue
@@ -67,14 +67,17 @@ def read_lookups(
 
 
 def _kind(url: str) -> Kind | None:
-    """TheMovieDB counts films and series separately: without the kind its id means nothing."""
+    """Return the kind in a URL of TheMovieDB.
+
+    TheMovieDB numbers films and series separately, so an id means nothing without its kind.
+    """
     if "/movie/" in url:
         return "movie"
     return "show" if "/tv/" in url else None
 
 
 def _titles(raw: object) -> tuple[str, ...]:
-    """What the other site calls it, where Tautulli kept its answer."""
+    """Return the titles in the other site's answer; nothing if Tautulli has not stored it."""
     try:
         answer = json.loads(raw) if isinstance(raw, str) else None
     except (ValueError, RecursionError):

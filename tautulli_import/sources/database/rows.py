@@ -1,7 +1,7 @@
-"""From raw database rows to plays: everything odd is settled here, once.
+"""Make plays of raw database rows, and normalise odd values once.
 
-INTEGER columns of a Tautulli database hold ``''``, text and numbers as text; TEXT columns
-hold numbers and bytes that are no UTF-8. Past this module a value is what its type says.
+INTEGER columns of a Tautulli database hold ``''``, text and numbers as text. TEXT columns hold
+numbers, and bytes that are not UTF-8. After this module every value has the type it declares.
 """
 
 from __future__ import annotations
@@ -15,17 +15,34 @@ import msgspec
 from ...model.plays import Details, Play
 from ...model.rejections import Reason, Rejected
 
-__all__ = ["Row", "decode", "detail", "encodable", "integer", "settle", "text"]
+__all__ = [
+    "Identity",
+    "Row",
+    "decode",
+    "detail",
+    "encodable",
+    "identity_of",
+    "integer",
+    "settle",
+    "text",
+]
 
 Row: TypeAlias = tuple[Any, ...]
-"""The values of ``Play``'s fields; where they are wanted those of ``Details``, as far as there
-are any, and a checksum. A database's row ends with what is absent: 1 metadata, 2 media info."""
+"""The values of ``Play``'s fields, in their order.
 
-_MEASURED: Final = frozenset({"view_offset", "duration", "credits_first", "credits_final"})
-_DIGITS: Final = 18
-_BEYOND: Final = 2.0**63
-_SMALLEST: Final = 2**63
-_PLAY: Final = len(Play.__struct_fields__)
+A detailed row continues with the fields of ``Details`` and a checksum. Empty fields at the end of
+``Details`` can be left out. A database's row ends with the sum of what is absent: 1 for metadata,
+2 for media info.
+"""
+
+Identity = tuple[int, int | None, int | None]
+"""The values that identify a play: row id, start, user id."""
+
+_MILLISECONDS: Final = frozenset({"view_offset", "duration", "credits_first", "credits_final"})
+# SQLite stores integers of 64 bits. Text of 18 digits always fits.
+_MOST_DIGITS: Final = 18
+_INTEGER_LIMIT: Final = 2**63
+_PLAY_WIDTH: Final = len(Play.__struct_fields__)
 _WATCHED: Final = Play.__struct_fields__.index("watched")
 _NUMBERS: Final = frozenset(
     {"paused_counter", "secure", "relayed", "audio_channels", "stream_bitrate", "bandwidth"}
@@ -34,7 +51,10 @@ _TEXTS: Final = frozenset({"user", "media_type", "title", "grandparent_title", "
 
 
 def settle(rows: list[Row], shown: str) -> tuple[Sequence[Play], Sequence[Rejected]]:
-    """Return the plays of raw rows, and the rows that cannot be one with the reason."""
+    """Return the plays of raw rows, and the rows that cannot become plays, with the reason.
+
+    ``shown`` is the name of the source in the report.
+    """
     plays: list[Play] = []
     rejected: list[Rejected] = []
     convert = msgspec.convert
@@ -53,11 +73,11 @@ def settle(rows: list[Row], shown: str) -> tuple[Sequence[Play], Sequence[Reject
 
 
 def detail(rows: Sequence[Row]) -> dict[int, Details]:
-    """Return the details of rows that have them, by the rows' ids."""
+    """Return the details of detailed rows, by row id."""
     found: dict[int, Details] = {}
     convert = msgspec.convert
     for row in rows:
-        values = row[_PLAY:-2]
+        values = row[_PLAY_WIDTH:-2]
         try:
             found[row[0]] = convert(values, Details)
         except msgspec.ValidationError:
@@ -66,48 +86,54 @@ def detail(rows: Sequence[Row]) -> dict[int, Details]:
 
 
 def _details_of_odd_values(values: Row) -> Details:
-    settled: dict[str, Any] = {
+    normalised: dict[str, Any] = {
         field: integer(value) if field in _NUMBERS else text(value)
         for field, value in zip(Details.__struct_fields__, values, strict=False)
     }
-    return Details(**settled)
+    return Details(**normalised)
 
 
 def _play_of_odd_values(row: Row) -> Play:
-    """A play from a row whose INTEGER columns hold text and whose TEXT columns hold numbers."""
+    """Return the play of a row with text in INTEGER columns or numbers in TEXT columns."""
     values: dict[str, Any] = {}
     for field, value in zip(Play.__struct_fields__, row, strict=False):
-        settle_one = text if field in _TEXTS else _measured if field in _MEASURED else integer
-        values[field] = settle_one(value)
+        normalise = (
+            text if field in _TEXTS else _milliseconds if field in _MILLISECONDS else integer
+        )
+        values[field] = normalise(value)
     values["media_type"] = values["media_type"] or ""
     values["watched"] = row[_WATCHED]
     return Play(**values)
 
 
 def integer(value: object) -> int | None:
-    """A whole number out of a number or its text; ``None`` out of anything else.
+    """Return the whole number in a number or its text; ``None`` for anything else.
 
-    What SQLite cannot hold as an integer (64 bits) is none: it was written by no Tautulli.
+    A number of more than 64 bits gives ``None``: SQLite has no such integer, so no Tautulli wrote
+    it.
     """
     if isinstance(value, int):
-        return value if -_SMALLEST <= value < _SMALLEST else None
+        return value if -_INTEGER_LIMIT <= value < _INTEGER_LIMIT else None
     if isinstance(value, float):
-        return int(value) if value.is_integer() and abs(value) < _BEYOND else None
+        return int(value) if value.is_integer() and abs(value) < _INTEGER_LIMIT else None
     written = (text(value) or "").strip()
     digits = written[1:] if written[:1] == "-" else written
-    plain = digits.isascii() and digits.isdecimal() and len(digits) <= _DIGITS
+    plain = digits.isascii() and digits.isdecimal() and len(digits) <= _MOST_DIGITS
     return int(written) if plain else None
 
 
 def text(value: object) -> str | None:
-    """Text out of whatever stands in a TEXT column."""
+    """Return the value of a TEXT column as text."""
     if value is None or isinstance(value, str):
         return value
     return decode(value) if isinstance(value, bytes) else str(value)
 
 
 def encodable(row: Row) -> Row:
-    """Return a row in which half a character, which only a broken server sends, is replaced."""
+    """Return a row in which lone surrogates are replaced.
+
+    Only a broken server sends them. SQLite does not store them.
+    """
     return tuple(
         value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
         for value in row
@@ -115,12 +141,17 @@ def encodable(row: Row) -> Row:
 
 
 def decode(value: bytes) -> str:
-    """Text out of bytes that should be UTF-8; what is not becomes U+FFFD."""
+    """Decode UTF-8. Every invalid byte becomes U+FFFD."""
     return value.decode("utf-8", "replace")
 
 
-def _measured(value: object) -> int | None:
-    """Milliseconds: Tautulli cuts a fraction off (``cast_to_int``)."""
+def identity_of(row: Row) -> Identity:
+    """Return the values of a row that identify its play."""
+    return row[0], row[2], row[4]
+
+
+def _milliseconds(value: object) -> int | None:
+    """Return milliseconds without their fraction, as Tautulli does (``cast_to_int``)."""
     if isinstance(value, float):
-        return int(value) if isfinite(value) and abs(value) < _BEYOND else None
+        return int(value) if isfinite(value) and abs(value) < _INTEGER_LIMIT else None
     return integer(value)

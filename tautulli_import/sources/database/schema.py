@@ -1,8 +1,8 @@
-"""Which columns a Tautulli database has, and the one query that reads its plays.
+"""Find the columns of a Tautulli database, and build the query that reads its plays.
 
-Ten years of databases are out there: a PlexPy of 2015 has no ``reference_id``, no
-``live``, no credits markers and no libraries. What is absent is read as NULL and said
-once; nothing here guesses.
+Databases of ten years must be readable. A PlexPy database of 2015 has no ``reference_id``, no
+``live``, no credits markers and no libraries. A missing column is read as NULL and reported once.
+Nothing here guesses.
 """
 
 from __future__ import annotations
@@ -15,17 +15,20 @@ from msgspec import Struct
 
 from ...errors import SourceDamagedError
 
-__all__ = ["HISTORY_TABLES", "Schema", "columns_of", "extent", "look_at"]
+__all__ = ["HISTORY_TABLES", "Schema", "columns_of", "extent", "read_schema"]
 
 _HISTORY: Final = "session_history"
 _METADATA: Final = "session_history_metadata"
 _MEDIA_INFO: Final = "session_history_media_info"
 HISTORY_TABLES: Final = {"h": _HISTORY, "m": _METADATA, "i": _MEDIA_INFO}
-"""The tables that a play stands in, by their aliases in queries."""
+"""The tables that hold a play, by their aliases in queries."""
+_HINT: Final = (
+    "Tautulli's database is tautulli.db in its data directory (/config in the container)."
+)
 
-# Field of Play -> the columns that may hold it: the first that the database has is read, but
-# of the section, which was moved from one table to the other, the first that is filled. The
-# metadata's rating keys come first because they are what Tautulli's API shows (2.17.2).
+# Field of Play -> the columns that may hold it. The first column that the database has is read.
+# Tautulli moved the section from one table to another, so there the first filled column is read.
+# The metadata's rating keys come first, because Tautulli's API shows those (2.17.2).
 _PLACES: Final[dict[str, tuple[str, ...]]] = {
     "id": ("h.id",),
     "reference_id": ("h.reference_id",),
@@ -48,12 +51,12 @@ _PLACES: Final[dict[str, tuple[str, ...]]] = {
     "duration": ("m.duration",),
     "credits_first": ("m.marker_credits_first",),
     "credits_final": ("m.marker_credits_final",),
-    # Tautulli's API tells these, and a local copy of its history keeps them.
+    # Only a history from Tautulli's API has these.
     "percent": ("h.percent",),
     "watched": ("h.watched",),
 }
-# Field of Details -> its column. Where plays do not bear the user's name, it is looked up as
-# Tautulli's API does it (2.17.2).
+# Field of Details -> its column. A database has no friendly name with its plays, so that is looked
+# up in the table of users, as Tautulli's API does it (2.17.2).
 _DETAILS: Final[dict[str, str]] = {
     "friendly_name": "h.friendly_name",
     "parent_title": "m.parent_title",
@@ -78,14 +81,12 @@ _DETAILS: Final[dict[str, str]] = {
     "bandwidth": "h.bandwidth",
 }
 _IDENTITY: Final = ("h.started", "h.user_id")
-# Tautulli writes '' into these INTEGER columns as a matter of course (a film's season).
-_ROUTINELY_EMPTY: Final = frozenset(
-    {"grandparent_rating_key", "season", "episode", "year", "duration"}
-)
+# Tautulli often writes '' into these INTEGER columns, for example as the season of a film.
+_OFTEN_EMPTY: Final = frozenset({"grandparent_rating_key", "season", "episode", "year", "duration"})
 _USER: Final = ("user_id", "username", "friendly_name")
 _ESSENTIAL: Final = ("id", "started", "media_type", "title")
-# What a person loses when a column is not there; the rest is not worth a word.
-_MISSED: Final = {
+# What a person loses when a column is missing. Other columns are not worth a notice.
+_LOSSES: Final = {
     "reference_id": "resumed viewings cannot be told from rewatches",
     "section_id": "plays cannot be chosen by library",
     "live": "live TV cannot be told from films and episodes",
@@ -96,39 +97,39 @@ _MISSED: Final = {
 
 
 class Schema(Struct, frozen=True):
-    """What one database has."""
+    """The queries that fit one database."""
 
     query: str
-    """Select the fields of ``Play`` in their order, then what is absent: 1 metadata, 2 media info.
+    """Select the fields of ``Play`` in their order, and the sum of what is absent.
 
-    Parameters: the id after which to begin, the last id, how many rows.
+    Absent metadata counts 1, absent media info 2. Parameters: the id before the first row, the
+    last id, and the number of rows.
     """
     detailed: str
-    """The same with the fields of ``Details``, as far as there are any, and a checksum of the row
-    after those of ``Play``."""
-    marks: str
+    """The same, with the fields of ``Details`` and the row's checksum after those of ``Play``."""
+    checksums: str
     """Count the rows between two ids, and sum up their checksums and what is absent."""
     columns: Mapping[str, str]
-    """Where each field of ``Play`` and ``Details`` is read: the alias and name of its column."""
+    """The alias and name of the column of each field of ``Play`` and ``Details``."""
     missing: tuple[str, ...]
-    """Sentences about columns that are not there."""
+    """Sentences about missing columns."""
     tables: frozenset[str]
     sections: str
-    """The query that counts plays by section; empty where none are known."""
+    """Count the plays of each section. Empty if the database has no sections."""
 
 
-def look_at(connection: sqlite3.Connection, shown: str) -> Schema:
-    """The schema of the database behind ``connection``, called ``shown`` in messages.
+def read_schema(connection: sqlite3.Connection, shown: str) -> Schema:
+    """Return the schema of a database. ``shown`` is its name in messages.
 
     Raises:
-        SourceDamagedError: it is not Tautulli's, or lacks what every Tautulli has had.
+        SourceDamagedError: it is not Tautulli's, or it lacks a column of every Tautulli.
         sqlite3.Error: it cannot be read.
     """
     names = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
     tables = frozenset(str(name) for (name,) in names)
     absent = [table for table in (_HISTORY, _METADATA) if table not in tables]
     if absent:
-        raise SourceDamagedError(_not_tautulli(shown, tables, absent), hint=_LOOK)
+        raise SourceDamagedError(_not_tautulli(shown, tables, absent), hint=_HINT)
     columns = {
         f"{alias}.{name}"
         for alias, table in HISTORY_TABLES.items()
@@ -140,13 +141,13 @@ def look_at(connection: sqlite3.Connection, shown: str) -> Schema:
     for field in _ESSENTIAL:
         if not chosen[field]:
             raise SourceDamagedError(
-                f"{shown} has no column for {field}: it is not a history that "
-                "Tautulli or PlexPy wrote.",
-                hint=_LOOK,
+                f"{shown} has no column for {field}. "
+                "Neither Tautulli nor PlexPy wrote this history.",
+                hint=_HINT,
             )
     missing = tuple(
         f"{shown} is from a time before Tautulli kept {field}: {loss}."
-        for field, loss in _MISSED.items()
+        for field, loss in _LOSSES.items()
         if not chosen[field]
     )
     has_info = _MEDIA_INFO in tables
@@ -154,22 +155,22 @@ def look_at(connection: sqlite3.Connection, shown: str) -> Schema:
     join = f"LEFT JOIN {_MEDIA_INFO} i ON i.id = h.id " if has_info else ""
     absence = "(m.id IS NULL) + 2 * (i.id IS NULL)" if has_info else "m.id IS NULL"
     tables_joined = f"FROM {_HISTORY} h LEFT JOIN {_METADATA} m ON m.id = h.id {join}"
-    mark = _row_mark([name for name in _IDENTITY if name in columns])
+    checksum = _checksum([name for name in _IDENTITY if name in columns])
     known = {name for name in columns_of(connection, "users") if name in _USER}
     details = [_detail(place, columns, known) for place in _DETAILS.values()]
-    while details and details[-1] == "NULL":  # each would cost time for every row
+    while details and details[-1] == "NULL":  # each one would take time in every row
         details.pop()
     query, detailed = (
         f"SELECT {selected}, {more}{absence} {tables_joined}"
         "WHERE h.id > ? AND h.id <= ? ORDER BY h.id LIMIT ?"
-        for more in ("", ", ".join([*details, mark, ""]))
+        for more in ("", ", ".join([*details, checksum, ""]))
     )
     found = {field: places[0] for field, places in chosen.items() if places}
     found |= {field: place for field, place in _DETAILS.items() if place in columns}
     return Schema(
         query=query,
         detailed=detailed,
-        marks=f"SELECT count(*), coalesce(sum({mark} + ({absence})), 0) {tables_joined}"
+        checksums=f"SELECT count(*), coalesce(sum({checksum} + ({absence})), 0) {tables_joined}"
         "WHERE h.id > ? AND h.id <= ?",
         columns=found,
         missing=missing,
@@ -178,17 +179,18 @@ def look_at(connection: sqlite3.Connection, shown: str) -> Schema:
     )
 
 
-def _row_mark(columns: Sequence[str]) -> str:
-    """Return SQL for one small number that is another when any of these columns changes.
+def _checksum(columns: Sequence[str]) -> str:
+    """Return SQL for a small number that changes with the row's id and with each of ``columns``.
 
-    It depends on the row's id as well. It is an integer whatever the columns hold: too large a
-    product becomes a REAL, which is cut to the largest integer again.
+    The number is always an integer: a product that is too large becomes a REAL, and the CAST cuts
+    that to the largest integer.
     """
     parts = " + ".join(f"coalesce({name}, 3) * {2 * at + 3}" for at, name in enumerate(columns))
     return f"(CAST({parts} AS INTEGER) % 1000003) * ((h.id & 1023) + 1)"
 
 
 def _sections(places: list[str]) -> str:
+    """Return the query that counts the plays of each section; empty without such a column."""
     if not places:
         return ""
     needed = any(place.startswith("m.") for place in places)
@@ -200,12 +202,15 @@ def _sections(places: list[str]) -> str:
 
 
 def extent(db: sqlite3.Connection) -> tuple[int, int, int, int]:
-    """How many rows, the first and last id, and about when the newest play started."""
+    """Return the number of rows, the first and the last id, and the start of the newest play.
+
+    The start is in epoch seconds, 0 if it is not known. It is the newest of the last 1000 ids.
+    """
     try:
         count, first, last = db.execute(
             "SELECT count(*), coalesce(min(id), 1), coalesce(max(id), 0) FROM session_history"
         ).fetchone()
-    except sqlite3.DatabaseError:  # damaged: what SQLite notes of an AUTOINCREMENT has to do
+    except sqlite3.DatabaseError:  # damaged, but SQLite keeps the last id of an AUTOINCREMENT
         found = db.execute(
             "SELECT seq FROM sqlite_sequence WHERE name = 'session_history'"
         ).fetchone()
@@ -224,12 +229,13 @@ def extent(db: sqlite3.Connection) -> tuple[int, int, int, int]:
 
 
 def columns_of(connection: sqlite3.Connection, table: str) -> frozenset[str]:
-    """The columns that a table has; none where it does not exist."""
+    """Return the columns of a table; none if it does not exist."""
     rows = connection.execute("SELECT name FROM pragma_table_info(?)", (table,))
     return frozenset(str(name) for (name,) in rows)
 
 
 def _detail(place: str, columns: set[str], users: set[str]) -> str:
+    """Return SQL for a field of ``Details``. ``users`` are columns of the table of users."""
     if place in columns:
         return place
     if place != _DETAILS["friendly_name"]:
@@ -243,22 +249,18 @@ def _detail(place: str, columns: set[str], users: set[str]) -> str:
 
 
 def _expression(field: str, places: list[str]) -> str:
+    """Return SQL for a field of ``Play`` that is in one of these columns."""
     if not places:
         return "NULL"
     if field == "section_id" and len(places) > 1:
         return "coalesce(" + ", ".join(f"nullif({place}, '')" for place in places) + ")"
-    return f"nullif({places[0]}, '')" if field in _ROUTINELY_EMPTY else places[0]
-
-
-_LOOK: Final = (
-    "Tautulli's database is tautulli.db in its data directory (/config in the container)."
-)
+    return f"nullif({places[0]}, '')" if field in _OFTEN_EMPTY else places[0]
 
 
 def _not_tautulli(shown: str, tables: frozenset[str], absent: list[str]) -> str:
     if not tables:
-        return f"{shown} is a SQLite database without a single table."
+        return f"{shown} is a SQLite database without tables."
     if _HISTORY in tables:
         return f"{shown} looks like Tautulli's database but has no table {absent[0]}."
     some = ", ".join(sorted(tables)[:4])
-    return f"{shown} is another program's SQLite database (it has the tables {some} …)."
+    return f"{shown} is the SQLite database of another program (with the tables {some} …)."

@@ -1,9 +1,9 @@
-"""The one reader of histories: a Tautulli database, overlapping backups, a copy of one over HTTP.
+"""Read a history: a Tautulli database, overlapping backups, or the local copy of an API history.
 
-Rows are read in short keyset pages on ``id``, so that no lock is held between them and
-memory stays flat. Several files are read newest first; a row of an older file that stands
-under the same id, start and user in a newer one is the same play, counted and passed by,
-unless the newer file has it incomplete and the older one has it whole.
+Rows are read in short keyset pages on ``id``, so that no lock is held between them and memory stays
+flat. Several files are read newest first. A row of an older file with the same id, start and user
+as one in a newer file is the same play. It is counted and left out, unless the newer file has it
+incomplete and the older one has it whole.
 """
 
 from __future__ import annotations
@@ -12,52 +12,65 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Literal
 
 from msgspec import Struct
 
 from ...errors import ConfigurationError
+from ...files import identity
 from ...model.plays import SampleRow
 from ...model.rejections import Reason, Rejected
 from ...model.watched import WatchedRule
 from ..base import Batch, Cursor, Library, Lookup, User
 from .config_ini import beside, rule_from
-from .file import DatabaseFile, Identity, Named, Page
+from .file import DatabaseFile, Named, Page
 from .frozen_copy import FrozenCopy
+from .rows import Identity
 from .sqlite import SqliteFile
 
-__all__ = ["PAGE", "Known", "Source"]
+__all__ = ["PAGE", "ServerInfo", "Source"]
 
-# Rows a page: few enough that a page's values are still in the processor's cache when they
-# are judged. Ten thousand took a fifth longer for a million plays (2026-11-20).
+# Rows a page. The values of a small page are still in the processor's cache when they are judged.
+# Pages of ten thousand rows took a fifth longer for a million plays (2026-11-20).
 PAGE: Final = 200
-_WINDOW: Final = 10_000
+_IDS_COMPARED_AT_ONCE: Final = 10_000
+
+
+_Counted = Literal["user", "library"]
 
 
 class _Opened(Struct, frozen=True):
-    """A file, and the thresholds that judge its plays."""
+    """A file, and the thresholds for its plays."""
 
     file: DatabaseFile
     rule: WatchedRule
 
+    def cursor(self, index: int, page: Page) -> Cursor:
+        """Return the position at the end of a page.
 
-class Known(Struct, frozen=True):
-    """What Tautulli said over HTTP of a history, besides the rows that came."""
+        In a local copy the id alone is the position, as earlier versions saved it.
+        """
+        is_copy = isinstance(self.file.sqlite, FrozenCopy)
+        return Cursor(str(page.upto) if is_copy else f"{index}:{page.upto}")
+
+
+class ServerInfo(Struct, frozen=True):
+    """Facts about a history from Tautulli's API, besides its rows."""
 
     rule: WatchedRule
     name: str
-    """What messages call the file; its path means nothing to anybody."""
+    """The name of the source in messages. The path of the file would tell a person nothing."""
     notices: Sequence[str] = ()
     missing: Sequence[Rejected] = ()
-    """Rows that are in the history and cannot be fetched."""
+    """Rows of the history that cannot be fetched."""
     libraries: Sequence[Library] | None = None
-    """``None`` where every row tells its library."""
+    """``None`` if every row has its library."""
     rereads: bool = False
-    """Everything had to be fetched again, and ``notices`` tell why."""
+    """True if everything had to be fetched again. ``notices`` say why."""
 
 
 class Source:
-    """One or more Tautulli databases, read as if they were one."""
+    """One or more Tautulli databases, read as one history."""
 
     def __init__(
         self,
@@ -66,36 +79,36 @@ class Source:
         config_ini: Path | None = None,
         page: int = PAGE,
         stdin: BinaryIO | None = None,
-        known: Known | None = None,
+        server: ServerInfo | None = None,
         also_close: Callable[[], None] | None = None,
     ) -> None:
-        """Open every file and look at its schema; ``-`` among ``paths`` is ``stdin``.
+        """Open every file and read its schema. The path ``-`` is ``stdin``.
 
-        The thresholds are those of ``config_ini``; else of the ``config.ini`` beside each
-        file; else of the newest other file that has one; else Tautulli's defaults. ``known`` is
-        given for a file that was made from HTTP: its thresholds and its name count.
-        ``also_close`` is called when everything is closed.
+        The first of these that exists has the thresholds: ``config_ini``, the ``config.ini``
+        beside the file, that of the newest other file, Tautulli's defaults. A file that was made
+        over HTTP comes with its ``server``, which has the thresholds and the name to use.
+        ``also_close`` is called after every file is closed.
 
         Raises:
-            TautulliImportError: one of the files cannot be used; see ``sources.sqlite_file``.
+            TautulliImportError: one of the files cannot be used; see ``database.sqlite``.
         """
         self._page = page
-        self._known = known
+        self._server = server
         self._also_close = also_close
-        self._said: list[str] = list(known.notices) if known else []
+        self._notices: list[str] = list(server.notices) if server else []
         self._opened: list[_Opened] = []
-        named = known.rule if known else rule_from(config_ini) if config_ini else None
+        chosen_rule = server.rule if server else rule_from(config_ini) if config_ini else None
         files: list[tuple[DatabaseFile, WatchedRule | None]] = []
         try:
             for path in _distinct(paths):
                 if isinstance(path, FrozenCopy):
-                    files.append((DatabaseFile(path), named))
+                    files.append((DatabaseFile(path), chosen_rule))
                     continue
                 piped = stdin if str(path) == "-" else None
-                opened = SqliteFile(path, stdin=piped, shown=known.name if known else None)
+                opened = SqliteFile(path, stdin=piped, name=server.name if server else None)
                 file = DatabaseFile(opened)
                 files.append((file, None))
-                files[-1] = (file, named or (None if piped else self._rule_beside(path)))
+                files[-1] = (file, chosen_rule or (None if piped else self._rule_beside(path)))
         except BaseException:
             for file, _ in files:
                 file.sqlite.close()
@@ -109,16 +122,16 @@ class Source:
 
     @property
     def notices(self) -> Sequence[str]:
-        """How the files are read, and what old ones lack."""
-        return [*self._said, *(notice for one in self._opened for notice in one.file.notices)]
+        """Sentences about how the files are read, and about columns that old ones lack."""
+        return [*self._notices, *(notice for one in self._opened for notice in one.file.notices)]
 
     @property
     def rereads(self) -> bool:
-        """Tell whether everything had to be fetched again, and ``notices`` tell why."""
-        return self._known is not None and self._known.rereads
+        """Return whether everything had to be fetched again. ``notices`` say why."""
+        return self._server is not None and self._server.rereads
 
     def rules(self) -> Sequence[WatchedRule]:
-        """The thresholds in force, without repetition."""
+        """Return the thresholds in use, each once."""
         return list(dict.fromkeys(one.rule for one in self._opened))
 
     @property
@@ -127,13 +140,13 @@ class Source:
         return [one.file for one in self._opened]
 
     def total(self) -> int:
-        """Count the rows of all files together, and those that cannot be fetched."""
+        """Count the rows of all files, and those that cannot be fetched."""
         return sum(one.file.count for one in self._opened) + len(self._missing)
 
     def batches(self, after: Cursor | None = None, *, detailed: bool = False) -> Iterator[Batch]:
-        """Return every row after ``after`` once, and at the end those that cannot be fetched.
+        """Read every row after the cursor once, and at the end those that cannot be fetched.
 
-        ``detailed`` batches have what playback events need besides the plays, and checksums.
+        ``detailed`` batches also have checksums, and the details that playback events need.
 
         Raises:
             SourceUnreachableError: a file cannot be read any more.
@@ -149,7 +162,7 @@ class Source:
             begin = last if index == position and last is not None else one.file.first - 1
             newer = [opened.file for opened in self._opened[:index]]
             for page in one.file.pages(begin, self._page, detailed=detailed):
-                cursor = Cursor(f"{index}:{page.upto}")
+                cursor = one.cursor(index, page)
                 numbered = numbered and page.is_whole
                 yield _batch(page, cursor, one, newer, numbered=numbered)
         if self._missing:
@@ -158,8 +171,8 @@ class Source:
     def checksum(self, upto: Cursor) -> tuple[int, int] | None:
         """Count the rows up to a cursor, and sum up the checksums of ``detailed`` batches.
 
-        They differ from before when a row there is another play, was deleted or put in between.
-        ``None`` where that cannot be told: of several files, and of a damaged one.
+        The result changes if a row there was replaced, deleted or inserted. It is ``None`` for
+        several files and for a damaged file, because then nothing is known.
         """
         _, last = _read_cursor(upto)
         if len(self._opened) != 1 or last is None:
@@ -167,26 +180,26 @@ class Source:
         return self.files[0].checksum(last)
 
     def sample_rows(self) -> Sequence[SampleRow]:
-        """Return some plays of the newest file, by which the history is recognised."""
+        """Return some plays of the newest file that identify the history."""
         return self.files[0].sample_rows()
 
-    def count_matches(self, landmarks: Sequence[SampleRow]) -> int:
-        """Count how many of them the file has that has the most."""
-        return max(file.count_matches(landmarks) for file in self.files)
+    def count_matches(self, samples: Sequence[SampleRow]) -> int:
+        """Count the sample rows in the file that has most of them."""
+        return max(file.count_matches(samples) for file in self.files)
 
     def chosen(self, ids: Collection[int]) -> Iterator[Batch]:
-        """Return the plays with these ids, of each file that has them."""
+        """Read the plays with these ids from each file that has them."""
         for index, one in enumerate(self._opened):
             for page in one.file.chosen(sorted(ids)):
-                yield _batch(page, Cursor(f"{index}:{page.upto}"), one, ())
+                yield _batch(page, one.cursor(index, page), one, ())
 
     def users(self) -> Sequence[User]:
-        """Return everybody in the users tables and everybody with plays, most plays first."""
+        """Return all users in the users tables or with plays, most plays first."""
         return self._users
 
     @cached_property
     def _users(self) -> Sequence[User]:
-        counted = self._counted(2, DatabaseFile.known_users, DatabaseFile.users_of_plays)
+        counted = self._counted("user", DatabaseFile.known_users, DatabaseFile.users_of_plays)
         found = [
             User(user_id, named.name, named.detail, plays, deleted=named.deleted)
             for user_id, named, plays in counted
@@ -195,9 +208,11 @@ class Source:
 
     def libraries(self) -> Sequence[Library]:
         """Return every known library and every library with plays, most plays first."""
-        if self._known and self._known.libraries is not None:
-            return self._known.libraries
-        counted = self._counted(-1, DatabaseFile.known_sections, DatabaseFile.sections_of_plays)
+        if self._server and self._server.libraries is not None:
+            return self._server.libraries
+        counted = self._counted(
+            "library", DatabaseFile.known_sections, DatabaseFile.sections_of_plays
+        )
         found = [
             Library(section, named.name, named.detail, plays, deleted=named.deleted)
             for section, named, plays in counted
@@ -206,30 +221,30 @@ class Source:
 
     def _counted(
         self,
-        which: int,
+        what: _Counted,
         known: Callable[[DatabaseFile], Mapping[int, Named]],
         of_plays: Callable[[DatabaseFile], Mapping[int, tuple[int, str]]],
     ) -> Iterator[tuple[int, Named, int]]:
-        """Return users or libraries with the number of their plays; see ``_files_and_overlap``.
+        """Return the id, the names and the number of plays of users or libraries.
 
-        Who is not in a table but has plays is a deleted one. Who was deleted and has none is
-        left out.
+        ``known`` reads a file's table of them, and ``of_plays`` the history. One that has plays but
+        is not in the table counts as deleted. A deleted one without plays is left out.
         """
         plays: Counter[int] = Counter()
-        names: dict[int, Named] = {}
-        strangers: dict[int, Named] = {}
-        for file, twice in self._files_and_overlap(which):  # newest first: its names win
+        listed: dict[int, Named] = {}
+        unlisted: dict[int, Named] = {}
+        for file, repeated in self._files_and_repeats(what):  # the newest file's names win
             for number, named in known(file).items():
-                names.setdefault(number, named)
+                listed.setdefault(number, named)
             for number, (count, name) in of_plays(file).items():
-                plays[number] += count - twice[number]
-                strangers.setdefault(number, Named(name, "", deleted=True))
-        for number, named in (strangers | names).items():
+                plays[number] += count - repeated[number]
+                unlisted.setdefault(number, Named(name, "", deleted=True))
+        for number, named in (unlisted | listed).items():
             if plays[number] or not named.deleted:
                 yield number, named, plays[number]
 
     def lookups(self) -> Sequence[Lookup]:
-        """Return what Tautulli's own lookup tables know, a newer file's answers first."""
+        """Return the answers in Tautulli's lookup tables, those of the newest file first."""
         return [lookup for one in self._opened for lookup in one.file.lookups()]
 
     def close(self) -> None:
@@ -241,33 +256,39 @@ class Source:
 
     @property
     def _missing(self) -> Sequence[Rejected]:
-        return self._known.missing if self._known else ()
+        return self._server.missing if self._server else ()
 
     def _rule_beside(self, path: Path) -> WatchedRule | None:
-        """The thresholds beside a database. Tautulli ignores a bad value; we say so as well."""
+        """Return the thresholds beside a database, or ``None``.
+
+        A bad value is ignored, as in Tautulli, but with a notice.
+        """
         try:
             found = beside(path)
             return rule_from(found) if found else None
         except (ConfigurationError, OSError) as error:
-            self._said.append(
-                f"{error} Tautulli's defaults are used; --config-ini names another file."
+            self._notices.append(
+                f"{error} Tautulli's defaults are used. Choose another file with --config-ini."
             )
             return None
 
-    def _files_and_overlap(self, which: int) -> Iterator[tuple[DatabaseFile, Counter[int | None]]]:
-        """The files, newest first, each with what of it was counted in a newer one already.
+    def _files_and_repeats(
+        self, what: _Counted
+    ) -> Iterator[tuple[DatabaseFile, Counter[int | None]]]:
+        """Return the files, newest first, each with the number of plays that newer ones have.
 
-        ``which`` says by what: 2 the user of a play's identity, -1 its section.
+        These are counted for each user or each library.
         """
         newer: list[DatabaseFile] = []
+        step = _IDS_COMPARED_AT_ONCE
         for one in self._opened:
-            twice: Counter[int | None] = Counter()
-            for after in range(one.file.first - 1, one.file.last if newer else 0, _WINDOW):
-                there = _identities(newer, after, after + _WINDOW)
-                for identity, section in one.file.identities(after, after + _WINDOW):
-                    if identity in there:
-                        twice[section if which == -1 else identity[2]] += 1
-            yield one.file, twice
+            repeated: Counter[int | None] = Counter()
+            for after in range(one.file.first - 1, one.file.last if newer else 0, step):
+                in_newer = _identities(newer, after, after + step)
+                for play, section in one.file.identities(after, after + step):
+                    if play in in_newer:
+                        repeated[section if what == "library" else play[2]] += 1
+            yield one.file, repeated
             newer.append(one.file)
 
 
@@ -279,7 +300,7 @@ def _batch(
     *,
     numbered: bool = False,
 ) -> Batch:
-    """The rows of a page that no newer file has; what one has incomplete counts as not there."""
+    """Return the rows of a page that no newer file has whole."""
     if not newer:
         return Batch(
             page.plays,
@@ -291,23 +312,23 @@ def _batch(
             details=page.details,
             numbered=numbered,
         )
-    there = _identities(newer, page.after, page.upto)
+    in_newer = _identities(newer, page.after, page.upto)
     plays = []
     recovered: list[Rejected] = []
     for play in page.plays:
-        missed = [file.unusable[play.id] for file in newer if play.id in file.unusable]
-        known = (play.id, play.started, play.user_id) in there
-        if missed and (known or all(row.reason is Reason.UNREADABLE for row in missed)):
-            recovered += missed
+        incomplete = [file.unusable[play.id] for file in newer if play.id in file.unusable]
+        known = (play.id, play.started, play.user_id) in in_newer
+        if incomplete and (known or all(row.reason is Reason.UNREADABLE for row in incomplete)):
+            recovered += incomplete
             for file in newer:
                 file.unusable.pop(play.id, None)
         elif known:
             continue
         plays.append(play)
-    ids = {identity[0] for identity in there}
+    ids = {number for number, _, _ in in_newer}
     rejected = [row for row in page.rejected if row.id not in ids]
     for row in page.rejected:
-        if row.id in ids:  # counted as a duplicate: nothing of it is left to be recovered
+        if row.id in ids:  # counted as a duplicate, so it is not recovered later
             one.file.unusable.pop(row.id, None)
     duplicates = len(page.plays) + len(page.rejected) - len(plays) - len(rejected)
     return Batch(
@@ -323,34 +344,22 @@ def _batch(
 
 
 def _identities(files: Sequence[DatabaseFile], after: int, upto: int) -> frozenset[Identity]:
-    return frozenset(identity for file in files for identity, _ in file.identities(after, upto))
+    return frozenset(play for file in files for play, _ in file.identities(after, upto))
 
 
 def _distinct(paths: Sequence[Path | FrozenCopy]) -> list[Path | FrozenCopy]:
-    """Every file once, under whatever names it was given.
+    """Return every file once, even if it was given under several names.
 
-    Not only for the count: closing a file drops this process's locks on it, whoever in the
-    process holds them (POSIX), so one file must not be opened twice.
+    A file must not be open twice: closing it releases all locks of this process on it (POSIX).
     """
     found: dict[object, Path | FrozenCopy] = {}
     for path in paths:
-        if isinstance(path, FrozenCopy):
-            found[path] = path
-            continue
-        try:
-            info = path.stat()
-        except OSError:
-            found.setdefault(path, path)
-        else:
-            found.setdefault((info.st_dev, info.st_ino), path)
+        found.setdefault(path if isinstance(path, FrozenCopy) else identity(path), path)
     return list(found.values())
 
 
 def _read_cursor(cursor: Cursor | None) -> tuple[int, int | None]:
-    """Return the file and the id that a cursor stands for.
-
-    Positions over HTTP once were ids alone.
-    """
+    """Return the index of the file and the id in a cursor."""
     if not cursor:
         return 0, None
     index, _, last = cursor.rpartition(":")

@@ -1,20 +1,19 @@
-"""Opening somebody else's SQLite file so that nothing of it changes.
+"""Open the SQLite file of another program without changing anything of it.
 
 Measured with SQLite 3.40 (Tautulli keeps its database in WAL mode):
 
-* ``mode=ro`` on a WAL database without a ``-wal`` beside it *creates* a ``-wal`` and a
-  ``-shm``, and a read-only connection cannot take them away again.
-* ``immutable=1`` creates nothing, but does not see what is in a ``-wal``.
-* ``mode=ro`` on a ``-wal`` without a ``-shm`` creates the ``-shm``; on a ``-shm`` that a
-  crash left behind it rebuilds that file; and on a rollback journal that a crash left
-  behind it fails.
+* ``mode=ro`` on a WAL database without a ``-wal`` *creates* a ``-wal`` and a ``-shm``. A
+  read-only connection cannot remove them again.
+* ``immutable=1`` creates nothing, but does not see the content of a ``-wal``.
+* ``mode=ro`` on a ``-wal`` without a ``-shm`` creates the ``-shm``. It rebuilds a ``-shm`` that a
+  crash left behind. It fails on a rollback journal that a crash left behind.
 
-So there are three ways in, and the files beside the database decide which:
+So there are three modes. The files beside the database decide which one is used:
 
 =================================  ==================================================
 no ``-wal``, or an empty one       immutable, and every batch is checked afterwards
-``-wal`` in use by a live process  ``mode=ro``: short reads beside Tautulli
-a ``-wal`` or journal left behind  a private copy of all of it, and that is said
+``-wal`` in use by a live process  ``mode=ro``, with short reads beside Tautulli
+a ``-wal`` or journal left behind  a private copy of all files, with a notice
 =================================  ==================================================
 """
 
@@ -40,6 +39,7 @@ from ...errors import (
     SourceUnreachableError,
     TautulliImportError,
 )
+from ...files import shown
 from ...temp_folder import PrivateFolder
 
 __all__ = ["SqliteFile", "explain", "not_there"]
@@ -48,6 +48,7 @@ _MAGIC: Final = b"SQLite format 3\x00"
 _ARCHIVES: Final = {b"PK\x03\x04": "ZIP", b"\x1f\x8b": "gzip", b"(\xb5/\xfd": "zstd"}
 _BUSY_SECONDS: Final = 10.0
 _COPY_ATTEMPTS: Final = 5
+_NO_SPACE_HINT: Final = "Make room there, or set TMPDIR to a directory that has it."
 
 Mode = Literal["immutable", "live", "copy"]
 
@@ -55,31 +56,30 @@ Mode = Literal["immutable", "live", "copy"]
 class SqliteFile:
     """A SQLite file of another program, opened for reading.
 
-    ``connection`` may be replaced by ``reopen``: ask for it each time.
+    Do not keep ``connection``: ``reopen`` replaces it.
     """
 
     def __init__(
-        self, path: Path, *, stdin: BinaryIO | None = None, shown: str | None = None
+        self, path: Path, *, stdin: BinaryIO | None = None, name: str | None = None
     ) -> None:
-        """Open ``path``; with ``stdin`` its bytes are spooled to a private file first.
+        """Open ``path``, or a private file with everything that ``stdin`` gives.
+
+        ``name`` is used in messages in place of the path.
 
         Raises:
             NotFoundError: there is no such file.
-            SourceUnreachableError: it may not be read.
+            SourceUnreachableError: this user has no permission to read it.
             SourceDamagedError: it is a directory, empty, or not SQLite.
         """
-        # As bytes a file name can be anything; messages and reports are UTF-8.
-        self.shown = shown or (
-            "standard input" if stdin else os.fsencode(path).decode("utf-8", "replace")
-        )
+        self.shown = name or ("standard input" if stdin else shown(path))
         self.notices: list[str] = []
         self._private: PrivateFolder | None = None
         # SQLite looks for the -wal beside the file itself, not beside a link to it.
         self._path = _resolved(path)
         try:
             if stdin:
-                self._path = self._spool(stdin)
-            self._check_what_it_is()
+                self._path = self._save(stdin)
+            self._refuse_other_files()
             self._open()
         except BaseException:
             self.close()
@@ -87,31 +87,31 @@ class SqliteFile:
 
     @property
     def written(self) -> int:
-        """When the file was last written (nanoseconds)."""
+        """The time of the last write to the file (nanoseconds)."""
         return self._path.stat().st_mtime_ns
 
     def explain(self, error: sqlite3.Error) -> TautulliImportError:
-        """Return the sentence for what SQLite said about the file."""
+        """Return the error for an exception of SQLite about the file."""
         return explain(error, self.shown)
 
     def reopen(self) -> None:
-        """Look at the files again and open the way they ask for now."""
+        """Close the file, and open it in the mode that fits it now."""
         self.connection.close()
         self._open()
 
     def changed(self, error: sqlite3.Error | None = None) -> bool:
-        """Whether the file has to be opened anew: what was read, or ``error``, means nothing.
+        """Return whether the last answer, or ``error``, is invalid and the file must be reopened.
 
-        On the immutable way in when it was written meanwhile, so that reads may be torn; on
-        the live one when a writer was killed and left a journal behind, which a reader may
-        not roll back. SQLite itself keeps the rest consistent.
+        In immutable mode that is so after every write, because reads may be torn. In live mode it
+        is so after a writer was killed and left a journal behind, because a reader may not roll it
+        back. SQLite keeps everything else consistent.
         """
         if self._mode == "live":
             return error is not None and _code(error).startswith("SQLITE_READONLY")
         return self._mode == "immutable" and self._fingerprint(self._path) != self._seen
 
     def close(self) -> None:
-        """Close the connection and remove the private copy, if one was made."""
+        """Close the connection, and remove the private copy if there is one."""
         connection = getattr(self, "connection", None)
         if connection is not None:
             connection.close()
@@ -119,7 +119,8 @@ class SqliteFile:
             self._private.remove()
             self._private = None
 
-    def _check_what_it_is(self) -> None:
+    def _refuse_other_files(self) -> None:
+        """Refuse a path that is not a readable SQLite file, with an error that says what it is."""
         path = self._path
         try:
             mode = path.stat().st_mode
@@ -129,12 +130,12 @@ class SqliteFile:
                     f"{self.shown} is a directory, not a database.",
                     hint=f"There is a database in it: {inside[0]}"
                     if inside
-                    else "Name the file itself; Tautulli calls it tautulli.db.",
+                    else "Give the path of the file. Tautulli calls it tautulli.db.",
                 )
             if not stat.S_ISREG(mode):
                 raise SourceDamagedError(
                     f"{self.shown} is not a regular file.",
-                    hint="To read from a pipe, name the source '-'.",
+                    hint="To read from a pipe, give '-' as the path.",
                 )
             with path.open("rb") as file:
                 head = file.read(16)
@@ -142,7 +143,7 @@ class SqliteFile:
             raise not_there(self.shown) from None
         except PermissionError:
             raise SourceUnreachableError(
-                f"{self.shown} may not be read by this user.",
+                f"You have no permission to read {self.shown}.",
                 hint="Run as the user that Tautulli runs as, or copy the file "
                 "together with its -wal.",
             ) from None
@@ -152,41 +153,39 @@ class SqliteFile:
             ) from error
         if not head:
             raise SourceDamagedError(
-                f"{self.shown} is empty: 0 bytes.", hint="Take a backup from Tautulli's backups/."
+                f"{self.shown} is empty (0 bytes).", hint="Use a backup from Tautulli's backups/."
             )
         if head != _MAGIC:
             for magic, archive in _ARCHIVES.items():
                 if head.startswith(magic):
                     raise SourceDamagedError(
                         f"{self.shown} is a {archive} archive, not a database.",
-                        hint="Unpack it, and name the .db file inside.",
+                        hint="Unpack it, and give the path of the .db file inside.",
                     )
-            raise SourceDamagedError(
-                f"{self.shown} is not a SQLite database, or it is encrypted.",
-                hint="Tautulli's database is a plain SQLite file named tautulli.db.",
-            )
+            raise _not_sqlite(self.shown)
 
     def _open(self) -> None:
-        self._mode: Mode = self._way_in()
+        self._mode: Mode = self._fitting_mode()
         try:
             try:
                 self._connect()
             except sqlite3.Error as error:
                 if self._mode != "live" or _code(error) in ("SQLITE_BUSY", "SQLITE_NOTADB"):
                     raise
-                # A read-only directory, a -shm that may not be written: a copy always works.
+                # The directory is read-only, or the -shm is not writable. A copy always works.
                 if hasattr(self, "connection"):
                     self.connection.close()
                 self._mode = "copy"
                 self._connect()
         except sqlite3.Error as error:
-            raise explain(error, self.shown) from error
+            raise self.explain(error) from error
 
     def _connect(self) -> None:
+        """Connect in the chosen mode. A private copy is made first if the mode is ``copy``."""
         path = self._copy() if self._mode == "copy" else self._path
         if self._mode == "immutable":
             self._seen = self._fingerprint(path)
-        # A copy is our own: its journal may have to be rolled back.
+        # SQLite may have to roll back the journal of the copy, so that is writable.
         options = {"immutable": "immutable=1", "live": "mode=ro", "copy": "mode=rw"}[self._mode]
         uri = f"file:{quote(os.fsencode(path.absolute()))}?{options}"
         self.connection = sqlite3.connect(
@@ -195,12 +194,13 @@ class SqliteFile:
         self.connection.execute("PRAGMA query_only=1")
         self.connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
 
-    def _way_in(self) -> Mode:
+    def _fitting_mode(self) -> Mode:
+        """Return the mode that the files beside the database ask for; see the module."""
         if _size(_beside(self._path, "-journal")):
             return "copy"
         if not _size(_beside(self._path, "-wal")):
-            # A rollback-journal database may be in the middle of a write right now;
-            # its locks tell, and only mode=ro looks at them.
+            # Another process may be writing to a rollback-journal database at this moment. Only
+            # mode=ro respects its locks.
             return "immutable" if self._is_wal() else "live"
         return "live" if _in_use(_beside(self._path, "-shm")) else "copy"
 
@@ -227,12 +227,12 @@ class SqliteFile:
         )
 
     def _copy(self) -> Path:
-        """A consistent private copy of the database and of what a crash left beside it."""
+        """Make a consistent private copy of the database and of the files beside it."""
         folder = self._private_folder()
         target = folder / "copy.db"
         sides: Sequence[str] = ("", "-wal", "-journal")
         for _ in range(_COPY_ATTEMPTS):
-            before = [self._state(side) for side in sides]
+            before = [self._size_and_time(side) for side in sides]
             try:
                 for side in sides:
                     source = _beside(self._path, side)
@@ -243,20 +243,19 @@ class SqliteFile:
                         copied.unlink(missing_ok=True)
             except PermissionError as error:
                 raise SourceUnreachableError(
-                    f"{error.filename} may not be read by this user.",
-                    hint="What is in it belongs to the database. Run as the user that Tautulli "
-                    "runs as.",
+                    f"You have no permission to read {error.filename}.",
+                    hint="The file is part of the database. Run as the user that Tautulli runs as.",
                 ) from None
             except OSError as error:
                 raise SourceUnreachableError(
                     f"{self.shown} could not be copied to {folder}: {error.strerror}.",
-                    hint="Make room there, or set TMPDIR to a directory that has it.",
+                    hint=_NO_SPACE_HINT,
                 ) from error
             _beside(target, "-shm").unlink(missing_ok=True)
-            if [self._state(side) for side in sides] == before:
+            if [self._size_and_time(side) for side in sides] == before:
                 self.notices.append(
-                    f"Reading a private copy of {self.shown}: what is beside it "
-                    "(-wal or -journal) could not be read in place without touching it."
+                    f"Reading a private copy of {self.shown}, because reading the -wal or -journal "
+                    "beside it in place would change it."
                 )
                 return target
         raise BusyError(
@@ -264,22 +263,23 @@ class SqliteFile:
             hint="Try again when Tautulli is less busy, or read one of its backups.",
         )
 
-    def _state(self, side: str) -> tuple[int, int]:
+    def _size_and_time(self, side: str) -> tuple[int, int]:
         try:
             info = _beside(self._path, side).stat()
         except OSError:
             return (0, 0)
         return (info.st_size, info.st_mtime_ns)
 
-    def _spool(self, stdin: BinaryIO) -> Path:
+    def _save(self, stdin: BinaryIO) -> Path:
+        """Write everything that ``stdin`` gives to a private file."""
         try:
             target = self._private_folder() / "stdin.db"
             with target.open("wb") as file:
                 shutil.copyfileobj(stdin, file, 1 << 20)
         except OSError as error:
             raise SourceUnreachableError(
-                f"{self.shown} could not be kept in {tempfile.gettempdir()}: {error.strerror}.",
-                hint="Make room there, or set TMPDIR to a directory that has it.",
+                f"{self.shown} could not be saved in {tempfile.gettempdir()}: {error.strerror}.",
+                hint=_NO_SPACE_HINT,
             ) from error
         return target
 
@@ -289,52 +289,57 @@ class SqliteFile:
         return self._private.path
 
 
-def not_there(shown: str) -> NotFoundError:
-    """The sentence for a database that does not exist."""
+def not_there(name: str) -> NotFoundError:
+    """Return the error for a database that does not exist."""
     return NotFoundError(
-        f"There is no file {shown}.",
+        f"There is no file {name}.",
         hint="Tautulli's database is tautulli.db in its data directory "
         "(/config in the container); backups are in backups/ beside it.",
     )
 
 
-def explain(error: sqlite3.Error, shown: str) -> TautulliImportError:
-    """The sentence for what SQLite said about the file called ``shown``."""
+def _not_sqlite(name: str) -> SourceDamagedError:
+    return SourceDamagedError(
+        f"{name} is not a SQLite database, or it is encrypted.",
+        hint="Tautulli's database is a plain SQLite file named tautulli.db.",
+    )
+
+
+def explain(error: sqlite3.Error, name: str) -> TautulliImportError:
+    """Return the error for an exception of SQLite about the file called ``name``."""
     code = _code(error)
     if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return BusyError(
-            f"{shown} is locked by another program (waited {_BUSY_SECONDS:.0f} s).",
-            hint="Tautulli may be making a backup or tidying up: try again in a minute.",
+            f"{name} is locked by another program (waited {_BUSY_SECONDS:.0f} s).",
+            hint="Tautulli may be making a backup or cleaning up. Try again in a minute.",
         )
     if code == "SQLITE_NOTADB":
-        return SourceDamagedError(
-            f"{shown} is not a SQLite database, or it is encrypted.",
-            hint="Tautulli's database is a plain SQLite file named tautulli.db.",
-        )
+        return _not_sqlite(name)
     if code.startswith("SQLITE_CORRUPT"):
         return DamagedPageError(
-            f"{shown} is damaged: {error}.",
+            f"{name} is damaged: {error}.",
             hint="Read one of Tautulli's backups, or repair a copy: "
             "sqlite3 copy.db .recover | sqlite3 repaired.db",
         )
     if code.startswith(("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM", "SQLITE_AUTH")):
         return SourceUnreachableError(
-            f"{shown} cannot be read: {error}.", hint="Check the disk and the permissions."
+            f"{name} cannot be read: {error}.", hint="Check the disk and the permissions."
         )
     return SourceDamagedError(
-        f"{shown} cannot be read: {error}.",
-        hint="Is it Tautulli's own database? Try one of its backups.",
+        f"{name} cannot be read: {error}.",
+        hint="Check that it is Tautulli's own database, or try one of its backups.",
     )
 
 
 def _code(error: sqlite3.Error) -> str:
+    """Return the name of SQLite's result code, such as ``SQLITE_BUSY``."""
     return getattr(error, "sqlite_errorname", "") or ""
 
 
 def _resolved(path: Path) -> Path:
     try:
         return path.resolve()
-    except (OSError, RuntimeError):  # a loop of links: opening it will say so
+    except (OSError, RuntimeError):  # a loop of links; opening it fails with a message
         return path
 
 
@@ -350,10 +355,11 @@ def _size(path: Path) -> int:
 
 
 def _in_use(shm: Path) -> bool:
-    """Whether a live process has this ``-shm`` open; asks the kernel, takes no lock.
+    """Return whether a live process has this ``-shm`` open.
 
-    Every SQLite connection in WAL mode holds a shared lock on byte 128 of the ``-shm``
-    (the "deadman switch") for as long as it lives; a crash releases it.
+    Every SQLite connection in WAL mode holds a shared lock on byte 128 of the ``-shm`` (the
+    "deadman switch") while it is open. A crash releases the lock. The kernel is asked for the
+    holder; no lock is taken.
     """
     if not _size(shm):
         return False
@@ -362,10 +368,10 @@ def _in_use(shm: Path) -> bool:
     import fcntl
 
     layout = "hhqqi"
-    asked = struct.pack(layout, fcntl.F_WRLCK, os.SEEK_SET, 128, 1, 0)
+    lock = struct.pack(layout, fcntl.F_WRLCK, os.SEEK_SET, 128, 1, 0)
     try:
         with shm.open("rb") as file:
-            answer = struct.unpack(layout, fcntl.fcntl(file, fcntl.F_GETLK, asked))
+            answer = struct.unpack(layout, fcntl.fcntl(file, fcntl.F_GETLK, lock))
     except OSError:
         return False
     return bool(answer[0] != fcntl.F_UNLCK)

@@ -1,1 +1,1 @@
-"""Fetch a history over HTTP, and make a SQLite file of it."""
+"""Fetch a history over HTTP into a SQLite file."""

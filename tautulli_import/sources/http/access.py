@@ -1,4 +1,4 @@
-"""What it takes to get at a Tautulli: address, key, patience, and whom to trust."""
+"""Hold what a connection to Tautulli needs: address, key, timeout and certificates."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ CONNECT_SECONDS: Final = 10.0
 
 
 class Access(Struct, frozen=True):
-    """How to get at a Tautulli. Its ``repr`` must not be shown: the key is in it."""
+    """The address of a Tautulli and how to connect to it. The API key must not be shown."""
 
     address: Address
     api_key: str
     timeout: float = 120.0
-    """Seconds that it may be silent; a NAS can take a minute for a page."""
+    """Seconds to wait for data. A NAS can take a minute for a page."""
     ca_file: Path | None = None
     insecure: bool = False
 
@@ -31,9 +31,13 @@ class Access(Struct, frozen=True):
 
 
 def trust(access: Access) -> ssl.SSLContext | bool:
-    """Whose certificates are believed: the system's, and those of ``--ca-file``."""
+    """Return the TLS settings: trust the system's certificates and those of ``--ca-file``.
+
+    Raises:
+        ConfigurationError: the certificate file cannot be used.
+    """
     if not access.address.base.startswith("https:"):
-        return False  # nothing to verify, and no half a second for loading certificates
+        return False  # loading certificates would take half a second for nothing
     context = ssl.create_default_context()
     if access.insecure:
         context.check_hostname = False
@@ -44,6 +48,6 @@ def trust(access: Access) -> ssl.SSLContext | bool:
         except (OSError, ssl.SSLError) as error:
             raise ConfigurationError(
                 f"{access.ca_file} cannot be used as a certificate: {error}.",
-                hint="--ca-file takes a PEM file.",
+                hint="Give --ca-file a PEM file.",
             ) from None
     return context

@@ -1,8 +1,8 @@
-"""Where Tautulli is: what people paste, made into the address of its API.
+"""Make the address of Tautulli's API from the URL that a person gives.
 
-``192.168.1.10:8181``, ``https://example.org/tautulli/home#tab``, ``http://me:secret@nas``: the
-scheme can be missing, a page of the web interface can be named, and a proxy's user and
-password can stand in it. Tautulli's own pages were listed from its 2.17.2.
+The scheme can be missing (``192.168.1.10:8181``). The URL can be that of a page
+(``https://example.org/tautulli/home#tab``). It can have the user and password of a proxy
+(``http://me:secret@nas``). The list of pages is that of Tautulli 2.17.2.
 """
 
 from __future__ import annotations
@@ -23,33 +23,35 @@ _PAGES: Final = frozenset(
         *("api", "welcome", "import_database", "export", "recently_added"),
     }
 )
-_NEVER: Final = frozenset('<>"{}|\\^`')
-_HINT: Final = "Write it as you open Tautulli in a browser, for example http://192.168.1.10:8181"
+_FORBIDDEN: Final = frozenset('<>"{}|\\^`')
+_HINT: Final = (
+    "Use the address of Tautulli in your browser, for example --url http://192.168.1.10:8181"
+)
 
 
 class Address(Struct, frozen=True):
     """A Tautulli server's address."""
 
     base: str
-    """Scheme, host, port and HTTP root; no user, no query, no slash at the end."""
+    """Scheme, host, port and HTTP root, without user, query and final slash."""
     auth: tuple[str, str] | None = None
-    """User and password for a proxy in front (basic authentication)."""
+    """User and password for a proxy in front of Tautulli (basic authentication)."""
 
     def __repr__(self) -> str:
         return f"Address({self.base!r})"
 
     @property
     def endpoint(self) -> str:
-        """Where the API answers."""
+        """The URL of the API."""
         return f"{self.base}/api/v2"
 
 
 def parse_address(text: str) -> Address:
-    """The server that is meant by ``text``.
+    """Return the address in a URL.
 
     Raises:
-        ConfigurationError: it is no address. The message does not quote it, for it can hold
-            a password or a key.
+        ConfigurationError: it is not the URL of a server. The message does not quote it, because
+            it can hold a password or a key.
     """
     text = text.strip()
     if not text:
@@ -64,22 +66,22 @@ def parse_address(text: str) -> Address:
         raise ConfigurationError("The URL of Tautulli cannot be read.", hint=_HINT) from None
     if parts.scheme.lower() not in ("http", "https"):
         raise ConfigurationError(
-            "The URL of Tautulli begins neither with http:// nor with https://.", hint=_HINT
+            "The URL of Tautulli must begin with http:// or https://.", hint=_HINT
         )
     shown = f"[{host}]" if ":" in host else host
     place = shown if port is None else f"{shown}:{port}"
     base = f"{parts.scheme.lower()}://{place}{_root(parts)}"
-    if not _can_be_asked(base, host):
-        raise ConfigurationError("The URL of Tautulli names no server.", hint=_HINT)
+    if not _is_valid(base, host):
+        raise ConfigurationError("The URL of Tautulli has no valid host name.", hint=_HINT)
     return Address(base, _auth(parts))
 
 
-def _can_be_asked(base: str, host: str) -> bool:
-    """Whether it is an address that a request can be made of."""
+def _is_valid(base: str, host: str) -> bool:
+    """Return whether httpx can send requests to this URL."""
     import httpx
 
     labels = [] if ":" in host else host.removesuffix(".").split(".")
-    if not host or not base.isprintable() or any(c.isspace() or c in _NEVER for c in base):
+    if not host or not base.isprintable() or any(c.isspace() or c in _FORBIDDEN for c in base):
         return False
     if any(not 0 < len(label) < 64 for label in labels):
         return False
@@ -90,7 +92,7 @@ def _can_be_asked(base: str, host: str) -> bool:
 
 
 def _root(parts: SplitResult) -> str:
-    """The HTTP root: what stands before the first part that is a page of Tautulli's own."""
+    """Return the HTTP root: the part of the path before the first page of Tautulli."""
     kept: list[str] = []
     pages = _PAGES | {"info", "status"} if parts.query else _PAGES
     for part in filter(None, parts.path.split("/")):

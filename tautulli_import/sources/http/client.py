@@ -1,8 +1,8 @@
-"""Tautulli's HTTP API: one question, its tries, its errors.
+"""Send requests to Tautulli's HTTP API, with retries, and turn failures into errors.
 
-The key goes in the body of a POST, so that no proxy writes it into a log; by GET only where
-a server or proxy does not take that. Redirects are not followed: a redirect can carry the key
-in its Location (seen on Tautulli 2.17.2).
+The key goes into the body of a POST, so that no proxy writes it into a log. GET is used only if the
+server or a proxy refuses POST. Redirects are not followed, because their Location can contain the
+key (seen on Tautulli 2.17.2).
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from ...errors import (
     UndeliverableError,
 )
 from .access import CONNECT_SECONDS, Access, trust
-from .failures import trouble
-from .responses import MOST_TRIES, Failure, Reply, failure, read_reply
+from .failures import failure_of
+from .responses import MOST_TRIES, Failure, Reply, Request, failure, read_reply
 
 if TYPE_CHECKING:
     import httpx
@@ -51,10 +51,12 @@ class _Info(Struct):
 
 
 class Tautulli:
-    """One Tautulli server, asked over HTTP. Several threads may ask at once."""
+    """A client of one Tautulli server. Several threads may use it at once."""
 
     def __init__(self, access: Access, *, on_wait: Callable[[str], None] | None = None) -> None:
-        """Nothing is asked yet. ``on_wait`` is told, in a sentence, when a try failed.
+        """Prepare the client without sending anything.
+
+        ``on_wait`` is called with a sentence after each failed try.
 
         Raises:
             ConfigurationError: the certificate file cannot be used.
@@ -63,18 +65,19 @@ class Tautulli:
 
         self.access = access
         self.shown = access.address.base
-        """What to call it in messages."""
+        """The name of the server in messages."""
         self.asked: Counter[str] = Counter()
-        """Requests that were made, by command."""
+        """The number of requests, by command."""
         self.by_get = False
+        """True if GET is used, because POST was refused."""
         self._counting = Lock()
         user, password = access.address.auth or ("", "")
-        sent = base64.b64encode(f"{user}:{password}".encode()).decode() if password else ""
-        self._secrets = (access.api_key, password, sent)
+        encoded = base64.b64encode(f"{user}:{password}".encode()).decode() if password else ""
+        self._secrets = (access.api_key, password, encoded)
         self._on_wait = on_wait
         self._reached = False
         self._version: str | None = None
-        for name in _LOGGERS:  # httpx logs the whole URL, httpcore the headers of a redirect
+        for name in _LOGGERS:  # httpx logs the URL, httpcore the headers of a redirect
             logging.getLogger(name).addFilter(self._redact)
         self._http = httpx.Client(
             auth=access.address.auth,
@@ -102,24 +105,23 @@ class Tautulli:
         check: Callable[[_T], Failure | None] | None = None,
         **parameters: str | int,
     ) -> _T:
-        """The ``data`` that a command answers with, as a ``kind``.
+        """Send a command and return the ``data`` of its answer as a ``kind``.
 
-        ``about`` says in messages what the question was about (a window of days); ``tries``
-        is how often to ask at most, where asking again makes sense. A ``divisible`` question
-        is not asked again where a smaller one is more likely to get an answer. ``check`` may
-        find that an answer is none.
+        ``about`` describes the request in messages, for example its window of days. ``tries`` is
+        the number of tries at most. A ``divisible`` request is not repeated if a smaller one is
+        more likely to get an answer. ``check`` returns a failure if it finds an answer wrong.
 
         Raises:
-            UnansweredError: no usable answer; to a smaller question there may be one.
+            UnansweredError: no usable answer. A smaller request may get one.
             SourceUnreachableError: no connection.
             UnauthorisedError: the key or a proxy's password is not accepted.
             NotFoundError: there is no Tautulli at this address.
-            SourceDamagedError: it answers, but not as Tautulli does.
+            SourceDamagedError: the answer is not one of Tautulli.
             ConfigurationError: the address redirects elsewhere.
         """
 
         def once() -> _T:
-            with self._answer(command, parameters) as response:
+            with self._request(command, parameters) as response:
                 reply = _read(response, self.access.timeout * 4, self._without_key)
             data = read_reply(reply, kind, posted=not self.by_get, reached=self._reached)
             self._reached = True
@@ -127,7 +129,7 @@ class Tautulli:
                 raise wrong
             return data
 
-        return self._tried(once, command, about, tries, divisible=divisible)
+        return self._retry(once, command, about, tries, divisible=divisible)
 
     def download(
         self,
@@ -135,23 +137,23 @@ class Tautulli:
         begin: Callable[[], Callable[[bytes], object]],
         advanced: Callable[[int, int | None], None],
     ) -> None:
-        """Hand on what a command sends, piece by piece.
+        """Send a command and pass on its answer, piece by piece.
 
-        ``begin`` is called at every try and gives what takes the pieces; ``advanced`` is told
-        the bytes so far and their total, where that is known.
+        ``begin`` is called at every try and returns the function that takes the pieces.
+        ``advanced`` is called with the number of bytes so far and in all, ``None`` if unknown.
 
         Raises:
-            TautulliImportError: as of ``ask``.
+            TautulliImportError: see ``ask``.
         """
 
         def once() -> None:
             take = begin()
-            with self._answer(command, {}) as response:
+            with self._request(command, {}) as response:
                 if response.status_code != 200 or "json" in _kind(response):
                     self._refuse(_read(response, self.access.timeout, self._without_key))
                 announced = response.headers.get("content-length", "")
-                coded = "content-encoding" in response.headers
-                total = int(announced) if announced.isdecimal() and not coded else None
+                compressed = "content-encoding" in response.headers
+                total = int(announced) if announced.isdecimal() and not compressed else None
                 done = 0
                 for chunk in response.iter_bytes(1 << 20):
                     take(chunk)
@@ -159,16 +161,16 @@ class Tautulli:
                     advanced(done, total)
             self._reached = True
 
-        self._tried(once, command, "", 3)
+        self._retry(once, command, "", 3)
 
     def _refuse(self, reply: Reply) -> None:
-        """Say why something was not sent."""
+        """Raise the error for an answer that is not a file, if it is one."""
         posted, reached = not self.by_get, self._reached
         read_reply(reply, dict[str, Any], posted=posted, reached=reached)
 
     @property
     def version(self) -> str:
-        """Which Tautulli it says it is, ``v2.17.2``; empty when it does not say. Asked once."""
+        """The version of Tautulli, such as ``v2.17.2``; empty if unknown. It is requested once."""
         if self._version is None:
             self._version = ""
             with suppress(TautulliImportError):
@@ -176,7 +178,7 @@ class Tautulli:
                 self._version = self._without_key(info.tautulli_version)[:40]
         return self._version
 
-    def _tried(
+    def _retry(
         self,
         once: Callable[[], _T],
         command: str,
@@ -185,7 +187,7 @@ class Tautulli:
         *,
         divisible: bool = False,
     ) -> _T:
-        """Ask until there is an answer, or until asking again makes no sense."""
+        """Call ``once`` until it returns, or until another try makes no sense."""
         import stamina
 
         attempt = 0
@@ -196,18 +198,18 @@ class Tautulli:
             if error.with_get and not self.by_get and not self._reached:
                 self.by_get = True
                 return 0.0
-            said = self._said(error, command, about, attempt)
+            cause = self._error(error, command, about, attempt)
             if divisible and error.smaller:
-                if self._on_wait and not isinstance(said, UndeliverableError):
-                    self._on_wait(f"{said} Asking for less.")
+                if self._on_wait and not isinstance(cause, UndeliverableError):
+                    self._on_wait(f"{cause} Asking for less.")
                 return False
             if attempt >= min(error.tries, tries):
                 return False
             if self._on_wait:
-                self._on_wait(f"{said} Trying again.")
+                self._on_wait(f"{cause} Trying again.")
             return True if error.wait is None else min(error.wait, _LONGEST_WAIT)
 
-        # Its own hook writes to the log, and without a log to standard error.
+        # Without this stamina would write to the log or to standard error.
         stamina.instrumentation.set_on_retry_hooks([])
         try:
             for context in stamina.retry_context(
@@ -217,11 +219,12 @@ class Tautulli:
                     attempt += 1
                     return once()
         except Failure as failure:
-            told = failure
-        # Outside the handler: a traceback must not show what the request was.
-        raise self._said(told, command, about, attempt)
+            last = failure
+        # This is outside the handler, because a traceback must not show the request.
+        raise self._error(last, command, about, attempt)
 
-    def _answer(self, command: str, parameters: Mapping[str, str | int]) -> _Streamed:
+    def _request(self, command: str, parameters: Mapping[str, str | int]) -> _Streamed:
+        """Return a request with the key that is sent when it is entered with ``with``."""
         with self._counting:
             self.asked[command] += 1
         form = {"apikey": self.access.api_key, "cmd": command} | {
@@ -235,25 +238,26 @@ class Tautulli:
         )
         return _Streamed(self, request)
 
-    def _said(
+    def _error(
         self, failure: Failure, command: str, about: str, attempt: int
     ) -> TautulliImportError:
-        """The failure as an error. What a server said can quote the question, key and all."""
-        error = failure.error(self._where(command, about, attempt))
+        """Return the error for a failure, without secrets. A server can quote the whole request."""
+        where = self._where(command, about, attempt)
+        error = failure.error(Request(self.shown, where, attempt))
         return type(error)(self._without_key(str(error)), hint=error.hint)
 
     def _where(self, command: str, about: str, attempt: int) -> str:
-        """The question without the key: endpoint, command, window, attempt, version."""
+        """Return endpoint, command, window, attempt and version of a request, without the key."""
         details = [about] if about else []
         details += [f"attempt {attempt}"] if attempt > 1 else []
         if self._reached and command != "get_tautulli_info" and self.version:
             details.append(f"Tautulli {self.version}")
-        said = f" ({', '.join(details)})" if details else ""
-        return f"{self.access.address.endpoint} {command}{said}"
+        shown = f" ({', '.join(details)})" if details else ""
+        return f"{self.access.address.endpoint} {command}{shown}"
 
     def _without_key(self, text: str) -> str:
         for secret in self._secrets:
-            if len(secret) < 4:  # nobody's key, and cutting it out would garble every word
+            if len(secret) < 4:  # not a real key; replacing it would garble every word
                 continue
             for form in (secret, quote(secret, safe=""), quote_plus(secret)):
                 text = text.replace(form, "…")
@@ -266,7 +270,7 @@ class Tautulli:
 
 
 class _Streamed:
-    """A request under way: ``with`` it is sent, what goes wrong is a ``Failure``."""
+    """A request that ``with`` sends. Every exception of httpx becomes a ``Failure``."""
 
     def __init__(self, tautulli: Tautulli, request: httpx.Request) -> None:
         self._tautulli = tautulli
@@ -276,20 +280,20 @@ class _Streamed:
     def __enter__(self) -> httpx.Response:
         try:
             self._response = self._tautulli._http.send(self._request, stream=True)  # noqa: SLF001 - one class in two
-        except Exception as error:  # noqa: BLE001 - looked at, and raised again when not known
-            raise self._trouble(error) from None
+        except Exception as error:  # noqa: BLE001 - raised again if it is not of httpx
+            raise self._failure(error) from None
         return self._response
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if self._response is not None:
             self._response.close()
         if isinstance(error, Exception) and not isinstance(error, Failure):
-            raise self._trouble(error) from None
+            raise self._failure(error) from None
 
-    def _trouble(self, error: Exception) -> Failure:
-        asker = self._tautulli
-        said = asker._without_key(" ".join(str(error).split()))  # noqa: SLF001 - one class in two
-        return trouble(error, said, asker.access, reached=asker._reached)  # noqa: SLF001 - one class in two
+    def _failure(self, error: Exception) -> Failure:
+        client = self._tautulli
+        text = client._without_key(" ".join(str(error).split()))  # noqa: SLF001 - one class in two
+        return failure_of(error, text, client.access, reached=client._reached)  # noqa: SLF001 - one class in two
 
 
 def _kind(response: httpx.Response) -> str:
@@ -297,25 +301,29 @@ def _kind(response: httpx.Response) -> str:
 
 
 def _read(response: httpx.Response, seconds: float, clean: Callable[[str], str]) -> Reply:
-    """The answer, read to its end, within a time and a size that no real one exceeds."""
+    """Read a response to its end, within a time and a size that no real answer exceeds.
+
+    Raises:
+        Failure: it is too long or too slow, or the server asks to wait.
+    """
     until = time.monotonic() + seconds
     body = bytearray()
     for chunk in response.iter_bytes():
         body += chunk
         if len(body) > _MOST_BYTES:
             said = f"sent more than {_MOST_BYTES >> 20} MB"
-            hint = "Is it really Tautulli? No answer of its own is that long."
+            hint = "Check that it is Tautulli. It has no answer of that size."
             raise failure(UnansweredError, said, hint, 1, smaller=True)
         if time.monotonic() > until:
             said = f"needed more than {seconds:g} seconds for one answer"
-            hint = "Give it more time: --timeout SECONDS."
+            hint = "Allow more time with --timeout SECONDS."
             raise failure(UnansweredError, said, hint, 2, smaller=True)
     try:
         location = urlsplit(response.headers.get("location", ""))
         host = location.netloc.rpartition("@")[2]
         shown = f"{location.scheme}://{host}{location.path}" if host else location.path
     except ValueError:
-        shown = "an address that is none"
+        shown = "an invalid address"
     reply = Reply(
         status=response.status_code,
         kind=_kind(response),
@@ -326,8 +334,8 @@ def _read(response: httpx.Response, seconds: float, clean: Callable[[str], str])
     )
     if reply.status in (429, 503) and (wait := _retry_after(response)) is not None:
         raise Failure(
-            lambda where: SourceUnreachableError(
-                f"{where} answered {reply.status}: it wants to be left alone for {wait:g} seconds.",
+            lambda request: SourceUnreachableError(
+                f"{request.where} answered {reply.status} and asks to wait {wait:g} seconds.",
                 hint="Try again later.",
             ),
             tries=MOST_TRIES if wait <= _LONGEST_WAIT else 1,
@@ -337,7 +345,7 @@ def _read(response: httpx.Response, seconds: float, clean: Callable[[str], str])
 
 
 def _retry_after(response: httpx.Response) -> float | None:
-    """Seconds to wait, from a number or a date."""
+    """Return the seconds to wait, from a number or a date in ``Retry-After``."""
     value = str(response.headers.get("retry-after", "")).strip()
     if value.isascii() and value.isdecimal() and len(value) < 10:
         return float(value)

@@ -1,10 +1,11 @@
-"""Reading a whole history over HTTP in date windows, around whatever fails.
+"""Read a whole history over HTTP in windows of days, around everything that fails.
 
-Every request makes Tautulli run its query over all rows of the window, and only then cut a page
-out of it: a small page of a large window costs nearly as much as the large window. A window that
-is read in one go costs its own rows and no others (measured on 2.17.2), so windows are sized by
-what came back, from the newest days to the oldest. Where one fails it is halved, by days and then
-by rows, until what cannot be delivered is alone; that is remembered, and passed by.
+For every request Tautulli runs its query over all rows of the window, and then cuts a page out of
+the result. So a small page of a large window takes nearly as long as the large window. A window
+that is read in one request costs only its own rows (measured on 2.17.2). So windows are read whole,
+from the newest days to the oldest, and sized by the density of the last one. A window that fails is
+halved, by days and then by rows, until only an undeliverable row is left. That row is noted and
+skipped.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from .positions import FetchCounts, PositionReader, Undelivered
 __all__ = ["Crawl", "FetchedDays"]
 
 MOST: Final = 25_000
-"""Rows that a window is read with at most; where it has more, the rest is asked for anew."""
+"""The most rows of a request. If a window has more, the rest is read with further requests."""
 _WANTED: Final = 18_000
 _FEWEST: Final = 500
 _FIRST_DAYS: Final = 45
@@ -34,38 +35,38 @@ _LIVE: Final = "live"
 
 
 class FetchedDays(Struct, frozen=True):
-    """Days, and what was read of them."""
+    """A window that was read, with its rows."""
 
     window: Window
     rows: Sequence[Row]
     undelivered: Sequence[Undelivered] = ()
-    """Of the window, all that were met so far."""
+    """All undelivered rows of the window so far."""
 
 
 class Crawl:
-    """Reads windows; each stretch that is whole is handed to ``keep`` at once."""
+    """Reads windows. Each part that is complete goes to ``keep`` at once."""
 
     def __init__(
         self,
-        listing: HistoryApi,
+        api: HistoryApi,
         keep: Callable[[FetchedDays], None],
         *,
         today: date,
         most: int = MOST,
     ) -> None:
-        self._listing = listing
+        self._api = api
         self._keep = keep
         self._today = today
         self._most = most
         self._wanted = min(_WANTED, most)
         self._shrunk = False
-        self._tally = FetchCounts()
+        self._counts = FetchCounts()
 
     def newest(self, after: date, *, cut: date | None = None) -> int:
-        """Read from a day on, with no end: what was logged lately, and what comes meanwhile.
+        """Read the days from ``after`` on, without an end. Return the number of their rows.
 
-        Returns how many rows there are. Where some cannot be had, those from ``cut`` on are
-        noted apart from the earlier ones: the next run will read them again.
+        Undelivered rows from ``cut`` on are noted apart from earlier ones, because the next run
+        reads those days again.
         """
         return self._read(Window(after=after), cut=cut)
 
@@ -77,11 +78,11 @@ class Crawl:
         *,
         per_day: float,
     ) -> None:
-        """Read everything up to a day, newest days first.
+        """Read everything up to the day ``before``, newest days first.
 
-        ``remaining`` says how many rows are still to come: about, for it counts those that
-        Tautulli never lists. ``reached`` is told the first day of all that is read so far;
-        ``per_day`` is how many rows a day has, as far as one knows.
+        ``remaining`` returns about how many rows are left: it includes rows that Tautulli never
+        lists. ``reached`` is called with the first day of everything read so far. ``per_day`` is an
+        estimate of the number of rows a day.
         """
         days, upto = self._days(per_day, _FIRST_DAYS), before
         while remaining() > (self._wanted if self._shrunk else self._most):
@@ -94,39 +95,39 @@ class Crawl:
         self._read(Window(before=upto))
 
     def _days(self, per_day: float, days: int) -> int:
-        """How many days to read next, after so many of that density."""
-        wished = self._wanted / per_day if per_day else days * _GROWTH
-        return max(1, min(round(wished), days * _GROWTH))
+        """Return the number of days to read next, after ``days`` with ``per_day`` rows each."""
+        fitting = self._wanted / per_day if per_day else days * _GROWTH
+        return max(1, min(round(fitting), days * _GROWTH))
 
     def whole(self) -> None:
-        """Read everything by position, from a server that knows no windows."""
+        """Read everything by position, from a server that takes no windows."""
         self._by_position(Window(), 0, self._most)
 
     def undated(self, missing: int, listed: int) -> Sequence[Undelivered]:
-        """Read rows that are in no window: they have no start, or one that no calendar has.
+        """Read the rows that are in no window, because they have no start or an impossible one.
 
-        Sorted by time those without one come first, those beyond every calendar last.
-        ``listed`` is how many rows there are in all, ``missing`` how many of them no window had.
-        Returns what could not be had, which may have been met in a window already.
+        Sorted by time, rows without a start come first, and those past the calendar last.
+        ``listed`` is the number of all rows, ``missing`` the number of those that no window had.
+        Return the undelivered rows. They may have been found in a window already.
         """
-        spans = PositionReader(self._listing, Window(), self._tally)
+        reader = PositionReader(self._api, Window(), self._counts)
         count = min(missing, listed)
         for begin, end in ((0, count), (max(count, listed - count), listed)):
             for position in range(begin, end, self._most):
-                rows = spans.read(position, min(position + self._most, end))
+                rows = reader.read(position, min(position + self._most, end))
                 self._keep(FetchedDays(Window(), rows))
-        return spans.undelivered
+        return reader.undelivered
 
     def count(self) -> Page:
-        """How many rows are listed, and how many there are, without reading any."""
-        return self._listing.page(Window(), 0, 0, divisible=False)
+        """Return the number of listed rows and of all rows, without reading any."""
+        return self._api.page(Window(), 0, 0, divisible=False)
 
     def _read(self, window: Window, *, cut: date | None = None) -> int:
-        """Read a window whole, in as many pieces as it takes; how many rows it has."""
+        """Read a window in as many parts as necessary. Return the number of its rows."""
         try:
-            page = self._listing.page(window, 0, self._most)
+            page = self._api.page(window, 0, self._most)
         except UnansweredError as error:
-            if not self._listing.windows:
+            if not self._api.windows:
                 raise
             if cut and window.after and window.after < cut:
                 earlier = self._read(Window(window.after, cut - timedelta(days=1)))
@@ -137,7 +138,7 @@ class Crawl:
             self._wanted, self._shrunk = max(self._wanted // 2, _FEWEST), True
             return self._divide(window)
         count = len(page.rows)
-        self._tally.delivered += count
+        self._counts.delivered += count
         most = min(_WANTED, self._most)
         self._wanted = min(self._wanted * 3 // 2, most)
         self._shrunk = self._wanted < most
@@ -145,7 +146,7 @@ class Crawl:
             self._keep(FetchedDays(window, page.rows))
             return count
         last = next((row[2] for row in reversed(page.rows) if row[2] is not None), None)
-        # One day back: the server's day can be another than that of UTC.
+        # One day earlier, because the server's day can differ from that in UTC.
         rest = Window(day_of(last) - timedelta(days=1), window.before) if last else window
         if rest.after is None or (window.after is not None and rest.after <= window.after):
             self._keep(FetchedDays(window, page.rows))
@@ -154,7 +155,7 @@ class Crawl:
         return count + self._read(rest)
 
     def _divide(self, window: Window) -> int:
-        """Read a window in halves: of its days, and where it is a single day, of its rows."""
+        """Read a window in two halves of its days. Halve a single day by its rows."""
         halves = window.halves(self._today)
         if halves is None:
             count = self._count(window)
@@ -163,47 +164,46 @@ class Crawl:
         return self._read(newer) + self._read(older)
 
     def _around(self, window: Window) -> int | None:
-        """Read a window around the rows that Tautulli cannot deliver, of the two sorts known.
+        """Read a window around the two known kinds of rows that Tautulli cannot deliver.
 
-        There can be hundreds, and to halve the days around each would take thousands of
-        requests. A media type that it does not know can be left out by asking for those that it
-        knows. And where it divides by a length of zero: sorted by duration such rows stand
-        together, so that there are two ends to find, however many they are; live TV, of which
-        it takes no percentage, set aside. ``None`` where it cannot be asked for media types.
+        There can be hundreds of them. Halving the days around each one would take thousands of
+        requests. Rows of an unknown media type are left out by a request for the known types. Rows
+        with a length of zero fail, because Tautulli divides by it. Sorted by duration these rows
+        are neighbours, so that only their first and last one must be found. Live TV is read apart,
+        because Tautulli computes no percentage of it. Return the number of rows, or ``None`` if the
+        server does not take lists of media types.
         """
-        # Without rows nothing is built that could fail, so this tells how many there are.
+        # A request without rows cannot fail on a row.
         total = self._count(window)
         count, live = self._count(window, _RECORDED), self._count(window, _LIVE)
         if not count:
-            return None  # nothing but live TV, or an old one that does not know lists of types
-        strange = total - count - live
-        spans = PositionReader(
-            self._listing, window, self._tally, order="duration", kinds=_RECORDED
-        )
+            return None  # only live TV, or an old server that does not take lists of types
+        unknown = total - count - live
+        reader = PositionReader(self._api, window, self._counts, order="duration", kinds=_RECORDED)
         begin = end = 0
-        rows = spans.whole(count, self._most) if strange else None
+        rows = reader.all_rows(count, self._most) if unknown else None
         if rows is None:
-            begin, rows = spans.first_failing(count)
-            end = spans.first_answered(begin, count)
+            begin, rows = reader.first_failing(count)
+            end = reader.first_answered(begin, count)
             for position in range(end, count, self._most):
                 self._keep(FetchedDays(window, rows))
-                rows = spans.read(position, min(position + self._most, count))
-        spans.pass_by(begin, end)
-        spans.pass_by(count, count + strange)
+                rows = reader.read(position, min(position + self._most, count))
+        reader.skip(begin, end)
+        reader.skip(count, count + unknown)
         self._keep(FetchedDays(window, rows))
-        broadcast = PositionReader(self._listing, window, self._tally, kinds=_LIVE)
-        rows = broadcast.read(0, live)
-        self._keep(FetchedDays(window, rows, [*spans.undelivered, *broadcast.undelivered]))
+        live_reader = PositionReader(self._api, window, self._counts, kinds=_LIVE)
+        rows = live_reader.read(0, live)
+        self._keep(FetchedDays(window, rows, [*reader.undelivered, *live_reader.undelivered]))
         return total
 
     def _count(self, window: Window, kinds: str = "") -> int:
-        return self._listing.page(window, 0, 0, kinds=kinds, divisible=False).filtered
+        return self._api.page(window, 0, 0, kinds=kinds, divisible=False).filtered
 
     def _by_position(self, window: Window, begin: int, size: int) -> int:
-        """Read what cannot be divided by days, so many rows at a time; how many there are."""
+        """Read a window from ``begin`` on, ``size`` rows at a time. Return the number of rows."""
         count = self._count(window)
-        spans = PositionReader(self._listing, window, self._tally)
+        reader = PositionReader(self._api, window, self._counts)
         for position in range(begin, count, size):
-            rows = spans.read(position, min(position + size, count))
-            self._keep(FetchedDays(window, rows, spans.undelivered))
+            rows = reader.read(position, min(position + size, count))
+            self._keep(FetchedDays(window, rows, reader.undelivered))
         return max(0, count - begin)

@@ -1,8 +1,8 @@
-"""Tautulli's whole database, downloaded over HTTP, and the newest plays that it lacks.
+"""Download Tautulli's whole database, and insert the newest plays that it lacks.
 
-Only the main file is sent: what is still in Tautulli's ``-wal`` is missing, and when its database
-is locked for twenty seconds it sends an older copy without a word (measured on 2.17.2). So what
-came is held against the history's newest rows, and the rows that are missing are inserted.
+Tautulli sends only the main file. The plays in its ``-wal`` are missing. If its database is locked
+for twenty seconds, it sends an older copy without a warning (measured on 2.17.2). So the file is
+compared with the newest rows of the history, and missing rows are inserted.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from ...progress import UNSEEN, Progress
 from ...temp_folder import PrivateFolder
 from ..choose import choose_libraries
 from ..database.file import DatabaseFile
-from ..database.rows import Row, encodable
+from ..database.rows import Row, encodable, identity_of
 from ..database.schema import HISTORY_TABLES, Schema, columns_of
-from ..database.source import PAGE, Known, Source
+from ..database.source import PAGE, ServerInfo, Source
 from .client import Tautulli
 from .crawl import Crawl, FetchedDays
 from .history_api import COLUMNS, HistoryApi, day_of
@@ -33,7 +33,7 @@ __all__ = ["download"]
 
 _MAGIC: Final = b"SQLite format 3\x00"
 _MARGINS: Final = (timedelta(days=3), timedelta(days=60))
-_ASK_INSTEAD: Final = "--via history asks for the plays instead."
+_HINT: Final = "Use --via history, which requests the plays instead."
 _ID, _STARTED, _SECTION = (COLUMNS.index(name) for name in ("id", "started", "section_id"))
 _USER: Final = [COLUMNS.index(name) for name in ("user_id", "user", "friendly_name")]
 
@@ -48,25 +48,25 @@ def download(
 ) -> Source:
     """Download the database, insert the plays that it lacks, and open it.
 
-    ``now`` is the time of the run (epoch seconds, UTC). Of inserted plays it is known whether
-    they are from these ``libraries``. The file is gone when the source is closed.
+    ``now`` is the time of the run (epoch seconds, UTC). Inserted plays get their library
+    only if it is one of ``libraries``. Closing the source removes the file.
 
     Raises:
-        SourceDamagedError: what came is no database, or not that of this history.
-        SourceUnreachableError: there is no room for it.
+        SourceDamagedError: the download is not a database, or not that of this history.
+        SourceUnreachableError: there is no space for it.
         NotFoundError: there is no such library.
         ConfigurationError: a library's name fits several.
-        TautulliImportError: as of ``Tautulli.ask``.
+        TautulliImportError: see ``Tautulli.ask``.
     """
-    known = Known(thresholds(tautulli), tautulli.shown)
+    server = ServerInfo(thresholds(tautulli), tautulli.shown)
     try:
         folder = PrivateFolder()
     except OSError as error:
-        raise _no_room(error.strerror or str(error)) from error
+        raise _no_space(error.strerror or str(error)) from error
     try:
         path = folder.path / "tautulli.db"
         _fetch(tautulli, path, progress)
-        with closing(Source([path], known=known)) as source:
+        with closing(Source([path], server=server)) as source:
             file = source.files[0]
             missing = _missing_rows(file, tautulli, now)
             for section in choose_libraries(source.libraries(), libraries) if missing else ():
@@ -74,14 +74,21 @@ def download(
         if missing:
             _insert(missing, file.schema, path, tautulli.shown)
             count = f"{len(missing):,} plays that the downloaded database did not have yet"
-            known = structs.replace(known, notices=[f"{count} were asked for."])
-        return Source([path], page=page, known=known, also_close=folder.remove)
+            server = structs.replace(server, notices=[f"{count} were requested."])
+        return Source([path], page=page, server=server, also_close=folder.remove)
     except BaseException:
         folder.remove()
         raise
 
 
 def _fetch(tautulli: Tautulli, path: Path, progress: Progress) -> None:
+    """Download the database into a file.
+
+    Raises:
+        SourceDamagedError: the download is not a database.
+        SourceUnreachableError: there is no space for it.
+        TautulliImportError: see ``Tautulli.ask``.
+    """
     total_mb = -1
 
     def advanced(done: int, total: int | None) -> None:
@@ -93,64 +100,64 @@ def _fetch(tautulli: Tautulli, path: Path, progress: Progress) -> None:
 
     try:
         with path.open("wb") as file:
-            tautulli.download("download_database", lambda: _Fresh(file), advanced)
+            tautulli.download("download_database", lambda: _RestartedFile(file), advanced)
     except OSError as error:
-        raise _no_room(error.strerror or str(error)) from error
-    with path.open("rb") as came:
-        if came.read(len(_MAGIC)) != _MAGIC:
+        raise _no_space(error.strerror or str(error)) from error
+    with path.open("rb") as downloaded:
+        if downloaded.read(len(_MAGIC)) != _MAGIC:
             raise SourceDamagedError(
-                f"What {tautulli.shown} sent is no SQLite database.", hint=_ASK_INSTEAD
+                f"The file that {tautulli.shown} sent is not a SQLite database.", hint=_HINT
             )
 
 
 def _missing_rows(file: DatabaseFile, tautulli: Tautulli, now: int) -> Sequence[Row]:
-    """Return the plays that Tautulli has and the file has not.
+    """Return the plays of Tautulli's history that are not in the file.
 
     Raises:
-        SourceDamagedError: the file is not that of the history, or more than lately is
-            missing.
+        SourceDamagedError: the file is from another history, or plays of more than the last 60
+            days are missing.
     """
     newest = day_of(min(file.newest, now)) if file.newest > 0 else day_of(0)
-    listing = HistoryApi(tautulli)
+    api = HistoryApi(tautulli)
     rows: dict[int, Row] = {}
 
-    def keep(stretch: FetchedDays) -> None:
-        rows.update((row[_ID], row) for row in stretch.rows)
+    def keep(fetched: FetchedDays) -> None:
+        rows.update((row[_ID], row) for row in fetched.rows)
 
-    crawl = Crawl(listing, keep, today=day_of(now))
+    crawl = Crawl(api, keep, today=day_of(now))
     for margin in _MARGINS:
         crawl.newest(newest - margin)
         low = min(rows, default=file.last) - 1
-        known = {one[0]: one for one, _ in file.identities(low, file.last)}
+        known = {play[0]: play for play, _ in file.identities(low, file.last)}
         missing = [row for number, row in sorted(rows.items()) if number not in known]
-        others = [
-            row
-            for row in rows.values()
-            if row[0] in known and known[row[0]] != (row[0], row[2], row[4])
+        differing = [
+            number
+            for number, row in rows.items()
+            if number in known and known[number] != identity_of(row)
         ]
-        if others or (file.count and not rows):
+        if differing or (file.count and not rows):
             raise SourceDamagedError(
-                f"The database that {tautulli.shown} sent is not that of its history.",
-                hint=_ASK_INSTEAD,
+                f"The database that {tautulli.shown} sent is not from its history.",
+                hint=_HINT,
             )
-        if file.count + len(missing) == listing.total:
+        if file.count + len(missing) == api.total:
             return missing
     raise SourceDamagedError(
-        f"The database that {tautulli.shown} sent has {file.count:,} rows, its history "
-        f"{listing.total or 0:,}.",
-        hint=_ASK_INSTEAD,
+        f"The database that {tautulli.shown} sent has {file.count:,} rows, but its history has "
+        f"{api.total or 0:,}.",
+        hint=_HINT,
     )
 
 
 def _with_section(section: int, rows: Sequence[Row], tautulli: Tautulli, now: int) -> Sequence[Row]:
-    """Ask which of these plays are from a library, and note it in them."""
+    """Return the rows with the section id in those that are from this library."""
     started = [row[_STARTED] for row in rows if row[_STARTED]]
     if not started:
         return rows
     found: set[int] = set()
 
-    def keep(stretch: FetchedDays) -> None:
-        found.update(row[_ID] for row in stretch.rows)
+    def keep(fetched: FetchedDays) -> None:
+        found.update(row[_ID] for row in fetched.rows)
 
     crawl = Crawl(HistoryApi(tautulli, section_id=section), keep, today=day_of(now))
     crawl.newest(day_of(min(started)) - timedelta(days=1))
@@ -161,17 +168,17 @@ def _with_section(section: int, rows: Sequence[Row], tautulli: Tautulli, now: in
 
 
 def _insert(rows: Sequence[Row], schema: Schema, path: Path, shown: str) -> None:
-    """Insert plays into the downloaded file, where its own plays stand.
+    """Insert plays into the tables of the downloaded file.
 
     Raises:
-        SourceDamagedError: the file takes none.
-        SourceUnreachableError: there is no room for them.
+        SourceDamagedError: SQLite cannot insert them.
+        SourceUnreachableError: there is no space for them.
     """
     rows = [encodable(row) for row in rows]
     try:
         with closing(sqlite3.connect(path)) as db, db:
             db.execute("PRAGMA synchronous = OFF")
-            # Tautulli's own verdicts: offset and length, to judge by, are not told over HTTP.
+            # Rows from the API have no offset and no length. Tautulli has judged them itself.
             db.execute("ALTER TABLE session_history ADD COLUMN percent")
             db.execute("ALTER TABLE session_history ADD COLUMN watched")
             places = {**schema.columns, "percent": "h.percent", "watched": "h.watched"}
@@ -197,14 +204,15 @@ def _insert(rows: Sequence[Row], schema: Schema, path: Path, shown: str) -> None
                 )
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
-            raise _no_room(str(error)) from error
+            raise _no_space(str(error)) from error
         raise SourceDamagedError(
-            f"The database that {shown} sent cannot be completed: {error}.", hint=_ASK_INSTEAD
+            f"Missing plays could not be inserted into the database that {shown} sent: {error}.",
+            hint=_HINT,
         ) from error
 
 
-class _Fresh:
-    """Writes into a file from its beginning; a full disk is no trouble of the network."""
+class _RestartedFile:
+    """Writes into a file from its beginning. A full disk is not an error of the network."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -215,11 +223,11 @@ class _Fresh:
         try:
             self._file.write(piece)
         except OSError as error:
-            raise _no_room(error.strerror or str(error)) from error
+            raise _no_space(error.strerror or str(error)) from error
 
 
-def _no_room(why: str) -> SourceUnreachableError:
+def _no_space(reason: str) -> SourceUnreachableError:
     return SourceUnreachableError(
-        f"The database could not be kept while it is read: {why}.",
-        hint="Set TMPDIR to a directory that has room, or leave out --via database.",
+        f"The downloaded database could not be saved: {reason}.",
+        hint="Set TMPDIR to a directory with enough space, or leave out --via database.",
     )

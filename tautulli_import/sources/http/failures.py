@@ -1,4 +1,4 @@
-"""What can go wrong on the way to a server, as a sentence and what to do about it."""
+"""Turn exceptions of httpx into failures with a message and a hint."""
 
 from __future__ import annotations
 
@@ -8,84 +8,95 @@ from urllib.parse import urlsplit
 
 from ...errors import ConfigurationError, SourceUnreachableError, UnansweredError
 from .access import CONNECT_SECONDS, Access
-from .responses import MOST_TRIES, Failure, failure
+from .responses import MOST_TRIES, Failure, Request, failure
 
-__all__ = ["trouble"]
+__all__ = ["failure_of"]
 
-_MORE_TIME = "Give it more time: --timeout SECONDS."
+_MORE_TIME = "Allow more time with --timeout SECONDS."
 
 
-def trouble(error: Exception, said: str, access: Access, *, reached: bool) -> Failure:
-    """The failure behind an exception of httpx; ``said`` is its text without secrets.
+def failure_of(error: Exception, text: str, access: Access, *, reached: bool) -> Failure:
+    """Return the failure for an exception of httpx. ``text`` is its text without secrets.
 
-    ``reached`` says whether the server has answered before: then it is worth waiting for.
+    If the server was ``reached`` before, more tries are worth it.
 
     Raises:
-        Exception: ``error`` itself, when it is none of httpx's.
+        Exception: ``error`` itself, if it is not an exception of httpx.
     """
     import httpx
 
     if not isinstance(error, httpx.HTTPError | httpx.InvalidURL | httpx.StreamError | OSError):
         raise error
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
-        return failure(ConfigurationError, f"cannot be asked: {said}", "Correct --url.", 1)
+        return failure(ConfigurationError, f"cannot be requested: {text}", "Correct --url.", 1)
     if isinstance(error, httpx.ProxyError):
-        return failure(
-            SourceUnreachableError,
-            f"cannot be reached through the proxy: {said}",
-            "HTTP_PROXY, HTTPS_PROXY and NO_PROXY say which proxy is used.",
-            3,
-        )
+        hint = "Check the proxy in HTTP_PROXY, HTTPS_PROXY and NO_PROXY."
+        return _not_connected(text, hint, 3, through=" through the proxy")
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-        return _no_connection(error, said, access, reached=reached)
+        return _no_connection(error, text, access, reached=reached)
     if isinstance(error, httpx.TimeoutException):
-        silent = f"was silent for {access.timeout:g} seconds"
+        silent = f"sent nothing for {access.timeout:g} seconds"
         return failure(UnansweredError, silent, _MORE_TIME, 2, smaller=True)
     if isinstance(error, httpx.DecodingError):
         return failure(
             UnansweredError,
-            "sent an answer that cannot be unpacked",
-            "Does a proxy in front cut answers off?",
+            "sent an answer that cannot be decompressed",
+            "Check whether a proxy in front of Tautulli cuts answers off.",
             4,
         )
-    hint = "Is Tautulli restarting, or does a proxy in front cut answers off?"
+    hint = "Tautulli may be restarting, or a proxy in front of it cuts answers off."
     if not reached and access.address.base.startswith("http://"):
-        hint += " Or does it speak HTTPS? Then the URL begins with https://"
-    broke = f"broke off: {said.rstrip('.') or type(error).__name__}"
-    return failure(UnansweredError, broke, hint, 5 if reached else 3)
+        hint += " If it uses HTTPS, the URL must begin with https://"
+    broken = f"broke off: {text.rstrip('.') or type(error).__name__}"
+    return failure(UnansweredError, broken, hint, 5 if reached else 3)
 
 
-def _no_connection(error: Exception, said: str, access: Access, *, reached: bool) -> Failure:
+def _no_connection(error: Exception, text: str, access: Access, *, reached: bool) -> Failure:
+    """Return the failure for an exception while connecting."""
     import httpx
 
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return failure(
                 SourceUnreachableError,
-                f"has a certificate that is not trusted: {cause.verify_message or said}",
-                "Name your own authority's certificate with --ca-file FILE, or accept any "
-                "with --insecure.",
+                f"has a certificate that is not trusted: {cause.verify_message or text}",
+                "Use the certificate of your own authority with --ca-file FILE, or accept any "
+                "certificate with --insecure.",
                 1,
             )
         if isinstance(cause, ssl.SSLError):
             return failure(
                 SourceUnreachableError,
-                f"does not speak HTTPS as it should: {said}",
-                "Does it speak plain HTTP? Then the URL begins with http://",
+                f"does not use HTTPS correctly: {text}",
+                "If it uses plain HTTP, the URL must begin with http://",
                 1,
             )
-    hint = "Is Tautulli running, and is the address right?"
+    hint = "Check that Tautulli is running and that the address is right."
     if urlsplit(access.address.base).port is None and not reached:
-        hint += " Tautulli's own port is 8181, and the URL names none."
+        hint += " The URL has no port; Tautulli's default port is 8181."
     if isinstance(error, httpx.ConnectTimeout):
-        said = f"no connection within {CONNECT_SECONDS:g} seconds"
-    said = re.sub(r"\[Errno -?\d+\] ", "", said)
-    tries = MOST_TRIES if reached else 3
-    return failure(SourceUnreachableError, f"cannot be reached: {said}", hint, tries)
+        text = f"no connection within {CONNECT_SECONDS:g} seconds"
+    text = re.sub(r"\[Errno -?\d+\] ", "", text)
+    return _not_connected(text, hint, MOST_TRIES if reached else 3)
+
+
+def _not_connected(reason: str, hint: str, tries: int, *, through: str = "") -> Failure:
+    """Return the failure for a server that cannot be reached."""
+    reason = reason.rstrip(".")
+    reason = reason[:1].lower() + reason[1:]
+
+    def error(request: Request) -> SourceUnreachableError:
+        tried = f", tried {request.attempt} times" if request.attempt > 1 else ""
+        return SourceUnreachableError(
+            f"Cannot connect to Tautulli at {request.server}{through} ({reason}{tried}).",
+            hint=hint,
+        )
+
+    return Failure(error, tries=tries)
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """The error and everything behind it."""
+    """Return the error and all its causes."""
     found: list[BaseException] = []
     current: BaseException | None = error
     while current is not None and current not in found:

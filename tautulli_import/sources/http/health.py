@@ -1,4 +1,4 @@
-"""How a Tautulli is doing: what ``check api`` tells, and what would go wrong."""
+"""Examine a Tautulli server for ``check api``, and warn of problems."""
 
 from __future__ import annotations
 
@@ -18,35 +18,36 @@ from .history_api import HistoryApi, Window
 __all__ = ["Health", "examine"]
 
 _SLOW_SECONDS: Final = 10.0
-# Measured on 2.17.2: to deliver all rows takes four times as long as to count them.
-_WHOLE: Final = 4
-_WINDOWS: Final = (2, 8)
-_GUIDS: Final = (2, 2)
+# Measured on Tautulli 2.17.2: reading all rows takes four times as long as counting them.
+_READING_TO_COUNTING: Final = 4
+# The first versions of Tautulli that take windows of days, and that send GUIDs.
+_WINDOWS_SINCE: Final = (2, 8)
+_GUIDS_SINCE: Final = (2, 2)
 
 
 class Health(Struct, frozen=True):
-    """One Tautulli server, asked a few small questions."""
+    """The state of a Tautulli server, from a few small requests."""
 
     version: str
-    """``v2.17.2``; empty when it does not say."""
+    """Such as ``v2.17.2``; empty if unknown."""
     plex: str
-    """The name of its Plex server; empty when it does not say."""
+    """The name of its Plex server; empty if unknown."""
     plex_reachable: bool | None
-    """``None`` when it does not say."""
+    """``None`` if unknown."""
     rows: int
     """All rows of the history."""
     listed: int
-    """Those of them that Tautulli lists: the rest has lost its metadata."""
+    """The rows that Tautulli lists. The others have lost their metadata."""
     seconds: float
-    """How long it takes to count them: about a quarter of what it takes to read them all."""
+    """The time to count the rows. Reading them all takes about four times as long."""
     warnings: Sequence[str]
 
 
 def examine(tautulli: Tautulli) -> Health:
-    """Ask a Tautulli how it is.
+    """Return the state of a Tautulli server.
 
     Raises:
-        TautulliImportError: as of ``Tautulli.ask``.
+        TautulliImportError: see ``Tautulli.ask``.
     """
     reachable: bool | None = None
     name = ""
@@ -66,31 +67,35 @@ def examine(tautulli: Tautulli) -> Health:
         rows=counted.total,
         listed=counted.filtered,
         seconds=round(seconds, 2),
-        warnings=[*_of_version(version), *_of_plex(reachable), *_of_speed(seconds)],
+        warnings=[
+            *_version_warnings(version),
+            *_plex_warnings(reachable),
+            *_speed_warnings(seconds),
+        ],
     )
 
 
-def _of_version(version: str) -> Sequence[str]:
+def _version_warnings(version: str) -> Sequence[str]:
     found = re.match(r"v?(\d+)\.(\d+)", version)
     if found is None:
         return []
     number = (int(found.group(1)), int(found.group(2)))
-    if number < _GUIDS:
-        return [f"Tautulli {version} tells no GUIDs: most external ids will not be found."]
-    if number < _WINDOWS:
-        return [f"Tautulli {version} is older than 2.8: every run has to read everything."]
+    if number < _GUIDS_SINCE:
+        return [f"Tautulli {version} sends no GUIDs, so most external ids will not be found."]
+    if number < _WINDOWS_SINCE:
+        return [f"Tautulli {version} is older than 2.8, so every run has to read everything."]
     return []
 
 
-def _of_plex(reachable: bool | None) -> Sequence[str]:
+def _plex_warnings(reachable: bool | None) -> Sequence[str]:
     if reachable is False:
-        return ["Tautulli does not reach Plex: ids that only Plex knows cannot be asked for now."]
+        return ["Tautulli cannot connect to Plex, so ids that only Plex has are missing for now."]
     return []
 
 
-def _of_speed(seconds: float) -> Sequence[str]:
+def _speed_warnings(seconds: float) -> Sequence[str]:
     if seconds < _SLOW_SECONDS:
         return []
-    minutes = max(1, round(seconds * _WHOLE / 60))
+    minutes = max(1, round(seconds * _READING_TO_COUNTING / 60))
     counting = f"Tautulli took {seconds:.0f} seconds to count its rows"
-    return [f"{counting}: to read them all takes about {minutes} min. --via database is faster."]
+    return [f"{counting}. Reading them all takes about {minutes} min. --via database is faster."]

@@ -1,8 +1,8 @@
-"""One page of Tautulli's history over HTTP: asked for, checked, its rows settled.
+"""Request pages of Tautulli's history, check them, and normalise their rows.
 
-An answer that contradicts itself is no answer. Tautulli 2.17.2 says "success, 0 rows" when its
-database query fails, and what stands in front of it can repeat, cut or mix up pages; none of
-that may ever be taken for the end of the history.
+An answer that contradicts itself counts as no answer. Tautulli 2.17.2 answers "success, 0 rows"
+when its database query fails. A proxy in front of it can repeat, cut or mix up pages. None of that
+may be mistaken for the end of the history.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ COLUMNS: Final = (
     "live", "rating_key", "grandparent_rating_key", "title", "grandparent_title", "season",
     "episode", "year", "guid", "view_offset", "duration", "credits_first", "credits_final",
     "percent", "watched",
-    # What a play does not need, and a user's name or a playback event does.
+    # Users and playback events need these, plays do not.
     "friendly_name", "parent_title", "paused_counter", "platform", "player", "product",
     "machine_id", "ip_address", "location", "transcode_decision", "secure", "relayed",
 )  # fmt: skip
-"""What is kept of a row: first the fields of ``Play``, in their order."""
+"""The columns of the local copy. The fields of ``Play`` come first, in their order."""
 
 Order: TypeAlias = Literal["date", "duration"]
 _ATTEMPTS: Final = 4
-# A day anywhere on earth begins up to 14 hours before, and ends up to 12 after, that of UTC.
-_ELSEWHERE: Final = 15 * 3600
-_FIRST_DAY: Final = date(2005, 1, 1)  # before Plex; older rows have a clock that was wrong
-_TAKES_WINDOWS_SINCE: Final = "v2.8"
+# In any time zone a day begins up to 14 hours before the day in UTC, and ends up to 12 after it.
+_TIME_ZONES: Final = 15 * 3600
+_FIRST_DAY: Final = date(2005, 1, 1)  # before Plex existed; older rows come from a wrong clock
+_WINDOWS_SINCE: Final = "v2.8"
 
 
 class Window(Struct, frozen=True):
-    """Days of the server's own time zone, both ends included; ``None``: without an end."""
+    """Days in the server's time zone, both ends included. ``None`` is an open end."""
 
     after: date | None = None
     before: date | None = None
@@ -57,12 +57,12 @@ class Window(Struct, frozen=True):
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """As Tautulli wants them."""
+        """The parameters of a request."""
         bounds = {"after": self.after, "before": self.before}
         return {name: str(day) for name, day in bounds.items() if day}
 
     def halves(self, today: date) -> tuple[Window, Window] | None:
-        """The older and the newer half; ``None`` of what cannot be divided by days."""
+        """Return the older and the newer half; ``None`` for a window that has no two days."""
         low = self.after or _FIRST_DAY
         high = self.before or today + timedelta(days=1)
         if high <= low:
@@ -74,28 +74,31 @@ class Window(Struct, frozen=True):
         return Window(self.after, middle), Window(middle + timedelta(days=1), self.before)
 
     def can_hold(self, started: int) -> bool:
-        """Whether a play that started then can be in the window, in some time zone."""
-        low = _midnight(self.after) - _ELSEWHERE if self.after else started
-        high = _midnight(self.before) + 86_400 + _ELSEWHERE if self.before else started
+        """Return whether a play can be in the window, in any time zone.
+
+        ``started`` is in epoch seconds.
+        """
+        low = _midnight(self.after) - _TIME_ZONES if self.after else started
+        high = _midnight(self.before) + 86_400 + _TIME_ZONES if self.before else started
         return low <= started <= high
 
 
 class Page(Struct, frozen=True):
-    """Some rows of a window, in the order that was asked for."""
+    """Some rows of a window, in the requested order."""
 
     rows: Sequence[Row]
-    """As ``COLUMNS`` names them."""
+    """Rows of ``COLUMNS``."""
     filtered: int
-    """How many rows the whole window has."""
+    """The number of rows in the whole window."""
     total: int
-    """How many rows there are in all, listed or not."""
+    """The number of rows in the whole history, listed or not."""
 
 
 _Value: TypeAlias = str | int | float | bool | None
 
 
 class _Row(Struct):
-    """A row as it comes: numbers can be text, empty text or nothing at all."""
+    """A row of an answer. Numbers can be text, empty or missing."""
 
     row_id: _Value = None
     id: _Value = None
@@ -140,7 +143,7 @@ class _Answer(Struct):
 
 
 class HistoryApi:
-    """Asks for pages of the history, ungrouped, without what is being played, oldest first."""
+    """Requests pages of the history: ungrouped, oldest first, without sessions that still play."""
 
     def __init__(self, tautulli: Tautulli, *, section_id: int | None = None) -> None:
         self._tautulli = tautulli
@@ -148,13 +151,13 @@ class HistoryApi:
             {} if section_id is None else {"section_id": str(section_id)}
         )
         self.total: int | None = None
-        """How many rows Tautulli last said it has in all."""
+        """The number of all rows in Tautulli's last answer."""
         self._playing = 0
         self.windows = True
-        """Whether the server knows windows (Tautulli from 2.8)."""
+        """True if the server takes windows (since Tautulli 2.8)."""
 
     def where(self, window: Window) -> str:
-        """What is asked, for messages."""
+        """Return the URL, the command and the window for messages."""
         return f"{self._tautulli.access.address.endpoint} get_history ({window})"
 
     def page(
@@ -167,14 +170,14 @@ class HistoryApi:
         kinds: str = "",
         divisible: bool = True,
     ) -> Page:
-        """The rows from ``start`` on, ``length`` of them at most, of a window of days.
+        """Return at most ``length`` rows of a window, beginning with number ``start``.
 
-        By the time they started; by ``duration`` of what was played, those without one first.
-        ``kinds`` is a list of media types, and leaves out any other.
+        They are sorted by start time, or by the ``duration`` of what was played. Rows without one
+        come first. ``kinds`` is a list of media types; rows of other types are left out.
 
         Raises:
-            UnansweredError: no usable answer, or only such as contradict themselves.
-            SourceDamagedError: it does not do what every Tautulli does.
+            UnansweredError: no usable answer, or all answers contradict themselves.
+            SourceDamagedError: the server does not behave like any Tautulli.
             TautulliImportError: see ``Tautulli.ask``.
         """
         about = f"{window}, {length} rows from {start}" if start else str(window)
@@ -193,14 +196,14 @@ class HistoryApi:
             | window.parameters
             | ({"media_type": kinds} if kinds else {}),
         )
-        rows = [_settled(row) for row in answer.data if not _plays(row)]
+        rows = [_normalise(row) for row in answer.data if not _is_playing(row)]
         if length:
             self._playing = len(answer.data) - len(rows)
         self.total = answer.recordsTotal
         return Page(rows, answer.recordsFiltered - self._playing, answer.recordsTotal)
 
     def _check(self, answer: _Answer, window: Window, start: int, length: int) -> Failure | None:
-        """The failure that an answer is which contradicts itself."""
+        """Return the failure for an answer that contradicts itself, else ``None``."""
         wrong = self._contradiction(answer, window, start, length)
         if not wrong:
             return None
@@ -209,46 +212,47 @@ class HistoryApi:
         return failure(
             SourceDamagedError,
             f"contradicts itself: {wrong}",
-            "Is its database in trouble (logs/tautulli.log in its data directory says so), or does "
-            "something in front of it mix up answers? --via database reads around what it cannot.",
+            "Its database may have errors (see logs/tautulli.log in its data directory), or a "
+            "proxy in front of it mixes up answers. Try --via database.",
             _ATTEMPTS,
         )
 
     def _contradiction(self, answer: _Answer, window: Window, start: int, length: int) -> str:
-        """What is wrong with an answer; empty when nothing is."""
+        """Return the contradiction in an answer as a sentence; empty if there is none."""
         filtered, total, rows = answer.recordsFiltered, answer.recordsTotal, answer.data
         if integer(answer.draw) == 0 or (total == 0 and self.total):
-            return "it says that there are no rows, as it does when its database fails"
-        if not 0 <= filtered - sum(map(_plays, rows)) <= total:
-            return f"{filtered} of {total} rows cannot be"
+            return "it reports 0 rows, as it does when its database fails"
+        if not 0 <= filtered - sum(map(_is_playing, rows)) <= total:
+            return f"it reports {filtered} of {total} rows"
         expected = max(0, min(length, filtered - start))
         if len(rows) != expected:
-            return f"{len(rows)} rows came, {expected} should have, of {filtered}"
-        listed = [row for row in rows if not _plays(row)]
+            return f"it sent {len(rows)} rows instead of {expected}, of {filtered}"
+        listed = [row for row in rows if not _is_playing(row)]
         ids = {_number(row) for row in listed}
         if len(ids) != len(listed) or None in ids:
-            return "the same row came twice, or one without a number"
+            return "it sent a row twice, or a row without an id"
         if any((integer(row.group_count) or 1) > 1 for row in listed):
             raise SourceDamagedError(
-                f"{self._tautulli.shown} groups plays although it was asked not to.",
-                hint="This Tautulli is too old; 'tautulli-import db tautulli.db' reads its file.",
+                f"{self._tautulli.shown} groups plays, although ungrouped plays were requested.",
+                hint="This Tautulli is too old. Read its file: tautulli-import db tautulli.db",
             )
         return self._outside(listed, window)
 
     def _outside(self, rows: Sequence[_Row], window: Window) -> str:
-        """Rows that cannot be in the window: before 2.8 Tautulli did not know any."""
+        """Return a sentence about rows outside the window; empty if there are none.
+
+        Before version 2.8 Tautulli ignored windows.
+        """
         starts = [started for row in rows if (started := integer(row.started)) is not None]
-        strangers = sum(1 for started in starts if not window.can_hold(started))
-        if not strangers:
+        outside = sum(1 for started in starts if not window.can_hold(started))
+        if not outside:
             return ""
         self.windows = False
-        return (
-            f"{strangers} rows are from other days (it knows windows since {_TAKES_WINDOWS_SINCE})"
-        )
+        return f"{outside} rows are from other days (Tautulli takes windows since {_WINDOWS_SINCE})"
 
 
 def day_of(started: int) -> date:
-    """The day of a moment (epoch seconds), in UTC; of what no calendar has, the nearest."""
+    """Return the day (UTC) of a moment in epoch seconds, or the nearest day of the calendar."""
     limited = min(max(started, _midnight(date(1, 1, 3))), _midnight(date(9999, 12, 29)))
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=limited)).date()
 
@@ -257,18 +261,18 @@ def _midnight(day: date) -> int:
     return (day.toordinal() - date(1970, 1, 1).toordinal()) * 86_400
 
 
-def _plays(row: _Row) -> bool:
-    """Whether it is being played at this moment: then it is no history, and has no number."""
+def _is_playing(row: _Row) -> bool:
+    """Return whether a row is a session that still plays. Such a row has no id."""
     return bool(row.state) and row.row_id is None and row.id is None
 
 
 def _number(row: _Row) -> int | None:
-    """The row's id, which was called ``id`` alone before 2.3."""
+    """Return the id of a row. Before Tautulli 2.3 only the field ``id`` had it."""
     return integer(row.id if row.row_id is None else row.row_id)
 
 
-def _settled(row: _Row) -> Row:
-    """The row as the database has it; what the API does not tell is ``None``."""
+def _normalise(row: _Row) -> Row:
+    """Return the values of ``COLUMNS``. A value that the API does not send is ``None``."""
     watched = None if row.watched_status is None else row.watched_status == 1
     return (
         _number(row),

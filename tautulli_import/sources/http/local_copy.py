@@ -1,8 +1,8 @@
-"""The local copy of a history over HTTP: tables of the state file, and views as Tautulli has them.
+"""Keep the local copy of a history over HTTP in the state file, with Tautulli's tables as views.
 
-A crawl that was cut short goes on where it was, a later run fetches the last days only, and all
-plays are there each time: what an old play tells about a film's ids is not lost. Through the views
-a copy is read like a Tautulli database.
+An interrupted crawl continues from the copy, and a later run fetches only the last days. All plays
+stay in the copy, because old plays can have ids of a film that new ones lack. With the views the
+copy is read like a Tautulli database.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ...model.watched import WatchedRule
 from ...state.file import StateFile
 from ..base import User, spread
 from ..database.frozen_copy import FrozenCopy
-from ..database.rows import Row, encodable
+from ..database.rows import Row, encodable, identity_of
 from .crawl import FetchedDays
 from .history_api import COLUMNS, Window
 from .positions import Undelivered
@@ -35,13 +35,13 @@ _INTEGERS: Final = frozenset(
         *("paused_counter", "secure", "relayed"),
     }
 )
-_KEEP: Final = (
+_UPSERT: Final = (
     f"INSERT INTO plays ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "  # noqa: S608 - our own names
     "ON CONFLICT (id) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name not in ("id", "section_id"))
 )
-# Columns of the copy under Tautulli's names. A user is called as on the newest play that has a
-# name: of a GROUP BY with max() SQLite takes all columns from the row that has the maximum.
+# Columns of the copy with Tautulli's names. A user has the name in the newest play that has one: in
+# a GROUP BY with max(), SQLite takes all columns from the row with the maximum.
 _VIEWS: Final = {
     "session_history": "SELECT id, reference_id, started, stopped, user_id, user, section_id,"
     " media_type, view_offset, percent, watched, friendly_name, paused_counter, platform, player,"
@@ -58,35 +58,35 @@ _VIEWS: Final = {
 
 
 class CrawlState(Struct, frozen=True):
-    """How far a history has been read. Days are of the server's own time zone."""
+    """The progress of reading a history. Days are in the server's time zone."""
 
     oldest: str = ""
-    """The first day of all that was read; empty when nothing was."""
+    """The first day of everything that was read; empty if nothing was."""
     complete: bool = False
-    """Whether there is nothing older."""
+    """True if everything older was read as well."""
     read_at: int = 0
-    """When the newest days were last asked for (epoch seconds, UTC)."""
+    """The time of the last request for the newest days (epoch seconds, UTC)."""
     whole_at: int = 0
-    """When everything was last read from the beginning."""
+    """The time when everything was last read from the beginning (epoch seconds, UTC)."""
     unlisted: int = 0
-    """Rows that Tautulli counts and never lists: their metadata or media info is gone."""
+    """The number of rows that Tautulli counts but never lists, because they lost their metadata."""
     rule: WatchedRule | None = None
-    """The thresholds that ``watched`` was computed with."""
+    """The thresholds with which Tautulli computed ``watched``."""
 
 
 class LocalCopy:
     """The plays of one server in its state file."""
 
     def __init__(self, state: StateFile) -> None:
-        """Make the tables and views that are not there yet."""
+        """Create the tables and views that are missing."""
         self._state = state
         self._frozen: FrozenCopy | None = None
-        there = {*state.db.table_names(), *state.db.view_names()}
-        if not {"plays", "undelivered", "sections", *_VIEWS} <= there:
+        existing = {*state.db.table_names(), *state.db.view_names()}
+        if not {"plays", "undelivered", "sections", *_VIEWS} <= existing:
             with state.step():
-                self._make_tables()
+                self._create_tables()
 
-    def _make_tables(self) -> None:
+    def _create_tables(self) -> None:
         db = self._state.db
         types = {name: int if name in _INTEGERS else str for name in COLUMNS}
         db.table("plays").create(types, pk="id", if_not_exists=True)
@@ -102,10 +102,10 @@ class LocalCopy:
             db.conn.execute(f"CREATE VIEW IF NOT EXISTS {name} AS {query}")
 
     def freeze(self, shown: str, users: Sequence[User] | None = None) -> FrozenCopy:
-        """From now on read the copy as it is now, whatever other runs do to it.
+        """From now on read the copy as it is now, in spite of other runs that write to it.
 
-        ``shown`` is what messages call it. ``users`` are all that Tautulli knows, where it was
-        asked: others with plays are then deleted ones.
+        ``shown`` is its name in messages. ``users`` are all users of Tautulli, if they were
+        requested. Then other users with plays count as deleted.
         """
         self._frozen = FrozenCopy(self._state, shown)
         db = self._frozen.connection
@@ -124,37 +124,38 @@ class LocalCopy:
 
     @property
     def progress(self) -> CrawlState:
-        """How far it goes."""
+        """The progress of reading the history."""
         view = self._frozen.connection if self._frozen else None
         return self._state.get("progress", CrawlState, view=view) or CrawlState()
 
     @property
     def proven(self) -> Sequence[SampleRow]:
-        """Plays of the last history that was read whole and held against its own numbers."""
+        """Sample rows of the last history that was read completely and checked."""
         return self._state.get("landmarks", list[SampleRow]) or ()
 
     def note(self, progress: CrawlState, *, proven: bool = False) -> None:
-        """Remember how far it goes; when that is ``proven``, by what it is recognised as well."""
-        landmarks = self.sample_rows() if proven else ()
+        """Save the progress. If the history is ``proven`` complete, also save sample rows of it."""
+        samples = self.sample_rows() if proven else ()
         with self._state.step():
             self._state.put("progress", progress)
             if proven:
-                self._state.put("landmarks", landmarks)
+                self._state.put("landmarks", samples)
 
-    def forget(self, *, whose: bool = False) -> None:
-        """Begin anew; with ``whose`` also with another history, if there is one."""
+    def forget(self, *, samples: bool = False) -> None:
+        """Forget all plays; with ``samples`` also the sample rows, to accept another history."""
         with self._state.step() as db:
             for table in ("plays", "undelivered", "sections"):
                 db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
             self._state.put("progress", CrawlState())
-            if whose:
+            if samples:
                 self._state.put("landmarks", ())
 
     def read_from(self, since: date) -> date | None:
-        """Where to begin in order to read the days from ``since`` on again.
+        """Return the first day to read in order to read the days from ``since`` on again.
 
-        What could not be had is known by window only, so a window is read again whole or not
-        at all. ``None``: from the beginning. What could not be had from there on is forgotten.
+        Undelivered rows are known by their window. So a window with such rows is read again
+        completely or not at all. ``None`` is the beginning of the history. Undelivered rows from
+        that day on are forgotten.
         """
         query = "SELECT min(day) FROM undelivered WHERE day < ? AND until >= ?"
         begin = str(since)
@@ -164,40 +165,43 @@ class LocalCopy:
             db.execute("DELETE FROM undelivered WHERE day >= ?", (begin,))
         return date.fromisoformat(begin) if begin else None
 
-    def keep(self, stretch: FetchedDays) -> None:
-        """Take in what was read, newer words for the same row over older ones."""
-        window = str(stretch.window)
-        day, until = str(stretch.window.after or ""), str(stretch.window.before or "9999-12-31")
-        if stretch.window == Window():  # what has no day at all
+    def keep(self, fetched: FetchedDays) -> None:
+        """Upsert the fetched rows."""
+        window = str(fetched.window)
+        day, until = str(fetched.window.after or ""), str(fetched.window.before or "9999-12-31")
+        if fetched.window == Window():  # rows without a day
             until = ""
         with self._state.step() as db:
             try:
-                db.executemany(_KEEP, stretch.rows)
-            except UnicodeEncodeError:  # half a character, which only a broken server sends
-                db.executemany(_KEEP, [encodable(row) for row in stretch.rows])
+                db.executemany(_UPSERT, fetched.rows)
+            except UnicodeEncodeError:  # a lone surrogate from a broken server
+                db.executemany(_UPSERT, [encodable(row) for row in fetched.rows])
             db.execute("DELETE FROM undelivered WHERE window = ?", (window,))
             db.executemany(
                 "INSERT OR REPLACE INTO undelivered VALUES (?, ?, ?, ?, ?)",
-                [(day, until, window, one.position, one.order) for one in stretch.undelivered],
+                [(day, until, window, one.position, one.order) for one in fetched.undelivered],
             )
 
     def keep_section(self, section: int, rows: Sequence[Row]) -> None:
-        """Note that these rows are of a library."""
+        """Note that these rows are from a library."""
         with self._state.step() as db:
             db.executemany(
                 "UPDATE plays SET section_id = ? WHERE id = ?", [(section, row[0]) for row in rows]
             )
 
-    def section_known(self, section: int) -> None:
-        """Note that of every row here it is known whether it is of a library."""
+    def section_done(self, section: int) -> None:
+        """Note that all rows from this library are noted as such."""
         with self._state.step() as db:
             db.execute(
                 "INSERT OR REPLACE INTO sections SELECT ?, coalesce(max(id), 0) FROM plays",
                 (section,),
             )
 
-    def unknown_of(self, section: int) -> tuple[int, int | None]:
-        """Rows of which that is not known: how many, and when the first of them started."""
+    def unassigned(self, section: int) -> tuple[int, int | None]:
+        """Count the rows that may be from a library without a note, and return the first start.
+
+        The start is in epoch seconds.
+        """
         count, first = self._one(
             "SELECT count(*), min(started) FROM plays WHERE id > "
             "coalesce((SELECT upto FROM sections WHERE section_id = ?), 0)",
@@ -206,12 +210,12 @@ class LocalCopy:
         return count, first
 
     def count_of(self, section: int) -> int:
-        """Rows that are known to be of a library."""
+        """Count the rows that are noted as from a library."""
         (count,) = self._one("SELECT count(*) FROM plays WHERE section_id = ?", section)
         return int(count)
 
     def has_undated(self) -> bool:
-        """Whether there are rows that no window of days can have."""
+        """Return whether there are rows that are in no window of days."""
         (found,) = self._one(
             "SELECT EXISTS (SELECT 1 FROM plays"
             " WHERE date(started, 'unixepoch') IS NULL OR started < 0)"
@@ -219,39 +223,38 @@ class LocalCopy:
         return bool(found)
 
     def count(self) -> int:
-        """Rows that were read or could not be: all that were met."""
+        """Count the rows that were delivered and those that could not be."""
         return sum(self.counts())
 
     def newest(self) -> int | None:
-        """When the newest play started (epoch seconds, UTC)."""
+        """Return the start of the newest play (epoch seconds, UTC)."""
         (newest,) = self._one("SELECT max(started) FROM plays WHERE started <= ?", LAST_MOMENT)
         return None if newest is None else int(newest)
 
     def ids_since(self, started: int) -> set[int]:
-        """The plays that started at that moment or later, as far as a calendar goes."""
+        """Return the ids of plays that started then or later, without impossible times."""
         query = "SELECT id FROM plays WHERE started BETWEEN ? AND ?"
         found = self._db.execute(query, (started, LAST_MOMENT))
         return {number for (number,) in found}
 
-    def strangers(self, rows: Sequence[Row]) -> int:
-        """How many of these rows are here under the same number as somebody else's play."""
-        known = 0
+    def has_replaced(self, rows: Sequence[Row]) -> bool:
+        """Return whether the copy has another play under the id of one of these rows."""
+        query = "SELECT id, started, user_id FROM plays WHERE id = ?"
         for row in rows:
-            found = self._db.execute(
-                "SELECT started, user_id FROM plays WHERE id = ?", (row[0],)
-            ).fetchone()
-            known += found is not None and found != (row[2], row[4])
-        return known
+            found = self._db.execute(query, (row[0],)).fetchone()
+            if found is not None and found != identity_of(row):
+                return True
+        return False
 
     def undelivered(self) -> Sequence[Undelivered]:
-        """The rows that could not be had."""
+        """Return the rows that Tautulli could not deliver."""
         found = self._db.execute(
             "SELECT window, position, sorted FROM undelivered ORDER BY day, window, position"
         )
         return [Undelivered(*row) for row in found]
 
     def sample_rows(self) -> Sequence[SampleRow]:
-        """Some plays from the first to the last, by which the history is recognised."""
+        """Return some plays, spread from the first to the last, that identify the history."""
         first, last = self._one("SELECT min(id), max(id) FROM plays")
         if first is None:
             return ()
@@ -264,12 +267,12 @@ class LocalCopy:
         return list(found.values())
 
     def can_begin(self, since: date) -> bool:
-        """Whether the days from ``since`` on can be read again without any before them."""
+        """Return whether the days from ``since`` on can be read again without earlier ones."""
         query = "SELECT count(*) FROM undelivered WHERE day < ? AND until >= ?"
         return not self._one(query, str(since), str(since))[0]
 
     def counts(self) -> tuple[int, int]:
-        """Rows that were read, and rows that could not be."""
+        """Return the numbers of delivered and of undelivered rows."""
         delivered, undelivered = self._one(
             "SELECT (SELECT count(*) FROM plays), (SELECT count(*) FROM undelivered)"
         )

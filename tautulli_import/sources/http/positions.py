@@ -1,7 +1,7 @@
-"""Reading a window by positions, around single rows that cannot be had.
+"""Read a window by positions, around single rows that Tautulli cannot deliver.
 
-Tautulli 2.17.2 answers 500 to every page that holds a row whose film has a length of zero or
-whose media type it does not know. Whatever fails is halved until such a row is alone.
+Tautulli 2.17.2 answers 500 to every page with a film of length zero or with an unknown media type.
+A page that fails is halved until it has only that row.
 """
 
 from __future__ import annotations
@@ -18,21 +18,20 @@ from .history_api import HistoryApi, Order, Window
 
 __all__ = ["TOO_MANY", "FetchCounts", "PositionReader", "Undelivered", "too_many"]
 
-_GIVE_UP: Final = 100
+_MOST_UNDELIVERED: Final = 100
 TOO_MANY: Final = "Tautulli fails on most of its rows"
 _HINT: Final = (
-    "Its database is in trouble, or its version. 'tautulli-import db tautulli.db' reads the file "
-    "itself."
+    "Its database or its version has an error. Read the file itself: tautulli-import db tautulli.db"
 )
 
 
 def too_many(delivered: int, undelivered: int) -> bool:
-    """Whether rows that cannot be had are no exception any more."""
-    return undelivered >= _GIVE_UP and undelivered > delivered
+    """Return whether undelivered rows are too many to be exceptions."""
+    return undelivered >= _MOST_UNDELIVERED and undelivered > delivered
 
 
 class Undelivered(Struct, frozen=True):
-    """A row that cannot be had: where it stands, since its number is not known."""
+    """The position of a row that Tautulli cannot deliver. Its id is not known."""
 
     window: str
     position: int
@@ -40,51 +39,51 @@ class Undelivered(Struct, frozen=True):
 
 
 class FetchCounts(Struct):
-    """Rows that were had in a crawl, and rows that could not be."""
+    """The number of rows in a crawl that Tautulli delivered, and that it could not deliver."""
 
     delivered: int = 0
     undelivered: int = 0
 
 
 class PositionReader:
-    """The rows of one window in one order, from a position up to another."""
+    """Reads the rows of one window, in one order, by position."""
 
     def __init__(
         self,
-        listing: HistoryApi,
+        api: HistoryApi,
         window: Window,
-        tally: FetchCounts,
+        counts: FetchCounts,
         *,
         order: Order = "date",
         kinds: str = "",
     ) -> None:
         self.undelivered: list[Undelivered] = []
-        """What was met so far."""
-        self._listing = listing
+        """The undelivered rows so far."""
+        self._api = api
         self._window = window
-        self._tally = tally
+        self._counts = counts
         self._order: Order = order
         self._kinds = kinds
         self._seen: set[int] = set()
 
     def read(self, begin: int, end: int) -> Sequence[Row]:
-        """The rows from ``begin`` up to ``end``, without those that cannot be had.
+        """Return the rows from ``begin`` up to ``end``, without those that cannot be delivered.
 
         Raises:
-            SourceDamagedError: those are not the exception.
-            UnansweredError: a single row gets no answer, and it is not the row's fault.
+            SourceDamagedError: too many rows cannot be delivered.
+            UnansweredError: a request for a single row gets no answer, for another reason.
         """
         if begin >= end:
             return ()
         alone = end - begin == 1
         try:
-            return self._new(self._page(begin, end), begin)
+            return self._not_repeated(self._page(begin, end), begin)
         except UndeliverableError as error:
             if alone:
-                try:  # all that it was part of has failed too; this is to be sure
-                    return self._new(self._page(begin, end), begin)
+                try:  # a second try, to be sure
+                    return self._not_repeated(self._page(begin, end), begin)
                 except UndeliverableError:
-                    self.pass_by(begin, end, error)
+                    self.skip(begin, end, error)
                     return ()
         except UnansweredError:
             if alone:
@@ -92,8 +91,8 @@ class PositionReader:
         middle = begin + (end - begin) // 2
         return [*self.read(begin, middle), *self.read(middle, end)]
 
-    def whole(self, count: int, most: int) -> Sequence[Row] | None:
-        """All rows, so many at a time; ``None`` when there are some that cannot be had."""
+    def all_rows(self, count: int, most: int) -> Sequence[Row] | None:
+        """Return all ``count`` rows, read ``most`` at a time; ``None`` if one is undeliverable."""
         rows: list[Row] = []
         try:
             for position in range(0, count, most):
@@ -103,77 +102,80 @@ class PositionReader:
         return rows
 
     def first_failing(self, count: int) -> tuple[int, Sequence[Row]]:
-        """The first position that fails, and the rows before it; ``count`` when none does.
+        """Return the first position that fails, and the rows before it; ``count`` if none fails.
 
-        It is looked for near the beginning, in steps that double.
+        The search begins at the first row, in steps that double.
         """
         rows: list[Row] = []
         begin, size = 0, 1
         while begin < count:
             end = min(begin + size, count)
-            found = self._if_had(begin, end)
+            found = self._if_delivered(begin, end)
             if found is not None:
                 rows += found
                 begin, size = end, size * 2
                 continue
             while end - begin > 1:
                 middle = begin + (end - begin) // 2
-                found = self._if_had(begin, middle)
+                found = self._if_delivered(begin, middle)
                 if found is None:
                     end = middle
                 else:
                     rows += found
                     begin = middle
-            alone = self._if_had(begin, end)
+            alone = self._if_delivered(begin, end)
             if alone is None:
                 return begin, rows
-            rows += alone  # it was something that has passed
+            rows += alone  # the failure was temporary
             begin = end
         return count, rows
 
     def first_answered(self, failing: int, count: int) -> int:
-        """The first position after a run of failing ones; ``count`` when there is none."""
+        """Return the first position after the failing ones; ``count`` if all up to the end fail."""
         low, step = failing, 1
-        while low + step < count and self._if_had(low + step, low + step + 1) is None:
+        while low + step < count and self._if_delivered(low + step, low + step + 1) is None:
             low, step = low + step, step * 2
         high = min(low + step, count)
         while high - low > 1:
             middle = low + (high - low) // 2
-            if self._if_had(middle, middle + 1) is not None:
+            if self._if_delivered(middle, middle + 1) is not None:
                 high = middle
             else:
                 low = middle
         return high
 
-    def pass_by(self, begin: int, end: int, error: UndeliverableError | None = None) -> None:
-        """Note rows that cannot be had.
+    def skip(self, begin: int, end: int, error: UndeliverableError | None = None) -> None:
+        """Note rows that Tautulli cannot deliver.
 
         Raises:
-            SourceDamagedError: they are met one by one, with an ``error`` each, and are many.
+            SourceDamagedError: there is an ``error``, and such rows are too many.
         """
-        self._tally.undelivered += end - begin
-        if error is not None and too_many(self._tally.delivered, self._tally.undelivered):
+        self._counts.undelivered += end - begin
+        if error is not None and too_many(self._counts.delivered, self._counts.undelivered):
             raise SourceDamagedError(f"{TOO_MANY}: {error}", hint=_HINT) from error
         self.undelivered += [
             Undelivered(str(self._window), position, self._order) for position in range(begin, end)
         ]
 
-    def _new(self, rows: Sequence[Row], begin: int) -> Sequence[Row]:
-        """The rows, which must not be those of another position."""
+    def _not_repeated(self, rows: Sequence[Row], begin: int) -> Sequence[Row]:
+        """Return the rows, unless they were already sent for another position.
+
+        Raises:
+            SourceDamagedError: they were.
+        """
         ids = {row[0] for row in rows}
         if ids and ids <= self._seen:
             raise SourceDamagedError(
-                f"{self._listing.where(self._window)} sent the same rows again, from {begin} on.",
-                hint="Does something between here and Tautulli remember old answers?",
+                f"{self._api.where(self._window)} sent the same rows again, from {begin} on.",
+                hint="Check whether a proxy in front of Tautulli caches answers.",
             )
         self._seen |= ids
         return rows
 
-    def _if_had(self, begin: int, end: int) -> Sequence[Row] | None:
-        """The rows, or ``None`` where they cannot be had.
+    def _if_delivered(self, begin: int, end: int) -> Sequence[Row] | None:
+        """Return the rows, or ``None`` if Tautulli fails on them twice.
 
-        That has to be said twice: a locked database fails in the same way, and a moment later
-        it does not.
+        One failure proves nothing: a locked database fails in the same way for a moment.
         """
         for _ in range(2):
             with suppress(UndeliverableError):
@@ -181,8 +183,8 @@ class PositionReader:
         return None
 
     def _page(self, begin: int, end: int) -> Sequence[Row]:
-        page = self._listing.page(
+        page = self._api.page(
             self._window, begin, end - begin, order=self._order, kinds=self._kinds
         )
-        self._tally.delivered += len(page.rows)
+        self._counts.delivered += len(page.rows)
         return page.rows

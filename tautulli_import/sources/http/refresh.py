@@ -1,8 +1,9 @@
-"""Bringing the local copy of a history up to date, and the proof that nothing is missing.
+"""Bring the local copy of a history up to date, and prove that nothing is missing.
 
-The newest days are asked for first; then, unless an earlier run has them, all that is older.
-At the end what is here is held against how many rows Tautulli says it has. Whatever does not
-agree is looked into, and if it cannot be explained the run fails: an error is never an end.
+The newest days are read first. Then all older days are read, unless an earlier run has read them.
+At the end the number of rows is compared with the number that Tautulli reports. A difference is
+investigated. If it cannot be explained, the run fails, because an error must never count as the end
+of the history.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from msgspec.structs import astuple
 from ...errors import CheckpointError, SourceDamagedError, UnansweredError
 from ...model.watched import WatchedRule
 from ...progress import UNSEEN, Progress
-from ..database.rows import integer
+from ..database.rows import identity_of, integer
+from ..same_history import OTHER_HISTORY_HINT
 from .client import Tautulli
 from .crawl import Crawl, FetchedDays
 from .history_api import HistoryApi, Window, day_of
@@ -25,21 +27,21 @@ from .positions import TOO_MANY, too_many
 
 __all__ = ["Refresh", "thresholds"]
 
-_FIRST: Final = timedelta(days=45)
-# Two days, because a row appears when a play stops; one more for the server's time zone.
-_AGAIN: Final = timedelta(days=3)
-_WHOLE_AGAIN: Final = 30 * 86_400
+_FIRST_DAYS: Final = timedelta(days=45)
+# Two days, because a row appears when a play stops, and one for the server's time zone.
+_OVERLAP: Final = timedelta(days=3)
+_SECONDS_BETWEEN_FULL_READS: Final = 30 * 86_400
 _ROUNDS: Final = 3
-_A_FEW: Final = 1_000
-_ASKED_FOR: Final = 5
-_AMONG_OLD: Final = "among old plays are some that could not be had"
-_FILE: Final = "'tautulli-import db tautulli.db' reads the file itself."
-# A few rows of a history have lost their metadata; not most of them.
-_UNLISTED: Final = 100_000
+_MOST_AROUND_A_DAY: Final = 1_000
+_SAMPLES_REQUESTED: Final = 5
+_OLD_UNDELIVERED: Final = "some old plays could not be delivered"
+_FILE_HINT: Final = "Read the file itself: tautulli-import db tautulli.db"
+# Some rows of a history have lost their metadata. More than this would be an error.
+_MOST_UNLISTED: Final = 100_000
 
 
 class Refresh:
-    """One bringing up to date. ``notices`` says why it took longer than the last one."""
+    """One update of the local copy. ``notices`` say why it took longer than the last one."""
 
     def __init__(
         self,
@@ -51,125 +53,129 @@ class Refresh:
         progress: Progress = UNSEEN,
     ) -> None:
         self.rereads = False
+        """True if everything had to be read again."""
         self.notices: list[str] = []
         self.windows = True
-        """Whether the server can be asked for days."""
+        """True if the server takes windows of days."""
         self._tautulli = tautulli
         self._copy = copy
         self._rule = rule
         self._now = now
         self._progress = progress
-        self._late: set[int] = set()
+        self._not_seen: set[int] = set()
+        """The newest plays of the copy that Tautulli has not sent again yet."""
 
     def run(self) -> None:
-        """Read, prove; read anew once if the proof fails.
+        """Read what is missing, and prove that nothing is. Start over once if the proof fails.
 
         Raises:
-            CheckpointError: another history stands behind this address now.
-            SourceDamagedError: the numbers contradict each other.
-            TautulliImportError: as of ``Tautulli.ask``.
+            CheckpointError: this address now has another history.
+            SourceDamagedError: the numbers of rows contradict each other.
+            TautulliImportError: see ``Tautulli.ask``.
         """
-        if anew := self._why_anew():
-            self._read_anew(anew)
+        if reason := self._reason_to_start_over():
+            self._start_over(reason)
         try:
-            why = self._read()
+            problem = self._read()
         except _ReplacedError:
-            why = "numbers stand for other plays than they did, as after a restored backup"
-        if why:
-            if why != _AMONG_OLD and not self._is_the_same():
+            problem = "ids belong to other plays than before, as after a restored backup"
+        if problem:
+            if problem != _OLD_UNDELIVERED and not self._is_same_history():
                 raise CheckpointError(
-                    f"{self._tautulli.shown} holds another history than the one that was read from "
-                    "there before: plays that are remembered of it are not in it.",
-                    hint="If it is meant, forget the other one with --restart, or keep both with "
-                    "another --state-dir.",
+                    f"{self._tautulli.shown} is not the Tautulli this command read last time "
+                    "(its known plays were not found).",
+                    hint=OTHER_HISTORY_HINT,
                 )
-            self._read_anew(why)
-            why = self._read()
-        if why:
+            self._start_over(problem)
+            problem = self._read()
+        if problem:
             raise SourceDamagedError(
-                f"{self._tautulli.shown} contradicts itself: {why}.",
-                hint="Nothing was written. Does something between here and Tautulli change "
-                f"answers? {_FILE}",
+                f"{self._tautulli.shown} contradicts itself: {problem}.",
+                hint="Nothing was written. Check whether a proxy in front of Tautulli changes "
+                f"answers. {_FILE_HINT}",
             )
 
     def _read(self) -> str:
-        """Read what is missing; empty when all is there, else why it cannot be."""
+        """Read what is missing. Return the problem if something still is, else an empty text."""
         copy = self._copy
         progress = copy.progress
-        listing = HistoryApi(self._tautulli)
+        api = HistoryApi(self._tautulli)
         today = day_of(self._now)
 
-        def keep(stretch: FetchedDays) -> None:
-            if progress.oldest and copy.strangers(stretch.rows):
+        def keep(fetched: FetchedDays) -> None:
+            if progress.oldest and copy.has_replaced(fetched.rows):
                 raise _ReplacedError
-            copy.keep(stretch)
-            self._late -= {row[0] for row in stretch.rows}
+            copy.keep(fetched)
+            self._not_seen -= {row[0] for row in fetched.rows}
             self._progress.reached(copy.count())
 
-        crawl = Crawl(listing, keep, today=today)
-        since = self._since(today)
-        self._late = copy.ids_since(_surely(since))
+        crawl = Crawl(api, keep, today=today)
+        since = self._first_day(today)
+        self._not_seen = copy.ids_since(_start_everywhere(since))
         try:
             rows = self._newest(crawl, since)
             if rows is None:
-                return _AMONG_OLD
-            if progress.oldest and self._lost(listing, since):
-                return "plays of late are gone"
+                return _OLD_UNDELIVERED
+            if progress.oldest and self._has_lost_newest(api, since):
+                return "recent plays are gone"
             known = copy.count()
-            self._progress.begin("reading", max(listing.total or 0, known), known)
+            self._progress.begin("reading", max(api.total or 0, known), known)
             if not progress.complete:
-                self._continue(crawl, listing, progress, since, rows)
+                self._continue(crawl, api, progress, since, rows)
         except UnansweredError:
-            if listing.windows:
+            if api.windows:
                 raise
             self._without_windows(crawl)
-        why = self._prove(crawl, listing, since, incremental=progress.complete)
-        if not why and too_many(*copy.counts()):
-            raise SourceDamagedError(f"{TOO_MANY}: {listing.where(Window())}.", hint=_FILE)
-        return why
+        problem = self._prove(crawl, api, since, incremental=progress.complete)
+        if not problem and too_many(*copy.counts()):
+            raise SourceDamagedError(f"{TOO_MANY}: {api.where(Window())}.", hint=_FILE_HINT)
+        return problem
 
     def _newest(self, crawl: Crawl, since: date) -> int | None:
-        """Read from a day on; how many rows there are. ``None``: everything has to be read."""
+        """Read the days from ``since`` on, and return the number of rows.
+
+        Return ``None`` without reading if everything has to be read again.
+        """
         begin = self._copy.read_from(since)
         if begin is None:
             return None
-        return crawl.newest(begin, cut=day_of(self._now) - _AGAIN)
+        return crawl.newest(begin, cut=day_of(self._now) - _OVERLAP)
 
-    def _since(self, today: date) -> date:
-        """The first day to read again."""
+    def _first_day(self, today: date) -> date:
+        """Return the first of the newest days to read."""
         progress = self._copy.progress
         if not progress.oldest:
-            return today - _FIRST
-        since = min(day_of(progress.read_at), today) - _AGAIN
+            return today - _FIRST_DAYS
+        since = min(day_of(progress.read_at), today) - _OVERLAP
         newest = self._copy.newest()
-        # With the newest play on it, the answer tells whether it is the same history still.
+        # Include the day of the newest play, so that the answer shows whether it still exists.
         with_newest = since if newest is None else min(since, day_of(newest) - timedelta(days=1))
         return with_newest if self._copy.can_begin(with_newest) else since
 
-    def _lost(self, listing: HistoryApi, since: date) -> bool:
-        """Whether the newest plays that are here are there no more."""
-        if self._late:
+    def _has_lost_newest(self, api: HistoryApi, since: date) -> bool:
+        """Return whether Tautulli no longer has the newest plays of the copy."""
+        if self._not_seen:
             return True
         newest = self._copy.newest()
-        if newest is None or newest >= _surely(since):
+        if newest is None or newest >= _start_everywhere(since):
             return False
         day = day_of(newest)
         around = Window(day - timedelta(days=1), day + timedelta(days=1))
         try:
-            page = listing.page(around, 0, _A_FEW)
+            page = api.page(around, 0, _MOST_AROUND_A_DAY)
         except UnansweredError:
-            return False  # a row that cannot be had is on it; the count will do
+            return False  # it has an undeliverable row; the comparison of counts decides
         known = self._copy.ids_since(newest)
         found = {row[0] for row in page.rows}
-        return page.filtered <= _A_FEW and not known & found
+        return page.filtered <= _MOST_AROUND_A_DAY and not known & found
 
     def _continue(
-        self, crawl: Crawl, listing: HistoryApi, progress: CrawlState, since: date, rows: int
+        self, crawl: Crawl, api: HistoryApi, progress: CrawlState, since: date, rows: int
     ) -> None:
-        """Read what is older, from where an earlier run was cut short.
+        """Read older days, from the last day of an interrupted run on.
 
-        ``progress`` is how far that was at the beginning: somebody who only looks may have
-        written down meanwhile that all is there.
+        ``progress`` is that of the beginning of this run. Meanwhile another run can have saved that
+        everything was read.
         """
         copy = self._copy
         read_at = self._now if not progress.oldest else progress.read_at
@@ -181,49 +187,50 @@ class Refresh:
         reached(oldest)
         crawl.backwards(
             oldest - timedelta(days=1),
-            remaining=lambda: (listing.total or 0) - copy.count(),
+            remaining=lambda: (api.total or 0) - copy.count(),
             reached=reached,
             per_day=rows / max(1, (day_of(self._now) - since).days),
         )
-        self._is_whole()
+        self._note_complete()
 
     def _without_windows(self, crawl: Crawl) -> None:
-        """Read everything from a server that knows no windows: it takes longer, each time."""
+        """Read everything from a server that takes no windows. This is slow in every run."""
         self.windows = False
         self.notices.append(
-            "This Tautulli is older than 2.8 and cannot be asked for days: everything is read "
-            "each time, which is slow."
+            "This Tautulli is older than 2.8 and cannot send single days, so every run reads "
+            "everything. That is slow."
         )
         self._copy.forget()
         crawl.whole()
-        self._is_whole()
+        self._note_complete()
 
-    def _is_whole(self) -> None:
+    def _note_complete(self) -> None:
+        """Save that everything was read just now."""
         self._copy.note(
             CrawlState("-", complete=True, read_at=self._now, whole_at=self._now, rule=self._rule)
         )
 
-    def _prove(self, crawl: Crawl, listing: HistoryApi, since: date, *, incremental: bool) -> str:
-        """Hold what was read against what Tautulli says it has; empty when they agree."""
+    def _prove(self, crawl: Crawl, api: HistoryApi, since: date, *, incremental: bool) -> str:
+        """Compare the number of rows with Tautulli's. Return the problem if they differ."""
         copy = self._copy
         progress = copy.progress
-        if listing.total == copy.count() + progress.unlisted:
+        if api.total == copy.count() + progress.unlisted:
             self._note_proven(progress.unlisted)
             return ""
-        if incremental and self.windows and (listing.total or 0) > copy.count():
-            # A play that was paused for days appears where it began.
-            if self._newest(crawl, since - _FIRST) is None:
-                return _AMONG_OLD
-            if listing.total == copy.count() + progress.unlisted:
+        if incremental and self.windows and (api.total or 0) > copy.count():
+            # A play that was paused for days has the date of its start.
+            if self._newest(crawl, since - _FIRST_DAYS) is None:
+                return _OLD_UNDELIVERED
+            if api.total == copy.count() + progress.unlisted:
                 self._note_proven(progress.unlisted)
                 return ""
         counted = crawl.count()
         for _ in range(_ROUNDS):
-            late = counted.filtered > copy.count() and self.windows  # logged meanwhile?
-            if late and self._newest(crawl, since) is None:
-                return _AMONG_OLD
+            more = counted.filtered > copy.count() and self.windows  # perhaps new ones
+            if more and self._newest(crawl, since) is None:
+                return _OLD_UNDELIVERED
             missing = counted.filtered - copy.count()
-            if missing > 0:  # in no window at all?
+            if missing > 0:  # perhaps in no window
                 found = crawl.undated(missing, counted.filtered)
                 missing = counted.filtered - copy.count()
                 if 0 < missing <= len(found):
@@ -231,41 +238,43 @@ class Refresh:
             if counted.filtered == copy.count():
                 unlisted = counted.total - counted.filtered
                 if unlisted > progress.unlisted and self.windows:
-                    # One that was logged after the rows were looked up, and before they were
-                    # counted, is not unlisted: it comes with the newest days.
+                    # A row that was logged after Tautulli read the rows and before it counted them
+                    # is not unlisted. It comes with the newest days.
                     if self._newest(crawl, since) is None:
-                        return _AMONG_OLD
+                        return _OLD_UNDELIVERED
                     if copy.count() != counted.filtered:
                         counted = crawl.count()
                         continue
-                    unlisted = min(unlisted, (listing.total or 0) - copy.count())
-                if unlisted > max(_UNLISTED, 10 * counted.filtered) or not counted.filtered:
+                    unlisted = min(unlisted, (api.total or 0) - copy.count())
+                if unlisted > max(_MOST_UNLISTED, 10 * counted.filtered) or not counted.filtered:
                     return f"it lists {counted.filtered:,} of {counted.total:,} rows"
                 self._note_proven(unlisted)
                 return ""
             counted = crawl.count()
-        there, listed = copy.count(), counted.filtered
-        why = "rows were deleted" if listed < there else "some are nowhere to be found"
-        return f"{there:,} rows were read, and it lists {listed:,} of {counted.total:,}: {why}"
+        known, listed = copy.count(), counted.filtered
+        cause = "rows were deleted" if listed < known else "some rows were not found"
+        return f"{known:,} rows were read, and it lists {listed:,} of {counted.total:,} ({cause})"
 
-    def _is_the_same(self) -> bool:
-        """Whether anything that is remembered is there still, from the first play to the last."""
-        listing = HistoryApi(self._tautulli)
+    def _is_same_history(self) -> bool:
+        """Return whether Tautulli still has one of the saved sample rows, from first to last."""
+        api = HistoryApi(self._tautulli)
         known = [one for one in self._copy.proven if one.started is not None]
-        some = {place * (len(known) - 1) // (_ASKED_FOR - 1) for place in range(_ASKED_FOR)}
-        for place in sorted(some, reverse=True) if known else ():
-            landmark = known[place]
-            day = day_of(landmark.started or 0)
+        last, steps = len(known) - 1, _SAMPLES_REQUESTED - 1
+        chosen = {last * step // steps for step in range(_SAMPLES_REQUESTED)}
+        for index in sorted(chosen, reverse=True) if known else ():
+            sample = known[index]
+            day = day_of(sample.started or 0)
             around = Window(day - timedelta(days=1), day + timedelta(days=1))
             try:
-                page = listing.page(around, 0, _A_FEW)
+                page = api.page(around, 0, _MOST_AROUND_A_DAY)
             except UnansweredError:
-                return True  # nobody can tell; what follows proves itself
-            if any((row[0], row[2], row[4]) == astuple(landmark) for row in page.rows):
+                return True  # unknown; the next reading is checked as well
+            if any(identity_of(row) == astuple(sample) for row in page.rows):
                 return True
         return not known
 
     def _note_proven(self, unlisted: int) -> None:
+        """Save that all rows are there, and sample rows of them."""
         found = self._copy.progress
         self._copy.note(
             msgspec.structs.replace(
@@ -274,37 +283,43 @@ class Refresh:
             proven=True,
         )
 
-    def _why_anew(self) -> str:
-        """Why what is remembered is no good any more; empty when it is."""
+    def _reason_to_start_over(self) -> str:
+        """Return why the copy cannot be used any more; empty if it can."""
         progress = self._copy.progress
         if not progress.oldest:
             return ""
         if progress.rule != self._rule:
             return "the thresholds for watched were changed"
-        if progress.complete and self._now - progress.whole_at > _WHOLE_AGAIN:
-            return "it was last read whole a month ago"
+        if progress.complete and self._now - progress.whole_at > _SECONDS_BETWEEN_FULL_READS:
+            return "it was last read completely a month ago"
         return ""
 
-    def _read_anew(self, why: str) -> None:
-        self.notices.append(f"Everything is read again: {why}.")
+    def _start_over(self, reason: str) -> None:
+        self.notices.append(f"Everything is read again: {reason}.")
         self.rereads = True
         self._copy.forget()
 
 
-def _surely(day: date) -> int:
-    """The moment (epoch seconds) from which on it is that day or a later one everywhere."""
+def _start_everywhere(day: date) -> int:
+    """Return the moment (epoch seconds) when the day has begun in every time zone."""
     return (day.toordinal() - date(1970, 1, 1).toordinal()) * 86_400 + 15 * 3600
 
 
 class _ReplacedError(Exception):
-    """A row's number stands for another play than it did."""
+    """The id of a row belongs to another play than before."""
 
 
 def thresholds(tautulli: Tautulli) -> WatchedRule:
-    """What the owner calls watched: a change turns old verdicts over."""
+    """Return Tautulli's thresholds for watched plays.
+
+    A change of them also changes old plays.
+
+    Raises:
+        TautulliImportError: see ``Tautulli.ask``.
+    """
     try:
         found = tautulli.ask("get_settings", dict[str, Any], key="Monitoring")
-    except SourceDamagedError:  # an old one that does not know the command
+    except SourceDamagedError:  # an old version without this command
         return WatchedRule(origin="Tautulli's own verdict")
     default = WatchedRule()
     numbers = {

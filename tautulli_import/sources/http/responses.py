@@ -1,8 +1,8 @@
-"""What Tautulli's HTTP API answers with, told apart: an answer, a refusal, or nothing usable.
+"""Tell the responses of Tautulli's HTTP API apart: an answer, a refusal, or nothing usable.
 
-Measured on Tautulli 2.17.2, and on what proxies put in front of it: an error can come under
-status 200, 400 does not mean "try again", and a web page in place of JSON is a login page,
-a wrong HTTP root, or a proxy's complaint.
+Measured on Tautulli 2.17.2 and on proxies in front of it: an error can have status 200, and
+status 400 does not mean "try again". A web page in place of JSON is a login page, a wrong HTTP
+root, or the error page of a proxy.
 """
 
 from __future__ import annotations
@@ -28,45 +28,56 @@ from ...errors import (
     UndeliverableError,
 )
 
-__all__ = ["MOST_TRIES", "Failure", "Reply", "failure", "read_reply"]
+__all__ = ["MOST_TRIES", "Failure", "Reply", "Request", "failure", "read_reply"]
 
 _T = TypeVar("_T")
 MOST_TRIES: Final = 6
-_SHOWN: Final = 120
+_MOST_SHOWN: Final = 120
 _TAGS: Final = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.DOTALL | re.IGNORECASE)
 _KEY_HINT: Final = (
-    "The key stands in Tautulli under Settings > Web Interface > API. Give it with "
+    "Find the key in Tautulli under Settings > Web Interface > API. Give it with "
     "--api-key-file FILE or in TAUTULLI_API_KEY."
 )
-_FORBIDDEN: Final = "Something in front of Tautulli forbids it; let /api/v2 pass there."
+_LOGIN: Final = "A proxy in front of Tautulli asks for a login. Allow /api/v2 there without one."
+_FORBIDDEN: Final = "A proxy in front of Tautulli forbids it. Allow /api/v2 there."
 _ROOT_HINT: Final = (
-    "Give the address as you open Tautulli in a browser, its HTTP root included: "
-    "http://host:8181/tautulli"
+    "Use the address of Tautulli in your browser with its HTTP root, for example "
+    "--url http://host:8181/tautulli"
 )
 
 
 class Reply(Struct, frozen=True):
-    """One HTTP answer, read to its end."""
+    """One complete HTTP response."""
 
     status: int
     kind: str
-    """Its content type, lower case."""
+    """The content type in lower case."""
     location: str
-    """Where a redirect leads, without anything secret."""
+    """The target of a redirect, without secrets."""
     challenge: str
-    """What a proxy says about passwords (``WWW-Authenticate``)."""
+    """The header ``WWW-Authenticate`` of a proxy that wants a password."""
     body: bytes
     clean: Callable[[str], str] = str
-    """Takes secrets out of what is quoted; before it is shortened, for half a key tells half."""
+    """Removes secrets from a text. Call it before the text is shortened: half a key is secret."""
+
+
+class Request(Struct, frozen=True):
+    """A request that failed, as messages name it."""
+
+    server: str
+    """The address of Tautulli."""
+    where: str
+    """The URL, the command and details of the request, without secrets."""
+    attempt: int
 
 
 class Failure(Exception):  # noqa: N818 - never seen outside the client
-    """A request that gave nothing; whether another try makes sense, and what to say at last."""
+    """A request without a usable answer."""
 
     def __init__(
         self,
-        error: Callable[[str], TautulliImportError],
+        error: Callable[[Request], TautulliImportError],
         *,
         tries: int = 1,
         wait: float | None = None,
@@ -75,15 +86,15 @@ class Failure(Exception):  # noqa: N818 - never seen outside the client
     ) -> None:
         super().__init__()
         self.error = error
-        """Makes the error, given where and at which attempt."""
+        """Makes the error to raise if no further try helps."""
         self.tries = tries
-        """How often such a request is worth making in all."""
+        """The number of tries that such a request is worth."""
         self.wait = wait
-        """Seconds that the server asked to wait."""
+        """Seconds to wait, if the server said so."""
         self.with_get = with_get
-        """Whether the same by GET may work."""
+        """True if the same request with GET may work."""
         self.smaller = smaller
-        """Whether a smaller question is more likely to get an answer than the same again."""
+        """True if a smaller request is more likely to get an answer than the same again."""
 
 
 class _Response(Struct):
@@ -97,73 +108,76 @@ class _Envelope(Struct):
 
 
 def read_reply(reply: Reply, kind: type[_T], *, posted: bool, reached: bool) -> _T:
-    """The ``data`` of an answer, as what it should be.
+    """Return the ``data`` of an answer as a ``kind``.
 
-    ``posted`` says that it was asked by POST, ``reached`` that Tautulli has answered before:
-    what is then a web page is a proxy's, and will pass.
+    ``posted`` is true for a POST request. ``reached`` is true if Tautulli has answered before. Then
+    a web page is the temporary error page of a proxy.
 
     Raises:
-        Failure: it is no such answer.
+        Failure: it is not such an answer.
     """
     if 300 <= reply.status < 400:
         raise _fatal(
             ConfigurationError,
-            f"redirects to {_short(reply.location) or 'another place'}, and a redirect is not "
-            "followed because the API key would go with it",
+            f"redirects to {_short(reply.location) or 'another address'}, which is not "
+            "followed, because the API key would go with it",
             _redirect_hint(reply.location),
         )
     envelope = _envelope(reply.body)
     if envelope is None:
-        raise _without_envelope(reply, posted=posted, patience=4 if reached else 1)
+        raise _not_tautulli(reply, posted=posted, patience=4 if reached else 1)
     message = reply.clean(str(envelope.message or ""))
     if reply.status >= 500:
-        # "Check the logs for errors": a row that Tautulli cannot deliver, or a locked database.
         raise _server_failed(f"answered {reply.status}: {_short(message)}")
     if reply.status >= 400 or envelope.result != "success":
         raise _refused(reply.status, message, posted=posted)
     try:
         return msgspec.json.decode(envelope.data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return _leniently(reply.body, kind, error)
+        return _decode_leniently(reply.body, kind, error)
 
 
 def _envelope(body: bytes) -> _Response | None:
-    """The envelope of Tautulli's own answers; ``None`` for anything else."""
+    """Return the envelope of an answer from Tautulli; ``None`` for anything else."""
     try:
         return msgspec.json.decode(body, type=_Envelope).response
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
-    try:  # NaN and Infinity, which Python writes and JSON does not know
+    try:  # Tautulli (Python) writes NaN and Infinity, which JSON does not have
         found = json.loads(body)["response"]
         return _Response(str(found["result"]), found.get("message"))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
 
 
-def _leniently(body: bytes, kind: type[_T], error: Exception) -> _T:
+def _decode_leniently(body: bytes, kind: type[_T], error: Exception) -> _T:
+    """Return the ``data`` of an answer that strict decoding refused with ``error``."""
     try:
         return msgspec.convert(json.loads(body)["response"]["data"], kind)
     except (ValueError, LookupError, TypeError, RecursionError):
         unreadable = isinstance(error, UnicodeDecodeError)
         raise failure(
             UndeliverableError if unreadable else SourceDamagedError,
-            f"answered something that it never should: {_short(str(error))}",
-            "Is it really Tautulli, and does something in front of it change answers?",
+            f"sent an invalid answer: {_short(str(error))}",
+            "Check that it is Tautulli, and that no proxy in front of it changes answers.",
             3,
         ) from None
 
 
 def _refused(status: int, message: str, *, posted: bool) -> Failure:
+    """Return the failure for an error message of Tautulli."""
     said = f"answered {status}: {_short(message) or 'an error without a message'}"
     lower = message.lower()
     if "apikey is required" in lower and posted:
-        # Something in front of it has dropped the form.
+        # A proxy in front of it has dropped the form.
         return _by_get(UnauthorisedError, said, _KEY_HINT)
     if "invalid apikey" in lower or "apikey is required" in lower:
         return _fatal(UnauthorisedError, said, _KEY_HINT)
     if "api not enabled" in lower or "api key not generated" in lower:
         return _fatal(
-            UnauthorisedError, said, "Switch it on: Settings > Web Interface > API > Enable API."
+            UnauthorisedError,
+            said,
+            "Enable the API in Tautulli: Settings > Web Interface > API > Enable API.",
         )
     if "/api/v2" in lower:
         return _fatal(NotFoundError, said, _ROOT_HINT)
@@ -171,11 +185,11 @@ def _refused(status: int, message: str, *, posted: bool) -> Failure:
         return _fatal(
             SourceDamagedError, said, "This Tautulli is too old, or it is another program."
         )
-    return _fatal(SourceDamagedError, said, "Is it really Tautulli?")
+    return _fatal(SourceDamagedError, said, "Check that the URL is that of Tautulli.")
 
 
-def _without_envelope(reply: Reply, *, posted: bool, patience: int) -> Failure:
-    """Not from Tautulli's API: a web page, a proxy, a torn answer, another program."""
+def _not_tautulli(reply: Reply, *, posted: bool, patience: int) -> Failure:
+    """Return the failure for a web page, a proxy's error, a torn answer, or another program."""
     page = reply.body.lstrip()[:1] == b"<" or "html" in reply.kind
     status, told = reply.status, _page(reply)
     said = f"answered {status}{f': {told}' if told else ''}"
@@ -185,10 +199,10 @@ def _without_envelope(reply: Reply, *, posted: bool, patience: int) -> Failure:
             return _fatal(
                 UnauthorisedError,
                 said,
-                "A proxy in front wants a user and a password: put them into the URL, "
+                "A proxy in front of Tautulli needs a user and a password. Put them into the URL: "
                 "https://user:password@host"
                 if proxy
-                else "Something in front of Tautulli wants a login; let /api/v2 pass there.",
+                else _LOGIN,
             )
         case 403 if posted:
             return _by_get(UnauthorisedError, said, _FORBIDDEN)
@@ -200,33 +214,37 @@ def _without_envelope(reply: Reply, *, posted: bool, patience: int) -> Failure:
         case 405 | 411 | 415 | 501 if posted:
             return _by_get(SourceUnreachableError, said, _FORBIDDEN)
         case 408 | 504 | 522 | 524:
-            hint = "A proxy in front gave up waiting; let it wait longer."
+            hint = "A proxy in front of Tautulli timed out. Increase its timeout."
             return failure(UnansweredError, said, hint, 2, smaller=True)
         case 413:
-            return _fatal(UnansweredError, said, "A proxy in front refuses the request.")
+            return _fatal(
+                UnansweredError, said, "A proxy in front of Tautulli refuses the request."
+            )
         case 500:
             return _server_failed(said)
         case 429:
             return failure(SourceUnreachableError, said, "Try again later.", 5)
         case _ if status >= 500:
-            hint = "Tautulli may be starting, or is not running behind its proxy."
+            hint = "Tautulli may be starting, or it is not running behind its proxy."
             return failure(SourceUnreachableError, said, hint, 5)
         case 400 if "plain http" in told.lower() or "https" in told.lower():
-            return _fatal(NotFoundError, said, "It speaks HTTPS: the URL begins with https://")
+            return _fatal(
+                NotFoundError, said, "The server uses HTTPS, so the URL must begin with https://"
+            )
         case _ if status >= 400:
             return _fatal(NotFoundError, said, _ROOT_HINT)
         case _ if page:
             return failure(
                 NotFoundError,
                 f"answered with a web page{f' ({told})' if told else ''}, not with data",
-                "A login page of a proxy? Let /api/v2 pass there. " + _ROOT_HINT,
+                "If it is the login page of a proxy, allow /api/v2 there. " + _ROOT_HINT,
                 patience,
             )
         case _:
             return failure(
                 UndeliverableError,
-                f"answered {len(reply.body)} bytes that are no complete answer",
-                "Is it really Tautulli, and does a proxy cut answers off?",
+                f"sent an incomplete answer ({len(reply.body)} bytes)",
+                "Check that it is Tautulli, and that no proxy in front of it cuts answers off.",
                 4,
             )
 
@@ -234,13 +252,20 @@ def _without_envelope(reply: Reply, *, posted: bool, patience: int) -> Failure:
 def failure(
     kind: type[TautulliImportError], said: str, hint: str, tries: int, *, smaller: bool = False
 ) -> Failure:
-    """A failure that becomes an error of this kind, saying where it was and what was ``said``."""
-    return Failure(lambda where: kind(f"{where} {said}.", hint=hint), tries=tries, smaller=smaller)
+    """Return a failure that becomes an error of this kind. ``said`` follows the request in it."""
+    return Failure(
+        lambda request: kind(f"{request.where} {said}.", hint=hint), tries=tries, smaller=smaller
+    )
 
 
 def _by_get(kind: type[TautulliImportError], said: str, hint: str) -> Failure:
-    """Something refuses the POST: before the first answer GET is worth a try, later it passes."""
-    return Failure(lambda where: kind(f"{where} {said}.", hint=hint), tries=3, with_get=True)
+    """Return a failure for a refused POST.
+
+    Before the first answer GET is worth a try. Later the refusal is temporary.
+    """
+    return Failure(
+        lambda request: kind(f"{request.where} {said}.", hint=hint), tries=3, with_get=True
+    )
 
 
 def _fatal(kind: type[TautulliImportError], said: str, hint: str) -> Failure:
@@ -248,13 +273,16 @@ def _fatal(kind: type[TautulliImportError], said: str, hint: str) -> Failure:
 
 
 def _server_failed(said: str) -> Failure:
-    """Status 500, "Check the logs for errors": a row it cannot deliver, or a locked database."""
-    hint = "Tautulli's log (logs/tautulli.log in its data directory) says why."
+    """Return the failure for status 500, "Check the logs for errors".
+
+    The cause is a row that Tautulli cannot deliver, or a locked database.
+    """
+    hint = "The cause is in Tautulli's log (logs/tautulli.log in its data directory)."
     return failure(UndeliverableError, said, hint, 3, smaller=True)
 
 
 def _page(reply: Reply) -> str:
-    """The title of a web page, or its first words."""
+    """Return the message of a JSON object, the title of a web page, or the first words."""
     text = reply.body[:20_000].decode("utf-8", "replace")
     with suppress(ValueError, LookupError, TypeError, RecursionError):
         text = str(json.loads(reply.body)["message"])
@@ -263,15 +291,16 @@ def _page(reply: Reply) -> str:
 
 
 def _short(text: str) -> str:
-    """The first words of what somebody else wrote, on one line, without a full stop."""
+    """Return the first words of a foreign text, on one line, without a full stop at the end."""
     line = " ".join(text.split())
     line = line.partition(" Possible commands are")[0]
-    return (line if len(line) <= _SHOWN else line[: _SHOWN - 1] + "…").rstrip(".")
+    return (line if len(line) <= _MOST_SHOWN else line[: _MOST_SHOWN - 1] + "…").rstrip(".")
 
 
 def _redirect_hint(location: str) -> str:
+    """Return the hint for a redirect to this address."""
     if location.startswith("https://"):
-        return f"Give that address: --url {location.partition('/api/')[0]}"
+        return f"Use that address: --url {location.partition('/api/')[0]}"
     if "login" in location or "auth" in location:
-        return "Something in front of Tautulli wants a login; let /api/v2 pass there."
+        return _LOGIN
     return _ROOT_HINT

@@ -1,4 +1,4 @@
-"""Tautulli over HTTP: bring the local copy of its history up to date, and open it."""
+"""Bring the local copy of a history over HTTP up to date, and open it."""
 
 from __future__ import annotations
 
@@ -15,87 +15,98 @@ from ...progress import UNSEEN, Progress
 from ...state.file import StateFile
 from ..base import Library, User
 from ..database.rows import integer, text
-from ..database.source import PAGE, Known, Source
+from ..database.source import PAGE, ServerInfo, Source
 from .client import Tautulli
 from .crawl import Crawl, FetchedDays
 from .history_api import HistoryApi, Window, day_of
 from .local_copy import LocalCopy
 from .refresh import Refresh, thresholds
 
-__all__ = ["Libraries", "ask_libraries", "sync"]
+__all__ = ["Libraries", "Wanted", "ask_libraries", "sync"]
 
-_ALL: Final = 100_000
+_ALL_LIBRARIES: Final = 100_000
 _LONG_AGO: Final = date(1990, 1, 1)
 
 
 class Libraries(Struct, frozen=True):
-    """What Tautulli says of its libraries; over HTTP no row tells which one it is from."""
+    """The libraries of a Tautulli. Rows over HTTP do not have their library."""
 
     listed: Sequence[Library]
     unlisted: int
-    """Plays from libraries that are not listed."""
+    """The number of plays from libraries that are not listed."""
+
+
+class Wanted(Struct, frozen=True):
+    """The parts of a history that a command needs."""
+
+    plays: bool = True
+    """Fetch new plays. Without this the copy is opened as it is."""
+    users: bool = False
+    """Request all users, also those without plays."""
+    libraries: Libraries | None = None
+    sections: frozenset[int] = frozenset()
+    """Libraries whose plays must be told from other plays, by section id."""
+
+
+_PLAYS: Final = Wanted()
 
 
 def sync(
     tautulli: Tautulli,
     state: StateFile,
+    wanted: Wanted = _PLAYS,
     *,
     now: int,
-    plays: bool = True,
-    users: bool = False,
-    libraries: Libraries | None = None,
-    sections: frozenset[int] = frozenset(),
     page: int = PAGE,
     restart: bool = False,
     progress: Progress = UNSEEN,
 ) -> Source:
-    """Fetch what is new since the last run, or everything; prove that it is all, and open it.
+    """Fetch the plays since the last run, or all, check that none is missing, and open the copy.
 
-    ``now`` is the time of the run (epoch seconds, UTC). Without ``plays`` the copy is opened as
-    it is. With ``users`` Tautulli is asked for all users, also those without plays. Plays from
-    ``sections`` are told from all others. ``restart`` forgets what was fetched before. What was
-    fetched until an error is kept for the next run.
+    ``now`` is the time of the run (epoch seconds, UTC). ``restart`` forgets everything that was
+    fetched before. After an error the fetched plays are kept for the next run.
 
     Raises:
-        CheckpointError: another history stands behind this address now.
-        SourceDamagedError: the numbers contradict each other.
+        CheckpointError: this address now has another history.
+        SourceDamagedError: the numbers of rows contradict each other.
         BusyError: another run is fetching everything again.
-        TautulliImportError: as of ``Tautulli.ask``.
+        TautulliImportError: see ``Tautulli.ask``.
     """
     copy = LocalCopy(state)
     if restart:
-        copy.forget(whose=True)
+        copy.forget(samples=True)
     rule, notices = WatchedRule(origin="Tautulli's own verdict"), list(state.notices)
     windows, rereads = True, False
-    if plays:
+    if wanted.plays:
         rule = thresholds(tautulli)
         refresh = Refresh(tautulli, copy, rule, now=now, progress=progress)
         refresh.run()
         notices += refresh.notices
         windows, rereads = refresh.windows, refresh.rereads
-    for section in sorted(sections):
-        _tell_apart(section, tautulli, copy, now=now, windows=windows)
+    for section in sorted(wanted.sections):
+        _find_plays_of(section, tautulli, copy, now=now, windows=windows)
+    libraries = wanted.libraries
     if libraries and libraries.unlisted > 0:
         notices.append(
-            f"{libraries.unlisted:,} plays are from libraries that Tautulli lists no more; "
-            "--library takes their numbers."
+            f"{libraries.unlisted:,} plays are from libraries that Tautulli does not list any "
+            "more. Choose such a library with --library and its id."
         )
-    frozen = copy.freeze(tautulli.shown, _users(tautulli) if users else None)
-    if plays and not copy.progress.complete:
+    frozen = copy.freeze(tautulli.shown, _users(tautulli) if wanted.users else None)
+    if wanted.plays and not copy.progress.complete:
         raise BusyError(
-            f"Another run is reading everything of {tautulli.shown} again.",
+            f"Another run is reading everything from {tautulli.shown} again.",
             hint="Try again when it has ended.",
         )
     if tautulli.by_get:
         notices.append(
-            "The API key goes in the URL, because something in front of Tautulli refuses POST."
+            "The API key is sent in the URL, because a proxy in front of Tautulli refuses POST."
         )
     undelivered = _undelivered(copy, tautulli.shown)
-    if users and undelivered:
+    if wanted.users and undelivered:
         notices.append(
-            f"{len(undelivered):,} plays that Tautulli fails to deliver are counted for nobody."
+            f"{len(undelivered):,} plays that Tautulli cannot deliver are counted for no user."
         )
-    known = Known(
+    server = ServerInfo(
         rule,
         tautulli.shown,
         notices,
@@ -103,16 +114,16 @@ def sync(
         libraries=libraries.listed if libraries else None,
         rereads=rereads,
     )
-    return Source([frozen], page=page, known=known)
+    return Source([frozen], page=page, server=server)
 
 
 def ask_libraries(tautulli: Tautulli, named: Sequence[str]) -> Libraries:
-    """Ask for all libraries that Tautulli lists, and for others that are ``named`` by their ids.
+    """Request all libraries that Tautulli lists, and others that are ``named`` by their ids.
 
     Raises:
-        TautulliImportError: as of ``Tautulli.ask``.
+        TautulliImportError: see ``Tautulli.ask``.
     """
-    found = tautulli.ask("get_libraries_table", _Libraries, grouping=0, length=_ALL)
+    found = tautulli.ask("get_libraries_table", _Libraries, grouping=0, length=_ALL_LIBRARIES)
     known = {
         number: Library(
             number,
@@ -127,14 +138,15 @@ def ask_libraries(tautulli: Tautulli, named: Sequence[str]) -> Libraries:
     unlisted = HistoryApi(tautulli).page(Window(), 0, 0).total - plays
     for section in [int(name) for name in named if name.isdecimal()]:
         if section not in known:
-            listing = HistoryApi(tautulli, section_id=section)
-            if count := listing.page(Window(), 0, 0, divisible=False).filtered:
+            api = HistoryApi(tautulli, section_id=section)
+            if count := api.page(Window(), 0, 0, divisible=False).filtered:
                 known[section] = Library(section, f"library {section}", "", count, deleted=True)
     listed = sorted(known.values(), key=lambda library: (-library.plays, library.section_id))
     return Libraries(listed, unlisted)
 
 
 def _undelivered(copy: LocalCopy, source: str) -> Sequence[Rejected]:
+    """Return the rows that Tautulli cannot deliver, as rejected ones."""
     details = (
         f"number {one.position + 1} of {one.window}, sorted by {one.order}"
         for one in copy.undelivered()
@@ -143,21 +155,25 @@ def _undelivered(copy: LocalCopy, source: str) -> Sequence[Rejected]:
 
 
 def _unlisted(copy: LocalCopy, source: str) -> Sequence[Rejected]:
+    """Return the rows that Tautulli counts but does not list, as rejected ones."""
     count = copy.progress.unlisted
     details = (f"{number} of {count} not listed" for number in range(1, count + 1))
     return [Rejected(Reason.NO_METADATA, None, detail, source) for detail in details]
 
 
-def _tell_apart(
+def _find_plays_of(
     section: int, tautulli: Tautulli, copy: LocalCopy, *, now: int, windows: bool
 ) -> None:
-    """Find out which plays are from a library: rows over HTTP do not tell."""
-    unknown, first = copy.unknown_of(section)
-    if not unknown:
+    """Find the plays from a library, and note it in the copy.
+
+    Rows over HTTP do not have their library, so the history of that library is requested.
+    """
+    unassigned, first = copy.unassigned(section)
+    if not unassigned:
         return
 
-    def keep(stretch: FetchedDays) -> None:
-        copy.keep_section(section, stretch.rows)
+    def keep(fetched: FetchedDays) -> None:
+        copy.keep_section(section, fetched.rows)
 
     crawl = Crawl(HistoryApi(tautulli, section_id=section), keep, today=day_of(now))
     if not windows:
@@ -170,7 +186,7 @@ def _tell_apart(
         listed = crawl.count().filtered
         if missing := max(0, listed - copy.count_of(section)):
             crawl.undated(missing, listed)
-    copy.section_known(section)
+    copy.section_done(section)
 
 
 class _User(Struct):
@@ -180,7 +196,7 @@ class _User(Struct):
 
 
 def _users(tautulli: Tautulli) -> Sequence[User]:
-    """Ask for all users that were not deleted."""
+    """Request all users that were not deleted."""
     return [
         User(number, text(row.username) or "", text(row.friendly_name) or "", 0)
         for row in tautulli.ask("get_users", list[_User])

@@ -21,7 +21,7 @@ START = 1_600_000_000
 
 
 def database(path: Path, rows: Sequence[int], *, prefix: str = "Film", user: int = 1) -> Path:
-    """A database with a film under each of these row ids."""
+    """Return a database with a film under each of these row ids."""
     with closing(create(path)) as conn:
         add_user(conn, 1, "alice", "Alice")
         add_library(conn, 1, "Films", "movie")
@@ -31,7 +31,7 @@ def database(path: Path, rows: Sequence[int], *, prefix: str = "Film", user: int
 
 
 def backup(path: Path, to: Path, *, upto: int) -> Path:
-    """A copy from the time when ``upto`` was the newest row."""
+    """Return a copy from the time when ``upto`` was the newest row."""
     shutil.copyfile(path, to)
     change(
         to,
@@ -67,25 +67,25 @@ def read(*paths: Path, page: int = 10_000) -> tuple[list[Play], list[Rejected], 
 
 
 def titles(*paths: Path) -> list[str]:
-    """The titles of all plays, sorted."""
+    """Return the titles of all plays, sorted."""
     return sorted(str(play.title) for play in read(*paths)[0])
 
 
 def users(*paths: Path) -> Mapping[int, User]:
-    """The users, by id."""
+    """Return the users, by id."""
     with closing(Source(paths)) as source:
         return {user.user_id: user for user in source.users()}
 
 
 def libraries(*paths: Path) -> Mapping[int, Library]:
-    """The libraries, by id."""
+    """Return the libraries, by id."""
     with closing(Source(paths)) as source:
         return {library.section_id: library for library in source.libraries()}
 
 
 @pytest.fixture
 def now(tmp_path: Path) -> Path:
-    """The database as it is today: ten plays."""
+    """Return the database as it is today: ten plays."""
     return database(tmp_path / "tautulli.db", range(1, 11))
 
 

@@ -58,7 +58,7 @@ def ini(tmp_path: Path) -> Path:
 
 
 def rule(ini: Path, text: str | bytes) -> tuple[int, int, int]:
-    """The thresholds in a file with this content."""
+    """Return the thresholds in a file with this content."""
     ini.write_bytes(text.encode() if isinstance(text, str) else text)
     found = rule_from(ini)
     assert found.origin == str(ini)
@@ -67,7 +67,7 @@ def rule(ini: Path, text: str | bytes) -> tuple[int, int, int]:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
-    """A database with plays of 10, 20 … 100 percent of a film, in a directory of its own."""
+    """Return a database with plays of 10, 20 … 100 percent of a film, in a directory of its own."""
     folder = tmp_path / "tautulli"
     folder.mkdir()
     with closing(create(folder / "tautulli.db")) as conn:
@@ -84,7 +84,7 @@ def database(tmp_path: Path) -> Path:
 
 
 def watched(out: str) -> list[str]:
-    """What counted as watched, in percent."""
+    """Return what counted as watched, in percent."""
     return [json.loads(line)["title"].removesuffix(" percent") for line in out.splitlines()]
 
 
@@ -157,7 +157,9 @@ def test_any_percentage_will_do(ini: Path, value: str) -> None:
 def test_a_threshold_that_is_none_is_said_with_the_file_and_the_name(
     ini: Path, name: str, value: str
 ) -> None:
-    with pytest.raises(ConfigurationError, match=f"{ini}: {name} is not a number") as refused:
+    with pytest.raises(
+        ConfigurationError, match=f"{ini}: {name} must be a number from 0 to"
+    ) as refused:
         rule(ini, f"[Monitoring]\n{name} = {value}\n")
     assert refused.value.exit_code == 2
     assert refused.value.hint
@@ -294,7 +296,7 @@ def test_a_neighbour_that_cannot_be_used_is_said_and_passed_over_for_the_default
     result = cli("db", database, "--dry-run", env=WIDE)
     assert result.code == 0
     assert f"{ini}: movie_watched_percent" in result.err
-    assert "defaults are used; --config-ini" in result.err
+    assert "defaults are used. Choose another file with --config-ini" in result.err
 
 
 # The secret stays secret -----------------------------------------------------------------

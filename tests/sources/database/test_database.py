@@ -31,7 +31,7 @@ def path(tmp_path: Path) -> Path:
 
 @contextmanager
 def made(path: Path) -> Iterator[sqlite3.Connection]:
-    """A new database to write odd rows into."""
+    """Yield a new database to write odd rows into."""
     with closing(create(path)) as conn:
         yield conn
         conn.commit()
@@ -58,19 +58,19 @@ def plays_of(path: Path, *, page: int = 10_000) -> dict[int, Play]:
 
 
 def people(path: Path) -> dict[int, User]:
-    """The users of one database, by id."""
+    """Return the users of one database, by id."""
     with closing(Source([path])) as source:
         return {user.user_id: user for user in source.users()}
 
 
 def sections(path: Path) -> dict[int, Library]:
-    """The libraries of one database, by id."""
+    """Return the libraries of one database, by id."""
     with closing(Source([path])) as source:
         return {library.section_id: library for library in source.libraries()}
 
 
 def json_lines(text: str) -> list[dict[str, object]]:
-    """What a dry run printed."""
+    """Return what a dry run printed."""
     return [json.loads(line) for line in text.splitlines()]
 
 
@@ -635,7 +635,7 @@ def hundred_films(path: Path, plays: int) -> None:
 
 
 def peak_kilobytes(path: Path, environment: dict[str, str]) -> int:
-    """The most memory that an import of the database takes."""
+    """Return the most memory that an import of the database takes."""
     with subprocess.Popen(
         [sys.executable, "-m", "tautulli_import", "check", str(path), "--json"],
         stdout=subprocess.PIPE,

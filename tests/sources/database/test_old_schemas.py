@@ -18,7 +18,7 @@ TABLES = ("session_history", "session_history_metadata", "session_history_media_
 
 
 def notices_of(path: Path) -> Sequence[str]:
-    """What is said about how one database is read."""
+    """Return what is said about how one database is read."""
     with closing(Source([path])) as source:
         return source.notices
 
@@ -42,7 +42,7 @@ def drop_column(conn: sqlite3.Connection, table: str, column: str) -> None:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A database of today with a film and an episode, to take something away from."""
+    """Return a database of today with a film and an episode, to take something away from."""
     path = tmp_path / "tautulli.db"
     with closing(create(path)) as conn:
         add_user(conn, 1, "alice", "Alice")
@@ -58,7 +58,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def plexpy(tmp_path: Path) -> Path:
-    """A PlexPy database of 2015 with a film, half a film and an episode."""
+    """Return a PlexPy database of 2015 with a film, half a film and an episode."""
     path = tmp_path / "plexpy.db"
     with closing(create_plexpy_2015(path)) as conn:
         add_user(conn, 1, "alice", "Alice")

@@ -35,7 +35,7 @@ FILMS = ["Film 1", "Film 2", "Film 3", "Film 4"]
 
 _WRITER = """
 import json, os, sqlite3, sys
-from tests.history import add_play
+from tests.support.history import add_play
 
 # A writer that does not wait: whoever stands in its way makes it fail at once.
 conn = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=0)
@@ -131,12 +131,12 @@ def snapshot(folder: Path) -> Snapshot:
 
 
 def beside(path: Path, suffix: str) -> Path:
-    """The ``-wal``, ``-shm`` or ``-journal`` of a database."""
+    """Return the ``-wal``, ``-shm`` or ``-journal`` of a database."""
     return path.with_name(path.name + suffix)
 
 
 def new_database(folder: Path, *, wal: bool, films: int = 4, name: str = "tautulli.db") -> Path:
-    """A closed database with some films in it."""
+    """Return a closed database with some films in it."""
     folder.mkdir(exist_ok=True)
     path = folder / name
     with closing(create(path, wal=wal)) as conn:
@@ -148,18 +148,18 @@ def new_database(folder: Path, *, wal: bool, films: int = 4, name: str = "tautul
 
 
 def titles(source: Source) -> list[str | None]:
-    """The title of every play, in the order of reading."""
+    """Return the title of every play, in the order of reading."""
     return [play.title for batch in source.batches(None) for play in batch.plays]
 
 
 def titles_of(path: Path) -> list[str | None]:
-    """The title of every play in one database."""
+    """Return the title of every play in one database."""
     with closing(Source([path])) as source:
         return titles(source)
 
 
 def titles_in(lines: str) -> list[str]:
-    """The titles in the JSON lines of a dry run."""
+    """Return the titles in the JSON lines of a dry run."""
     return [json.loads(line)["title"] for line in lines.splitlines()]
 
 
@@ -192,7 +192,7 @@ def wal_mode_with_empty_leftovers(folder: Path) -> Path:
 
 
 def wal_left_by_a_killed_writer(folder: Path) -> Path:
-    """The container was killed; the last plays are in the -wal, and half a transaction is."""
+    """Kill the container: the last plays are in the -wal, and half a transaction is."""
     path = new_database(folder, wal=True, films=2)
     with writing(path) as writer:
         writer.sql("PRAGMA wal_autocheckpoint = 0")
@@ -209,7 +209,7 @@ def wal_left_by_a_killed_writer(folder: Path) -> Path:
 
 
 def wal_left_without_its_shm(folder: Path) -> Path:
-    """The same, copied to another place by somebody who knew only of the -wal."""
+    """Return the same, copied to another place by somebody who knew only of the -wal."""
     path = wal_left_by_a_killed_writer(folder)
     beside(path, "-shm").unlink()
     return path
@@ -254,7 +254,7 @@ LEFT_BEHIND: list[Builder] = STATES[3:6]
 
 
 def named(value: object) -> str:
-    """A builder's own name, as the name of the case."""
+    """Return a builder's own name, as the name of the case."""
     return getattr(value, "__name__", str(value)).replace("_", " ")
 
 
@@ -384,7 +384,7 @@ def test_a_file_that_is_not_ours_to_read_is_exit_3(
     path = new_database(tmp_path / "tautulli", wal=False)
     forbid(path)
     code, out, err = bound("db", path, "--dry-run")
-    check_refusal(code, out, err, 3, "tautulli.db may not be read")
+    check_refusal(code, out, err, 3, f"You have no permission to read {path}.")
 
 
 def test_a_directory_that_is_not_ours_to_enter_is_exit_3(
@@ -396,7 +396,7 @@ def test_a_directory_that_is_not_ours_to_enter_is_exit_3(
         code, out, err = bound("db", path, "--dry-run")
     finally:
         path.parent.chmod(0o700)
-    check_refusal(code, out, err, 3, "may not be read")
+    check_refusal(code, out, err, 3, "You have no permission to read")
 
 
 def test_a_wal_that_is_not_ours_to_read_is_an_error_and_not_a_shorter_history(
@@ -489,33 +489,33 @@ def test_tautulli_can_commit_between_our_batches(tmp_path: Path, wal: bool) -> N
 
 
 def writes_and_stays(writer: Writer) -> None:
-    """The new rows are in the -wal only."""
+    """Write new rows into the -wal only."""
     writer.play(title="New", year=2020)
 
 
 def writes_and_checkpoints(writer: Writer) -> None:
-    """The pages of the database itself are overwritten."""
+    """Overwrite the pages of the database itself."""
     writer.sql("UPDATE session_history_metadata SET summary = hex(zeroblob(3000))")
     writer.play(title="New", year=2020)
     writer.sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def writes_and_closes(writer: Writer) -> None:
-    """As a Tautulli does that is started and stopped."""
+    """Write and close, as a Tautulli does that is started and stopped."""
     writer.sql("UPDATE session_history_metadata SET summary = hex(zeroblob(3000))")
     writer.play(title="New", year=2020)
     writer.close()
 
 
 def rearranges_everything(writer: Writer) -> None:
-    """Every page gets another place in the file."""
+    """Move every page to another place in the file."""
     writer.sql("UPDATE session_history_metadata SET summary = hex(zeroblob(3000))")
     writer.sql("VACUUM")
     writer.close()
 
 
 def is_killed_after_a_commit(writer: Writer) -> None:
-    """A -wal comes into being that nobody holds."""
+    """Leave a -wal that nobody holds."""
     writer.play(title="New", year=2020)
     writer.kill()
 
@@ -755,8 +755,8 @@ def cut_in_half_in_wal_mode(path: Path) -> None:
         (a_text_file, "not a SQLite database"),
         (a_header_without_a_database, "x.db"),
         (a_header_before_random_bytes, "x.db"),
-        (another_programs_database, "another program's SQLite database (it has the tables moz_"),
-        (a_database_without_tables, "without a single table"),
+        (another_programs_database, "the SQLite database of another program (with the tables moz_"),
+        (a_database_without_tables, "without tables"),
         (a_history_without_metadata, "no table session_history_metadata"),
         (a_history_without_its_times, "no column for started"),
         (a_named_pipe, "not a regular file"),

@@ -34,7 +34,7 @@ KEY = "0123456789abcdef0123456789abcdef"
 
 @pytest.fixture
 def client() -> Iterator[Tautulli]:
-    """A client that waits for nothing."""
+    """Yield a client that waits for nothing."""
     found = Tautulli(Access(parse_address(URL), KEY))
     with stamina.set_testing(True, attempts=7, cap=True):
         yield found
@@ -58,7 +58,7 @@ def always(route: respx.Route, body: bytes, status: int = 200, **headers: str) -
 
 
 def success(data: str, **more: str) -> bytes:
-    """An answer that says success, with these data as they are written."""
+    """Return an answer that says success, with these data as they are written."""
     fields = "".join(f', "{name}": {value}' for name, value in more.items())
     return (
         f'{{"response": {{"result": "success", "message": null, "data": {data}{fields}}}}}'.encode()
@@ -228,7 +228,7 @@ def test_a_body_that_cannot_be_unpacked_is_tried_again(
     assert data(client) == {"a": 1}
     assert route.call_count == 3
     always(route, b"no gzip", Content_Encoding="gzip")
-    assert "cannot be unpacked" in str(error(client))
+    assert "cannot be decompressed" in str(error(client))
 
 
 def test_a_body_without_end_is_given_up(
@@ -307,8 +307,8 @@ def test_a_page_in_the_middle_passes(client: Tautulli, route: respx.Route) -> No
     [
         ('Basic realm="x"', "https://user:password@host"),
         ("basic", "https://user:password@host"),
-        ("Bearer", "let /api/v2 pass"),
-        ("", "let /api/v2 pass"),
+        ("Bearer", "Allow /api/v2"),
+        ("", "Allow /api/v2"),
     ],
 )
 def test_a_login_is_told_by_what_it_asks_for(
@@ -333,7 +333,7 @@ def test_a_login_is_told_by_what_it_asks_for(
         ("https://me:secret@proxy.example/login", ("https://proxy.example/login,", "--url")),
         (f"http://evil.example/{KEY}", ("http://evil.example/…,", "HTTP root")),
         (f"//evil.example/?{KEY}", ("//evil.example/,", "HTTP root")),
-        ("", ("another place", "HTTP root")),
+        ("", ("another address", "HTTP root")),
         ("/" + "long/" * 2000, ("to /long/", "HTTP root")),
     ],
     ids=lambda value: ascii(value)[:30],
@@ -362,7 +362,7 @@ def test_a_redirect_to_nowhere_is_an_error_like_any_other(
 
 def test_a_redirect_without_a_place_is_explained(client: Tautulli, route: respx.Route) -> None:
     always(route, b"", 302)
-    assert "redirects to another place" in str(error(client))
+    assert "redirects to another address" in str(error(client))
 
 
 def test_cookies_and_odd_headers_change_nothing(client: Tautulli, route: respx.Route) -> None:

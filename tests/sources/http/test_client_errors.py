@@ -38,7 +38,7 @@ from tests.support.tautulli import (
 
 
 def refused(client: Tautulli) -> TautulliImportError:
-    """The error that a question ends with; a hint is always there."""
+    """Return the error that a question ends with; a hint is always there."""
     with pytest.raises(TautulliImportError) as caught:
         history_of(client)
     assert caught.value.hint

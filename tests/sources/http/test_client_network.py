@@ -43,7 +43,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> Pair:
-    """A certificate for 127.0.0.1 that nobody has signed."""
+    """Return a certificate for 127.0.0.1 that nobody has signed."""
     return certificate(tmp_path_factory.mktemp("tls"))
 
 
@@ -232,7 +232,7 @@ def test_silence_ends_after_a_while_and_a_second_try(history: Path, ask: Ask) ->
         assert len(server.requests) == 2
     assert time.monotonic() - began < 5
     assert type(told) is UnansweredError
-    assert "was silent for 0.2 seconds" in str(told)
+    assert "sent nothing for 0.2 seconds" in str(told)
     assert "--timeout SECONDS" in told.hint
 
 
@@ -292,7 +292,7 @@ def test_a_timeout_is_set_on_the_command_line(history: Path, cli: Cli) -> None:
         env = {"TAUTULLI_URL": server.url, "TAUTULLI_API_KEY": KEY}
         result = cli("api", "--dry-run", "--timeout", "1", env=env, timeout=30)
     assert result.code == 3
-    assert "was silent for 1 seconds" in result.err
+    assert "sent nothing for 1 seconds" in result.err
 
 
 @pytest.mark.parametrize("seconds", ["0", "0.5", "-1", "9999", "soon", "nan"])

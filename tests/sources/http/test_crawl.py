@@ -21,7 +21,7 @@ from tests.support.tautulli import Asked
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
-    """A fresh, empty history and the Tautulli that has it."""
+    """Yield a fresh, empty history and the Tautulli that has it."""
     with closing(Home(tmp_path)) as made, no_waiting():
         yield made
 

@@ -38,13 +38,13 @@ MOST = 80
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
-    """A fresh, empty history and the Tautulli that has it."""
+    """Yield a fresh, empty history and the Tautulli that has it."""
     with closing(Home(tmp_path)) as made, no_waiting():
         yield made
 
 
 def history_only(fault: Fault, *, at_most: int = 1000) -> Fault:
-    """A fault of the history; after so many questions the key is refused, to end the test."""
+    """Return a fault of the history. After ``at_most`` questions the key is refused."""
     asked = count()
 
     def limited(one: Asked) -> Reply | None:
@@ -56,7 +56,7 @@ def history_only(fault: Fault, *, at_most: int = 1000) -> Fault:
 
 
 def at(number: int, fault: Fault) -> Fault:
-    """A fault of one question for the history, counted from 0."""
+    """Return a fault of one question for the history, counted from 0."""
     asked = count()
     return lambda one: fault(one) if one.cmd == "get_history" and next(asked) == number else None
 

@@ -169,7 +169,7 @@ def films(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The history over which the real answers were given."""
+    """Return the history over which the real answers were given."""
     path = tmp_path_factory.mktemp("odd") / "tautulli.db"
     with closing(create(path)) as conn:
         conn.executescript((SAMPLES / "history.sql").read_text(encoding="utf-8"))
@@ -178,7 +178,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def berlin(odd: Path) -> Iterator[Client]:
-    """A server with that history, in Berlin and without a Plex, and a client for it."""
+    """Yield a server with that history, in Berlin and without a Plex, and a client for it."""
     with FakeTautulli(odd, zone="Europe/Berlin") as tautulli:
         tautulli.plex_up = False
         client = Client(tautulli)

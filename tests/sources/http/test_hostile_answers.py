@@ -68,7 +68,7 @@ def envelope(data: object, **fields: object) -> Callable[[], Fault]:
 
 
 def number(fault: Callable[..., Fault], *values: object) -> dict[str, Callable[[], Fault]]:
-    """The same fault with one value and the other."""
+    """Return the same fault with one value and the other."""
     return {f"{fault.__name__} {value}": partial(fault, value) for value in values}
 
 

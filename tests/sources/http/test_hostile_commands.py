@@ -73,7 +73,7 @@ NONE: Final = [name for name in ANY if name not in DATA]
 
 
 def some(share: int, names: Iterable[str] = ANY) -> Sequence[ParameterSet]:
-    """What looks like an answer, and a third of what is none; the rest of these names is fuzz."""
+    """Return all that looks like an answer, and the third ``share`` of the rest; more is fuzz."""
     return rarely(names, [*DATA, *NONE[share::3]])
 
 
@@ -92,7 +92,7 @@ def world(
 
 
 def whole_or_error(world: World, cmd: str, fault: Fault, run: Callable[[], bytes | None]) -> None:
-    """What comes with the fault is what comes without it, or an error; and without it once more."""
+    """Check that the fault changes nothing or is an error, and that a run without it is whole."""
     world.tautulli.faults[:] = [on(cmd, fault)]
     first = run()
     world.tautulli.faults.clear()
@@ -102,7 +102,7 @@ def whole_or_error(world: World, cmd: str, fault: Fault, run: Callable[[], bytes
 
 
 def items(world: World, *args: str) -> Callable[[], bytes | None]:
-    """What an import writes; nothing when it fails, for then nothing may be written."""
+    """Return what an import writes; nothing when it fails, for then nothing may be written."""
 
     def run() -> bytes | None:
         world.out.unlink(missing_ok=True)
@@ -115,7 +115,7 @@ def items(world: World, *args: str) -> Callable[[], bytes | None]:
 
 
 def shown(world: World, *args: str, without: str = "") -> Callable[[], bytes | None]:
-    """What a command prints; nothing when it fails, for then nothing may be printed."""
+    """Return what a command prints; nothing when it fails, for then nothing may be printed."""
 
     def run() -> bytes | None:
         result = world.run(*args, "--json")
@@ -233,7 +233,7 @@ def _tell(world: World) -> None:
 
 
 def database(change: Callable[[bytes], bytes]) -> Callable[[Path], Fault]:
-    """The file that is sent is not what it was."""
+    """Return a fault that changes the file that is sent."""
     return lambda history: says(change(history.read_bytes()))
 
 

@@ -172,7 +172,7 @@ def test_an_old_play_that_was_deleted(home: Home) -> None:
     run = home.run(now=NOW + DAY)
     assert run.ids == home.listed
     assert run.notices == [
-        "Everything is read again: 60 rows were read, and it lists 59 of 59: rows were deleted."
+        "Everything is read again: 60 rows were read, and it lists 59 of 59 (rows were deleted)."
     ]
     assert len(home.run(now=NOW + DAY + 60).asked) <= 3
 
@@ -221,7 +221,9 @@ def test_another_database_behind_the_same_address(home: Home, tmp_path: Path) ->
             started = NOW - number * 3600
             add_play(conn, title=f"Other {number}", started=started, user_id=7, user="somebody")
     home.replace(tmp_path / "other.db")
-    with pytest.raises(CheckpointError, match="another history") as refused:
+    with pytest.raises(
+        CheckpointError, match="is not the Tautulli this command read last time"
+    ) as refused:
         home.run(now=NOW + DAY)
     assert "--restart" in refused.value.hint
     run = home.run(now=NOW + DAY, restart=True)
@@ -275,7 +277,7 @@ def test_once_a_month_everything_is_read_again(home: Home) -> None:
     assert home.run(now=NOW + 29 * DAY).plays[3].title == "Film 2"
     run = home.run(now=NOW + 31 * DAY)
     assert run.plays[3].title == "Corrected"
-    assert run.notices == ["Everything is read again: it was last read whole a month ago."]
+    assert run.notices == ["Everything is read again: it was last read completely a month ago."]
     assert not home.run(now=NOW + 59 * DAY).notices
     assert home.run(now=NOW + 62 * DAY).read_again
 
@@ -300,7 +302,7 @@ def test_a_clock_that_was_set_back_does_no_harm(home: Home) -> None:
 
 
 def remembered(folder: Path) -> Path:
-    """The one state file in a folder."""
+    """Return the one state file in a folder."""
     (found,) = folder.glob("*.db")
     return found
 
@@ -345,7 +347,7 @@ def test_without_a_place_to_remember_it_works_and_says_so(
         done = cli("api", "--dry-run", "--state-dir", place, env=env)
         assert done.code == 0
         assert len(done.out.splitlines()) == 60
-        assert "Nothing can be remembered in" in done.err
+        assert "Nothing can be saved in" in done.err
         assert "every run reads everything" in done.err
         assert sum(asked.rows for asked in home.fake.asked("get_history")) == 60
 
@@ -358,7 +360,7 @@ def test_a_state_directory_that_may_not_be_written(
     code, out, err = bound("api", "--dry-run", "--no-enrich", "--state-dir", home.state)
     assert code == 0, err
     assert len(out.splitlines()) == len(home.listed)
-    assert "Nothing can be remembered in" in err
+    assert "Nothing can be saved in" in err
     assert list(home.state.iterdir()) == []
 
 

@@ -28,7 +28,7 @@ PLAYS = 150
 #: The program with windows of so few rows that a small history takes many of them.
 SMALL_WINDOWS = """
 from tautulli_import.__main__ import main
-from tests.over_http import small_windows
+from tests.support.over_http import small_windows
 with small_windows(40):
     main()
 """
@@ -36,7 +36,7 @@ with small_windows(40):
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
-    """A history of a few years up to now, and the Tautulli that has it."""
+    """Yield a history of a few years up to now, and the Tautulli that has it."""
     with closing(Home(tmp_path)) as made:
         now = int(time.time())
         for number in range(PLAYS):
@@ -110,13 +110,13 @@ def finish(program: subprocess.Popen[bytes]) -> str:
 
 
 def tracker(folder: Path) -> str:
-    """What the tracker holds, but for the time at which it was written."""
+    """Return what the tracker holds, but for the time at which it was written."""
     written = (folder / "crosswatch-tracker" / "history.json").read_text(encoding="utf-8")
     return re.sub(r'"ts": ?[0-9]+', '"ts": 0', written)
 
 
 def titles(folder: Path) -> set[str]:
-    """The titles in the tracker."""
+    """Return the titles in the tracker."""
     return {item["title"] for item in json.loads(tracker(folder))["items"].values()}
 
 
@@ -124,7 +124,7 @@ ALL = {f"Film {number}" for number in range(PLAYS)}
 
 
 def windows(asked: Sequence[Asked]) -> set[tuple[str, str]]:
-    """The windows of these questions for the history."""
+    """Return the windows of these questions for the history."""
     return {(one.params.get("after", ""), one.params.get("before", "")) for one in asked}
 
 
@@ -238,7 +238,7 @@ def test_a_run_that_reads_everything_again_takes_nothing_from_one_that_is_about_
 
 @pytest.fixture
 def temporary(tmp_path: Path, environment: dict[str, str]) -> Path:
-    """The place for temporary files."""
+    """Return the place for temporary files."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     environment["TMPDIR"] = str(folder)

@@ -15,7 +15,7 @@ from tests.support.over_http import DAY, NOW, Home, no_waiting, small_windows
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
-    """A fresh, empty history and the Tautulli that has it."""
+    """Yield a fresh, empty history and the Tautulli that has it."""
     with closing(Home(tmp_path)) as made, no_waiting():
         yield made
 
@@ -107,7 +107,7 @@ def test_one_that_takes_no_post_is_asked_by_get(home: Home) -> None:
     run = home.run()
     assert run.ids == home.listed
     assert {asked.method for asked in run.asked[1:]} == {"GET"}
-    assert any("The API key goes in the URL" in notice for notice in run.notices)
+    assert any("The API key is sent in the URL" in notice for notice in run.notices)
 
 
 def test_one_that_does_not_know_its_settings_by_name(home: Home) -> None:

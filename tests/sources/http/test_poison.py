@@ -18,13 +18,13 @@ from tests.support.tautulli import Asked, Reply, on, status, times
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
-    """A fresh, empty history and the Tautulli that has it."""
+    """Yield a fresh, empty history and the Tautulli that has it."""
     with closing(Home(tmp_path)) as made, no_waiting():
         yield made
 
 
 def undelivered(home: Home, run: Run) -> list[int]:
-    """The rows that are listed and were not had, the count checked."""
+    """Return the rows that are listed and were not had, the count checked."""
     missing = [number for number in home.listed if number not in run.plays]
     assert run.reasons.get("not_delivered", 0) == len(missing)
     return missing

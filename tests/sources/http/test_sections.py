@@ -34,19 +34,19 @@ def env(home: Home) -> Mapping[str, str]:
 
 
 def of(home: Home, *sections: int) -> list[int]:
-    """The ids of the plays that are from these libraries."""
+    """Return the ids of the plays that are from these libraries."""
     marks = ", ".join("?" * len(sections))
     sql = f"SELECT id FROM session_history WHERE section_id IN ({marks}) ORDER BY id"  # noqa: S608
     return [number for (number,) in home.conn.execute(sql, sections)]
 
 
 def told(run: Run, *sections: int) -> list[int]:
-    """The ids of the plays that are known to be from these libraries."""
+    """Return the ids of the plays that are known to be from these libraries."""
     return [play.id for play in run.plays.values() if play.section_id in sections]
 
 
 def titles(out: str) -> set[str]:
-    """The titles of a dry run."""
+    """Return the titles of a dry run."""
     return {json.loads(line)["title"] for line in out.splitlines()}
 
 

@@ -65,7 +65,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
 
 @pytest.fixture
 def temporary(tmp_path: Path) -> Path:
-    """The place for temporary files."""
+    """Return the place for temporary files."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     return folder
@@ -86,13 +86,13 @@ def run(
 
 
 def titles(result: Result) -> list[str]:
-    """The titles that a dry run would import, sorted."""
+    """Return the titles that a dry run would import, sorted."""
     assert result.code == 0, result.err
     return sorted(json.loads(line)["title"] for line in result.out.splitlines())
 
 
 def every(home: Home) -> list[str]:
-    """The titles of all plays, sorted."""
+    """Return the titles of all plays, sorted."""
     found = home.conn.execute("SELECT title FROM session_history_metadata").fetchall()
     return sorted({title for (title,) in found})
 
@@ -189,7 +189,7 @@ def test_plays_that_tautulli_has_not_written_back_yet_are_asked_for(home: Home, 
     home.film(0.1, title="Latest")
     done = run()
     assert titles(done) == every(home)
-    assert "2 plays that the downloaded database did not have yet were asked for" in done.err
+    assert "2 plays that the downloaded database did not have yet were requested" in done.err
     assert FELL_BACK not in done.err
 
 
@@ -203,7 +203,7 @@ def test_an_older_copy_is_made_up_for(home: Home, run: Runs) -> None:
     done = run()
     home.conn.rollback()
     assert titles(done) == every(home)
-    assert "3 plays that the downloaded database did not have yet were asked for" in done.err
+    assert "3 plays that the downloaded database did not have yet were requested" in done.err
 
 
 def test_a_much_older_copy_is_made_up_for(home: Home, run: Runs) -> None:
@@ -296,7 +296,7 @@ def test_a_database_with_the_same_numbers_and_other_plays(home: Home, run: Runs)
     home.fake.before_history = change
     done = run()
     assert FELL_BACK in done.err
-    assert "is not that of its history" in done.err
+    assert "is not from its history" in done.err
     assert titles(done) == every(home)
 
 
