@@ -1,8 +1,8 @@
 """All options and settings in one table.
 
 The commands, the names of settings in the environment, shell completion and the check of the
-README are made from it. ``settings.Settings`` adds the types and the defaults. This module
-imports nothing slow, because every start of the program reads it.
+README are made from it. ``settings.Settings`` adds the types and the defaults. Every start of
+the program imports this module, so it imports nothing slow.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class Option(NamedTuple):
     """An option or argument of some commands, most of which are also a setting."""
 
     name: str
-    """The setting; ``--`` and the name with hyphens is the option."""
+    """The name of the setting. The option is ``--`` and this name with hyphens."""
     type: type[str | int | float | bool | Path]
     metavar: str = ""
     help: str = ""
     commands: str = ""
-    """The commands that have it, separated by commas; by default those of its panel."""
+    """The commands that have it, separated by commas. Default: the commands of its panel."""
     panel: str = ""
     repeatable: bool = False
     short: str = ""
@@ -46,18 +46,18 @@ class Option(NamedTuple):
     is_argument: bool = False
     is_required: bool = False
     own: bool = False
-    """It is no setting: only the command line has it."""
+    """Only the command line has it. It is not a setting."""
     default: str | float | bool | None = None
-    """Of an ``own`` option. Settings have their defaults in ``settings``."""
+    """The default of an ``own`` option. Settings have their defaults in ``settings``."""
     range: tuple[float, float] | None = None
     env: str = ""
-    """A name in the environment besides ``TAUTULLI_IMPORT_<NAME>``."""
+    """A second name in the environment, besides ``TAUTULLI_IMPORT_<NAME>``."""
     seed: str = ""
-    """A name in the environment that counts less than all others."""
+    """A name in the environment that every other name overrides."""
     hides: Literal["", "value", "address"] = ""
-    """What no message may quote: the value itself, or the password in an address."""
+    """The secret part that no message may quote: the value, or the password in an address."""
     reads: Literal["", "file", "file or stdin"] = ""
-    """It names a file to read, which no output may replace."""
+    """It names a file to read. No output may replace that file."""
 
     @property
     def flag(self) -> str:
@@ -67,10 +67,10 @@ class Option(NamedTuple):
 
 def options_of(command: str) -> Sequence[Option]:
     """Return the options of a command in the order in which ``--help`` shows them."""
-    found = [option for option in OPTIONS if command in option.commands.split(", ")]
-    if command == "api":  # the address of the server is what it needs first
-        found.sort(key=lambda option: option.panel != "Server")
-    return found
+    options = [option for option in OPTIONS if command in option.commands.split(", ")]
+    if command == "api":  # it needs the address of the server first
+        options.sort(key=lambda option: option.panel != "Server")
+    return options
 
 
 def _panel(panel: str, commands: str, *options: Option) -> Sequence[Option]:
@@ -96,178 +96,159 @@ OPTIONS: Final[Sequence[Option]] = [
     *_panel("", "",
         Option("database", Path, "DATABASE",
             repeatable=True, is_argument=True, seed="IMPORT_DB_PATH", commands="db",
-            help="Tautulli's tautulli.db or its backups; several are merged, - is standard "
-                 "input. Default: the setting database, or IMPORT_DB_PATH."),
+            help="Tautulli's database or backups of it; - is standard input. Or IMPORT_DB_PATH."),
         Option("database", str, "SOURCE",
             repeatable=True, is_argument=True, commands="check, users, libraries",
-            help="Tautulli's database, or several backups; - is standard input. The word "
-                 "api: Tautulli itself, over HTTP."),
+            help="The word api, or Tautulli's database or backups of it; - is standard input."),
         Option("name", str, "ID",
             is_argument=True, is_required=True, own=True, commands="checkpoint show",
-            help="As 'checkpoint list' shows it."),
+            help="Checkpoint id, as 'checkpoint list' shows it."),
         Option("names", str, "[ID]...",
             repeatable=True, is_argument=True, own=True, commands="checkpoint clear",
-            help="As 'checkpoint list' shows them."),
+            help="Checkpoint ids, as 'checkpoint list' shows them."),
         Option("all", bool, own=True, commands="checkpoint clear",
-            help="All of them, and what was read over HTTP."),
+            help="Forget all checkpoints and everything that was read over HTTP."),
         Option("all", bool, own=True, commands="stop",
-            help="All of them, where several are running."),
+            help="Stop all running imports and consumers."),
         Option("watch", bool, own=True, commands="status",
-            help="Again every second, until nothing is running any more."),
+            help="Refresh every second until nothing is running."),
     ),
     *_panel("Where to", _IMPORTS,
         Option("to", str, "SINK", repeatable=True, choices=_sinks,
-            help="Where it goes: tracker, editor, jsonl; nats and duckdb, which take "
-                 "playback events; or an installed sink. Repeatable."),
+            help="tracker, editor, jsonl, nats, duckdb or an installed sink. Repeatable."),
         Option("out", str, "PATH", repeatable=True,
-            help="The sink's directory or file, - for standard output; with several sinks "
-                 "SINK=PATH."),
+            help="Directory or file to write; - is standard output. Several sinks: SINK=PATH."),
         Option("merge_with", Path, "FILE",
-            help="Build on this archive (or history.json) that CrossWatch exported."),
+            help="Add to this archive or history.json exported from CrossWatch."),
         Option("dry_run", bool, short="-n", seed="IMPORT_DRY_RUN",
-            help="Do everything except write: a table on a terminal, JSON lines in a pipe."),
+            help="Show what would be imported; write nothing."),
         Option("format", str, "jsonl|table", choices=get_args(Format),
-            help="How a dry run shows the items."),
+            help="Format of a dry run. Default: table on a terminal, jsonl in a pipe."),
     ),
     *_panel("What", _READERS,
         Option("user", str, "NAME", repeatable=True,
-            help="Only this user's plays: id, username or friendly name. Repeatable."),
+            help="Only plays of this user (id, username or friendly name). Repeatable."),
         Option("each_user", bool, commands=_IMPORTS,
-            help="Keep users apart: one output for each."),
+            help="Write one output per user."),
         Option("library", str, "NAME", repeatable=True,
-            help="Only plays from this library: section id or name. Repeatable."),
+            help="Only plays from this library (section id or name). Repeatable."),
         Option("media_type", str, "TYPE", repeatable=True, choices=get_args(MediaType),
-            help="movie, episode, live, or for events track. Repeatable; all but live unless"
-                 " given."),
+            help="movie, episode, live or track (events). Repeatable. Default: all but live."),
         Option("since", str, "WHEN",
-            help="Watched at or after: 2024-03-01, a full time, or 30d. UTC unless it says "
-                 "else."),
+            help="Only plays watched at or after this: 2024-03-01 (UTC), a full time, or 30d."),
         Option("until", str, "WHEN",
-            help="Watched before; a day counts to its end."),
+            help="Only plays watched before this time; a date includes the whole day."),
         Option("min_percent", int, "N",
-            help="Watched means at least N percent, in place of Tautulli's own rule."),
+            help="Count a play as watched from N percent on, whatever Tautulli's rule says."),
         Option("include_partial", bool,
             help="Import every play, however short."),
         Option("rewatches", bool, commands=_IMPORTS,
-            help="Keep every viewing, not only the newest (CrossWatch from v0.11.0)."),
+            help="Keep every viewing, not only the newest (CrossWatch v0.11.0 or newer)."),
         Option("watched_at", str, "stopped|started", choices=get_args(WatchedAt), commands=_IMPORTS,
-            help="Which end of a play counts as the time it was watched; stopped unless "
-                 "given."),
+            help="Time of a viewing: when the play stopped or started. Default: stopped."),
     ),
     *_panel("Events", _IMPORTS,
         Option("events", bool,
-            help="Playback events in place of items, one for each row, watched or not."),
+            help="Write a playback event for every row, watched or not, instead of items."),
         Option("server_id", str, "ID",
-            help="Which server events are from, where several feed one place."),
+            help="Server id in events, if several servers feed one place."),
         Option("event_source", str, "NAME",
-            help="What events name as their source; tautulli-import unless given."),
+            help="Source name in events. Default: tautulli-import."),
     ),
     *_panel("Ids", _READERS,
         Option("ids", Path, "FILE", reads="file or stdin",
-            help="Your own corrections of external ids: a CSV, see the README; - is standard"
-                 " input."),
+            help="CSV file with your own external ids; - is standard input."),
         Option("missing_ids", Path, "FILE", own=True, commands="check",
-            help="Write the films and shows without external ids to a CSV, to fill in for "
-                 "--ids."),
+            help="Write films and shows without external ids to a CSV for --ids."),
         Option("enrich", bool,
-            help="Ask Tautulli for the ids of what has none; on, where its URL and key are "
-                 "known."),
+            help="Ask Plex for missing ids, through Tautulli. Default: on, with a URL and key."),
     ),
     *_panel("Server", _ASKING,
         Option("url", str, "URL", env="TAUTULLI_URL", hides="address",
-            help="Tautulli's address, as you open it in a browser. Also TAUTULLI_URL."),
+            help="Tautulli's address, as you open it in a browser. Also: TAUTULLI_URL."),
         Option("api_key_file", Path, "FILE", env="TAUTULLI_API_KEY_FILE", reads="file or stdin",
-            help="A file with Tautulli's API key; - is standard input. Also "
-                 "TAUTULLI_API_KEY_FILE, or the key itself in TAUTULLI_API_KEY."),
+            help="File with the API key; - is standard input. Or set TAUTULLI_API_KEY."),
         Option("api_key", str, "KEY", env="TAUTULLI_API_KEY", hides="value",
-            help="The API key itself: everybody on this machine can see it while the command"
-                 " runs."),
+            help="The API key itself. Visible in the process list; prints a warning."),
         Option("ca_file", Path, "FILE", reads="file",
-            help="Trust this certificate (PEM) as well."),
+            help="Also trust this certificate (PEM)."),
         Option("insecure", bool,
             help="Accept any certificate."),
         Option("timeout", float, "SECONDS",
-            help="How long Tautulli may be silent; 120 unless given."),
+            help="Longest silence to accept from Tautulli. Default: 120."),
         Option("via", str, "history|database", choices=get_args(Via), commands="api, check",
-            help="Ask for the history, or download the whole database once."),
+            help="Ask for the history or download the database. Default: history."),
     ),
     *_panel("Work", "consume",
         Option("out", Path, "FILE", own=True,
-            help="The DuckDB file; playback-events.duckdb unless given."),
+            help="DuckDB file. Default: playback-events.duckdb."),
         Option("once", bool, own=True,
-            help="End when the stream is drained; else it runs until it is told to stop."),
+            help="Stop when the stream is drained. Default: run until stopped."),
         Option("durable", str, "NAME", own=True, default="tautulli-import",
-            help="What the stream is to remember this consumer by. Those of one name share "
-                 "the work, those of different names get everything each; tautulli-import "
-                 "unless given."),
+            help="Durable consumer name. Consumers with the same name share messages; different "
+                 "names each receive all of them."),
         Option("ack_wait", float, "SECONDS", own=True, default=30.0, range=(1, 3600),
-            help="When a new consumer is made: after how long messages that nobody "
-                 "acknowledged come again; 30 unless given."),
+            help="New consumer: redeliver unacknowledged messages after this. Default: 30."),
         Option("wait", float, "SECONDS",
-            help="How long to wait for whoever has the file open; unless given 60 with "
-                 "--once, else for ever."),
+            help="Longest wait for the locked file. Default: 60 with --once, no limit without."),
     ),
     *_panel("NATS", f"{_IMPORTS}, consume",
         Option("nats_url", str, "URL", env="NATS_URL", hides="address",
-            help="The NATS server; nats://127.0.0.1:4222 unless given, tls:// for TLS, "
-                 "several of a cluster with commas. Also NATS_URL."),
+            help="NATS server, or several with commas. Default: nats://127.0.0.1:4222."),
         Option("nats_user", str, "NAME",
-            help="Who we are there."),
+            help="NATS user name."),
         Option("nats_password_file", Path, "FILE", reads="file or stdin",
-            help="A file with the password; - is standard input."),
+            help="File with the NATS password; - is standard input."),
         Option("nats_password", str, "PASSWORD", hides="value",
-            help="The password itself: everybody on this machine can see it."),
+            help="The password itself. Visible in the process list; prints a warning."),
         Option("nats_token_file", Path, "FILE", reads="file or stdin",
-            help="A file with the token; - is standard input."),
+            help="File with the NATS token; - is standard input."),
         Option("nats_token", str, "TOKEN", hides="value",
-            help="The token itself: everybody on this machine can see it."),
+            help="The token itself. Visible in the process list; prints a warning."),
         Option("nats_creds", Path, "FILE", reads="file",
-            help="A credentials file of nsc's."),
+            help="Credentials file, as nsc writes it."),
         Option("nats_ca_file", Path, "FILE", reads="file",
-            help="Trust this certificate (PEM) as well."),
+            help="Also trust this certificate (PEM)."),
         Option("nats_cert", Path, "FILE", reads="file",
-            help="Our own certificate (PEM), where the server wants one."),
+            help="Client certificate (PEM), if the server requires one."),
         Option("nats_key", Path, "FILE", reads="file",
-            help="The key of that certificate (PEM)."),
+            help="Private key of the client certificate (PEM)."),
         Option("nats_tls_first", bool,
-            help="The server wants TLS before anything is said."),
+            help="Start TLS before the first message, if the server requires it."),
         Option("nats_stream", str, "NAME",
-            help="The stream; MEDIA_EVENTS unless given. An import makes it when there is "
-                 "none."),
+            help="Stream. An import creates it if it is missing. Default: MEDIA_EVENTS."),
     ),
-    # Only in the environment and in config.toml.
+    # No command has these: only the environment and config.toml set them.
     Option("nats_timeout", float),
     Option("nats_patience", float),
     *_panel("Run", _READERS,
         Option("state_dir", Path, "DIR", commands=_WITH_STATE,
-            help="Where to keep what is remembered between runs."),
+            help="Directory for everything that is remembered between runs."),
         Option("restart", bool, own=True,
-            help="Forget the checkpoint, and read everything again."),
+            help="Forget the checkpoint and read everything again."),
         Option("wait", float, "SECONDS", commands=_IMPORTS,
-            help="How long to wait for another import from here or to there to end."),
+            help="Longest wait for another import of this source or output. Default: 0."),
         Option("batch_size", int, "N", seed="IMPORT_BATCH_SIZE",
-            help="Rows read at a time, 1 to 10000; 200 unless given."),
+            help="Rows to read at a time, 1 to 10000. Default: 200."),
         Option("strict", bool,
-            help="Exit with 9 when any row was rejected."),
+            help="Exit with code 9 if any row was rejected."),
         Option("config_ini", Path, "FILE", reads="file", commands="db, check",
-            help="Tautulli's config.ini, for its thresholds; the one beside the database "
-                 "unless given."),
+            help="Tautulli's config.ini with its thresholds. Default: beside the database."),
     ),
     *_panel("Output", f"{_READERS}, consume",
         Option("json", bool, own=True,
             commands=f"{_ASKING}, consume, status, checkpoint list, checkpoint show, config show",
             help="Print the result as one JSON object."),
         Option("report", Path, "FILE", commands=_IMPORTS,
-            help="Write the summary with every rejected row and the origin of every id, as "
-                 "JSON."),
+            help="Write a JSON report with every rejected row and the origin of every id."),
         Option("quiet", bool, short="-q",
-            help="Say nothing unless a person should look."),
+            help="Only print warnings and errors."),
         Option("verbose", bool, short="-v",
-            help="Say more."),
+            help="Print more details."),
         Option("debug", bool, own=True, commands=f"{_WITH_STATE}, config show, config path",
-            help="Show a traceback with an error."),
+            help="Print a traceback with an error."),
         Option("color", bool, commands=_WITH_STATE,
-            help="Colours on a terminal (NO_COLOR is respected)."),
+            help="Use colours on a terminal. NO_COLOR is respected."),
     ),
 ]
 # fmt: on
@@ -275,4 +256,4 @@ OPTIONS: Final[Sequence[Option]] = [
 SETTINGS: Final[Mapping[str, Option]] = {
     option.name: option for option in OPTIONS if not option.own
 }
-"""The settings by name. Where several commands have one each, the last stands here."""
+"""The settings by name. If several options share a name, this is the last of them."""

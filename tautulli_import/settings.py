@@ -1,9 +1,9 @@
-"""Settings: flag > environment > ``.env`` > ``config.toml`` > default, and who said what.
+"""Load the settings and the origin of each: flag > environment > ``.env`` > ``config.toml``.
 
 ``TAUTULLI_IMPORT_<NAME>`` names every setting in the environment. Some have a second name there,
-like ``TAUTULLI_URL``; those of the second seed, like ``IMPORT_DB_PATH``, count less. The names
-stand in ``options``, the types and the defaults here.
-Import this module late: pydantic-settings takes longer to load than ``--help`` to answer.
+like ``TAUTULLI_URL``. The ``IMPORT_*`` names of the second seed, like ``IMPORT_DB_PATH``, override
+only ``.env`` and what is below it. ``options`` holds the names, this module the types and defaults.
+Import it late: pydantic-settings takes longer to load than ``--help`` takes to answer.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from msgspec import Struct
 from platformdirs import user_config_path, user_state_path
@@ -31,35 +31,43 @@ from pydantic_settings import (
 from .errors import ConfigurationError
 from .events.build import EVENT_SOURCE
 from .jetstream.access import SERVER, STREAM
-from .options import OPTIONS, SETTINGS, Format, MediaType, Via, WatchedAt
+from .options import OPTIONS, SETTINGS, Format, MediaType, Option, Via, WatchedAt
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 __all__ = ["Loaded", "Settings", "config_path", "load"]
 
 _PREFIX: Final = "TAUTULLI_IMPORT_"
 _SEED: Final = {one.seed: one.name for one in OPTIONS if one.seed}
 _SERVER: Final = {one.env: one.name for one in OPTIONS if one.env}
+_TYPES: Final[Mapping[type, str]] = {
+    str: "text",
+    Path: "a path",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+}
 
 
 def config_path() -> Path:
-    """Where ``config.toml`` is looked for."""
+    """Return the path of ``config.toml``, existing or not."""
     return user_config_path("tautulli-import", appauthor=False) / "config.toml"
 
 
-def _listed(value: object) -> object:
-    """``alice,bob`` of the environment, as a list."""
+def _split(value: object) -> object:
+    """Split ``alice,bob`` from the environment into a list."""
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
     if isinstance(value, int) and not isinstance(value, bool):  # user = 38008058 in TOML
         return [str(value)]
-    return (
-        [str(one) if isinstance(one, int) else one for one in value]
-        if (isinstance(value, list))
-        else value
-    )
+    if isinstance(value, list):
+        return [str(part) if isinstance(part, int) else part for part in value]
+    return value
 
 
-def _written(value: object) -> object:
-    """A date that TOML has made one of, as it is written on the command line."""
+def _date_as_text(value: object) -> object:
+    """Return a TOML date as the text that the command line takes."""
     return value.isoformat() if isinstance(value, date) else value
 
 
@@ -67,21 +75,22 @@ def _distinct(values: list[str]) -> list[str]:
     return list(dict.fromkeys(values))
 
 
-_Names = Annotated[list[str], NoDecode, BeforeValidator(_listed), AfterValidator(_distinct)]
+_Names = Annotated[list[str], NoDecode, BeforeValidator(_split), AfterValidator(_distinct)]
 
 
-def _at_home(path: Path | None) -> Path | None:
-    """``~/tautulli.db``, which no shell has expanded in a file or a quoted word."""
+def _expanded(path: Path | None) -> Path | None:
+    """Expand ``~``. A shell does not do that in a file or in a quoted word."""
     return path.expanduser() if path else path
 
 
-def _all_at_home(paths: list[Path]) -> list[Path]:
+def _all_expanded(paths: list[Path]) -> list[Path]:
     return [path.expanduser() for path in paths]
 
 
-_File = Annotated[Path | None, AfterValidator(_at_home)]
-_Moment = Annotated[str | None, BeforeValidator(_written)]
-# Parts of keys and subjects: a colon, a dot or a space would make another key or subject of it.
+_File = Annotated[Path | None, AfterValidator(_expanded)]
+_Moment = Annotated[str | None, BeforeValidator(_date_as_text)]
+# These become parts of keys and NATS subjects. A colon, a space or (in a subject) a dot would
+# make another key or subject.
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]*$", max_length=200)]
 _Token = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=200)]
 
@@ -103,7 +112,7 @@ class Settings(BaseSettings):
     enrich: bool = True
     state_dir: _File = None
     database: Annotated[
-        list[Path], NoDecode, BeforeValidator(_listed), AfterValidator(_all_at_home)
+        list[Path], NoDecode, BeforeValidator(_split), AfterValidator(_all_expanded)
     ] = []
     config_ini: _File = None
     to: _Names = []
@@ -130,7 +139,7 @@ class Settings(BaseSettings):
     user: _Names = []
     each_user: bool = False
     library: _Names = []
-    media_type: Annotated[list[MediaType], NoDecode, BeforeValidator(_listed)] = [
+    media_type: Annotated[list[MediaType], NoDecode, BeforeValidator(_split)] = [
         "movie",
         "episode",
         "track",
@@ -153,7 +162,7 @@ class Settings(BaseSettings):
 
     @property
     def state_folder(self) -> Path:
-        """Where what is remembered between runs is kept."""
+        """Return the directory for everything that is remembered between runs."""
         return self.state_dir or user_state_path("tautulli-import", appauthor=False)
 
     @classmethod
@@ -165,30 +174,30 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """``load`` names the sources itself, to know which of them said what."""
+        """Read only the arguments: ``load`` reads the other sources and notes the origins."""
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
 
 
 class Loaded(Struct, frozen=True):
-    """The settings in force, and where each value comes from."""
+    """The settings and the origin of each value."""
 
     settings: Settings
     origins: Mapping[str, str]
 
     ranks: Mapping[str, int] = {}
-    """How high the place is that said it; the default is 0."""
+    """The precedence of each value's origin. A default has 0."""
 
     def outranks(self, name: str, other: str) -> bool:
-        """Whether ``name`` was said at a higher place than ``other``, or at the same."""
+        """Return true if ``name`` comes from the same origin as ``other`` or a higher one."""
         return self.ranks[name] >= self.ranks[other]
 
 
 def load(flags: Mapping[str, object], *, env_file: Path | None = None) -> Loaded:
-    """Settings out of the flags that were given and everything below them.
+    """Return the settings from the given flags, the environment, the files and the defaults.
 
     Raises:
-        ConfigurationError: a value is wrong; the message says which, and where it stands.
+        ConfigurationError: a value is wrong. The message names it and its origin.
     """
     _check_environment()
     path = config_path()
@@ -198,7 +207,7 @@ def load(flags: Mapping[str, object], *, env_file: Path | None = None) -> Loaded
         str(path): _toml(path),
         str(env_file): _dotenv(env_file),
         "environment (IMPORT_*)": {
-            # One path, as the seed means it: a comma belongs to it.
+            # IMPORT_DB_PATH is a single path, so a comma is a part of it.
             name: [os.environ[variable]] if name == "database" else os.environ[variable]
             for variable, name in _SEED.items()
             if os.environ.get(variable)
@@ -218,7 +227,7 @@ def load(flags: Mapping[str, object], *, env_file: Path | None = None) -> Loaded
     try:
         settings = Settings(**values)
     except ValidationError as error:
-        raise _sentence(error, origins) from None
+        raise _wrong_value(error, origins) from None
     return Loaded(settings, origins, ranks)
 
 
@@ -230,7 +239,8 @@ def _dotenv(path: Path) -> Mapping[str, Any]:
         return {**named, **_server(dotenv_values(path) if path.is_file() else {})}
     except (ValueError, OSError) as error:
         raise ConfigurationError(
-            f"{path} cannot be used: {error}.", hint="It is text in UTF-8, NAME=value a line."
+            f"Cannot read {path}: {_reason(error)}.",
+            hint="It must be UTF-8 text with one NAME=value per line.",
         ) from None
 
 
@@ -239,14 +249,20 @@ def _server(variables: Mapping[str, str | None]) -> Mapping[str, Any]:
 
 
 def _check_environment() -> None:
-    """A misspelt name would silently merge everybody's plays: none is passed over."""
+    """Refuse an unknown ``TAUTULLI_IMPORT_`` variable.
+
+    A misspelt ``TAUTULLI_IMPORT_USER`` would merge the plays of all users without a word.
+
+    Raises:
+        ConfigurationError: there is such a variable.
+    """
     known = {_PREFIX + name.upper() for name in Settings.model_fields}
     for name in sorted(os.environ):
         if name.upper().startswith(_PREFIX) and name.upper() not in known:
             close = get_close_matches(name.upper(), known, n=1)
             raise ConfigurationError(
-                f"There is no setting for {name} in the environment.",
-                hint=f"Did you mean {close[0]}?" if close else "Unset it.",
+                f"The environment variable {name} is not a setting.",
+                hint=f"Did you mean {close[0]}?" if close else f"Remove it: unset {name}",
             )
 
 
@@ -256,24 +272,54 @@ def _toml(path: Path) -> Mapping[str, Any]:
             return {}
         values = TomlConfigSettingsSource(Settings, toml_file=path).toml_data
     except (ValueError, OSError) as error:
-        raise ConfigurationError(f"{path} cannot be used: {error}.", hint="Mend it.") from None
+        raise ConfigurationError(
+            f"Cannot read {path}: {_reason(error)}.", hint="Correct the file, or move it away."
+        ) from None
     unknown = sorted(values.keys() - Settings.model_fields.keys())
     if unknown:
         raise ConfigurationError(
-            f"{path}: there is no setting {unknown[0]!r}.",
-            hint="'tautulli-import config show' lists all there are.",
+            f"{path}: {unknown[0]!r} is not a setting.",
+            hint="List all settings: tautulli-import config show",
         )
     return values
 
 
-def _sentence(error: ValidationError, origins: Mapping[str, str]) -> ConfigurationError:
+def _reason(error: ValueError | OSError) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8 text"
+    return (error.strerror if isinstance(error, OSError) else "") or str(error)
+
+
+def _wrong_value(error: ValidationError, origins: Mapping[str, str]) -> ConfigurationError:
+    """Return the error to raise for the first wrong value. A secret is not quoted."""
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][0])
-    origin = origins.get(name, "")
     option = SETTINGS[name]
-    where = option.flag if origin == "option" else f"{name} ({origin})"
-    said = "what was given" if option.hides else repr(first["input"])
+    origin = origins[name]
+    is_option = origin == "option"
+    where = option.flag if is_option else f"{name} ({origin})"
+    place = "the environment" if origin.startswith("environment") else origin
+    instead = "" if option.hides else f", not {first['input']!r}"
     return ConfigurationError(
-        f"{where}: {said} will not do: {first['msg'].lower()}.",
-        hint="README.md says what it can be." if origin == "option" else f"Correct it: {origin}.",
+        f"{where} must be {_allowed(option, first)}{instead}.",
+        hint="" if is_option else f"Correct it in {place}.",
     )
+
+
+def _allowed(option: Option, error: ErrorDetails) -> str:
+    """Return what a setting can be, in words. ``error`` says which rule its value breaks."""
+    limits = error.get("ctx", {})
+    match error["type"]:
+        case "literal_error":
+            return str(limits["expected"]).replace("'", "")
+        case "greater_than_equal":
+            return f"at least {limits['ge']:g}"
+        case "less_than_equal":
+            return f"at most {limits['le']:g}"
+        case "string_too_long":
+            return f"at most {limits['max_length']} characters long"
+        case "string_pattern_mismatch":
+            dot = ", dots" if "." in limits["pattern"] else ""
+            return f"made of letters, digits{dot}, hyphens and underscores"
+        case _:
+            return _TYPES[option.type]

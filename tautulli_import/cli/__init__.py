@@ -1,1 +1,1 @@
-"""The command line: parse, call, print, exit code."""
+"""The command line: parse options, call the core, print, exit with a code."""

@@ -1,4 +1,4 @@
-"""The program's commands, put together."""
+"""The Typer app with all commands."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ __all__ = ["app"]
 
 app = typer.Typer(
     name="tautulli-import",
-    help="Take Tautulli's watch history to CrossWatch, or anywhere else. Read-only towards "
-    "Tautulli: nothing of it is ever written.",
+    help="Import Tautulli's watch history into CrossWatch and other places. Never writes to "
+    "Tautulli.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -53,13 +53,13 @@ add_command(app, "libraries", libraries)
 add_command(app, "status", status)
 add_command(app, "stop", stop)
 
-_checkpoint = typer.Typer(no_args_is_help=True, help="What is remembered between runs.")
+_checkpoint = typer.Typer(no_args_is_help=True, help="List, show and clear checkpoints.")
 app.add_typer(_checkpoint, name="checkpoint")
 add_command(_checkpoint, "list", list_, group="checkpoint")
 add_command(_checkpoint, "show", show, group="checkpoint")
 add_command(_checkpoint, "clear", clear, group="checkpoint")
 
-_config = typer.Typer(no_args_is_help=True, help="What is set, and where.")
+_config = typer.Typer(no_args_is_help=True, help="Show the settings and where they come from.")
 app.add_typer(_config, name="config")
 add_command(_config, "show", show_settings, group="config")
 add_command(_config, "path", path, group="config")

@@ -1,4 +1,4 @@
-"""From settings to a connection: which Tautulli, with which key, and what is remembered of it."""
+"""Connect to the Tautulli that the settings name, and open its state file."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .console import Screen
 
 __all__ = ["Connection", "connect", "connect_for_ids", "read_secret", "warn_of_key"]
 
-_KEY_HINT = "Set TAUTULLI_API_KEY, or name a file that holds it with --api-key-file."
+_WHERE = "The key is in Tautulli under Settings > Web Interface > API."
 
 
 class Connection:
-    """A Tautulli that can be asked, and what is remembered of it."""
+    """A client of a Tautulli, and the state file for it."""
 
     def __init__(
         self, access: Access, settings: Settings, on_wait: Callable[[str], None] | None
@@ -34,34 +34,38 @@ class Connection:
             raise
 
     def close(self) -> None:
-        """Let go of both."""
+        """Close both."""
         self.tautulli.close()
         self.state.close()
 
 
 def connect(loaded: Loaded, screen: Screen) -> Connection:
-    """The Tautulli that the settings name.
+    """Return a connection to the Tautulli that the settings name.
 
     Raises:
-        ConfigurationError: none, or no key for it.
-        NotFoundError: the file with the key does not exist.
+        ConfigurationError: the address or the API key is missing or wrong.
+        NotFoundError: the file of the API key does not exist.
     """
     settings = loaded.settings
     if not settings.url:
         raise ConfigurationError(
-            "Which Tautulli is to be asked?",
-            hint="Name it with --url or TAUTULLI_URL, for example http://192.168.1.10:8181",
+            "No Tautulli address given.",
+            hint="Use --url http://192.168.1.10:8181 or set TAUTULLI_URL.",
         )
     key = _key(loaded)
     if not key:
-        raise ConfigurationError("There is no API key for Tautulli.", hint=_KEY_HINT)
+        raise ConfigurationError(
+            "No Tautulli API key given.",
+            hint=f"Use --api-key-file FILE or set TAUTULLI_API_KEY. {_WHERE}",
+        )
     return Connection(_access(settings, settings.url, key), settings, screen.note)
 
 
 def connect_for_ids(loaded: Loaded, screen: Screen) -> Connection | None:
-    """The Tautulli that may know the ids of what is in its database; ``None`` where none is known.
+    """Return a connection for looking up ids; ``None`` if no Tautulli is known.
 
-    The ``config.ini`` beside the database can lend its address and key, and that is said.
+    Without settings, the ``config.ini`` beside the database gives the address and the key. A
+    note says so.
     """
     settings = loaded.settings
     if not settings.enrich:
@@ -74,7 +78,7 @@ def connect_for_ids(loaded: Loaded, screen: Screen) -> Connection | None:
     for database in settings.database:
         try:
             place = settings.config_ini or (None if database == Path("-") else beside(database))
-        except OSError:  # a directory that may not be entered; reading the database says so
+        except OSError:  # no permission; reading the database will report it
             continue
         lent = server_from(place) if place else None
         if lent is None:
@@ -84,19 +88,19 @@ def connect_for_ids(loaded: Loaded, screen: Screen) -> Connection | None:
         except ConfigurationError:
             continue
         screen.note(
-            f"What has no external id is asked of {access.address.base}, with the key that "
-            f"{place} lends; --no-enrich leaves that out."
+            f"Looking up missing ids through {access.address.base}, with the API key from "
+            f"{place}. --no-enrich turns this off."
         )
         return Connection(access, settings, screen.detail)
     return None
 
 
 def warn_of_key(loaded: Loaded, screen: Screen) -> None:
-    """A key on the command line works, and others can see it."""
+    """Warn of an API key on the command line, where other users can see it."""
     if loaded.settings.api_key is not None and loaded.origins["api_key"] == "option":
         screen.warn(
-            "The API key stands on the command line, where everybody on this machine can read "
-            "it: --api-key-file FILE or TAUTULLI_API_KEY keep it to yourself."
+            "The API key is on the command line. Every user of this machine can read it there. "
+            "Use --api-key-file FILE or TAUTULLI_API_KEY."
         )
 
 
@@ -108,13 +112,13 @@ def _access(settings: Settings, url: str, key: str, *, lent: bool = False) -> Ac
         key,
         timeout=settings.timeout,
         ca_file=settings.ca_file,
-        # Its own certificate, made by itself, on this machine.
+        # Tautulli makes its own certificate, and it runs on this machine.
         insecure=settings.insecure or here,
     )
 
 
 def _key(loaded: Loaded) -> str:
-    """The key, from whichever place is the higher one; empty when there is none."""
+    """Return the key from the value or the file, whichever has precedence; "" for none."""
     settings = loaded.settings
     path = settings.api_key_file
     if path is not None and (
@@ -125,10 +129,10 @@ def _key(loaded: Loaded) -> str:
 
 
 def read_secret(path: Path, option: str, what: str) -> str:
-    """What a file holds that an ``option`` named for a secret; ``what`` it is, in words.
+    """Return the content of the file of a secret. ``what`` names the secret in messages.
 
     Raises:
-        NotFoundError: it does not exist.
+        NotFoundError: the file does not exist.
         ConfigurationError: it cannot be read.
     """
     try:
@@ -137,23 +141,23 @@ def read_secret(path: Path, option: str, what: str) -> str:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise NotFoundError(
-            f"There is no file {path}.", hint=f"{option} names a file with {what}."
+            f"There is no file {path}.", hint=f"{option} must name a file with {what}."
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not text"
         raise ConfigurationError(
-            f"{path} cannot be read: {why}.", hint=f"It holds {what}, and nothing else."
+            f"Cannot read {path}: {why}.", hint=f"The file must hold {what} and nothing else."
         ) from None
 
 
 def _checked(text: str, path: str) -> str:
-    """The key without what surrounds it; the message of an error never quotes it."""
+    """Return the key without space around it. No message quotes it."""
     key = text.strip()
     if not key and path:
-        raise ConfigurationError(f"{path} is empty.", hint="It holds the API key.")
+        raise ConfigurationError(f"{path} is empty.", hint=f"It must hold the API key. {_WHERE}")
     if not key.isprintable() or not key.isascii() or " " in key or "\n" in key:
         raise ConfigurationError(
-            f"What {path or 'api_key'} holds is no API key.",
-            hint="It is one word of letters and digits: Tautulli, Settings > Web Interface > API.",
+            f"{path or 'api_key'} does not hold an API key.",
+            hint=f"An API key is one word of letters and digits. {_WHERE}",
         )
     return key

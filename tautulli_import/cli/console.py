@@ -1,7 +1,7 @@
-"""What a person sees. The only module that knows rich.
+"""Print messages, tables and progress for a person. Only this module imports rich.
 
-Titles are data and may hold anything: no markup is read from them, and whatever a terminal
-would obey (escapes, bells, carriage returns, reversed text) is shown as a question mark.
+Titles are data and may contain anything. No markup is read from them. What a terminal would
+execute (escapes, bells, carriage returns, reversed text) is printed as a question mark.
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ _LABELS: Final[Mapping[Phase, str]] = {
     "consuming": "Reading messages",
 }
 _STEPS: Final[Mapping[Phase, int]] = {"reading": 5_000, "consuming": 5_000}
-"""The phases that show a rate, and after how many plays or messages they show it anew."""
+"""The phases that show a rate, and the number of plays or messages between two updates."""
 _UNCUT: Final = 1_000_000
 
 
 def harmless_lines(lines: Iterable[str]) -> str:
-    """Lines under each other, each harmless."""
+    """Join lines, and make each harmless to a terminal."""
     return "\n".join(harmless(line) for line in lines)
 
 
 class Screen:
-    """Standard error for a person, and tables on standard output when that is a terminal."""
+    """Prints messages on standard error, and tables on standard output."""
 
     def __init__(
         self,
@@ -72,28 +72,28 @@ class Screen:
         self._out = _console(out or sys.stdout, color=color)
 
     def note(self, text: str) -> None:
-        """Something worth knowing; silent with ``--quiet``."""
+        """Print a message, unless ``quiet``."""
         if not self.quiet:
             self._err.print(Text(harmless(text)))
 
     def detail(self, text: str) -> None:
-        """Something for ``--verbose``."""
+        """Print a message if ``verbose``."""
         if self.verbose and not self.quiet:
             self._err.print(Text(harmless(text), style="dim"))
 
     def warn(self, text: str) -> None:
-        """Something a person should look at, ``--quiet`` or not."""
+        """Print a warning, also if ``quiet``."""
         self._err.print(Text("Warning: ", style="yellow bold") + Text(harmless(text), style=""))
 
     def error(self, error: TautulliImportError) -> None:
-        """What went wrong and what to do next."""
+        """Print an error and its hint."""
         self._err.print(Text("Error: ", style="red bold") + Text(harmless(str(error)), style=""))
         if error.hint:
             self._err.print(Text("  " + harmless(error.hint)))
 
     @contextmanager
     def progress(self, *, hidden: bool = False) -> Iterator[Bar | None]:
-        """A progress bar on a terminal; nothing elsewhere, ``hidden``, or with ``--quiet``."""
+        """Show a progress bar on a terminal, unless ``hidden`` or ``quiet``."""
         if self.quiet or hidden or not self._err.is_terminal:
             yield None
             return
@@ -109,34 +109,34 @@ class Screen:
 
     @contextmanager
     def live(self) -> Iterator[Callable[[Sequence[str]], None]]:
-        """Lines on standard output that take the place of those before them."""
+        """Print lines on standard output that replace the lines before them."""
         with Live(console=self._out, auto_refresh=False) as live:
             yield lambda lines: live.update(Text(harmless_lines(lines)), refresh=True)
 
-    def listing(self, found: Sequence[User] | Sequence[Library]) -> None:
-        """A table of users or of libraries on standard output."""
-        if any(isinstance(one, Library) for one in found):
+    def listing(self, rows: Sequence[User] | Sequence[Library]) -> None:
+        """Print a table of users or of libraries on standard output."""
+        if any(isinstance(row, Library) for row in rows):
             table = _table("Id", "Name", "Type", "Plays", "")
         else:
             table = _table("Id", "Username", "Friendly name", "Plays", "")
-        for one in found:
-            if isinstance(one, User):
-                gone = "no longer known to Tautulli" if one.deleted else ""
-                _row(table, one.user_id, one.username, one.friendly_name, f"{one.plays:,}", gone)
+        for row in rows:
+            if isinstance(row, User):
+                gone = "no longer known to Tautulli" if row.deleted else ""
+                _row(table, row.user_id, row.username, row.friendly_name, f"{row.plays:,}", gone)
             else:
-                gone = "deleted" if one.deleted else ""
-                _row(table, one.section_id, one.name, one.section_type, f"{one.plays:,}", gone)
+                gone = "deleted" if row.deleted else ""
+                _row(table, row.section_id, row.name, row.section_type, f"{row.plays:,}", gone)
         self._out.print(table)
 
     def pairs(self, rows: Iterable[tuple[str, ...]], *headings: str) -> None:
-        """A plain table on standard output."""
+        """Print a plain table on standard output."""
         table = _table(*headings) if headings else Table(box=None, show_header=False)
         for row in rows:
             _row(table, *row)
         self._out.print(table)
 
     def dry_run(self, delivery: Delivery) -> None:
-        """What an import would write: per year, and the newest items."""
+        """Print what an import would write: counts per year, and the newest items."""
         records = delivery.records
         owner = f" of {harmless(delivery.user)}" if delivery.user else ""
         self._out.print(Text(f"{many(len(records), 'item')}{owner}", style="bold"))
@@ -146,7 +146,7 @@ class Screen:
         newest = list(reversed(records[-_SHOWN:]))
         table = Table(box=None, pad_edge=False, header_style="bold", expand=self._out.is_terminal)
         for heading in ("Watched (UTC)", "Title", "", "Year", "Key"):
-            # Only the title gives way when it is narrow.
+            # On a narrow terminal only the title is shortened.
             ratio = 1 if heading == "Title" else None
             table.add_column(heading, no_wrap=True, overflow="ellipsis", ratio=ratio)
         for record in newest:
@@ -160,7 +160,7 @@ class Screen:
             )
 
     def events(self, seen: EventsSeen) -> None:
-        """What events there would be: per year, and the newest."""
+        """Print which events there would be: counts per year, and the newest events."""
         self._out.print(Text(many(seen.count, "event"), style="bold"))
         if not seen.count:
             return
@@ -180,13 +180,13 @@ class Screen:
             self._out.print(Text(f"… and {more:,} others: --format jsonl lists all."))
 
     def changes(self, report: Report) -> None:
-        """What a dry run would change in each target."""
+        """Print what an import would change in each target."""
         for output in report.outputs:
             owner = f", {output.user}" if output.user else ""
             self.note(f"Would change in {output.sink}{owner} ({output.target}): {_changes(output)}")
 
     def summary(self, report: Report) -> None:
-        """The numbers of a run, and what to do next."""
+        """Print the counts of a run."""
         plays = report.plays
         of_events = report.view == "events"
         done = "would be imported" if report.dry_run else "imported"
@@ -197,7 +197,7 @@ class Screen:
             f"{sum(plays.rejected.values()):,} rejected."
         )
         for name, count in plays.filtered.items():
-            self.note(f"  left out  {count:>9,}  {Reason(name).sentence}{_how_to_have(name)}")
+            self.note(f"  left out  {count:>9,}  {Reason(name).sentence}{_option_for(name)}")
         for name, count in plays.rejected.items():
             self.note(f"  rejected  {count:>9,}  {Reason(name).sentence}")
         if plays.rejected and not report.rejected_rows:
@@ -212,8 +212,8 @@ class Screen:
             self.note(f"{kinds}, every viewing counted." if per_viewing else f"{kinds}.")
         if items.without_external_id:
             self.note(
-                f"  Without an external id, kept under their number in Plex: "
-                f"{items.without_external_id:,}; --ids FILE gives them one."
+                f"  {items.without_external_id:,} have no external id and keep their number in "
+                "Plex. Add ids with --ids FILE."
             )
         for name, count in items.ids_from.items():
             if count:
@@ -221,7 +221,7 @@ class Screen:
         self.detail(f"  {report.elapsed_seconds} s, {report.plays_per_second:,} plays/s")
 
     def outputs(self, report: Report, deliveries: Sequence[Delivery]) -> None:
-        """What was written where, and the next steps in CrossWatch."""
+        """Print what was written where, and the next steps in CrossWatch."""
         for output, delivery in zip(report.outputs, deliveries, strict=True):
             owner = f" ({output.user})" if output.user else ""
             if output.written:
@@ -230,11 +230,11 @@ class Screen:
                     self.note(f"  wrote {path}")
             elif not delivery.is_on_stdout:
                 self.note(f"{output.sink}{owner}: nothing new in {output.target}.")
-        told: set[str] = set()
+        sinks: set[str] = set()
         steps: dict[str, None] = {}
         for delivery in deliveries:
-            if delivery.receipt.written and delivery.sink not in told:
-                told.add(delivery.sink)  # of many users' outputs the first is example enough
+            if delivery.receipt.written and delivery.sink not in sinks:
+                sinks.add(delivery.sink)  # with one output per user, the first is an example
                 steps |= dict.fromkeys(delivery.receipt.next_steps)
         if steps:
             self.note("Next:")
@@ -244,12 +244,12 @@ class Screen:
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Let a closed pipe be seen: rich would leave with exit code 1 on its own."""
+        """Raise the error of a closed pipe. rich itself would exit with code 1."""
         raise BrokenPipeError
 
 
 def _console(file: TextIO, *, color: bool) -> Console:
-    """A console that takes text as it is; outside a terminal nothing is cut to a width."""
+    """Return a console that prints text as it is. Only a terminal limits its width."""
     return _Console(
         file=file,
         no_color=None if color else True,
@@ -262,7 +262,7 @@ def _console(file: TextIO, *, color: bool) -> Console:
 
 
 class Bar:
-    """Shows the progress of a run as a bar: how much, how fast, how long it will take."""
+    """Shows the progress of a run as a bar, with its speed and the time that remains."""
 
     def __init__(self, bars: Bars) -> None:
         self._bars = bars
@@ -273,7 +273,7 @@ class Bar:
 
     def begin(self, phase: Phase, total: int, done: int = 0) -> None:
         """Show a bar for this phase in place of the one before."""
-        if phase == "writing":  # items may come out beside it
+        if phase == "writing":  # items may be printed on the same terminal
             self._bars.stop()
             return
         if self._task is not None:
@@ -285,7 +285,7 @@ class Bar:
         )
 
     def reached(self, done: int) -> None:
-        """Set how much is done. A page has only a few hundred plays, so not all are shown."""
+        """Set how much is done. Not every page of a few hundred plays updates the bar."""
         self._done = done
         if done - self._shown >= _STEPS.get(self._phase, 0):
             self.idle()
@@ -302,7 +302,7 @@ class Bar:
 
 
 class EventsSeen:
-    """What is kept of events to be shown: how many of each year and kind, and the newest."""
+    """Events to be shown: their number by year and kind, and the newest events."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -310,7 +310,7 @@ class EventsSeen:
         self.newest: deque[PlaybackEvent] = deque(maxlen=_SHOWN)
 
     def add(self, events: Sequence[PlaybackEvent]) -> None:
-        """Take events, newer ones later."""
+        """Count events, and keep the newest. They come in ascending order of time."""
         self.count += len(events)
         self.years.update((event.started_at[:4], event.media_type) for event in events)
         self.newest += events
@@ -324,7 +324,7 @@ _KINDS: Final = {
 
 
 def _per_year(counts: Mapping[tuple[str, str], int]) -> Table:
-    """A line for each year, a column and a colour for each kind that there is."""
+    """Return a table with a row per year, and a column and a colour per kind of item."""
     kinds = [kind for kind in _KINDS if kind != "track" or any(k == kind for _, k in counts)]
     years = sorted({year for year, _ in counts})
     most = max(sum(counts.get((year, kind), 0) for kind in kinds) for year in years)
@@ -362,7 +362,7 @@ def _names(record: Record) -> tuple[str, str]:
 
 def _changes(output: Output) -> str:
     if output.duplicates is not None:
-        known = f", {output.duplicates:,} that it had already" if output.duplicates else ""
+        known = f", {output.duplicates:,} known already" if output.duplicates else ""
         return f"{many(output.new, 'new event')}{known}; {output.total:,} in all."
     return (
         f"{output.new:,} new, {output.updated:,} updated, {output.unchanged:,} unchanged"
@@ -370,7 +370,7 @@ def _changes(output: Output) -> str:
     )
 
 
-def _how_to_have(reason: str) -> str:
+def _option_for(reason: str) -> str:
     ways: Mapping[str, str] = {
         Reason.PARTIAL.value: " (--include-partial, or --min-percent N)",
         Reason.LIVE.value: " (--media-type live)",

@@ -1,4 +1,4 @@
-"""From exceptions to exit codes: the only place that ends the program."""
+"""Turn exceptions into messages and exit codes. No other module ends the program."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def _on_signal(number: int, _frame: FrameType | None) -> None:
-    """The first one ends what is being done in good order, the second leaves at once."""
+    """Stop in good order on the first signal, and exit at once on the second."""
     if not interrupts.ask(number):
         os._exit(128 + number)
 
 
 @contextmanager
 def guarded(*, debug: bool = False, color: bool | None = None) -> Iterator[None]:
-    """Turn what goes wrong inside into a sentence on standard error and an exit code."""
-    with _listening():
+    """Turn an exception inside into a message on standard error and an exit code."""
+    with _signal_handlers():
         yield from _guarded(debug=debug, color=color)
 
 
 @contextmanager
-def _listening() -> Iterator[None]:
-    """Hear of signals as long as there is something that they would end."""
+def _signal_handlers() -> Iterator[None]:
+    """Handle signals, except those that the parent process ignores (``nohup``)."""
     interrupts.forget()
     before = {number: signal.getsignal(number) for number in _SIGNALS}
-    heard = [
+    handled = [
         number
         for number, handler in before.items()
         if handler in (signal.SIG_DFL, signal.default_int_handler)
     ]
-    for number in heard:
+    for number in handled:
         signal.signal(number, _on_signal)
     try:
         yield
     finally:
-        for number in heard:
+        for number in handled:
             signal.signal(number, before[number])
 
 
@@ -71,7 +71,7 @@ def _guarded(*, debug: bool, color: bool | None) -> Iterator[None]:
             _give_up_stdout()
         raise typer.Exit(error.exit_code) from None
     except BrokenPipeError:
-        _give_up_stdout()  # the reader has all it wanted ("| head -1")
+        _give_up_stdout()  # the reader has read enough ("| head -1")
         raise typer.Exit(0) from None
     except KeyboardInterrupt:
         _say_stopped(interrupts.Stopped(signal.SIGINT))
@@ -82,41 +82,41 @@ def _guarded(*, debug: bool, color: bool | None) -> Iterator[None]:
     except (typer.Exit, typer.Abort):
         raise
     except OSError as error:
-        # Files are dealt with where they are opened: this is standard output or error.
+        # Whoever opens a file handles its errors, so this is standard output or standard error.
         if debug:
             traceback.print_exc()
         with contextlib.suppress(OSError):
             sys.stderr.write(
-                f"Error: writing to standard output failed: {error.strerror or error}.\n"
+                f"Error: Cannot write to standard output: {error.strerror or error}.\n"
             )
         _give_up_stdout()
         raise typer.Exit(SinkError.exit_code) from None
-    except Exception as error:  # noqa: BLE001 - the last one to catch it says it in a sentence
+    except Exception as error:  # noqa: BLE001 - nothing above would print a message
         if debug:
             traceback.print_exc()
         sys.stderr.write(
-            f"Error: something unexpected happened ({type(error).__name__}: {error}).\n"
-            "  This is a bug in tautulli-import: please report it with the output of --debug.\n"
+            f"Error: An unexpected error occurred ({type(error).__name__}: {error}).\n"
+            "  This is a bug in tautulli-import. Please report it with the output of --debug.\n"
         )
         raise typer.Exit(1) from None
 
 
 def _give_up_stdout() -> None:
-    """What Python would still flush at exit must not fail a second time."""
+    """Discard what is left for standard output. Python would fail again on flushing it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _wants_color(flag: bool | None) -> bool:
-    """For an error that comes before the settings could be read."""
+    """Return true if an error may use colours. The settings may not be loaded yet."""
     if flag is not None:
         return flag
-    said = os.environ.get("TAUTULLI_IMPORT_COLOR", "").lower()
-    return said not in ("0", "false", "no", "off", "f", "n")
+    value = os.environ.get("TAUTULLI_IMPORT_COLOR", "").lower()
+    return value not in ("0", "false", "no", "off", "f", "n")
 
 
 def _say_stopped(stopped: interrupts.Stopped) -> None:
-    _give_up_stdout()  # a reader that is gone, or does not read, must not hold us up
-    said = stopped.said or "Stopped; what was not finished is as it was before."
+    _give_up_stdout()  # a pipe that nobody reads would block the exit
+    progress = stopped.said or "Stopped. Everything that was not finished is unchanged."
     line = f"\n  To go on: {stopped.line}" if stopped.line else " Run it again."
     with contextlib.suppress(OSError):
-        sys.stderr.write(f"{said}{line}\n")
+        sys.stderr.write(f"{progress}{line}\n")

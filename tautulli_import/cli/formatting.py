@@ -25,7 +25,7 @@ def print_json(value: object) -> None:
 def inspection_tables(
     inspection: Inspection, rules: Sequence[WatchedRule]
 ) -> Iterator[Sequence[tuple[str, str]]]:
-    """Return the tables that ``check`` prints, each aligned for itself."""
+    """Return the tables that ``check`` prints. Each has its own column widths."""
     plays, items = inspection.plays, inspection.items
     yield (
         [
@@ -33,7 +33,7 @@ def inspection_tables(
             ("Plays", f"{plays.read:,}"),
             ("From", inspection.first or "-"),
             ("To", inspection.last or "-"),
-            ("Thresholds", ", ".join(map(_told, rules))),
+            ("Thresholds", ", ".join(map(_rule, rules))),
             ("Users", _counts(inspection.users)),
             ("Libraries", _counts(inspection.libraries)),
             ("Media types", _counts(inspection.media_types)),
@@ -43,9 +43,9 @@ def inspection_tables(
     for name, ids in (("Films", inspection.films), ("Shows", inspection.shows)):
         rest = [f"{ids.known:,} with external ids"]
         if ids.could_get:
-            rest.append(f"{ids.could_get:,} without that Plex may still know")
+            rest.append(f"{ids.could_get:,} without, but Plex may know them")
         if ids.never:
-            rest.append(f"{ids.never:,} without, and nobody left to ask")
+            rest.append(f"{ids.never:,} without, and no source left to ask")
         yield ([(name, f"{ids.total:,}: {', '.join(rest)}")])
     sources = {name: count for name, count in items.ids_from.items() if count}
     yield (
@@ -58,24 +58,24 @@ def inspection_tables(
         ]
     )
     for conflict in inspection.conflicts[:10]:
-        told = f"{conflict.namespace} {conflict.kept}, not {conflict.dropped}"
-        yield ([("Contradiction", f"{conflict.title}: {told}")])
+        used = f"{conflict.namespace} {conflict.kept}, not {conflict.dropped}"
+        yield ([("Conflict", f"{conflict.title}: {used}")])
 
 
-def _told(rule: WatchedRule) -> str:
+def _rule(rule: WatchedRule) -> str:
     return f"{rule.movie_percent} % of a film, {rule.tv_percent} % of an episode ({rule.origin})"
 
 
 def _of_server(server: Health | None) -> list[tuple[str, str]]:
     if server is None:
         return []
-    reachable = {True: "reachable", False: "not reachable", None: "not known whether reachable"}
+    reachable = {True: "reachable", False: "not reachable", None: "unknown if reachable"}
     unlisted = server.rows - server.listed
     rows = f"{server.rows:,}, counted in {server.seconds:g} s"
     return [
-        ("Tautulli", server.version or "does not tell its version"),
-        ("Plex", f"{server.plex or 'without a name'}, {reachable[server.plex_reachable]}"),
-        ("Rows", f"{rows}; {unlisted:,} of them it never lists" if unlisted else rows),
+        ("Tautulli", server.version or "unknown version"),
+        ("Plex", f"{server.plex or 'unknown name'}, {reachable[server.plex_reachable]}"),
+        ("Rows", f"{rows}; {unlisted:,} of them never listed" if unlisted else rows),
     ]
 
 

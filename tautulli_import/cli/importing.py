@@ -1,4 +1,4 @@
-"""What ``api`` and ``db`` do, step by step: settings, source, job, output, exit code."""
+"""Run ``api`` and ``db``: settings, source, job, output, exit code."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from .console import EventsSeen, Screen
 from .formatting import print_json
 from .jobs import RememberedJobs
 from .redact import typed_again
-from .session import Command, opened
+from .session import Command, Record, Request, open_session
 from .targets import targets
 
 __all__ = ["import_history"]
@@ -41,80 +41,78 @@ __all__ = ["import_history"]
 def import_history(
     command: Command, flags: Mapping[str, object], *, as_json: bool, restart: bool = False
 ) -> None:
-    """Carry out ``tautulli-import api`` or ``db``.
+    """Run ``tautulli-import api`` or ``db``.
 
     Raises:
-        TautulliImportError: anything that a person has to know; see ``errors``.
+        TautulliImportError: the import failed; see ``errors``.
     """
     loaded = inputs.settings_from(flags)
     settings = loaded.settings
     now = int(time.time())
     screen = Screen(quiet=settings.quiet, verbose=settings.verbose, color=settings.color)
-    chosen = targets(loaded, screen, now=now)
-    streams = [isinstance(target.sink, StreamSink) for target in chosen]
-    _check_stdout(settings, chosen, as_json=as_json)
+    outputs = targets(loaded, screen, now=now)
+    streams = [isinstance(target.sink, StreamSink) for target in outputs]
+    _check_stdout(settings, outputs, as_json=as_json)
     inputs.check_report_path(settings.report)
     inputs.check_not_read(settings, "--report", settings.report)
     if command == "db":
         inputs.check_databases(settings)
     line = typed_again(sys.argv[1:], settings)
     with ExitStack() as stack:
-        stack.enter_context(_goes_on_with(line))
+        stack.enter_context(_offer_to_resume(line))
         corrections = inputs.corrections(settings)
         began = time.perf_counter()
-        remembered = RememberedJobs(command, settings, chosen)
-        begun = None
+        remembered = RememberedJobs(command, settings, outputs)
+        begin = None
         if not settings.dry_run:
             places = [place for place in remembered.places.values() if place]
             held = stack.enter_context(
                 hold_locks(remembered.path, places, screen.note, wait=settings.wait, line=line)
             )
-            begun = partial(_begin, remembered, held, line)
-        found = stack.enter_context(
-            opened(
+            begin = partial(_begin_log, remembered, held, line)
+        session = stack.enter_context(
+            open_session(
                 command,
                 loaded,
                 screen,
+                Request(ids=not all(streams), restart=restart),
                 now=now,
-                restart=restart,
-                enrich=not all(streams),
-                state_of=remembered.folder,
-                begun=begun,
+                record=Record(remembered.folder, begin),
             )
         )
-        source = found.source
+        source = session.source
         shower = _Shower(settings, screen) if settings.dry_run and streams[0] else None
         job = Job(
             command=command,
-            targets=chosen,
+            targets=outputs,
             selection=inputs.selection(settings, source, now=now),
             corrections=corrections,
             dry_run=settings.dry_run,
             each_user=settings.each_user,
             detailed=settings.report is not None,
             taken=_taken(settings),
-            enrich=found.enricher,
-            asked=found.asked,
+            enrich=session.enricher,
+            asked=session.asked,
             naming=Naming(settings.event_source, settings.server_id),
             tee=shower,
         )
-        memory = remembered.memory(found.state, source, job, restart=restart)
+        memory = remembered.memory(session.state, source, job, restart=restart)
         store = None if settings.dry_run else memory.items
         inputs.announce(source, settings, screen, store, merges=not all(streams))
-        for notice in found.state.notices if found.state and command == "db" else ():
+        for notice in session.state.notices if session.state and command == "db" else ():
             screen.note(notice)
         for rule in source.rules():
             screen.detail(
                 f"Watched means {rule.movie_percent} % of a film and {rule.tv_percent} % of an "
                 f"episode, marker mode {rule.marker} ({rule.origin})."
             )
-        # Events come out while they are read, and a pipe may end on the terminal: a bar would be
-        # in their way.
-        comes_out = any(
-            isinstance(target.sink, StreamSink) and target.sink.is_on_stdout for target in chosen
+        # Events are printed while they are read. A bar would mix with them, because a pipe may
+        # end on the same terminal.
+        prints_events = any(
+            isinstance(target.sink, StreamSink) and target.sink.is_on_stdout for target in outputs
         ) or (shower is not None and not shower.as_table)
-        with screen.progress(hidden=comes_out) as bar:
-            progress = ProgressGroup(bar, found.log)
+        with screen.progress(hidden=prints_events) as bar:
+            progress = ProgressGroup(bar, session.log)
             outcome = run(source, job, memory, progress=progress, began=began)
         for notice in outcome.notices:
             screen.note(notice)
@@ -122,19 +120,19 @@ def import_history(
         if outcome.failure is not None:
             raise outcome.failure
         inputs.judge_rejected(outcome.rejected, source, settings)
-        if found.log:
-            found.log.ended(_in_a_sentence(outcome.report))
+        if session.log:
+            session.log.ended(_in_a_sentence(outcome.report))
 
 
-def _begin(remembered: RememberedJobs, held: HeldLocks, line: str, state: StateFile) -> RunLog:
+def _begin_log(remembered: RememberedJobs, held: HeldLocks, line: str, state: StateFile) -> RunLog:
     log = RunLog(state, line, remembered.source, remembered.sinks)
     held.note(log.holder)
     return log
 
 
 @contextmanager
-def _goes_on_with(line: str) -> Iterator[None]:
-    """Whoever is stopped is told the command that goes on."""
+def _offer_to_resume(line: str) -> Iterator[None]:
+    """Add to a stop the command that resumes the import."""
     try:
         yield
     except Stopped as stopped:
@@ -150,15 +148,15 @@ def _in_a_sentence(report: Report) -> str:
 
 
 def _taken(settings: Settings) -> Mapping[object, str]:
-    """Files that no sink may write, by identity."""
+    """Return the files that no sink may write, by identity."""
     taken = dict(inputs.files_read(settings))
     if settings.report is not None and settings.report != Path("-"):
-        taken[identity(settings.report)] = "where --report is to go"
+        taken[identity(settings.report)] = "the file of --report"
     return taken
 
 
 class _Shower:
-    """Shows the events of a dry run: as they come in a pipe, the newest on a terminal."""
+    """Shows the events of a dry run: all at once in a pipe, the newest at the end on a terminal."""
 
     def __init__(self, settings: Settings, screen: Screen) -> None:
         self.as_table = _as_table(settings)
@@ -167,10 +165,10 @@ class _Shower:
         self._encode = msgspec.json.Encoder().encode_lines
 
     def __call__(self, events: Sequence[PlaybackEvent]) -> None:
-        """Take events that would be delivered.
+        """Print or count events that would be delivered.
 
         Raises:
-            BrokenPipeError: the reader has left.
+            BrokenPipeError: the reader of the pipe has left.
         """
         if self.as_table:
             self._seen.add(events)
@@ -179,7 +177,7 @@ class _Shower:
             sys.stdout.buffer.flush()
 
     def show(self) -> None:
-        """Show what was kept for the end."""
+        """Print the table, if there is one."""
         if self.as_table:
             self._screen.events(self._seen)
 
@@ -203,9 +201,13 @@ def _show(
         _show_items(outcome, settings, screen)
     if as_json:
         print_json(_summary(report))
-    changed = [o for o in report.outputs if o.new or o.updated or o.removed or o.written]
+    changed = [
+        output
+        for output in report.outputs
+        if output.new or output.updated or output.removed or output.written
+    ]
     if settings.dry_run or changed or outcome.failure:
-        # Not when nothing is new: a nightly run would repeat what is long known.
+        # Only if something is new: a nightly run would repeat the same warnings.
         for alarm in outcome.alarms:
             screen.warn(alarm)
     elif report.plays.emitted:
@@ -213,8 +215,8 @@ def _show(
         read = many(report.plays.read, "play")
         verb = "are" if ", " in places else "is"
         known = sum(output.duplicates or 0 for output in report.outputs)
-        had = f" {many(known, 'event')} delivered again, and known there." if known else ""
-        screen.note(f"Nothing new: {read} read, {places} {verb} up to date.{had}")
+        again = f" {many(known, 'event')} delivered again and already known there." if known else ""
+        screen.note(f"Nothing new: {read} read, {places} {verb} up to date.{again}")
         return
     if not as_json:
         screen.summary(report)
@@ -229,7 +231,7 @@ def _as_table(settings: Settings) -> bool:
 
 
 def _show_items(outcome: ImportResult, settings: Settings, screen: Screen) -> None:
-    """The items of a dry run; the first sink's: the others' would be the same plays again."""
+    """Print the items of a dry run. Other sinks than the first would repeat the same plays."""
     for delivery in outcome.deliveries:
         if delivery.sink != outcome.deliveries[0].sink:
             continue
@@ -245,9 +247,13 @@ def _summary(report: Report) -> Summary:
     return Summary(**values)
 
 
-def _check_stdout(settings: Settings, chosen: Sequence[Target], *, as_json: bool) -> None:
-    """Standard output carries records, or the summary, or nothing; never two of them."""
-    taken = settings.dry_run or any(target.sink.is_on_stdout for target in chosen)
+def _check_stdout(settings: Settings, outputs: Sequence[Target], *, as_json: bool) -> None:
+    """Refuse to print both records and the summary on standard output.
+
+    Raises:
+        ConfigurationError: more than one of them would go there.
+    """
+    taken = settings.dry_run or any(target.sink.is_on_stdout for target in outputs)
     wanted = [
         name
         for name, is_wanted in (("--json", as_json), ("--report -", settings.report == Path("-")))
@@ -256,7 +262,7 @@ def _check_stdout(settings: Settings, chosen: Sequence[Target], *, as_json: bool
     what = "the events" if settings.events else "the items"
     if len(wanted) + taken > 1:
         raise ConfigurationError(
-            f"{' and '.join([*wanted, *([what] if taken else [])])} cannot all go to "
+            f"Only one of {' and '.join([*wanted, *([what] if taken else [])])} can go to "
             "standard output.",
             hint="Use --report FILE for the summary"
             + ("." if settings.dry_run else f", or --out FILE for {what}."),

@@ -1,4 +1,4 @@
-"""From settings to a job: names looked up, dates read, files opened."""
+"""Read what the settings name: files, dates, users and libraries."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def settings_from(flags: Mapping[str, object]) -> Loaded:
     """Load the settings.
 
     Raises:
-        ConfigurationError: one is wrong, or several come from standard input.
+        ConfigurationError: a setting is wrong, or several inputs are on standard input.
     """
     loaded = load(flags)
     settings = loaded.settings
-    wanted = [
+    piped = [
         *(["the database"] if Path("-") in settings.database else []),
         *(
             option.flag
@@ -57,31 +57,31 @@ def settings_from(flags: Mapping[str, object]) -> Loaded:
             if path == Path("-") and option.reads == "file or stdin"
         ),
     ]
-    if len(wanted) > 1:
+    if len(piped) > 1:
         raise ConfigurationError(
-            f"{' and '.join(wanted)} are all to come from standard input.",
-            hint="Name a file for all but one.",
+            f"Only one of {' and '.join(piped)} can be read from standard input.",
+            hint="Use files for the others.",
         )
     return loaded
 
 
 def open_databases(settings: Settings) -> Source:
-    """Open the databases that were named.
+    """Open the databases that the settings name.
 
     Raises:
-        TautulliImportError: none was, or one cannot be used.
+        TautulliImportError: none is named, or one cannot be read.
     """
     paths = settings.database
     if not paths:
         raise ConfigurationError(
-            "No database was named.",
-            hint="Name Tautulli's tautulli.db, or set IMPORT_DB_PATH. Over HTTP: api, with "
-            "TAUTULLI_URL.",
+            "No database given.",
+            hint="Name Tautulli's tautulli.db or set IMPORT_DB_PATH. To read over HTTP, use "
+            "tautulli-import api and set TAUTULLI_URL.",
         )
     if Path("-") in paths and sys.stdin is None:
         raise ConfigurationError(
-            "The database is to come from standard input, and that is closed.",
-            hint="Name the file.",
+            "Cannot read the database from standard input, because it is closed.",
+            hint="Name the file instead of -.",
         )
     return Source(
         paths,
@@ -92,10 +92,10 @@ def open_databases(settings: Settings) -> Source:
 
 
 def check_databases(settings: Settings) -> None:
-    """Find out before anything is remembered of it that a database is not there.
+    """Check that the databases exist, before a state file is made for them.
 
     Raises:
-        NotFoundError: one does not exist.
+        NotFoundError: a database does not exist.
     """
     for path in settings.database:
         try:
@@ -103,25 +103,26 @@ def check_databases(settings: Settings) -> None:
                 path.lstat()
         except (FileNotFoundError, NotADirectoryError):
             raise not_there(shown(path)) from None
-        except OSError:  # it may be there, and not be ours to see: opening it says what is wrong
+        except OSError:  # it may exist; opening it gives the better message
             continue
 
 
 def selection(settings: Settings, source: Source, *, now: int) -> Selection:
-    """What was asked for, names looked up in the source.
+    """Return the selection of plays. Look up the names of users and libraries in the source.
 
     Raises:
-        TautulliImportError: a name fits nobody or several, or a date is none.
+        TautulliImportError: a name fits none or several, or a date is invalid.
     """
     since = None if settings.since is None else parse_moment(settings.since, now=now)
     until = None if settings.until is None else parse_moment(settings.until, now=now, end=True)
     if settings.include_partial and settings.min_percent is not None:
         raise ConfigurationError(
-            "--include-partial and --min-percent contradict each other.", hint="Keep one of them."
+            "--include-partial and --min-percent cannot be used together.",
+            hint="Remove one of them.",
         )
     if since is not None and until is not None and since >= until:
         raise ConfigurationError(
-            "--since is not before --until, so nothing could be imported.",
+            f"--since {settings.since} is not before --until {settings.until}.",
             hint="Swap the two.",
         )
     sections = None
@@ -140,7 +141,7 @@ def selection(settings: Settings, source: Source, *, now: int) -> Selection:
 
 
 def files_read(settings: Settings) -> Mapping[object, str]:
-    """What a run reads, by file identity: nothing of it may be written over."""
+    """Return the files that a run reads and must not overwrite, by file identity."""
     read: dict[object, str] = {}
     for database in settings.database:
         for suffix in ("", "-wal", "-shm", "-journal"):
@@ -160,32 +161,31 @@ def _files_of(settings: Settings) -> Iterator[tuple[Option, Path | None]]:
 
 
 def check_not_read(settings: Settings, option: str, path: Path | None) -> None:
-    """Refuse to write over what is read.
+    """Refuse to overwrite a file that is read.
 
     Raises:
-        ConfigurationError: the path is the database, a file beside it, or another input.
+        ConfigurationError: ``path`` is the database, a file beside it, or another input.
     """
     if path is None or path == Path("-") or not _may_be_a_file(path):
         return
     read = dict(files_read(settings))
-    if settings.merge_with is not None:  # a tracker may be merged with itself; a report not
+    if settings.merge_with is not None:  # only a tracker may overwrite this one
         read[identity(settings.merge_with)] = "the file of --merge-with"
-    found = read.get(identity(path))
-    if found:
+    if name := read.get(identity(path)):
         raise ConfigurationError(
-            f"{option} {shown(path)} is {found}, and would be overwritten.",
-            hint="Name another file.",
+            f"{option} {shown(path)} would overwrite {name}.",
+            hint=f"Choose another file with {option}.",
         )
 
 
 def _beside(database: Path, suffix: str) -> Path:
-    """A file beside the database itself, not beside a link to it."""
+    """Return a file beside the database itself, not beside a link to it."""
     real = Path(os.path.realpath(database))
     return real.with_name(real.name + suffix)
 
 
 def _may_be_a_file(path: Path) -> bool:
-    """Not a directory, pipe or device; what cannot be looked at is somebody else's to refuse."""
+    """Return true unless it is a directory, a pipe or a device. Writing reports other errors."""
     try:
         return path.is_file() or not path.exists()
     except OSError:
@@ -193,10 +193,10 @@ def _may_be_a_file(path: Path) -> bool:
 
 
 def corrections(settings: Settings) -> Sequence[Correction]:
-    """What ``--ids`` says.
+    """Read the corrections of ``--ids``.
 
     Raises:
-        NotFoundError: there is no such file.
+        NotFoundError: the file does not exist.
         ConfigurationError: it cannot be read, or a line of it is wrong.
     """
     path = settings.ids
@@ -204,7 +204,8 @@ def corrections(settings: Settings) -> Sequence[Correction]:
         return ()
     if path == Path("-") and sys.stdin is None:
         raise ConfigurationError(
-            "--ids is to come from standard input, and that is closed.", hint="Name the file."
+            "Cannot read --ids from standard input, because it is closed.",
+            hint="Name the file instead of -.",
         )
     try:
         raw = sys.stdin.buffer.read() if path == Path("-") else path.read_bytes()
@@ -214,16 +215,17 @@ def corrections(settings: Settings) -> Sequence[Correction]:
     except FileNotFoundError:
         raise NotFoundError(
             f"There is no file {path}.",
-            hint="'tautulli-import check DATABASE --missing-ids FILE' writes one to fill in.",
+            hint="Write one to fill in: tautulli-import check DATABASE --missing-ids FILE",
         ) from None
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise ConfigurationError(
-            f"{path}, line {line}: this is not UTF-8.", hint="Save the file as CSV, UTF-8."
+            f"{path}, line {line} is not UTF-8 text.", hint="Save the file as CSV in UTF-8."
         ) from None
     except OSError as error:
         raise ConfigurationError(
-            f"{path} cannot be read: {error.strerror}.", hint="Mend its permissions."
+            f"Cannot read {path}: {error.strerror}.",
+            hint="Check the path and the permissions of the file.",
         ) from None
 
 
@@ -235,9 +237,10 @@ def announce(
     *,
     merges: bool = True,
 ) -> None:
-    """Say how the source is read, and whose plays are about to become one history.
+    """Print the source's notices, and the users whose plays become one history.
 
-    The latter once, until it is somebody else's: a nightly run would repeat what is long known.
+    ``store`` remembers these users, so that a nightly run does not print them again. ``merges`` is
+    false if the plays are not merged.
     """
     for notice in source.notices:
         screen.note(notice)
@@ -246,54 +249,57 @@ def announce(
     people = [user for user in source.users() if user.plays]
     ids = sorted(user.user_id for user in people)
     if len(people) > 1 and not (store and store.was_told_of_merge(ids)):
-        named = ", ".join(f"{user.name} ({user.plays:,})" for user in people[:6])
+        names = ", ".join(f"{user.name} ({user.plays:,})" for user in people[:6])
         more = f" and {len(people) - 6} more" if len(people) > 6 else ""
         screen.note(
-            f"Merging the plays of {len(people)} users into one history: {named}{more}. "
-            "Choose with --user, or keep them apart with --each-user."
+            f"Merging the plays of {len(people)} users into one history: {names}{more}. "
+            "Select users with --user, or keep them apart with --each-user."
         )
         if store and not screen.quiet:
             store.save_told_of_merge(ids)
 
 
 def judge_rejected(rejected: Mapping[str, int], source: Source, settings: Settings) -> None:
-    """After everything is done: whether what was rejected makes the run a failure.
+    """Fail the finished run if its rejected rows demand that.
 
     Raises:
-        SourceDamagedError: rows could not be read at all.
-        RowsRejectedError: there are rejected rows, and ``--strict`` was given.
+        SourceDamagedError: rows could not be read.
+        RowsRejectedError: rows were rejected, and ``strict`` is set.
     """
     if unreadable := rejected.get(Reason.UNREADABLE.value):
         raise SourceDamagedError(
             f"{source.name} is damaged: {unreadable} rows could not be read.",
-            hint="Everything else was read. Name a backup as well, and what it has is taken from "
-            "there; or repair a copy: sqlite3 copy.db .recover | sqlite3 repaired.db",
+            hint="All other rows were read. Name a backup as well to read them from there, or "
+            "repair a copy: sqlite3 copy.db .recover | sqlite3 repaired.db",
         )
     if settings.strict and (count := sum(rejected.values())):
         raise RowsRejectedError(
             f"{count} rows were rejected.",
-            hint="Everything else was read. --report FILE and check --verbose list them.",
+            hint="All other rows were read. To list the rejected ones, use --report FILE or "
+            "tautulli-import check --verbose.",
         )
 
 
 def check_report_path(path: Path | None) -> None:
-    """Find out before the run, not after it, that the report has nowhere to go.
+    """Check before the run that the report can be written.
 
     Raises:
-        SinkError: its directory is missing or may not be written.
+        SinkError: its directory is missing or not writable.
     """
-    if path is None:
-        return
-    if path == Path("-"):
+    if path is None or path == Path("-"):
         return
     if path.is_dir():
         raise SinkError(
-            f"{path} could not be written: it is a directory.",
+            f"Cannot write the report to {path}: it is a directory.",
             hint="Name a file with --report.",
         )
-    parent = path.parent
-    if not parent.is_dir() or not os.access(parent, os.W_OK):
+    if not path.parent.is_dir():
         raise SinkError(
-            f"{path} could not be written: {parent} is no directory that may be written.",
-            hint="Name another file with --report.",
+            f"Cannot write the report to {path}: there is no directory {path.parent}.",
+            hint="Create the directory, or choose another one with --report.",
+        )
+    if not os.access(path.parent, os.W_OK):
+        raise SinkError(
+            f"You have no permission to write in {path.parent}.",
+            hint="Nothing was changed. Choose another directory with --report.",
         )

@@ -1,4 +1,4 @@
-"""Name the jobs of one command, and find what is remembered of each."""
+"""Name the jobs of a command, and find the saved state of each."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ __all__ = ["RememberedJobs"]
 
 
 class RememberedJobs:
-    """The names of one command's jobs: one of all its items, and one of each stream of events."""
+    """The jobs of a command: one for all items, and one for each stream of events."""
 
     def __init__(self, command: Command, settings: Settings, targets: Sequence[Target]) -> None:
         self._settings = settings
-        # A file that was downloaded has more to tell of each row than the history has.
+        # A downloaded database has more fields of each row than the history has.
         self._command = command if settings.via == "history" else f"{command} via file"
         is_piped = command == "db" and Path("-") in settings.database
         self.folder = None if is_piped else settings.state_folder
@@ -52,10 +52,10 @@ class RememberedJobs:
             self.source = database_source(settings.database)
         self.path = state_file(self.folder, self.source) if self.folder and self.source else None
         if settings.dry_run and command == "db" and not (self.path and self.path.exists()):
-            self.folder = None  # nothing to be looked up, and nothing may be written
+            self.folder = None  # there is no state to read, and a dry run writes none
 
     def memory(self, state: StateFile | None, source: Source, job: Job, *, restart: bool) -> Memory:
-        """Return what is remembered of the items, and of each stream by the name of its sink."""
+        """Return the saved state of the items, and of each stream by the name of its sink."""
         if state is None or not self._remembers(state):
             return Memory()
         settings = self._settings
@@ -79,7 +79,7 @@ class RememberedJobs:
         )
 
     def _remembers(self, state: StateFile) -> bool:
-        """Tell whether anything holds the next time: "30d" means other plays tomorrow."""
+        """Return false if the next run selects other plays anyway, as "30d" does tomorrow."""
         moments = (self._settings.since, self._settings.until)
         return state.path is not None and not any(_is_relative(when) for when in moments)
 

@@ -1,4 +1,4 @@
-"""From settings to a NATS server, and who we are there."""
+"""Make the address and credentials of a NATS server from the settings."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ __all__ = ["nats_access"]
 
 
 def nats_access(loaded: Loaded, screen: Screen) -> Access:
-    """The server that the settings name; a secret on the command line works, with a warning.
+    """Return the server that the settings name. Warn of a secret on the command line.
 
     Raises:
-        ConfigurationError: a certificate without its key, or a secret that cannot be read.
-        NotFoundError: a file with a secret does not exist.
+        ConfigurationError: a certificate has no key, or a secret cannot be read.
+        NotFoundError: the file of a secret does not exist.
     """
     settings = loaded.settings
     if (settings.nats_cert is None) != (settings.nats_key is None):
         raise ConfigurationError(
-            "A certificate is of use with its key only.",
-            hint="Give both --nats-cert and --nats-key.",
+            "A NATS client certificate needs its private key.",
+            hint="Use both: --nats-cert FILE --nats-key FILE",
         )
     on_line = [
         SETTINGS[name].flag
@@ -40,9 +40,8 @@ def nats_access(loaded: Loaded, screen: Screen) -> Access:
         on_line.append("--nats-url")
     if on_line:
         screen.warn(
-            f"A secret stands on the command line ({', '.join(on_line)}), where everybody on this "
-            "machine can read it: --nats-password-file, --nats-token-file and --nats-creds keep "
-            "it to yourself."
+            f"A secret is on the command line ({', '.join(on_line)}). Every user of this machine "
+            "can read it there. Use --nats-password-file, --nats-token-file or --nats-creds."
         )
     return Access(
         url=settings.nats_url,
@@ -61,7 +60,7 @@ def nats_access(loaded: Loaded, screen: Screen) -> Access:
 
 
 def _secret(loaded: Loaded, name: str, value: SecretStr | None) -> str:
-    """The secret, from whichever place is the higher one; empty when there is none."""
+    """Return the secret from the value or the file, whichever has precedence; "" for none."""
     path: Path | None = getattr(loaded.settings, f"{name}_file")
     if path is not None and (value is None or loaded.outranks(f"{name}_file", name)):
         what = name.removeprefix("nats_")

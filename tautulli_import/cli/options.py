@@ -1,7 +1,7 @@
-"""Typer commands, made from the table in ``tautulli_import.options``.
+"""Make Typer commands from the table in ``tautulli_import.options``.
 
 An option that is not given is None or an empty list. Then the environment, ``.env``,
-``config.toml`` or the default decides (see ``settings``).
+``config.toml`` or the default applies (see ``settings``).
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _ANNOTATIONS: Mapping[tuple[type, bool], object] = {
 
 
 def add_command(app: typer.Typer, name: str, work: Callable[..., None], *, group: str = "") -> None:
-    """Add a command that does ``work`` with its options from the table.
+    """Add a command that calls ``work`` with its options from the table.
 
-    ``work`` is called with the ``Flags`` that were given, and with each option that is no
-    setting by its name; ``debug`` is dealt with here. Its docstring is the help text.
+    ``work`` gets the given ``Flags``, and by name each option that is not a setting, except
+    ``debug``. Its docstring is the help text.
     """
     table = options_of(f"{group} {name}".strip())
     own = [option.name for option in table if option.own and option.name != "debug"]
@@ -49,17 +49,17 @@ def add_command(app: typer.Typer, name: str, work: Callable[..., None], *, group
         }
         color = given.get("color")
         with guarded(debug=given["debug"] is True, color=None if color is None else bool(color)):
-            work(flags, **{one: given[one] for one in own})
+            work(flags, **{option: given[option] for option in own})
 
     command.__doc__ = work.__doc__
     parameters = [_parameter(option) for option in table]
-    command.__annotations__ = {one.name: one.annotation for one in parameters}
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     command.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     app.command(name)(command)
 
 
 def _parameter(option: Option) -> Parameter:
-    """Return what Typer makes an option from."""
+    """Return the parameter from which Typer makes an option."""
     is_switch = option.own and option.type is bool
     has_default = is_switch or option.default is not None or option.is_required
     annotation = option.type if has_default else _ANNOTATIONS[option.type, option.repeatable]

@@ -1,4 +1,4 @@
-"""The command line as it can be typed again: without the secrets that may stand on it."""
+"""Make a command line that can be shown: no secrets, quoted for a shell."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from ..sources.http.address import parse_address
 
 __all__ = ["typed_again"]
 
-_SECRETS = frozenset(one.flag for one in OPTIONS if one.hides == "value")
-_ADDRESSES = frozenset(one.flag for one in OPTIONS if one.hides == "address")
+_SECRETS = frozenset(option.flag for option in OPTIONS if option.hides == "value")
+_ADDRESSES = frozenset(option.flag for option in OPTIONS if option.hides == "address")
 _HIDDEN = "…"
 
 
 def typed_again(arguments: Sequence[str], settings: Settings) -> str:
-    """The command that goes on, for a shell; ``arguments`` are those of this process.
+    """Return the command that resumes, quoted for a shell. ``arguments`` are of this process.
 
-    ``--restart`` is left out, and every secret wherever it stands.
+    Leave out ``--restart``, and replace every secret wherever it occurs.
     """
-    hidden = (settings.api_key, settings.nats_password, settings.nats_token)
-    secrets = [one.get_secret_value() for one in hidden if one]
+    values = (settings.api_key, settings.nats_password, settings.nats_token)
+    secrets = [value.get_secret_value() for value in values if value]
     words = [
         _without(word, secrets) for word in _harmless(arguments) if word not in ("", "--restart")
     ]
@@ -45,7 +45,7 @@ def _harmless(arguments: Sequence[str]) -> Iterator[str]:
 
 
 def _address(option: str, text: str) -> str:
-    """The URL without a password, or a key that was pasted with it."""
+    """Return the URL without a password, and without an API key that was pasted with it."""
     if option == "--nats-url":
         return Access(url=text).shown
     try:

@@ -1,4 +1,4 @@
-"""A source, opened: whichever door the plays come through."""
+"""Open the source of a command, and everything that belongs to it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -26,101 +26,108 @@ from . import inputs
 from .connect import Connection, connect, connect_for_ids, warn_of_key
 from .console import Screen
 
-__all__ = ["Command", "Opened", "opened"]
+__all__ = ["Command", "Record", "Request", "Session", "open_session"]
 
 Command: TypeAlias = Literal["api", "db"]
-Begun: TypeAlias = Callable[[StateFile], RunLog]
-"""Somebody who writes down that a run has begun, and in which state file it stands."""
 
 
-class Opened(Struct, frozen=True):
-    """What a command works with."""
+class Request(Struct, frozen=True):
+    """What a command wants from its source. Only HTTP fetches no more than that."""
+
+    plays: bool = True
+    users: bool = False
+    """All users, also those without plays."""
+    libraries: bool = False
+    """All libraries."""
+    selection: bool = True
+    """What the settings ``user`` and ``library`` need to select plays."""
+    ids: bool = True
+    """Plex's answers for titles without external ids."""
+    restart: bool = False
+    """Forget what was fetched before."""
+
+
+class Record(Struct, frozen=True):
+    """Where the progress of a run is recorded."""
+
+    folder: Path | None = None
+    """The directory for the state file of databases; ``None`` to keep no state of them."""
+    begin: Callable[[StateFile], RunLog] | None = None
+    """Begins the log of the run in the state file of the source."""
+
+
+_NO_RECORD: Final = Record()
+
+
+class Session(Struct, frozen=True):
+    """The open source of a command, and everything that belongs to it."""
 
     source: Source
     connection: Connection | None
     enricher: Enricher | None
     state: StateFile | None = None
-    """Where what is remembered of the source stands; ``None`` where nothing is."""
+    """The state file of the source; ``None`` if no state is kept."""
     log: RunLog | None = None
 
     @property
     def asked(self) -> Mapping[str, int]:
-        """Requests to Tautulli so far, by command."""
+        """Return the number of requests to Tautulli so far, by command."""
         return self.connection.tautulli.asked if self.connection else {}
 
 
 @contextmanager
-def opened(
+def open_session(
     command: Command,
     loaded: Loaded,
     screen: Screen,
+    request: Request,
     *,
     now: int,
-    restart: bool = False,
-    enrich: bool = True,
-    plays: bool = True,
-    users: bool = False,
-    libraries: bool = False,
-    chooses: bool = True,
-    state_of: Path | None = None,
-    begun: Begun | None = None,
-) -> Iterator[Opened]:
-    """Open what the settings name, fetch over HTTP what is new, and close it all in the end.
+    record: Record = _NO_RECORD,
+) -> Iterator[Session]:
+    """Open the source that the settings name, and close it in the end.
 
-    Over HTTP the history is fetched unless ``plays`` is False, all ``users`` and ``libraries``
-    are asked for where they are wanted, and what is needed to tell apart the chosen ones unless
-    ``chooses`` is False. Without ``enrich`` nobody is asked for ids. ``state_of`` is the folder
-    in which something is remembered of a database. ``begun`` begins the log of the run, which
-    is told how it ends.
+    Over HTTP, fetch what ``request`` wants first. ``now`` is the time of the run (epoch seconds,
+    UTC). The log that ``record`` begins is told how the run ends.
 
     Raises:
-        TautulliImportError: it cannot be opened or read.
+        TautulliImportError: the source cannot be opened or read.
     """
+    settings = loaded.settings
     warn_of_key(loaded, screen)
     with ExitStack() as stack:
         if command == "api":
             connection: Connection | None = connect(loaded, screen)
         else:
-            connection = connect_for_ids(loaded, screen) if enrich else None
+            connection = connect_for_ids(loaded, screen) if request.ids else None
         if connection:
             stack.callback(connection.close)
-        state = connection.state if connection and command == "api" else None
-        if state_of is not None and command == "db":
-            state = _state_of_files(state_of, loaded.settings)
+        if command == "api":
+            state = connection.state if connection else None
+        else:
+            state = _state_of_files(record.folder, settings) if record.folder else None
             if state:
                 stack.callback(state.close)
-        log = begun(state) if begun and state else None
+        log = record.begin(state) if record.begin and state else None
         if log:
-            stack.enter_context(_told(log))
+            stack.enter_context(_record_the_end(log))
         if state:
-            stack.enter_context(_explained(state))
-        source: Source
+            stack.enter_context(_explain_errors(state))
         if connection and command == "api":
-            source = _over_http(
-                connection,
-                loaded.settings,
-                screen,
-                now,
-                log,
-                restart=restart,
-                plays=plays,
-                users=users,
-                libraries=libraries,
-                chooses=chooses,
-            )
+            source = _fetch(connection, settings, screen, request, log, now=now)
         else:
-            source = inputs.open_databases(loaded.settings)
+            source = inputs.open_databases(settings)
         stack.callback(source.close)
         enricher = (
             PlexMetadata(connection.tautulli, connection.state, now=now)
-            if connection and enrich and loaded.settings.enrich
+            if connection and request.ids and settings.enrich
             else None
         )
-        yield Opened(source, connection, enricher, state, log)
+        yield Session(source, connection, enricher, state, log)
 
 
 def _state_of_files(folder: Path, settings: Settings) -> StateFile | None:
-    """What is remembered of database files; a dry run only looks at what is there."""
+    """Open the state file of the databases. A dry run only reads one that exists."""
     source = database_source(settings.database)
     if settings.dry_run:
         return StateFile.existing(state_file(folder, source), reads_only=True)
@@ -128,8 +135,8 @@ def _state_of_files(folder: Path, settings: Settings) -> StateFile | None:
 
 
 @contextmanager
-def _explained(state: StateFile) -> Iterator[None]:
-    """Say what is wrong with the state file, wherever it is read or written."""
+def _explain_errors(state: StateFile) -> Iterator[None]:
+    """Turn an SQLite error of the state file into a sentence."""
     try:
         yield
     except sqlite3.Error as error:
@@ -137,33 +144,30 @@ def _explained(state: StateFile) -> Iterator[None]:
 
 
 @contextmanager
-def _told(log: RunLog) -> Iterator[None]:
-    """Write down how a run ends that does not come to its own end."""
+def _record_the_end(log: RunLog) -> Iterator[None]:
+    """Record in the log that a run fails or is stopped."""
     with log.record_failure():
         try:
             yield
         except Stopped as stopped:
             run = log.run
             at = "" if run.phase == "starting" else f" while {describe(run)}"
-            stopped.said = f"Stopped{at}. Every output is whole: as it was before, or finished."
+            stopped.said = f"Stopped{at}. Every output is whole: unchanged or finished."
             raise
 
 
-def _over_http(
+def _fetch(
     connection: Connection,
     settings: Settings,
     screen: Screen,
-    now: int,
+    request: Request,
     log: RunLog | None,
     *,
-    restart: bool,
-    plays: bool,
-    users: bool,
-    libraries: bool,
-    chooses: bool,
+    now: int,
 ) -> Source:
+    """Fetch over HTTP what ``request`` wants, and open it."""
     tautulli = connection.tautulli
-    chosen = settings.library if chooses else []
+    library_names = settings.library if request.selection else []
     if settings.via == "database":
         try:
             with screen.progress() as bar:
@@ -171,24 +175,30 @@ def _over_http(
                     tautulli,
                     now=now,
                     progress=ProgressGroup(bar, log),
-                    libraries=chosen,
+                    libraries=library_names,
                     page=settings.batch_size,
                 )
         except (SourceDamagedError, UnansweredError, BusyError) as error:
-            screen.note(f"The plays are asked for one by one instead of downloaded: {error}")
-    told = ask_libraries(tautulli, settings.library) if libraries or chosen else None
-    with screen.progress(hidden=not plays) as bar:
+            screen.note(
+                f"The database could not be downloaded, so the history is read instead: {error}"
+            )
+    libraries = None
+    if request.libraries or library_names:
+        libraries = ask_libraries(tautulli, settings.library)
+    with screen.progress(hidden=not request.plays) as bar:
         return sync(
             tautulli,
             connection.state,
             Wanted(
-                plays=plays,
-                users=users or (chooses and bool(settings.user)),
-                libraries=told,
-                sections=choose_libraries(told.listed, chosen) if told else frozenset(),
+                plays=request.plays,
+                users=request.users or (request.selection and bool(settings.user)),
+                libraries=libraries,
+                sections=(
+                    choose_libraries(libraries.listed, library_names) if libraries else frozenset()
+                ),
             ),
             now=now,
             page=settings.batch_size,
-            restart=restart,
+            restart=request.restart,
             progress=ProgressGroup(bar, log),
         )

@@ -1,4 +1,4 @@
-"""Choose the sinks that were named, and make each once."""
+"""Make each sink that ``--to`` names, once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def targets(loaded: Loaded, screen: Screen, *, now: int) -> Sequence[Target]:
     ``now`` is the time of the run (epoch seconds, UTC).
 
     Raises:
-        ConfigurationError: none was named, or ``--out`` fits none of them.
+        ConfigurationError: ``--to`` is missing, or an ``--out`` fits none of the sinks.
     """
     settings = loaded.settings
     installed = InstalledSinks()
@@ -37,30 +37,30 @@ def targets(loaded: Loaded, screen: Screen, *, now: int) -> Sequence[Target]:
             known = [name for name in installed.names if _can_take_events(installed.load(name))]
         ways = [f"--to {name}" for name in known]
         raise ConfigurationError(
-            "Where should the history go?",
-            hint=f"Add {', '.join(ways[:-1])} or {ways[-1]}, or look first with --dry-run.",
+            "No output given.",
+            hint=f"Use {', '.join(ways[:-1])} or {ways[-1]}, or look first with --dry-run.",
         )
-    found = {name: installed.load(name) for name in names}
+    classes = {name: installed.load(name) for name in names}
     if settings.events:
-        found = {
+        classes = {
             name: (cls if issubclass(cls, StreamSink) else cls.for_events) or cls
-            for name, cls in found.items()
+            for name, cls in classes.items()
         }
-    of_items = [name for name, cls in found.items() if issubclass(cls, Sink)]
+    of_items = [name for name, cls in classes.items() if issubclass(cls, Sink)]
     if of_items and settings.events:
         installed.load(of_items[0], events=True)
     _check_kinds(names, of_items, loaded)
     places = _places(settings.out, names, installed)
-    to_stdout = [name for name, cls in found.items() if cls.goes_to_stdout(places.get(name))]
+    to_stdout = [name for name, cls in classes.items() if cls.goes_to_stdout(places.get(name))]
     if len(to_stdout) > 1 and not settings.dry_run:
         raise ConfigurationError(
-            f"{' and '.join(to_stdout)} cannot share standard output.",
-            hint="Give one of them a file with --out.",
+            f"Only one of {' and '.join(to_stdout)} can write to standard output.",
+            hint=f"Give the other a file: --out {to_stdout[-1]}=FILE",
         )
     access = nats_access(loaded, screen)
     return [
         Target(name, make_sink(cls, name, _options(cls, places.get(name), loaded, access, now)))
-        for name, cls in found.items()
+        for name, cls in classes.items()
     ]
 
 
@@ -85,35 +85,36 @@ def _can_take_events(cls: type[Sink | StreamSink]) -> bool:
 
 
 def _check_kinds(names: Sequence[str], of_items: Sequence[str], loaded: Loaded) -> None:
-    """Refuse what means nothing to any of the sinks, or would give one of them nothing.
+    """Refuse an option that no sink can use, and music for sinks of items.
 
     Raises:
-        ConfigurationError: there is such a thing.
+        ConfigurationError: there is one.
     """
     settings = loaded.settings
     if of_items and settings.media_type == ["track"]:
+        sink = "A tracker" if of_items[0] == "tracker" else f"The sink {of_items[0]}"
         raise ConfigurationError(
-            f"Music is nothing for {of_items[0]}.",
-            hint="It becomes events only: --events, --to nats or --to duckdb.",
+            f"{sink} cannot hold music.",
+            hint="Use --to duckdb, --to nats or --events for music.",
         )
     if of_items:
         return
     for name in ("rewatches", "each_user", "ids", "include_partial"):
-        if loaded.origins[name] == "option":  # what the configuration says is for other runs
+        if loaded.origins[name] == "option":  # the configuration is for other runs too
             raise ConfigurationError(
-                f"{SETTINGS[name].flag} means nothing to {' and '.join(names)}.",
-                hint="Leave it out: events are of every row, watched or not, say whose they are "
-                "(--user chooses), and carry no external ids.",
+                f"{SETTINGS[name].flag} cannot be used with {' and '.join(names)}.",
+                hint="Remove it. There is an event for every row, watched or not. It names its "
+                "user (select with --user) and has no external ids.",
             )
 
 
 def _places(
     given: Sequence[str], names: Sequence[str], installed: InstalledSinks
 ) -> Mapping[str, Path]:
-    """Return the place that each ``--out`` names, by sink.
+    """Return the path of each ``--out``, by sink.
 
     Raises:
-        ConfigurationError: one names no sink, or two name the same sink or place.
+        ConfigurationError: an ``--out`` fits no sink, or two are for the same sink or path.
     """
     places: dict[str, Path] = {}
     for place in given:
@@ -121,30 +122,31 @@ def _places(
         if name in places:
             raise ConfigurationError(
                 f"{name} cannot write to both {places[name]} and {path}.",
-                hint="Keep one --out for each sink.",
+                hint="Use one --out for each sink.",
             )
         places[name] = path
     files = [path.resolve() for path in places.values() if path != Path("-")]
     if len(set(files)) < len(files):
         raise ConfigurationError(
-            "Two sinks cannot write to the same place.", hint="Give each its own --out SINK=PATH."
+            "Two sinks cannot write to the same place.",
+            hint="Use a different --out SINK=PATH for each.",
         )
     return places
 
 
 def _named_place(place: str, names: Sequence[str], installed: InstalledSinks) -> tuple[str, Path]:
-    """Return the sink that an ``--out`` is for, and the path. A sole sink needs no name."""
+    """Return the sink and the path of an ``--out``. A single sink needs no name."""
     name, equals, path = place.partition("=")
     if equals and name in names:
         return name, Path(path).expanduser()
     if equals and get_close_matches(name, installed.names, n=1):
         raise ConfigurationError(
-            f"--out {place}: no sink called {name} is in use.",
-            hint=f"In use: {', '.join(names)}. If it is a path, write ./{place}",
+            f"--out {place} is for the sink {name}, which is not in use.",
+            hint=f"In use: {', '.join(names)}. If it is a path, use --out ./{place}",
         )
     if len(names) > 1:
         raise ConfigurationError(
-            f"Which of the sinks is to write to {place}?",
-            hint=f"With several sinks: --out {names[0]}={place}",
+            f"--out {place} does not name its sink.",
+            hint=f"With several sinks, use for example --out {names[0]}={place}",
         )
     return names[0], Path(place).expanduser()

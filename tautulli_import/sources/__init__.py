@@ -1,1 +1,1 @@
-"""Where plays come from: Tautulli's database, later its HTTP API."""
+"""Read a Tautulli history: SQLite files, and HTTP, which makes one of them."""

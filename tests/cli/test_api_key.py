@@ -197,7 +197,7 @@ def test_no_file_is_not_found(place: Place) -> None:
 def test_a_directory_is_no_key(place: Place) -> None:
     result = place.users("--api-key-file", place.folder)
     assert result.code == 2
-    assert f"{place.folder} cannot be read: Is a directory." in result.err
+    assert f"Cannot read {place.folder}: Is a directory." in result.err
 
 
 def test_a_file_that_may_not_be_read_is_said(
@@ -208,7 +208,7 @@ def test_a_file_that_may_not_be_read_is_said(
     path.chmod(0)
     code, out, err = bound("users", "api", "--url", "127.0.0.1:1", "--api-key-file", path)
     assert (code, out) == (2, "")
-    assert f"{path} cannot be read: Permission denied." in err
+    assert f"Cannot read {path}: Permission denied." in err
 
 
 def test_standard_input_without_a_key_is_said(place: Place) -> None:
@@ -241,7 +241,7 @@ def test_what_is_no_key_is_refused_wherever_it_stands(place: Place, where: str, 
 def test_no_key_at_all_is_said_with_the_places_for_one(place: Place) -> None:
     result = place.users()
     assert result.code == 2
-    assert "There is no API key for Tautulli." in result.err
+    assert "No Tautulli API key given." in result.err
     assert "TAUTULLI_API_KEY" in result.err
     assert "--api-key-file" in result.err
 
@@ -249,7 +249,7 @@ def test_no_key_at_all_is_said_with_the_places_for_one(place: Place) -> None:
 def test_no_server_at_all_is_said(place: Place) -> None:
     result = place.users(env={"TAUTULLI_URL": "", "TAUTULLI_API_KEY": KEY})
     assert result.code == 2
-    assert "Which Tautulli is to be asked?" in result.err
+    assert "No Tautulli address given." in result.err
     assert "TAUTULLI_URL" in result.err
 
 
@@ -266,7 +266,7 @@ def test_a_key_on_the_command_line_works_with_a_warning(
     env = {"TAUTULLI_URL": place.server.url}
     result = place.run(*command, *quiet, "--api-key", KEY, env=env)
     assert result.code == 0
-    assert result.err.count("Warning: The API key stands on the command line") == 1
+    assert result.err.count("Warning: The API key is on the command line") == 1
     assert KEY not in result.out + result.err
 
 
@@ -281,5 +281,5 @@ def test_a_key_on_the_command_line_that_is_not_needed_is_warned_of_as_well(
 ) -> None:
     result = place.run("db", tmp_path / "tautulli.db", "--dry-run", "--api-key", KEY)
     assert result.code == 0
-    assert "Warning: The API key stands on the command line" in result.err
+    assert "Warning: The API key is on the command line" in result.err
     assert KEY not in result.out + result.err

@@ -128,7 +128,7 @@ def test_nothing_remembered_is_said(nights: Nights, tmp_path: Path) -> None:
     nowhere = tmp_path / "nowhere"
     done = nights.inside("checkpoint", "list", "--state-dir", nowhere)
     assert (done.code, done.out) == (0, "")
-    assert "Nothing is remembered." in done.err
+    assert "There are no checkpoints." in done.err
     as_json = nights.inside("checkpoint", "list", "--json", "--state-dir", nowhere)
     assert json.loads(as_json.out) == {"schema": 1, "checkpoints": []}
     assert not nowhere.exists()
@@ -289,4 +289,4 @@ def test_the_program_itself_lists_shows_and_clears(cli: Cli, nights: Nights) -> 
     assert cli("checkpoint", "show", told[0]["id"], env=env).out.split()[1] == told[0]["id"]
     assert "Forgotten: 2." in cli("checkpoint", "clear", "--all", env=env).err
     done = cli("checkpoint", "list", env=env)
-    assert (done.code, said(done)) == (0, "Nothing is remembered.")
+    assert (done.code, said(done)) == (0, "There are no checkpoints.")

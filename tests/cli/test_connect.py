@@ -17,7 +17,7 @@ from tests.support.history import add_play, create
 from tests.support.inside import Inside
 from tests.support.tautulli import KEY, FakeTautulli, certificate, html
 
-LENDS = "with the key that"
+LENDS = "with the API key from"
 
 
 class Home(Struct):
@@ -100,8 +100,8 @@ def test_the_config_ini_beside_the_database_lends_address_and_key(home: Home) ->
     assert result.code == 0
     assert home.ids == {"imdb": "tt0000007"}
     assert (
-        f"What has no external id is asked of {home.server.url}, with the key that {ini} lends; "
-        "--no-enrich leaves that out." in result.err
+        f"Looking up missing ids through {home.server.url}, with the API key from {ini}. "
+        "--no-enrich turns this off." in result.err
     )
     assert {asked.key_in for asked in home.server.requests} == {"form"}
     assert len(home.server.asked("get_metadata")) == 1
@@ -132,7 +132,7 @@ def test_quiet_is_quiet_about_it(home: Home) -> None:
 def test_another_config_ini_can_be_named(home: Home, tmp_path: Path) -> None:
     named = home.lend().rename(tmp_path / "named.ini")
     result = home.imports("--config-ini", named)
-    assert f"that {named} lends" in result.err
+    assert f"with the API key from {named}." in result.err
     assert home.ids == {"imdb": "tt0000007"}
 
 
@@ -197,7 +197,7 @@ def test_a_certificate_of_its_own_is_no_obstacle_on_this_machine(
     with FakeTautulli(database, tls=tls) as server:
         home = Home(inside, knows(server), database)
         home.lend()
-        assert f"is asked of https://127.0.0.1:{server.port}," in home.imports().err
+        assert f"missing ids through https://127.0.0.1:{server.port}," in home.imports().err
         assert home.ids == {"imdb": "tt0000007"}
         # Anybody can be anywhere else.
         home.lend(http_host="localhost")

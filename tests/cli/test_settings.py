@@ -202,6 +202,37 @@ def test_a_wrong_value_is_named_with_where_it_stands(
     assert f"--{name.replace('_', '-')}" in said({name: flag})
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("format", "csv", "--format must be jsonl or table, not 'csv'."),
+        ("batch_size", 0, "--batch-size must be at least 1, not 0."),
+        ("batch_size", 10_001, "--batch-size must be at most 10000, not 10001."),
+        ("timeout", "soon", "--timeout must be a number, not 'soon'."),
+        ("nats_timeout", 0.01, "--nats-timeout must be at least 0.1, not 0.01."),
+        ("strict", "perhaps", "--strict must be true or false, not 'perhaps'."),
+        (
+            "server_id",
+            "a:b",
+            (
+                "--server-id must be made of letters, digits, dots, hyphens and underscores, "
+                "not 'a:b'."
+            ),
+        ),
+        (
+            "server_id",
+            "a" * 201,
+            f"--server-id must be at most 200 characters long, not '{'a' * 201}'.",
+        ),
+        ("api_key", ["secret"], "--api-key must be text."),
+    ],
+)
+def test_the_message_says_what_a_setting_can_be(name: str, value: object, sentence: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load({name: value})
+    assert str(caught.value) == sentence
+
+
 def test_a_wrong_value_that_is_overruled_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TAUTULLI_IMPORT_BATCH_SIZE", "many")
     assert load({"batch_size": 5}).settings.batch_size == 5

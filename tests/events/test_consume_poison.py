@@ -156,7 +156,7 @@ def test_a_person_is_told_how_to_look_at_them(line: Pipeline) -> None:
     done = line.run("consume", "--once")
     assert done.code == 0
     assert "4 messages received: 1 new, 0 known, 3 unusable." in done.err
-    assert "3 messages could not be used, and will not come again" in done.err
+    assert "3 messages could not be used and will not come again" in done.err
     assert f'duckdb {TABLE} "FROM poison_messages"' in done.err
     assert [number for number, *_ in kept(line)] == [1, 2, 3]
     done = line.run("consume", "--once")

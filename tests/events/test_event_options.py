@@ -245,14 +245,14 @@ def test_server_and_source_can_stand_in_the_configuration(
         (("--to", "editor", "--dry-run"), ("editor takes films and episodes",)),
         (("--to", "tracker", "--to", "jsonl"), ("tracker takes films and episodes",)),
         (("--to", "duckdb", "--to", "tracker"), ("tracker takes films and episodes",)),
-        (("--dry-run", "--each-user"), ("--each-user means nothing", "--user")),
-        (("--to", "jsonl", "--each-user"), ("--each-user means nothing",)),
-        (("--dry-run", "--rewatches"), ("--rewatches means nothing to jsonl",)),
-        (("--dry-run", "--include-partial"), ("--include-partial means nothing to jsonl",)),
-        (("--dry-run", "--ids", "ids.csv"), ("--ids means nothing to jsonl",)),
+        (("--dry-run", "--each-user"), ("--each-user cannot be used", "--user")),
+        (("--to", "jsonl", "--each-user"), ("--each-user cannot be used",)),
+        (("--dry-run", "--rewatches"), ("--rewatches cannot be used with jsonl",)),
+        (("--dry-run", "--include-partial"), ("--include-partial cannot be used with jsonl",)),
+        (("--dry-run", "--ids", "ids.csv"), ("--ids cannot be used with jsonl",)),
         (("--dry-run", "--merge-with", "old.json"), ("None of these sinks uses --merge-with",)),
-        (("--to", "duckdb", "--rewatches"), ("--rewatches means nothing to duckdb",)),
-        ((), ("Where should the history go?", "duckdb", "jsonl", "nats", "--dry-run")),
+        (("--to", "duckdb", "--rewatches"), ("--rewatches cannot be used with duckdb",)),
+        ((), ("No output given.", "duckdb", "jsonl", "nats", "--dry-run")),
         (("--to", "jsonl", "--json"), ("--json", "the events", "standard output")),
         (("--dry-run", "--report", "-"), ("--report -", "the events", "standard output")),
         (("--to", "jsonl", "--out", "tautulli.db"), ("tautulli.db",)),
@@ -282,8 +282,8 @@ def test_two_that_go_to_standard_output_are_refused(rows: Rows) -> None:
 def test_music_is_nothing_for_a_tracker(rows: Rows) -> None:
     done = rows.inside("db", rows.path, "--to", "tracker", "--media-type", "track")
     assert done.code == 2
-    assert "Music is nothing for tracker" in said(done)
-    assert "--events" in said(done)
+    assert "A tracker cannot hold music." in done.err
+    assert "Use --to duckdb, --to nats or --events for music." in done.err
 
 
 def test_music_beside_films_is_left_out_of_a_tracker(rows: Rows, tmp_path: Path) -> None:

@@ -227,7 +227,7 @@ def test_a_stream_that_was_emptied_is_said_to_be(line: Pipeline) -> None:
 def test_what_is_delivered_again_and_known_is_told(line: Pipeline) -> None:
     line.films(3)
     line.publish()
-    assert "3 events delivered again, and known there." in line.publish("--restart").said
+    assert "3 events delivered again and already known there." in line.publish("--restart").said
 
 
 def test_a_stream_that_was_made_anew_gets_everything_and_that_is_said(line: Pipeline) -> None:

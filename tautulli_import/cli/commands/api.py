@@ -8,7 +8,7 @@ __all__ = ["api"]
 
 
 def api(flags: Flags, *, json: bool, restart: bool) -> None:
-    """Import from a running Tautulli: the first time everything, later only what is new.
+    """Import from a running Tautulli over HTTP. Later runs read only what is new.
 
     For example, with the key in TAUTULLI_API_KEY:
 

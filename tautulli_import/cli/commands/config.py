@@ -10,7 +10,7 @@ __all__ = ["path", "show"]
 
 
 def show(flags: Flags, *, json: bool) -> None:
-    """Every setting, its value, and who said so."""
+    """Show every setting, its value and its origin."""
     from ...jetstream.access import Access
     from ...settings import load
     from ..console import Screen
@@ -30,12 +30,12 @@ def show(flags: Flags, *, json: bool) -> None:
             }
         )
         return
-    rows = ((name, _told(value), loaded.origins[name]) for name, value in values.items())
+    rows = ((name, _cell(value), loaded.origins[name]) for name, value in values.items())
     Screen(color=loaded.settings.color).pairs(rows, "Setting", "Value", "From")
 
 
 def path(flags: Flags) -> None:
-    """Where config.toml is looked for."""
+    """Print the path of config.toml."""
     from ...settings import config_path
 
     del flags
@@ -43,7 +43,7 @@ def path(flags: Flags) -> None:
 
 
 def _address(url: str | None) -> str | None:
-    """The URL without a password, or a key that was pasted with it."""
+    """Return the URL without a password, and without an API key that was pasted with it."""
     from ...errors import ConfigurationError
     from ...sources.http.address import parse_address
 
@@ -53,7 +53,7 @@ def _address(url: str | None) -> str | None:
         return "not a URL"
 
 
-def _told(value: object) -> str:
+def _cell(value: object) -> str:
     if value is None or value == []:
         return "-"
     if isinstance(value, list):

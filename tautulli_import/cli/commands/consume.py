@@ -1,4 +1,4 @@
-"""``tautulli-import consume``: playback events out of a NATS stream, into DuckDB."""
+"""``tautulli-import consume``: write playback events from a NATS stream to DuckDB."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ __all__ = ["consume"]
 
 _WAIT_SECONDS = 60.0
 _KNOWN = {
-    "event_id": "seen by their event id minutes ago",
-    "session_key": "seen by their session key minutes ago",
-    "correlation_key": "seen by their correlation key minutes ago",
-    "table": "in the table",
-    "another_event": "in the table as another event, by another of its keys",
+    "event_id": "received minutes ago, with the same event id",
+    "session_key": "received minutes ago, with the same session key",
+    "correlation_key": "received minutes ago, with the same correlation key",
+    "table": "in the table already",
+    "another_event": "in the table already as another event with one of the same keys",
 }
 
 
 def consume(
     flags: Flags, *, out: Path | None, once: bool, durable: str, ack_wait: float, json: bool
 ) -> None:
-    """Bring playback events out of a NATS JetStream stream into a DuckDB file, each once.
+    """Write playback events from a NATS JetStream stream to a DuckDB file, each once.
 
     For example:
 
@@ -34,7 +34,7 @@ def consume(
 
       tautulli-import consume --nats-url nats://server:4222 --out events.duckdb
 
-    Started again it goes on where it was; several can share the work, also from one file.
+    A new run resumes where the last one ended. Several runs can share a stream and a file.
     """
     import os
     import sys
@@ -67,7 +67,7 @@ def consume(
     target = shown(Path(os.path.realpath(path)))
     try:
         try:
-            with defer_signals():  # what is mistyped leaves nothing behind
+            with defer_signals():  # with a wrong option, no log is made
                 queue.open()
                 work.open()
         except Stopped as stopped:
@@ -85,10 +85,10 @@ def consume(
         raise
     finally:
         queue.close()
-    _tell(screen, path, consumed, as_json=json)
+    _print_result(screen, path, consumed, as_json=json)
 
 
-def _tell(screen: Screen, path: Path, consumed: Consumed, *, as_json: bool) -> None:
+def _print_result(screen: Screen, path: Path, consumed: Consumed, *, as_json: bool) -> None:
     import msgspec
 
     from ...formatting import many
@@ -96,12 +96,12 @@ def _tell(screen: Screen, path: Path, consumed: Consumed, *, as_json: bool) -> N
 
     if consumed.poison:
         screen.warn(
-            f"{many(consumed.poison, 'message')} could not be used, and will not come again: "
-            f'duckdb {path} "FROM poison_messages" shows them and why.'
+            f"{many(consumed.poison, 'message')} could not be used and will not come again. "
+            f'To see why: duckdb {path} "FROM poison_messages"'
         )
     if as_json:
-        told = {"schema": 1, "command": "consume", "target": str(path)}
-        print_json(told | msgspec.to_builtins(consumed))
+        head = {"schema": 1, "command": "consume", "target": str(path)}
+        print_json(head | msgspec.to_builtins(consumed))
         return
     known = sum(consumed.known.values())
     screen.note(
@@ -111,6 +111,6 @@ def _tell(screen: Screen, path: Path, consumed: Consumed, *, as_json: bool) -> N
     for key, count in consumed.known.items():
         screen.note(f"  known  {count:>9,}  {_KNOWN[key]}")
     if consumed.redelivered:
-        screen.detail(f"  delivered before, and not acknowledged: {consumed.redelivered:,}")
+        screen.detail(f"  delivered again after no acknowledgement: {consumed.redelivered:,}")
     rate = consumed.received / consumed.elapsed_seconds if consumed.elapsed_seconds else 0
     screen.detail(f"  {consumed.elapsed_seconds} s, {rate:,.0f} messages/s")

@@ -1,4 +1,4 @@
-"""``tautulli-import db``: import straight out of Tautulli's database files."""
+"""``tautulli-import db``: import from Tautulli's database files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["db"]
 
 
 def db(flags: Flags, *, json: bool, restart: bool) -> None:
-    """Import straight out of Tautulli's database: live, a backup, or several that overlap.
+    """Import from Tautulli's database, or from several backups.
 
     For example:
 
@@ -18,8 +18,8 @@ def db(flags: Flags, *, json: bool, restart: bool) -> None:
 
       tautulli-import db backups/*.db --to editor --out alice-history.json
 
-    Where a Tautulli is known (--url and a key, or the config.ini beside the database), films and
-    shows that have no external id are looked up there.
+    Missing external ids are looked up if a Tautulli is known: from --url and a key, or from the
+    config.ini beside the database.
     """
     from ..importing import import_history
 

@@ -1,4 +1,4 @@
-"""``check``, ``users`` and ``libraries``: looking at a Tautulli without importing anything."""
+"""``check``, ``users`` and ``libraries``: look at a history without importing it."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ __all__ = ["check", "libraries", "users"]
 
 
 def users(flags: Flags, *, json: bool) -> None:
-    """Whose plays are in the history, and how many."""
+    """List the users in the history and the number of their plays."""
     _list("users", flags, as_json=json)
 
 
 def libraries(flags: Flags, *, json: bool) -> None:
-    """Which libraries the plays come from, and how many plays each has."""
+    """List the libraries in the history and the number of their plays."""
     _list("libraries", flags, as_json=json)
 
 
 def check(flags: Flags, *, json: bool, missing_ids: Path | None, restart: bool) -> None:
-    """Read every row as an import would, write nothing, and tell what is there.
+    """Read every row as an import would, print statistics, and write nothing.
 
-    Totals, dates, users, media types, kinds of GUID, how many films and shows have
-    external ids, and what would be left out or rejected and why.
+    Prints totals, dates, users, media types and kinds of GUID, how many films and shows have
+    external ids, and which plays would be left out or rejected.
     """
     from ...errors import ConfigurationError
     from ...imports.inspect import inspect_source
@@ -42,35 +42,33 @@ def check(flags: Flags, *, json: bool, missing_ids: Path | None, restart: bool) 
     from .. import inputs
     from ..console import Screen
     from ..formatting import inspection_tables, print_json
-    from ..session import opened
+    from ..session import Request, open_session
 
-    command, loaded = _door(flags)
+    command, loaded = _source_kind(flags)
     settings = loaded.settings
     if json and missing_ids == Path("-"):
         raise ConfigurationError(
             "--json and --missing-ids - cannot both go to standard output.",
-            hint="Name a file with --missing-ids.",
+            hint="Use --missing-ids FILE.",
         )
     screen = Screen(quiet=settings.quiet, verbose=settings.verbose, color=settings.color)
     inputs.check_not_read(settings, "--missing-ids", missing_ids)
     _check_missing_ids(missing_ids)
     corrections = inputs.corrections(settings)
     now = int(time.time())
-    with opened(
-        command, loaded, screen, now=now, restart=restart, users=True, libraries=True
-    ) as found:
-        source = found.source
-        server = (
-            examine(found.connection.tautulli) if command == "api" and found.connection else None
-        )
-        chosen = inputs.selection(settings, source, now=now)
+    request = Request(users=True, libraries=True, restart=restart)
+    with open_session(command, loaded, screen, request, now=now) as session:
+        source = session.source
+        connection = session.connection
+        server = examine(connection.tautulli) if command == "api" and connection else None
+        selection = inputs.selection(settings, source, now=now)
         with screen.progress() as bar:
             checked = inspect_source(
                 source,
-                chosen,
+                selection,
                 corrections,
                 ProgressGroup(bar),
-                enrich=found.enricher,
+                enrich=session.enricher,
                 server=server,
             )
         notices = source.notices
@@ -92,21 +90,25 @@ def check(flags: Flags, *, json: bool, missing_ids: Path | None, restart: bool) 
     inputs.judge_rejected(checked.inspection.plays.rejected, source, settings)
 
 
-def _door(flags: Flags) -> tuple[Command, Loaded]:
-    """Which door was meant: the word ``api``, or a database; without a word what is set."""
+def _source_kind(flags: Flags) -> tuple[Command, Loaded]:
+    """Return ``api`` if that word is given, or ``db``. Without an argument the settings decide.
+
+    Raises:
+        ConfigurationError: both ``api`` and a database are given, or a setting is wrong.
+    """
     from ...errors import ConfigurationError
     from .. import inputs
 
     given = flags.get("database")
-    named = given if isinstance(given, list) else []
-    if "api" not in named:
+    sources = given if isinstance(given, list) else []
+    if "api" not in sources:
         loaded = inputs.settings_from(flags)
         settings = loaded.settings
-        return ("db" if named or settings.database or not settings.url else "api"), loaded
-    if len(named) > 1:
+        return ("db" if sources or settings.database or not settings.url else "api"), loaded
+    if len(sources) > 1:
         raise ConfigurationError(
-            "Tautulli itself and a database cannot be looked at together.",
-            hint="Name api alone, or the files alone; a file of that name is ./api",
+            "api and database files cannot be combined.",
+            hint="Use api alone, or only files. For a file of that name use ./api",
         )
     return "api", inputs.settings_from({**flags, "database": None})
 
@@ -114,42 +116,43 @@ def _door(flags: Flags) -> tuple[Command, Loaded]:
 def _list(what: str, flags: Flags, *, as_json: bool) -> None:
     from ..console import Screen
     from ..formatting import print_json
-    from ..session import opened
+    from ..session import Request, open_session
 
-    command, loaded = _door(flags)
+    command, loaded = _source_kind(flags)
     screen = Screen(color=loaded.settings.color)
     now = int(time.time())
-    with opened(
-        command,
-        loaded,
-        screen,
-        now=now,
-        enrich=False,
+    request = Request(
         plays=what == "users",
         users=what == "users",
         libraries=what == "libraries",
-        chooses=False,
-    ) as found:
-        source = found.source
-        listed = source.users() if what == "users" else source.libraries()
+        selection=False,
+        ids=False,
+    )
+    with open_session(command, loaded, screen, request, now=now) as session:
+        source = session.source
+        rows = source.users() if what == "users" else source.libraries()
         notices = source.notices if command == "api" else ()
     for notice in notices:
         screen.note(notice)
     if as_json:
-        print_json(listed)
+        print_json(rows)
         return
-    screen.listing(listed)
+    screen.listing(rows)
 
 
 def _check_missing_ids(path: Path | None) -> None:
-    """Never replace a list that a person may have filled in."""
+    """Refuse to replace a file that a person may have filled in.
+
+    Raises:
+        SinkError: the file exists and is not empty.
+    """
     from ...errors import SinkError
     from ...files import shown
 
     if path is not None and path.is_file() and path.stat().st_size:
         raise SinkError(
-            f"{shown(path)} is there already, and may be filled in.",
-            hint="Name another file with --missing-ids, or move this one away.",
+            f"{shown(path)} exists already, and you may have filled it in.",
+            hint="Choose another file with --missing-ids, or move this one away.",
         )
 
 
@@ -166,4 +169,4 @@ def _write_missing(path: Path, works: Iterable[Work], screen: Screen) -> None:
         sys.stdout.buffer.write(text.getvalue().encode())
         return
     write_whole(path, [text.getvalue().encode()], option="--missing-ids")
-    screen.note(f"Wrote {many(count, 'line')} to {path}: what has no external id.")
+    screen.note(f"Wrote {many(count, 'title')} without external ids to {path}.")

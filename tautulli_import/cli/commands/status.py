@@ -1,4 +1,4 @@
-"""``status`` and ``stop``: how the last import of each source got on, and an end to one."""
+"""``status`` and ``stop``: show the last run of each source, and stop a running one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _EVERY_SECONDS: Final = 1.0
 
 
 def status(flags: Flags, *, watch: bool, json: bool) -> None:
-    """How the last import of each source got on: running, completed, failed or cancelled."""
+    """Show the last run of each source: running, completed, failed or cancelled."""
     from ...settings import load
     from ...state.runs import last_runs
 
@@ -32,12 +32,12 @@ def status(flags: Flags, *, watch: bool, json: bool) -> None:
         return
     try:
         _watch(folder, as_json=json)
-    except Stopped as stopped:  # there is nothing that could have been left unfinished
+    except Stopped as stopped:  # no message: nothing is left unfinished
         raise typer.Exit(128 + stopped.number) from None
 
 
 def stop(flags: Flags, *, all: bool) -> None:  # noqa: A002 - the option's name
-    """End a running import in good order: what it has read is kept, and outputs stay whole."""
+    """Stop a running import. It keeps what it has read, and its outputs stay whole."""
     from ...settings import load
     from ...state.stop import held_locks, stop_runs
     from ..console import Screen
@@ -56,27 +56,27 @@ def _show(runs: Sequence[Run], *, as_json: bool) -> None:
     from ..formatting import print_json
 
     if as_json:
-        print_json({"schema": 1, "runs": [_told(run) for run in runs]})
+        print_json({"schema": 1, "runs": [_fields(run) for run in runs]})
         return
     lines = [line for run in runs for line in _lines(run)] or ["Nothing has been imported yet."]
     sys.stdout.write("".join(f"{harmless(line)}\n" for line in lines))
     sys.stdout.flush()
 
 
-def _told(run: Run) -> dict[str, object]:
+def _fields(run: Run) -> dict[str, object]:
     import msgspec
 
-    told: dict[str, object] = msgspec.to_builtins(run)
-    told |= {
+    fields: dict[str, object] = msgspec.to_builtins(run)
+    fields |= {
         "percent": None if run.percent is None else round(run.percent, 1),
         "plays_per_second": round(run.per_second) if run.per_second else None,
         "seconds_left": None if run.seconds_left is None else round(run.seconds_left, 1),
     }
-    return told
+    return fields
 
 
 def _lines(run: Run) -> Iterator[str]:
-    """What a person wants to know of a run."""
+    """Return the lines that describe a run to a person."""
     from ...formatting import duration
     from ...state.runs import describe
 
@@ -89,8 +89,8 @@ def _lines(run: Run) -> Iterator[str]:
     took = duration((run.ended or run.updated) - run.began)
     code = "" if run.exit_code in (None, 0) else f" with exit code {run.exit_code}"
     at = "" if run.status == "completed" or run.phase == "starting" else f", at: {describe(run)}"
-    said = f": {run.said}" if run.said else ""
-    yield f"  {run.status}{code}, {began}, after {took}{at}{said}"
+    outcome = f": {run.said}" if run.said else ""
+    yield f"  {run.status}{code}, {began}, after {took}{at}{outcome}"
     if run.error:
         yield f"  {run.error}"
     if run.next_step:
@@ -98,17 +98,17 @@ def _lines(run: Run) -> Iterator[str]:
 
 
 def _watch(folder: Path, *, as_json: bool) -> None:
-    """Show it again and again; on a terminal in the same place."""
+    """Print the runs each second if they changed. A terminal shows them in the same place."""
     from ...state.runs import last_runs
     from ..console import Screen
 
     if as_json or not sys.stdout.isatty():
-        said: object = None
+        printed: object = None
         while True:
             runs = last_runs(folder)
-            if runs != said:
+            if runs != printed:
                 _show(runs, as_json=as_json)
-                said = runs
+                printed = runs
             if not _is_any_running(runs):
                 return
             time.sleep(_EVERY_SECONDS)

@@ -35,7 +35,7 @@ from tests.support.tautulli import (
     truncated,
 )
 
-FELL_BACK = "The plays are asked for one by one instead of downloaded"
+FELL_BACK = "The database could not be downloaded, so the history is read instead"
 
 
 @dataclass
