@@ -302,7 +302,7 @@ def _wrong_value(error: ValidationError, origins: Mapping[str, str]) -> Configur
     instead = "" if option.hides else f", not {first['input']!r}"
     return ConfigurationError(
         f"{where} must be {_allowed(option, first)}{instead}.",
-        hint="" if is_option else f"Correct it in {place}.",
+        hint="Add --help to see all options." if is_option else f"Correct it in {place}.",
     )
 
 

@@ -17,11 +17,15 @@ import typer.main
 import typer.testing
 
 from tests.support.forked import started
-from tests.support.history import add_library, add_play, add_user, create
+from tests.support.history import add_people, add_play, create
 from tests.support.inherited import keep_ignored_signals
 
 if TYPE_CHECKING:
     from tests.support.event_pipeline import Pipeline
+    from tests.support.event_rows import Rows
+    from tests.support.inside import Inside
+    from tests.support.nightly import Nights
+    from tests.support.over_http import Home
     from tests.support.running import Programs
 
 
@@ -156,21 +160,55 @@ def _ended(
 
 
 @pytest.fixture
+def inside(tmp_path: Path, environment: dict[str, str]) -> Iterator["Inside"]:
+    """Run the program in this process, in an empty directory of its own."""
+    from tests.support.inside import inside
+
+    with inside(tmp_path, environment) as made:
+        yield made
+
+
+@pytest.fixture
 def history(tmp_path: Path) -> Path:
     """Return a fresh small database: two films and an episode by Alice, a film by Bob."""
     folder = tmp_path / "tautulli"
     folder.mkdir()
     path = folder / "tautulli.db"
     with closing(create(path)) as conn:
-        add_user(conn, 1, "alice", "Alice")
-        add_user(conn, 2, "bob", "Bob")
-        add_library(conn, 1, "Films", "movie")
-        add_library(conn, 2, "Shows", "show")
+        add_people(conn)
         add_play(conn, title="First Film", year=2001, user="alice")
         add_play(conn, title="Second Film", year=2002, user="alice")
         add_play(conn, media_type="episode", grandparent_title="A Show", user="alice")
         add_play(conn, title="Third Film", year=2003, user_id=2, user="bob")
     return path
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator["Home"]:
+    """An empty history and the Tautulli that has it; nobody waits between two tries."""
+    from tests.support.over_http import Home, no_waiting
+
+    with closing(Home(tmp_path)) as made, no_waiting():
+        yield made
+
+
+@pytest.fixture
+def nights(tmp_path: Path, environment: dict[str, str]) -> Iterator["Nights"]:
+    """An empty history that is imported night by night."""
+    from tests.support.nightly import at_home
+
+    with at_home(tmp_path, environment) as made:
+        yield made
+
+
+@pytest.fixture
+def rows(tmp_path: Path, environment: dict[str, str]) -> Iterator["Rows"]:
+    """An empty history whose events are imported."""
+    from tests.support.event_rows import Rows
+    from tests.support.household import household
+
+    with household(Rows, tmp_path, environment) as made:
+        yield made
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from tautulli_import.sinks import base
 from tests.conftest import Cli
 from tests.sinks.test_third_party_sink import COMPLETE, install
 from tests.support.history import add_play, add_user, create
-from tests.support.inside import Inside, inside
+from tests.support.inside import Inside
 
 COUNTING = COMPLETE.replace(
     "    titles = ()\n",
@@ -65,13 +64,6 @@ def test_a_sink_of_somebody_else_is_made_once_and_once_for_each_user(
 
 
 @pytest.fixture
-def program(tmp_path: Path, environment: dict[str, str]) -> Iterator[Inside]:
-    """Yield the program in this process."""
-    with inside(tmp_path, environment) as made:
-        yield made
-
-
-@pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """Count the sinks that are made, by class, and the searches for those that are installed."""
     counts: Counter[str] = Counter()
@@ -111,7 +103,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     ids=lambda given: " ".join(given) if isinstance(given, tuple) else "",
 )
 def test_each_sink_is_made_once_and_searched_for_once(
-    program: Inside,
+    inside: Inside,
     counted: Counter[str],
     database: Path,
     options: tuple[str, ...],
@@ -119,6 +111,6 @@ def test_each_sink_is_made_once_and_searched_for_once(
 ) -> None:
     for _ in range(2):
         counted.clear()
-        done = program("db", database, "--no-enrich", *options)
+        done = inside("db", database, "--no-enrich", *options)
         assert done.code == 0, done.err
         assert +counted == {**made, "searches": 1}

@@ -13,7 +13,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import stamina
 from msgspec import Struct
 
 from tautulli_import.sources.http.access import Access
@@ -23,6 +22,7 @@ from tautulli_import.sources.http.health import Health, examine
 from tests.conftest import Result
 from tests.support.history import add_library, add_play, add_user, create
 from tests.support.inside import Inside
+from tests.support.over_http import no_waiting
 from tests.support.tautulli import KEY, FakeTautulli, json_error, on, status
 
 
@@ -35,8 +35,7 @@ class Seen(Struct):
 
     def run(self, *args: str | Path, **env: str) -> Result:
         """Run a command with the server in the environment."""
-        server = {"TAUTULLI_URL": self.server.url, "TAUTULLI_API_KEY": KEY}
-        return self.inside(*args, env=server | env)
+        return self.inside(*args, env=self.server.environment | env)
 
     def inspection(self, *args: str) -> dict[str, Any]:
         """Return what `check api --json` says."""
@@ -57,9 +56,7 @@ class Seen(Struct):
 
 
 @pytest.fixture
-def seen(
-    tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Seen]:
+def seen(tmp_path: Path, inside: Inside) -> Iterator[Seen]:
     path = tmp_path / "tautulli.db"
     with closing(create(path)) as conn:
         add_user(conn, 1, "alice", "Alice")
@@ -73,8 +70,8 @@ def seen(
         add_play(conn, title="Partial", year=2003, view_offset=1)
         add_play(conn, media_type="episode", grandparent_title="A Show", user_id=2, user="bob")
         add_play(conn, title="Gone", user_id=9, user="forgotten")
-    with FakeTautulli(path) as server, stamina.set_testing(True, attempts=7, cap=True):
-        yield Seen(Inside(tmp_path, environment, monkeypatch), server, path)
+    with FakeTautulli(path) as server, no_waiting():
+        yield Seen(inside, server, path)
 
 
 # The server.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 from tautulli_import.state.lock import Holder
 from tautulli_import.state.runs import lock_of
 from tests.conftest import Cli, Result
-from tests.support.nightly import NOW, Nights, at_home, said
+from tests.support.nightly import NOW, Nights, said
 from tests.support.over_http import no_waiting
 from tests.support.tautulli import FakeTautulli
 
@@ -21,13 +20,12 @@ ALL = 14
 
 
 @pytest.fixture
-def nights(tmp_path: Path, environment: dict[str, str]) -> Iterator[Nights]:
-    """Yield a small history, imported into a tracker, and in part into an Editor dataset."""
-    with at_home(tmp_path, environment) as made:
-        made.years()
-        made.run("--user", "alice")
-        made.cut_short("--rewatches", after=5, to="editor")
-        yield made
+def nights(nights: Nights) -> Nights:
+    """A small history, imported into a tracker, and in part into an Editor dataset."""
+    nights.years()
+    nights.run("--user", "alice")
+    nights.cut_short("--rewatches", after=5, to="editor")
+    return nights
 
 
 def checkpoint(nights: Nights, *args: str) -> Result:
@@ -115,7 +113,7 @@ def test_the_beginning_of_an_id_is_enough(nights: Nights) -> None:
 
 def test_every_source_is_listed(nights: Nights, tmp_path: Path) -> None:
     with FakeTautulli(nights.path) as fake, no_waiting():
-        env = {"TAUTULLI_URL": fake.url, "TAUTULLI_API_KEY": fake.key}
+        env = fake.environment
         place = ("--to", "tracker", "--out", tmp_path / "other", "--state-dir", nights.state)
         assert nights.inside("api", *place, "--no-enrich", env=env).code == 0
         done = checkpoint(nights, "list", "--json")

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tautulli_import.state.runs import lock_of
-from tests.support.nightly import Night, Nights, at_home
+from tests.support.nightly import Night, Nights
 
 
 @pytest.fixture
-def nights(tmp_path: Path, environment: dict[str, str]) -> Iterator[Nights]:
-    """Yield a small history."""
-    with at_home(tmp_path, environment) as made:
-        made.years()
-        yield made
+def nights(nights: Nights) -> Nights:
+    """A small history."""
+    nights.years()
+    return nights
 
 
 # An unfinished job.

@@ -9,12 +9,10 @@ from contextlib import closing
 from io import BytesIO
 from pathlib import Path
 from shutil import copy
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from tautulli_import.cli.app import app
 from tautulli_import.errors import ConfigurationError
 from tautulli_import.imports.job import Job
 from tautulli_import.imports.run import run
@@ -24,6 +22,7 @@ from tautulli_import.sources.database.source import Source
 from tests.conftest import Cli, Result
 from tests.support.forked import started
 from tests.support.history import add_library, add_play, add_user, create, generate
+from tests.support.inside import Inside
 from tests.support.one_run import target
 
 MARCH_2019 = 1_552_000_000  # 2019-03-07T23:06:40Z
@@ -80,30 +79,6 @@ def household_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def household(household_once: Path, tmp_path: Path) -> Path:
     """Return the same, a copy for each test."""
     return Path(copy(household_once, tmp_path))
-
-
-class Invoke(Protocol):
-    """Runs a command within this process, where starting one each time would take too long."""
-
-    def __call__(self, *args: str | Path) -> Result:
-        """Run it; gives back how it ended and what it said."""
-
-
-@pytest.fixture
-def invoke(
-    tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Invoke]:
-    monkeypatch.setattr("os.environ", environment)
-    monkeypatch.chdir(tmp_path)
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-
-    def run_here(*args: str | Path) -> Result:
-        result = CliRunner().invoke(app, [str(arg) for arg in args])
-        return Result(result.exit_code, result.stdout, result.stderr)
-
-    yield run_here
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
 
 
 USUAL = {"Old", "New", "Pilot", "Cartoon", "Puppets"}
@@ -168,16 +143,16 @@ def report_of(path: Path) -> dict[str, Any]:
     ids=lambda one: " ".join(sorted(one) if isinstance(one, frozenset | set) else one),
 )
 def test_a_choice_of_plays_is_exactly_that(
-    invoke: Invoke, household: Path, options: list[str], expected: set[str]
+    inside: Inside, household: Path, options: list[str], expected: set[str]
 ) -> None:
-    assert titles(invoke("db", household, "--dry-run", *options)) == expected
+    assert titles(inside("db", household, "--dry-run", *options)) == expected
 
 
 def test_a_film_watched_twice_is_one_item_unless_rewatches_are_wanted(
-    invoke: Invoke, household: Path
+    inside: Inside, household: Path
 ) -> None:
-    once = rows(invoke("db", household, "--dry-run"))
-    twice = rows(invoke("db", household, "--dry-run", "--rewatches"))
+    once = rows(inside("db", household, "--dry-run"))
+    twice = rows(inside("db", household, "--dry-run", "--rewatches"))
     assert [row["watched_at"] for row in once if row["title"] == "New"] == ["2024-07-01T02:00:00Z"]
     assert [row["watched_at"] for row in twice if row["title"] == "New"] == [
         "2024-06-01T02:00:00Z",
@@ -186,23 +161,23 @@ def test_a_film_watched_twice_is_one_item_unless_rewatches_are_wanted(
 
 
 def test_watched_at_is_the_end_of_a_play_unless_its_start_is_wanted(
-    invoke: Invoke, household: Path
+    inside: Inside, household: Path
 ) -> None:
     def when(*options: str) -> str:
-        found = rows(invoke("db", household, "--dry-run", *options))
+        found = rows(inside("db", household, "--dry-run", *options))
         return str(next(row["watched_at"] for row in found if row["title"] == "Old"))
 
     assert when() == when("--watched-at", "stopped") == "2019-03-08T01:06:40Z"
     assert when("--watched-at", "started") == "2019-03-07T23:06:40Z"
 
 
-def test_each_user_keeps_plays_apart(invoke: Invoke, household: Path) -> None:
+def test_each_user_keeps_plays_apart(inside: Inside, household: Path) -> None:
     owners = {
-        row["title"]: row["user"] for row in rows(invoke("db", household, "-n", "--each-user"))
+        row["title"]: row["user"] for row in rows(inside("db", household, "-n", "--each-user"))
     }
     assert owners["Old"] == "Alice A."
     assert owners["Pilot"] == "Bobby"
-    assert all("user" not in row for row in rows(invoke("db", household, "-n")))
+    assert all("user" not in row for row in rows(inside("db", household, "-n")))
 
 
 def test_ids_of_a_persons_own_are_used(cli: Cli, household: Path, tmp_path: Path) -> None:
@@ -219,21 +194,21 @@ def test_ids_of_a_persons_own_are_used(cli: Cli, household: Path, tmp_path: Path
 
 
 def test_thresholds_come_from_the_config_ini_that_is_named(
-    invoke: Invoke, household: Path, tmp_path: Path
+    inside: Inside, household: Path, tmp_path: Path
 ) -> None:
     config = tmp_path / "other.ini"
     config.write_text("[Monitoring]\nmovie_watched_percent = 40\n", encoding="utf-8")
 
-    assert titles(invoke("db", household, "-n", "--config-ini", config)) == USUAL | {"Half"}
-    said = invoke("db", household, "-n", "--config-ini", config, "--verbose").err
+    assert titles(inside("db", household, "-n", "--config-ini", config)) == USUAL | {"Half"}
+    said = inside("db", household, "-n", "--config-ini", config, "--verbose").err
     assert "40 % of a film" in said
     assert "other.ini" in said
 
 
-def test_several_databases_are_one_history(invoke: Invoke, household: Path, tmp_path: Path) -> None:
+def test_several_databases_are_one_history(inside: Inside, household: Path, tmp_path: Path) -> None:
     with closing(create(tmp_path / "more.db")) as conn:
         add_play(conn, id=500, title="Newer", started=JUNE_2024 + 90 * _DAY)
-    together = invoke("db", household, tmp_path / "more.db", "-n")
+    together = inside("db", household, tmp_path / "more.db", "-n")
     assert titles(together) == USUAL | {"Newer"}
 
 
@@ -274,13 +249,13 @@ def test_a_dry_run_in_a_pipe_is_lines_of_json_unless_a_table_is_wanted(
     ids=" ".join,
 )
 def test_a_dry_run_writes_nothing_and_tells_the_numbers_of_the_real_run(
-    invoke: Invoke, household: Path, tmp_path: Path, options: list[str]
+    inside: Inside, household: Path, tmp_path: Path, options: list[str]
 ) -> None:
     reports = tmp_path / "reports"
     reports.mkdir()
 
     def told(name: str, *more: str) -> dict[str, Any]:
-        result = invoke("db", household, *options, *more, "--report", reports / name)
+        result = inside("db", household, *options, *more, "--report", reports / name)
         assert result.code == 0, result.err
         return report_of(reports / name)
 
@@ -339,12 +314,12 @@ def test_several_sinks_read_the_source_once(household: Path, tmp_path: Path) -> 
 
 
 def test_each_of_several_sinks_writes_where_it_is_told(
-    invoke: Invoke, household: Path, tmp_path: Path
+    inside: Inside, household: Path, tmp_path: Path
 ) -> None:
     sinks = ("--to", "tracker", "--to", "editor", "--to", "jsonl")
     outs = ("--out", "tracker=t", "--out", "editor=e-history.json", "--out", "jsonl=j=1.jsonl")
 
-    result = invoke("db", household, *sinks, *outs)
+    result = inside("db", household, *sinks, *outs)
 
     assert (result.code, result.out) == (0, "")
     for name in ("t/history.json", "e-history.json", "j=1.jsonl"):
@@ -368,21 +343,21 @@ def test_the_source_is_not_touched(cli: Cli, history: Path) -> None:
 
 
 def test_with_several_users_the_run_says_whose_plays_it_merges(
-    invoke: Invoke, household: Path
+    inside: Inside, household: Path
 ) -> None:
-    said = invoke("db", household, "-n").err
+    said = inside("db", household, "-n").err
     for name in ("Alice A.", "Bobby", "Sam", "--user", "--each-user"):
         assert name in said
-    assert "Bobby" not in invoke("db", household, "-n", "--user", "alice").err
+    assert "Bobby" not in inside("db", household, "-n", "--user", "alice").err
 
 
 def test_the_summary_tells_how_many_partial_plays_were_left_out_and_how_to_have_them(
-    invoke: Invoke, household: Path
+    inside: Inside, household: Path
 ) -> None:
     for options in (["-n"], ["--to", "tracker"]):
         partial = [
             line
-            for line in invoke("db", household, *options).err.splitlines()
+            for line in inside("db", household, *options).err.splitlines()
             if "not watched to the end" in line
         ]
         assert len(partial) == 1
@@ -413,9 +388,9 @@ def test_the_second_run_says_in_one_line_that_nothing_is_new(cli: Cli, household
     assert "Nothing new" in line
 
 
-def test_verbose_says_more(invoke: Invoke, household: Path) -> None:
-    usual = invoke("db", household, "-n").err
-    more = invoke("db", household, "-n", "--verbose").err
+def test_verbose_says_more(inside: Inside, household: Path) -> None:
+    usual = inside("db", household, "-n").err
+    more = inside("db", household, "-n", "--verbose").err
     assert "Watched means" not in usual
     assert "Watched means 85 % of a film" in more
     assert len(more.splitlines()) > len(usual.splitlines())
@@ -522,10 +497,10 @@ def test_the_second_run_tells_the_same_plays_and_nothing_new(cli: Cli, household
     ids=" ".join,
 )
 def test_the_summary_and_the_items_do_not_share_standard_output(
-    invoke: Invoke, household: Path, tmp_path: Path, options: list[str]
+    inside: Inside, household: Path, tmp_path: Path, options: list[str]
 ) -> None:
     before = listing(tmp_path)
-    result = invoke("db", household, *options, "--json")
+    result = inside("db", household, *options, "--json")
     assert (result.code, result.out) == (2, "")
     assert "--report" in result.err
     assert listing(tmp_path) == before
@@ -630,11 +605,11 @@ def test_a_report_of_years_lists_each_rejected_row_once(
 
 
 def test_a_report_that_has_nowhere_to_go_is_found_out_before_the_run(
-    invoke: Invoke, household: Path, tmp_path: Path
+    inside: Inside, household: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "folder").mkdir()
     for place in ("no/such/report.json", "folder"):
-        result = invoke("db", household, "--to", "tracker", "--report", place)
+        result = inside("db", household, "--to", "tracker", "--report", place)
         assert result.code in (2, 8)
         assert place.partition("/")[0] in result.err
         assert not (tmp_path / "crosswatch-tracker").exists()
@@ -644,15 +619,15 @@ def test_a_report_that_has_nowhere_to_go_is_found_out_before_the_run(
 
 
 def test_strict_imports_everything_and_leaves_with_9(
-    invoke: Invoke, household: Path, history: Path, tmp_path: Path
+    inside: Inside, household: Path, history: Path, tmp_path: Path
 ) -> None:
-    result = invoke("db", household, "--to", "tracker", "--strict", "--report", "report.json")
+    result = inside("db", household, "--to", "tracker", "--strict", "--report", "report.json")
 
     assert result.code == 9
     assert "1 row" in result.err
     assert len(report_of(tmp_path / "crosswatch-tracker" / "history.json")["items"]) == 5
     assert len(report_of(tmp_path / "report.json")["rejected_rows"]) == 1
-    assert invoke("db", history, "--to", "tracker", "--strict").code == 0
+    assert inside("db", history, "--to", "tracker", "--strict").code == 0
 
 
 @pytest.mark.parametrize(
@@ -682,10 +657,10 @@ def test_strict_imports_everything_and_leaves_with_9(
     ids=" ".join,
 )
 def test_a_mistake_on_the_command_line_is_told_and_ends_with_2(
-    invoke: Invoke, household: Path, tmp_path: Path, args: list[str]
+    inside: Inside, household: Path, tmp_path: Path, args: list[str]
 ) -> None:
     before = listing(tmp_path)
-    result = invoke(*[household if arg == "DB" else arg for arg in args])
+    result = inside(*[household if arg == "DB" else arg for arg in args])
     assert (result.code, result.out) == (2, "")
     assert result.err.strip()
     assert "Traceback" not in result.err
@@ -693,35 +668,35 @@ def test_a_mistake_on_the_command_line_is_told_and_ends_with_2(
 
 
 def test_a_name_of_several_users_is_refused_with_those_it_could_mean(
-    invoke: Invoke, household: Path
+    inside: Inside, household: Path
 ) -> None:
-    result = invoke("db", household, "-n", "--user", "Sam")
+    result = inside("db", household, "-n", "--user", "Sam")
     assert (result.code, result.out) == (2, "")
     for told in ("id 3", "id 4", "--user"):
         assert told in result.err
-    assert invoke("db", household, "-n", "--library", "Kids").code == 2
+    assert inside("db", household, "-n", "--library", "Kids").code == 2
 
 
-def test_an_unknown_name_is_told_with_those_there_are(invoke: Invoke, household: Path) -> None:
+def test_an_unknown_name_is_told_with_those_there_are(inside: Inside, household: Path) -> None:
     for option, name, known in (
         ("--user", "nobody", "Alice A."),
         ("--user", "alcie", "Alice A."),
         ("--library", "Musicals", "Films"),
     ):
-        result = invoke("db", household, "-n", option, name)
+        result = inside("db", household, "-n", option, name)
         assert (result.code, result.out) == (5, "")
         assert name in result.err
         assert known in result.err
 
 
 def test_a_file_that_is_missing_or_is_no_database_has_its_own_code(
-    invoke: Invoke, household: Path, tmp_path: Path
+    inside: Inside, household: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "text.db").write_text("not a database\n" * 100, encoding="utf-8")
-    assert invoke("db", tmp_path / "gone.db", "-n").code == 5
-    assert invoke("db", tmp_path / "text.db", "-n").code == 7
-    assert invoke("db", household, "-n", "--ids", tmp_path / "gone.csv").code == 5
-    assert invoke("db", household, tmp_path / "gone.db", "-n").code == 5
+    assert inside("db", tmp_path / "gone.db", "-n").code == 5
+    assert inside("db", tmp_path / "text.db", "-n").code == 7
+    assert inside("db", household, "-n", "--ids", tmp_path / "gone.csv").code == 5
+    assert inside("db", household, tmp_path / "gone.db", "-n").code == 5
 
 
 def test_there_is_a_traceback_with_debug_and_only_then(cli: Cli, tmp_path: Path) -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import stamina
 from msgspec import Struct
 
 from tests.conftest import Result
 from tests.support.history import add_play, create
 from tests.support.inside import Inside
+from tests.support.over_http import no_waiting
 from tests.support.tautulli import KEY, FakeTautulli, certificate, html
 
 LENDS = "with the API key from"
@@ -59,7 +59,7 @@ class Home(Struct):
 
 @pytest.fixture(autouse=True)
 def _no_waiting() -> Iterator[None]:
-    with stamina.set_testing(True, attempts=7, cap=True):
+    with no_waiting():
         yield
 
 
@@ -70,11 +70,6 @@ def database(tmp_path: Path) -> Path:
     with closing(create(path)) as conn:
         add_play(conn, title="A Film", year=2001, rating_key=7)
     return path
-
-
-@pytest.fixture
-def inside(tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Inside:
-    return Inside(tmp_path, environment, monkeypatch)
 
 
 def knows(server: FakeTautulli) -> FakeTautulli:

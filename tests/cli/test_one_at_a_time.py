@@ -16,7 +16,7 @@ import pytest
 from tautulli_import.state.lock import Holder, Lock
 from tests.conftest import Result
 from tests.support.history import add_play, create
-from tests.support.inside import Inside, inside
+from tests.support.inside import Inside
 from tests.support.over_http import Home
 from tests.support.running import SOON, Program, Programs, Unanswered
 
@@ -55,13 +55,6 @@ for _ in range(count):
 """
 STARTS = 50
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-@pytest.fixture
-def cli(tmp_path: Path, environment: dict[str, str]) -> Iterator[Inside]:
-    """Yield the program again, in this process: it is a start like any other."""
-    with inside(tmp_path, environment) as made:
-        yield made
 
 
 @pytest.fixture
@@ -148,7 +141,7 @@ def test_of_fifty_starts_over_http_one_asks(running: Programs, home: Home, tmp_p
     home.fake.faults.append(unanswered)
     said = tmp_path / "said"
     said.mkdir()
-    env = {"TAUTULLI_URL": home.fake.url, "TAUTULLI_API_KEY": home.fake.key}
+    env = home.fake.environment
 
     command = ("api", "--to", "tracker", "--no-enrich")
     swarm = running.start(str(STARTS), said, *command, python=["-c", SWARM], env=env)
@@ -174,14 +167,14 @@ def busy(done: Result, first: Program) -> None:
 
 
 def test_the_second_is_told_how_far_the_first_is(
-    running: Programs, cli: Inside, history: Path
+    running: Programs, inside: Inside, history: Path
 ) -> None:
     gate = running.gate("page")
     command = ("db", history, "--to", "tracker", "--batch-size", "1")
     first = running.start(*command, at=("page:2", gate))
     gate.reached(first)
 
-    done = cli(*command)
+    done = inside(*command)
 
     busy(done, first)
     assert "Its progress: reading, " in done.err
@@ -192,19 +185,19 @@ def test_the_second_is_told_how_far_the_first_is(
 
 
 def test_two_sources_into_one_tracker(
-    running: Programs, cli: Inside, history: Path, other: Path, tmp_path: Path
+    running: Programs, inside: Inside, history: Path, other: Path, tmp_path: Path
 ) -> None:
     first, gate = running.held_up(history, "--to", "tracker")
-    busy(cli("db", other, "--to", "tracker"), first)
+    busy(inside("db", other, "--to", "tracker"), first)
     gate.open()
     assert first.ended().code == 0
-    assert cli("db", other, "--to", "tracker").code == 0
+    assert inside("db", other, "--to", "tracker").code == 0
     assert titles(tmp_path / "crosswatch-tracker") == sorted([*FILMS, "Elsewhere"])
     assert locks(tmp_path) == []
 
 
 def test_one_tracker_by_several_names(
-    running: Programs, cli: Inside, history: Path, other: Path, tmp_path: Path
+    running: Programs, inside: Inside, history: Path, other: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "real" / "tracker").mkdir(parents=True)
     (tmp_path / "link-to-tracker").symlink_to("real/tracker")
@@ -217,58 +210,58 @@ def test_one_tracker_by_several_names(
         "link-to-tracker",
         "link-to-folder/tracker",
     ):
-        busy(cli("db", other, "--to", "tracker", "--out", name), first)
+        busy(inside("db", other, "--to", "tracker", "--out", name), first)
 
 
 def test_one_tracker_for_all_users_and_for_each(
-    running: Programs, cli: Inside, history: Path, other: Path
+    running: Programs, inside: Inside, history: Path, other: Path
 ) -> None:
     first, _ = running.held_up(history, "--to", "tracker", "--each-user")
-    busy(cli("db", other, "--to", "tracker"), first)
-    busy(cli("db", other, "--to", "tracker", "--each-user"), first)
+    busy(inside("db", other, "--to", "tracker"), first)
+    busy(inside("db", other, "--to", "tracker", "--each-user"), first)
 
 
 def test_one_file(
-    running: Programs, cli: Inside, history: Path, other: Path, tmp_path: Path
+    running: Programs, inside: Inside, history: Path, other: Path, tmp_path: Path
 ) -> None:
     sinks = ("--to", "editor", "--to", "jsonl", "--out", "editor=a-history.json", "--out")
     first, gate = running.held_up(history, *sinks, "jsonl=b")
-    busy(cli("db", other, "--to", "editor", "--out", tmp_path / "a-history.json"), first)
-    busy(cli("db", other, "--to", "jsonl", "--out", tmp_path / "b"), first)
+    busy(inside("db", other, "--to", "editor", "--out", tmp_path / "a-history.json"), first)
+    busy(inside("db", other, "--to", "jsonl", "--out", tmp_path / "b"), first)
     gate.open()
     assert first.ended().code == 0
     assert locks(tmp_path) == []
 
 
 def test_one_of_several_places_is_enough(
-    running: Programs, cli: Inside, history: Path, other: Path, tmp_path: Path
+    running: Programs, inside: Inside, history: Path, other: Path, tmp_path: Path
 ) -> None:
     first, _ = running.held_up(history, "--to", "tracker", "--out", "b")
     both = ("--to", "jsonl", "--to", "tracker", "--out", "jsonl=a", "--out", "tracker=b")
-    busy(cli("db", other, *both), first)
+    busy(inside("db", other, *both), first)
     assert [path.name for path in locks(tmp_path)] == [".b.lock"]
-    assert cli("db", other, "--to", "jsonl", "--out", "a").code == 0
+    assert inside("db", other, "--to", "jsonl", "--out", "a").code == 0
 
 
-def test_one_source_into_two_places(running: Programs, cli: Inside, history: Path) -> None:
+def test_one_source_into_two_places(running: Programs, inside: Inside, history: Path) -> None:
     first, _ = running.held_up(history, "--to", "tracker", "--out", "one")
-    busy(cli("db", history, "--to", "tracker", "--out", "two"), first)
-    busy(cli("db", history, "--to", "jsonl"), first)
+    busy(inside("db", history, "--to", "tracker", "--out", "two"), first)
+    busy(inside("db", history, "--to", "jsonl"), first)
 
 
 def test_one_place_with_two_states(
-    running: Programs, cli: Inside, history: Path, tmp_path: Path
+    running: Programs, inside: Inside, history: Path, tmp_path: Path
 ) -> None:
     first, _ = running.held_up(history, "--to", "tracker", "--state-dir", "one")
-    busy(cli("db", history, "--to", "tracker", "--state-dir", "two"), first)
+    busy(inside("db", history, "--to", "tracker", "--state-dir", "two"), first)
     assert not [*(tmp_path / "two").glob("*.db")]
 
 
 def test_another_source_into_another_place_runs_meanwhile(
-    running: Programs, cli: Inside, history: Path, other: Path, tmp_path: Path
+    running: Programs, inside: Inside, history: Path, other: Path, tmp_path: Path
 ) -> None:
     first, gate = running.held_up(history, "--to", "tracker", "--out", "one")
-    assert cli("db", other, "--to", "tracker", "--out", "two").code == 0
+    assert inside("db", other, "--to", "tracker", "--out", "two").code == 0
     assert titles(tmp_path / "two") == ["Elsewhere"]
     gate.open()
     assert first.ended().code == 0
@@ -276,60 +269,60 @@ def test_another_source_into_another_place_runs_meanwhile(
 
 
 def test_one_source_with_two_states_into_two_places_runs_meanwhile(
-    running: Programs, cli: Inside, history: Path
+    running: Programs, inside: Inside, history: Path
 ) -> None:
     first, gate = running.held_up(history, "--to", "tracker", "--out", "one", "--state-dir", "a")
-    assert cli("db", history, "--to", "tracker", "--out", "two", "--state-dir", "b").code == 0
+    assert inside("db", history, "--to", "tracker", "--out", "two", "--state-dir", "b").code == 0
     gate.open()
     assert first.ended().code == 0
 
 
 def test_standard_output_and_devices_are_nobodys(
-    running: Programs, cli: Inside, history: Path, other: Path
+    running: Programs, inside: Inside, history: Path, other: Path
 ) -> None:
     first, gate = running.held_up(history, "--to", "jsonl", "--out", "/dev/null")
-    assert cli("db", other, "--to", "jsonl", "--out", "/dev/null").code == 0
-    assert cli("db", other, "--to", "jsonl").code == 0
+    assert inside("db", other, "--to", "jsonl", "--out", "/dev/null").code == 0
+    assert inside("db", other, "--to", "jsonl").code == 0
     gate.open()
     assert first.ended().code == 0
     assert not Path("/dev/.null.lock").exists()
 
 
-def test_who_only_looks_is_not_held_up(running: Programs, cli: Inside, history: Path) -> None:
+def test_who_only_looks_is_not_held_up(running: Programs, inside: Inside, history: Path) -> None:
     running.held_up(history, "--to", "tracker")
-    looked = cli("db", history, "--to", "tracker", "--dry-run")
+    looked = inside("db", history, "--to", "tracker", "--dry-run")
     assert (looked.code, len(looked.out.splitlines())) == (0, 4)
     for command in ("check", "users", "libraries"):
-        assert cli(command, history).code == 0
-    assert cli("status").code == 0
-    assert cli("checkpoint", "list").code == 0
+        assert inside(command, history).code == 0
+    assert inside("status").code == 0
+    assert inside("checkpoint", "list").code == 0
 
 
 def test_who_only_looks_over_http_is_not_held_up(
-    running: Programs, cli: Inside, home: Home
+    running: Programs, inside: Inside, home: Home
 ) -> None:
-    env = {"TAUTULLI_URL": home.fake.url, "TAUTULLI_API_KEY": home.fake.key}
+    env = home.fake.environment
     unanswered = Unanswered("get_history")
     home.fake.faults.append(unanswered)
     first = running.start("api", "--to", "tracker", "--no-enrich", env=env)
     unanswered.wait()
     home.fake.faults.clear()
-    looked = cli("api", "--to", "tracker", "--dry-run", "--no-enrich", env=env)
+    looked = inside("api", "--to", "tracker", "--dry-run", "--no-enrich", env=env)
     assert (looked.code, len(looked.out.splitlines())) == (0, 30)
     assert first.process.poll() is None
     for command in ("check", "users", "libraries"):
-        assert cli(command, env=env).code == 0
-    assert cli("api", "--to", "tracker", env=env).code == 6
+        assert inside(command, env=env).code == 0
+    assert inside("api", "--to", "tracker", env=env).code == 6
     unanswered.let_go()
     assert first.ended().code == 0
 
 
 def test_what_is_remembered_is_not_cleared_under_a_run(
-    running: Programs, cli: Inside, history: Path
+    running: Programs, inside: Inside, history: Path
 ) -> None:
-    assert cli("db", history, "--to", "tracker").code == 0
+    assert inside("db", history, "--to", "tracker").code == 0
     running.held_up(history, "--to", "tracker")
-    done = cli("checkpoint", "clear", "--all")
+    done = inside("checkpoint", "clear", "--all")
     assert done.code == 6
     assert "tautulli-import stop" in done.err
 
@@ -357,11 +350,11 @@ def test_it_waits_and_says_for_what(
 
 
 def test_it_waits_no_longer_than_it_was_told(
-    running: Programs, cli: Inside, history: Path, other: Path
+    running: Programs, inside: Inside, history: Path, other: Path
 ) -> None:
     first, _ = running.held_up(history, "--to", "tracker")
     began = time.monotonic()
-    done = cli("db", other, "--to", "tracker", "--wait", "0.3")
+    done = inside("db", other, "--to", "tracker", "--wait", "0.3")
     assert 0.3 <= time.monotonic() - began < SOON
     busy(done, first)
     assert done.err.startswith("Waiting up to 0.3 s: ")
@@ -379,7 +372,7 @@ def test_who_waits_in_silence_waits_all_the_same(
 
 
 def test_who_has_waited_holds_the_place_as_if_it_had_been_first(
-    running: Programs, cli: Inside, history: Path, other: Path
+    running: Programs, inside: Inside, history: Path, other: Path
 ) -> None:
     """The first has made the directory, and takes it away because nothing came into it."""
     place = ("--to", "tracker", "--out", "made/by/the/first")
@@ -392,19 +385,19 @@ def test_who_has_waited_holds_the_place_as_if_it_had_been_first(
     assert err.readline().startswith(b"Waiting")
     assert first.stopped(signal.SIGTERM).code == 143
     gate.reached(second)
-    busy(cli("db", history, *place, "--state-dir", "third"), second)
+    busy(inside("db", history, *place, "--state-dir", "third"), second)
 
 
 # What a killed one leaves.
 
 
 def test_after_a_killed_one_the_next_starts_at_once(
-    running: Programs, cli: Inside, history: Path, tmp_path: Path
+    running: Programs, inside: Inside, history: Path, tmp_path: Path
 ) -> None:
     first, _ = running.held_up(history, "--to", "tracker")
     first.killed()
     assert [path.name for path in locks(tmp_path)] == [".crosswatch-tracker.lock"]
-    assert cli("db", history, "--to", "tracker").code == 0
+    assert inside("db", history, "--to", "tracker").code == 0
     assert titles(tmp_path / "crosswatch-tracker") == FILMS
     assert locks(tmp_path) == []
 
@@ -424,10 +417,10 @@ def test_who_waits_for_one_that_is_killed_goes_on(
 
 @pytest.mark.parametrize("content", [b"", b"not at all JSON", b'{"pid":1,"line":"old"}'])
 def test_a_lock_file_that_nobody_holds_does_not_matter(
-    cli: Inside, history: Path, tmp_path: Path, content: bytes
+    inside: Inside, history: Path, tmp_path: Path, content: bytes
 ) -> None:
     (tmp_path / ".crosswatch-tracker.lock").write_bytes(content)
-    assert cli("db", history, "--to", "tracker").code == 0
+    assert inside("db", history, "--to", "tracker").code == 0
     assert locks(tmp_path) == []
 
 
@@ -528,9 +521,9 @@ def test_a_tracker_whose_folder_may_not_be_written_is_locked_from_within(
 
 
 def test_directories_are_made_as_deep_as_they_have_to_be(
-    cli: Inside, history: Path, tmp_path: Path
+    inside: Inside, history: Path, tmp_path: Path
 ) -> None:
-    assert cli("db", history, "--to", "tracker", "--out", "a/b/c/d").code == 0
+    assert inside("db", history, "--to", "tracker", "--out", "a/b/c/d").code == 0
     assert titles(tmp_path / "a" / "b" / "c" / "d") == FILMS
     assert locks(tmp_path) == []
 
@@ -539,11 +532,11 @@ def test_directories_are_made_as_deep_as_they_have_to_be(
     ("argument", "code"), [("gone.db", 5), ("--user=nobody", 5), ("--since=2999-01-01", 0)]
 )
 def test_directories_that_were_made_for_nothing_are_taken_away_again(
-    cli: Inside, history: Path, tmp_path: Path, argument: str, code: int
+    inside: Inside, history: Path, tmp_path: Path, argument: str, code: int
 ) -> None:
     (tmp_path / "kept").mkdir()
     what = [argument] if argument == "gone.db" else [str(history), argument]
-    assert cli("db", *what, "--to", "tracker", "--out", "kept/a/b/c").code == code
+    assert inside("db", *what, "--to", "tracker", "--out", "kept/a/b/c").code == code
     assert [*(tmp_path / "kept").iterdir()] == []
 
 
@@ -576,11 +569,11 @@ def test_what_somebody_put_into_a_made_directory_stays(
 
 
 def test_a_place_whose_name_is_not_utf8(
-    cli: Inside, history: Path, tmp_path: Path, environment: Mapping[str, str]
+    inside: Inside, history: Path, tmp_path: Path, environment: Mapping[str, str]
 ) -> None:
     state = Path(os.fsdecode(os.fsencode(tmp_path) + b"/st\xff"))
     root = Path(os.fsdecode(os.fsencode(tmp_path) + b"/root\xff"))
-    done = cli("db", history, "--to", "tracker", "--state-dir", state, "--out", root)
+    done = inside("db", history, "--to", "tracker", "--state-dir", state, "--out", root)
     assert done.code == 0, done.err
     assert titles(root) == FILMS
-    assert cli("status", "--state-dir", state, env=environment).code == 0
+    assert inside("status", "--state-dir", state, env=environment).code == 0

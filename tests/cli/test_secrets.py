@@ -19,7 +19,6 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 import respx
-import stamina
 from msgspec import Struct
 
 from tautulli_import.errors import TautulliImportError
@@ -29,6 +28,7 @@ from tautulli_import.sources.http.client import Tautulli
 from tests.conftest import Cli, Result
 from tests.support.history import add_library, add_play, add_user, create
 from tests.support.inside import Inside
+from tests.support.over_http import no_waiting
 from tests.support.tautulli import (
     Asked,
     FakeTautulli,
@@ -155,7 +155,7 @@ def listening(
     proxy = (USER, SECOND)
     with (
         FakeTautulli(database, key=KEY, basic_auth=proxy) as tautulli,
-        stamina.set_testing(True, attempts=7, cap=True),
+        no_waiting(),
     ):
         inside = Inside(folder, environment, monkeypatch)
         yield Listening(inside, tautulli, folder, caplog)
@@ -371,7 +371,7 @@ def test_not_even_the_beginning_of_the_key_is_told(
         client = Tautulli(Access(parse_address("http://nas:8181"), key))
         with (
             closing(client),
-            stamina.set_testing(True, attempts=7, cap=True),
+            no_waiting(),
             pytest.raises(TautulliImportError) as caught,
         ):
             client.ask("get_history", dict[str, object])

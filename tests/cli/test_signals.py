@@ -37,12 +37,6 @@ every_signal = pytest.mark.parametrize("number", SIGNALS, ids=lambda number: num
 PLAYS = 60
 SMALL_PIPE = 4096
 ROOM = "a place for what is too long for one line of a pipe, " * 3
-SMALL_WINDOWS = """
-from tautulli_import.__main__ import main
-from tests.support.over_http import small_windows
-with small_windows(10):
-    main()
-"""
 
 
 @pytest.fixture
@@ -71,7 +65,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
 @pytest.fixture
 def server(home: Home) -> Mapping[str, str]:
     """Where the Tautulli is, and its key."""
-    return {"TAUTULLI_URL": home.fake.url, "TAUTULLI_API_KEY": home.fake.key}
+    return home.fake.environment
 
 
 def tracker(folder: Path) -> str:
@@ -220,7 +214,7 @@ def test_during_the_crawl(
     unanswered = Unanswered("get_history", 3)
     home.fake.faults.append(unanswered)
     command = ("api", "--to", "tracker", "--no-enrich")
-    program = running.start(*command, python=["-c", SMALL_WINDOWS], env=server)
+    program = running.start(*command, windows=10, env=server)
     unanswered.wait()
 
     done = program.stopped(signal.SIGHUP)
@@ -499,7 +493,7 @@ def test_no_secret_stands_in_what_it_says(
     unanswered = Unanswered("get_history")
     home.fake.faults.append(unanswered)
     place = home.fake.url.partition("://")[2]
-    env = {"TAUTULLI_URL": home.fake.url, "TAUTULLI_API_KEY": KEY}
+    env = home.fake.environment
     words = [word.replace("{place}", place) for word in typed]
     program = running.start("api", "--to", "tracker", "--no-enrich", *words, env=env)
     unanswered.wait()

@@ -25,18 +25,12 @@ from tautulli_import.state.lock import Holder, Lock
 from tautulli_import.state.runs import Run, RunLog, last_run, lock_of
 from tests.conftest import Result
 from tests.support.history import add_play, create
-from tests.support.inside import Inside, inside
+from tests.support.inside import Inside
 from tests.support.over_http import DAY, Home
 from tests.support.running import SOON, Program, Programs, Unanswered, to_go_on
 from tests.support.tautulli import KEY
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-SMALL_WINDOWS = """
-from tautulli_import.__main__ import main
-from tests.support.over_http import small_windows
-with small_windows(10):
-    main()
-"""
 SHAPE = {
     "id": int,
     "status": str,
@@ -60,13 +54,6 @@ SHAPE = {
     "plays_per_second": int | None,
     "seconds_left": float | None,
 }
-
-
-@pytest.fixture
-def cli(tmp_path: Path, environment: dict[str, str]) -> Iterator[Inside]:
-    """Yield the program in this process."""
-    with inside(tmp_path, environment) as made:
-        yield made
 
 
 @pytest.fixture
@@ -132,9 +119,9 @@ def written(state_dir: Path) -> Iterator[Written]:
         yield made
 
 
-def told(cli: Inside, *options: str | Path) -> list[dict[str, Any]]:
-    """Return the runs of `status --json`."""
-    done = cli("status", "--json", *options)
+def told(inside: Inside, *options: str | Path) -> list[dict[str, Any]]:
+    """The runs of `status --json`."""
+    done = inside("status", "--json", *options)
     assert (done.code, done.err) == (0, "")
     answer = json.loads(done.out)
     assert answer.keys() == {"schema", "runs"}
@@ -150,52 +137,54 @@ def told(cli: Inside, *options: str | Path) -> list[dict[str, Any]]:
 # Nothing, and what is over.
 
 
-def test_before_the_first_import_there_is_nothing(cli: Inside, state_dir: Path) -> None:
-    assert cli("status") == Result(0, "Nothing has been imported yet.\n", "")
-    assert told(cli) == []
+def test_before_the_first_import_there_is_nothing(inside: Inside, state_dir: Path) -> None:
+    assert inside("status") == Result(0, "Nothing has been imported yet.\n", "")
+    assert told(inside) == []
     assert not state_dir.exists()
 
 
-def test_a_completed_import_says_what_came_of_it(cli: Inside, history: Path) -> None:
-    assert cli("db", history, "--to", "tracker").code == 0
-    (run,) = told(cli)
+def test_a_completed_import_says_what_came_of_it(inside: Inside, history: Path) -> None:
+    assert inside("db", history, "--to", "tracker").code == 0
+    (run,) = told(inside)
     assert (run["status"], run["exit_code"], run["percent"]) == ("completed", 0, 100.0)
     assert (run["error"], run["next_step"], run["seconds_left"]) == ("", "", None)
     assert run["said"] == "4 new and 0 updated of 4 plays"
     assert run["line"].startswith("tautulli-import")
-    lines = cli("status").out.splitlines()
+    lines = inside("status").out.splitlines()
     assert lines[0].startswith(f"file://{history} → tracker={os.path.realpath(os.curdir)}")
     assert lines[1].startswith("  completed, 20")
     assert lines[1].endswith(": 4 new and 0 updated of 4 plays")
     assert len(lines) == 2
-    assert cli("db", history, "--to", "tracker").code == 0
-    (run,) = told(cli)
+    assert inside("db", history, "--to", "tracker").code == 0
+    (run,) = told(inside)
     assert run["said"] == "nothing new among 4 plays"
 
 
-def test_a_failed_import_says_why_and_what_to_do(cli: Inside, history: Path) -> None:
-    assert cli("db", history, "--to", "tracker", "--user", "nobody").code == 5
-    (run,) = told(cli)
+def test_a_failed_import_says_why_and_what_to_do(inside: Inside, history: Path) -> None:
+    assert inside("db", history, "--to", "tracker", "--user", "nobody").code == 5
+    (run,) = told(inside)
     assert (run["status"], run["exit_code"]) == ("failed", 5)
     assert "nobody" in run["error"]
     assert run["next_step"]
-    out = cli("status").out
+    out = inside("status").out
     assert "  failed with exit code 5, 20" in out
     assert f"  {run['error']}\n  Next: {run['next_step']}\n" in out
 
 
-def test_an_import_that_found_fault_with_rows_counts_as_failed(cli: Inside, tmp_path: Path) -> None:
+def test_an_import_that_found_fault_with_rows_counts_as_failed(
+    inside: Inside, tmp_path: Path
+) -> None:
     with closing(create(tmp_path / "a.db")) as conn:
         add_play(conn, media_type="episode", media_index="")
-    assert cli("db", "a.db", "--to", "tracker", "--strict").code == 9
-    (run,) = told(cli)
+    assert inside("db", "a.db", "--to", "tracker", "--strict").code == 9
+    (run,) = told(inside)
     assert (run["status"], run["exit_code"]) == ("failed", 9)
 
 
-def test_a_database_that_is_not_there_and_has_an_odd_name(cli: Inside, tmp_path: Path) -> None:
+def test_a_database_that_is_not_there_and_has_an_odd_name(inside: Inside, tmp_path: Path) -> None:
     """What cannot be written down as text is no reason for another error."""
     name = Path(os.fsdecode(os.fsencode(tmp_path) + b"/gone\xff.db"))
-    done = cli("db", name, "--to", "tracker")
+    done = inside("db", name, "--to", "tracker")
     assert done.code == 5, done.err
     assert "bug in" not in done.err
 
@@ -211,42 +200,44 @@ def test_a_failed_import_without_a_hint_is_to_be_run_again(written: Written) -> 
     assert written.last.next_step == "Make room."
 
 
-def test_a_cancelled_import_says_how_to_go_on(cli: Inside, written: Written) -> None:
+def test_a_cancelled_import_says_how_to_go_on(inside: Inside, written: Written) -> None:
     log = written.log("tautulli-import db 'my films.db'")
     log.begin("reading", 100)
     log.reached(41)
     log.failed(Stopped(signal.SIGTERM), 143)
-    (run,) = told(cli)
+    (run,) = told(inside)
     assert (run["status"], run["exit_code"], run["error"]) == ("cancelled", 143, "")
     assert run["percent"] == 41.0
-    out = cli("status").out
+    out = inside("status").out
     assert "  cancelled with exit code 143, " in out
     assert ", at: reading, 41 % (41 of 100 plays)" in out
     assert "  Next: tautulli-import db 'my films.db'\n" in out
 
 
-def test_a_killed_import_is_told_as_failed(running: Programs, cli: Inside, history: Path) -> None:
+def test_a_killed_import_is_told_as_failed(
+    running: Programs, inside: Inside, history: Path
+) -> None:
     program, _ = running.held_up(history, "--to", "tracker")
-    (run,) = told(cli)
+    (run,) = told(inside)
     assert (run["status"], run["pid"]) == ("running", program.pid)
     program.killed()
-    (run,) = told(cli)
+    (run,) = told(inside)
     assert run["status"] == "failed"
     assert "the process was killed" in run["error"]
     assert run["next_step"] == run["line"]
     assert f"--to tracker --config-ini {running.folder}" in run["line"]
-    assert f"  Next: {run['line']}\n" in cli("status").out
-    assert cli("db", history, "--to", "tracker").code == 0
-    (run,) = told(cli)
+    assert f"  Next: {run['line']}\n" in inside("status").out
+    assert inside("db", history, "--to", "tracker").code == 0
+    (run,) = told(inside)
     assert run["status"] == "completed"
 
 
-def test_a_dry_run_is_no_import(cli: Inside, history: Path, state_dir: Path) -> None:
-    assert cli("db", history, "--to", "tracker", "--dry-run").code == 0
-    assert told(cli) == []
-    assert cli("db", history, "--to", "tracker").code == 0
-    assert cli("db", history, "--to", "tracker", "--dry-run", "--user", "nobody").code == 5
-    (run,) = told(cli)
+def test_a_dry_run_is_no_import(inside: Inside, history: Path, state_dir: Path) -> None:
+    assert inside("db", history, "--to", "tracker", "--dry-run").code == 0
+    assert told(inside) == []
+    assert inside("db", history, "--to", "tracker").code == 0
+    assert inside("db", history, "--to", "tracker", "--dry-run", "--user", "nobody").code == 5
+    (run,) = told(inside)
     assert run["status"] == "completed"
     assert state_dir.exists()
 
@@ -265,21 +256,21 @@ def test_the_last_hundred_runs_are_kept(written: Written) -> None:
 
 
 def test_how_far_it_is_how_fast_and_how_long_it_takes(
-    cli: Inside, written: Written, clock: Clock
+    inside: Inside, written: Written, clock: Clock
 ) -> None:
     log = written.log()
     written.holding()
-    (run,) = told(cli)
+    (run,) = told(inside)
     assert (run["phase"], run["percent"], run["plays_per_second"]) == ("starting", None, None)
     clock.now += 5
     log.begin("reading", 1_000)
-    (run,) = told(cli)
+    (run,) = told(inside)
     assert (run["phase"], run["percent"], run["seconds_left"]) == ("reading", 0.0, None)
     clock.now += 4
     log.reached(400)
-    (run,) = told(cli)
+    (run,) = told(inside)
     assert (run["percent"], run["plays_per_second"], run["seconds_left"]) == (40.0, 100, 6.0)
-    lines = cli("status").out.splitlines()
+    lines = inside("status").out.splitlines()
     assert lines[1].startswith(f"  running since 2025-06-15 15:06:40 (process {os.getpid()}): ")
     assert lines[1].endswith(": reading, 40 % (400 of 1,000 plays), 100 plays/s, about 6 s left")
     assert lines[2] == "  End it with: tautulli-import stop"
@@ -299,7 +290,7 @@ def test_after_a_resume_the_share_counts_all_and_the_speed_only_this_run(
 
 
 def test_a_resumed_stream_of_events_tells_where_it_goes_on(
-    running: Programs, cli: Inside, history: Path
+    running: Programs, inside: Inside, history: Path
 ) -> None:
     place = ("--events", "--to", "jsonl", "--out", "events.jsonl")
     command = ("db", history, *place, "--batch-size", "1")
@@ -310,27 +301,27 @@ def test_a_resumed_stream_of_events_tells_where_it_goes_on(
     gate = running.gate("second")
     program = running.start(*command, at=("page:0", gate))
     gate.reached(program)
-    (run,) = told(cli)
+    (run,) = told(inside)
     assert (run["status"], run["done"], run["carried"], run["percent"]) == ("running", 2, 2, 50.0)
     assert (run["plays_per_second"], run["seconds_left"]) == (None, None)
 
 
 def test_a_resumed_crawl_tells_where_it_goes_on(
-    running: Programs, cli: Inside, tmp_path: Path
+    running: Programs, inside: Inside, tmp_path: Path
 ) -> None:
     (tmp_path / "server").mkdir()
     with closing(Home(tmp_path / "server")) as home:
         for number in range(60):
             home.film(title=f"Film {number}", started=int(time.time()) - (number + 1) * 30 * DAY)
-        env = {"TAUTULLI_URL": home.fake.url, "TAUTULLI_API_KEY": home.fake.key}
+        env = home.fake.environment
         command = ("api", "--to", "tracker", "--no-enrich")
         seen = []
         for number in (3, 3):
             unanswered = Unanswered("get_history", number)
             home.fake.faults[:] = [unanswered]
-            program = running.start(*command, python=["-c", SMALL_WINDOWS], env=env)
+            program = running.start(*command, windows=10, env=env)
             unanswered.wait()
-            (run,) = told(cli)
+            (run,) = told(inside)
             seen.append((run["phase"], run["carried"], run["percent"]))
             assert run["source"] == home.fake.url
             program.stopped(signal.SIGTERM)
@@ -369,78 +360,80 @@ def test_the_speed_at_a_stop_is_over_all_the_time_it_took(written: Written, cloc
     assert log.run.per_second == pytest.approx(100)
 
 
-def test_other_phases_have_their_own_measure(cli: Inside, written: Written, clock: Clock) -> None:
+def test_other_phases_have_their_own_measure(
+    inside: Inside, written: Written, clock: Clock
+) -> None:
     log = written.log()
     written.holding()
     log.begin("downloading", 300)
     clock.now += 2
     log.reached(30)
-    assert "downloading, 10 % (30 of 300 MB), 15 MB/s, about 18 s left" in cli("status").out
+    assert "downloading, 10 % (30 of 300 MB), 15 MB/s, about 18 s left" in inside("status").out
     log.begin("asking for ids", 12)
     clock.now += 2
     log.reached(6)
-    assert "asking for ids, 50 % (6 of 12 questions), 3 questions/s" in cli("status").out
+    assert "asking for ids, 50 % (6 of 12 questions), 3 questions/s" in inside("status").out
     log.begin("writing", 40)
-    assert cli("status").out.splitlines()[1].endswith(": writing")
+    assert inside("status").out.splitlines()[1].endswith(": writing")
 
 
 def test_several_sources_are_told_the_last_one_first(
-    cli: Inside, state_dir: Path, clock: Clock
+    inside: Inside, state_dir: Path, clock: Clock
 ) -> None:
     sources = [f"file:///{name}/tautulli.db" for name in ("one", "two", "three")]
     for source in sources:
         clock.now += 10
         with closing(Written(state_dir, source)) as written:
             written.log().ended("done")
-    assert [run["source"] for run in told(cli)] == sources[::-1]
-    assert [line for line in cli("status").out.splitlines() if " → " in line] == [
+    assert [run["source"] for run in told(inside)] == sources[::-1]
+    assert [line for line in inside("status").out.splitlines() if " → " in line] == [
         f"{source} → tracker=/t" for source in sources[::-1]
     ]
 
 
 def test_another_state_directory_is_another_world(
-    cli: Inside, history: Path, tmp_path: Path
+    inside: Inside, history: Path, tmp_path: Path
 ) -> None:
-    assert cli("db", history, "--to", "tracker", "--state-dir", "mine").code == 0
-    assert told(cli) == []
-    assert len(told(cli, "--state-dir", tmp_path / "mine")) == 1
-    assert cli("status", env={"TAUTULLI_IMPORT_STATE_DIR": "mine"}).out != cli("status").out
+    assert inside("db", history, "--to", "tracker", "--state-dir", "mine").code == 0
+    assert told(inside) == []
+    assert len(told(inside, "--state-dir", tmp_path / "mine")) == 1
+    assert inside("status", env={"TAUTULLI_IMPORT_STATE_DIR": "mine"}).out != inside("status").out
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"this is no database" * 100, b"SQLite format 3\0" + b"\xff" * 4096]
 )
 def test_a_damaged_state_file_is_passed_by(
-    cli: Inside, history: Path, state_dir: Path, content: bytes
+    inside: Inside, history: Path, state_dir: Path, content: bytes
 ) -> None:
-    assert cli("db", history, "--to", "tracker").code == 0
+    assert inside("db", history, "--to", "tracker").code == 0
     (state_dir / "damaged-0123.db").write_bytes(content)
-    assert [run["status"] for run in told(cli)] == ["completed"]
-    assert cli("stop").code == 0
+    assert [run["status"] for run in told(inside)] == ["completed"]
+    assert inside("stop").code == 0
 
 
 def test_what_a_terminal_would_obey_is_shown_as_something_harmless(
-    cli: Inside, state_dir: Path
+    inside: Inside, state_dir: Path
 ) -> None:
     evil = "\x1b\x07\r\u202e"
     with closing(Written(state_dir, f"file:///{evil}")) as written:
         written.log(f"tautulli-import db '{evil}'", f"tracker={evil}").failed(
             SinkError(f"{evil} could not be written", hint=f"Look at {evil}."), 8
         )
-        done = cli("status")
+        done = inside("status")
         assert not set(evil) & set(done.out)
         assert done.out.count("\ufffd") >= 4 * 4
-        (run,) = told(cli)
+        (run,) = told(inside)
         assert evil in run["source"]
         written.log(f"tautulli-import db '{evil}'")
         written.holding()
-        assert not set(evil) & set(cli("status").out)
+        assert not set(evil) & set(inside("status").out)
 
 
 # Secrets.
 
 
-def test_the_key_is_nowhere(running: Programs, cli: Inside, tmp_path: Path) -> None:
+def test_the_key_is_nowhere(running: Programs, inside: Inside, tmp_path: Path) -> None:
     (tmp_path / "server").mkdir()
     with closing(Home(tmp_path / "server")) as home:
         home.films(20)
@@ -452,8 +445,8 @@ def test_the_key_is_nowhere(running: Programs, cli: Inside, tmp_path: Path) -> N
         program = running.start(*command)
         unanswered.wait()
         assert _with_a_secret(tmp_path) == []
-        status = cli("status", "--json").out + cli("status").out
-        busy = cli(*command)
+        status = inside("status", "--json").out + inside("status").out
+        busy = inside(*command)
         assert busy.code == 6
         assert f"process {program.pid}" in busy.err
         for said in (status, busy.err):
@@ -479,11 +472,11 @@ def _with_a_secret(folder: Path) -> list[Path]:
 # Watching.
 
 
-def test_watching_ends_when_nothing_is_running(cli: Inside, history: Path) -> None:
-    assert cli("status", "--watch") == Result(0, "Nothing has been imported yet.\n", "")
-    assert cli("db", history, "--to", "tracker").code == 0
-    assert cli("status", "--watch").out == cli("status").out
-    assert cli("status", "--watch", "--json").out == cli("status", "--json").out
+def test_watching_ends_when_nothing_is_running(inside: Inside, history: Path) -> None:
+    assert inside("status", "--watch") == Result(0, "Nothing has been imported yet.\n", "")
+    assert inside("db", history, "--to", "tracker").code == 0
+    assert inside("status", "--watch").out == inside("status").out
+    assert inside("status", "--watch", "--json").out == inside("status", "--json").out
 
 
 def test_watching_tells_what_changes_and_ends_with_the_run(
@@ -574,46 +567,50 @@ def test_watching_can_be_left(running: Programs, history: Path) -> None:
 # Stopping.
 
 
-def test_stop_ends_it_and_says_how_to_go_on(running: Programs, cli: Inside, history: Path) -> None:
+def test_stop_ends_it_and_says_how_to_go_on(
+    running: Programs, inside: Inside, history: Path
+) -> None:
     program, _ = running.held_up(history, "--to", "tracker")
-    stopped = cli("stop")
+    stopped = inside("stop")
     assert (stopped.code, stopped.out) == (0, "")
     assert stopped.err.startswith("Stopped. To go on: tautulli-import db ")
     done = program.ended(SOON)
     assert done.code == 143
     assert to_go_on(done.err) == stopped.err.strip().partition("To go on: ")[2]
-    (run,) = told(cli)
+    (run,) = told(inside)
     assert (run["status"], run["exit_code"]) == ("cancelled", 143)
-    assert cli("stop") == Result(0, "", "Nothing is running.\n")
+    assert inside("stop") == Result(0, "", "Nothing is running.\n")
 
 
-def test_with_nothing_running_there_is_nothing_to_stop(cli: Inside, history: Path) -> None:
-    assert cli("stop") == Result(0, "", "Nothing is running.\n")
-    assert cli("db", history, "--to", "tracker").code == 0
-    assert cli("stop") == Result(0, "", "Nothing is running.\n")
+def test_with_nothing_running_there_is_nothing_to_stop(inside: Inside, history: Path) -> None:
+    assert inside("stop") == Result(0, "", "Nothing is running.\n")
+    assert inside("db", history, "--to", "tracker").code == 0
+    assert inside("stop") == Result(0, "", "Nothing is running.\n")
 
 
-def test_a_killed_run_is_not_stopped_again(running: Programs, cli: Inside, history: Path) -> None:
+def test_a_killed_run_is_not_stopped_again(
+    running: Programs, inside: Inside, history: Path
+) -> None:
     program, _ = running.held_up(history, "--to", "tracker")
     program.killed()
-    assert cli("stop") == Result(0, "", "Nothing is running.\n")
+    assert inside("stop") == Result(0, "", "Nothing is running.\n")
 
 
 def test_of_several_it_has_to_be_said_which(
-    running: Programs, cli: Inside, history: Path, tmp_path: Path
+    running: Programs, inside: Inside, history: Path, tmp_path: Path
 ) -> None:
     with closing(create(tmp_path / "other.db")) as conn:
         add_play(conn)
     one, _ = running.held_up(history, "--to", "tracker", "--out", "one", name="one")
     two, _ = running.held_up(tmp_path / "other.db", "--to", "tracker", "--out", "two", name="two")
-    done = cli("stop")
+    done = inside("stop")
     assert done.code == 2
     assert "2 imports are running" in done.err
     for program in (one, two):
         assert f"process {program.pid}: tautulli-import db " in done.err
         assert program.process.poll() is None
     assert "--all" in done.err
-    done = cli("stop", "--all")
+    done = inside("stop", "--all")
     assert (done.code, done.err.count("To go on: ")) == (0, 2)
     assert [program.ended(SOON).code for program in (one, two)] == [143, 143]
 
@@ -630,12 +627,12 @@ def _beyond_reach(pids: Sequence[int]) -> Any:
 
 
 def test_what_cannot_be_told_to_stop_is_said(
-    cli: Inside, written: Written, monkeypatch: pytest.MonkeyPatch
+    inside: Inside, written: Written, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written.holding()
     written.lock.note(Holder(4_000_000, bytes(written.path), 1, "tautulli-import db a.db"))
     monkeypatch.setattr(os, "kill", _beyond_reach([4_000_000]))
-    done = cli("stop")
+    done = inside("stop")
     assert done.code == 1
     assert "Process 4000000 could not be stopped: Operation not permitted." in done.err
     assert "another user, or runs in another container" in done.err
@@ -643,7 +640,7 @@ def test_what_cannot_be_told_to_stop_is_said(
 
 def test_what_cannot_be_told_to_stop_does_not_keep_the_others_running(
     running: Programs,
-    cli: Inside,
+    inside: Inside,
     history: Path,
     state_dir: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -653,19 +650,19 @@ def test_what_cannot_be_told_to_stop_does_not_keep_the_others_running(
         foreign.holding()
         foreign.lock.note(Holder(4_000_000, bytes(foreign.path), 1, "tautulli-import db a.db"))
         monkeypatch.setattr(os, "kill", _beyond_reach([4_000_000]))
-        done = cli("stop", "--all")
+        done = inside("stop", "--all")
     assert done.code == 1
     assert program.ended(SOON).code == 143
 
 
 def test_stop_does_not_wait_forever_for_what_is_being_written(
-    running: Programs, cli: Inside, history: Path, monkeypatch: pytest.MonkeyPatch
+    running: Programs, inside: Inside, history: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = running.gate("write")
     program = running.start("db", history, "--to", "tracker", at=("write:0", gate))
     gate.reached(program)
     monkeypatch.setattr("tautulli_import.state.stop._STOP_SECONDS", 0.2)
-    done = cli("stop")
+    done = inside("stop")
     assert done.code == 6
     assert "still finishing what it was writing" in done.err
     gate.open()
@@ -673,7 +670,7 @@ def test_stop_does_not_wait_forever_for_what_is_being_written(
 
 
 def test_stop_ends_nobody_on_the_word_of_a_killed_run(
-    cli: Inside, written: Written, monkeypatch: pytest.MonkeyPatch
+    inside: Inside, written: Written, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The lock was taken a moment ago, and who has it has not said so yet."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as bystander:
@@ -682,7 +679,7 @@ def test_stop_ends_nobody_on_the_word_of_a_killed_run(
         )
         written.holding()
         monkeypatch.setattr("tautulli_import.state.stop._STOP_SECONDS", 0.2)
-        cli("stop")
+        inside("stop")
         bystander.communicate(b"\n")
         assert bystander.returncode == 0
 
@@ -691,18 +688,18 @@ def test_stop_ends_nobody_on_the_word_of_a_killed_run(
 
 
 def test_an_import_whose_progress_cannot_be_written_down_goes_on(
-    cli: Inside, history: Path, state_dir: Path, tmp_path: Path
+    inside: Inside, history: Path, state_dir: Path, tmp_path: Path
 ) -> None:
-    assert cli("db", history, "--to", "jsonl").code == 0
+    assert inside("db", history, "--to", "jsonl").code == 0
     (path,) = state_dir.glob("*.db")
     with closing(sqlite3.connect(path)) as conn:
         conn.execute(
             "CREATE TRIGGER never BEFORE INSERT ON runs BEGIN SELECT RAISE(ABORT, 'never'); END"
         )
-    done = cli("db", history, "--to", "tracker")
+    done = inside("db", history, "--to", "tracker")
     assert done.code == 0, done.err
     assert (tmp_path / "crosswatch-tracker" / "history.json").exists()
-    (run,) = told(cli)
+    (run,) = told(inside)
     assert run["targets"] == ["jsonl=-"]
 
 
@@ -739,14 +736,14 @@ def test_text_that_is_no_unicode_is_written_down_all_the_same(written: Written) 
 
 
 def test_when_it_began_is_told_in_local_time(
-    cli: Inside, written: Written, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    inside: Inside, written: Written, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written.log().ended("done")
     assert clock.now
     monkeypatch.setenv("TZ", "America/New_York")
     time.tzset()
     try:
-        assert "completed, 2025-06-15 11:06:40, " in cli("status", env={"TZ": "UTC"}).out
+        assert "completed, 2025-06-15 11:06:40, " in inside("status", env={"TZ": "UTC"}).out
     finally:
         monkeypatch.setenv("TZ", "UTC")
         time.tzset()

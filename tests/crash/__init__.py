@@ -10,7 +10,7 @@ what it leaves is compared with what an uninterrupted run has left.
     files      the boundaries of files and folders
     sql        the boundaries of SQLite
     driver     the program under a spec: python -m tests.crash.driver SPEC -- ARGUMENTS
-    zygote     a process that has imported everything, and forks the runs
+    runs       one run under a spec, and how it has ended
     scenarios  histories, doors, sinks, first and later runs
     places     where it takes place
     outputs    what a run has left: whole, the same, lost, doubled

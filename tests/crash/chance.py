@@ -13,9 +13,9 @@ from typing import Final, Literal, TypeAlias
 from msgspec import Struct
 
 from tests.crash.harness import Blow, Killed, Limit, Stage
+from tests.crash.runs import End
 from tests.crash.scenarios import SCENARIOS, Scenario
 from tests.crash.spec import ERRORS, Fault, Strike
-from tests.crash.zygote import End
 
 __all__ = ["Plan", "blows_of", "phase_of", "plan"]
 

@@ -16,7 +16,6 @@ from typing import Final, Literal
 from tests.crash.harness import Room, Stage
 from tests.crash.places import PLENTY
 from tests.crash.scenarios import Scenario
-from tests.crash.zygote import Zygote
 
 _PAGE: Final = 4096
 _FEW_PAGES: Final = (1, 8, 24)
@@ -34,25 +33,24 @@ def _main() -> int:
     wrong = 0
     everything = "--all" in sys.argv
     scenarios = _SCENARIOS if everything else _SCENARIOS[:_FEW]
-    with Zygote() as zygote:
-        for number, (scenario, which) in enumerate(scenarios):
-            place = Path(sys.argv[1]) / str(number)
-            folder = place / which
-            folder.mkdir(parents=True)
-            mount = ["mount", "-t", "tmpfs", "-o", f"size={PLENTY}", "none", str(folder)]
-            subprocess.run(mount, check=True)
-            codes = set()
-            with Stage(place, scenario, zygote) as stage:
-                for pages in _PAGES if everything else _FEW_PAGES:
-                    trial = stage.trial(Room(which, pages * _PAGE))
-                    codes.add(trial.ends[0].code)
-                    wrong += trial.failed
-                    for sentence in trial.wrong:
-                        print(f"{scenario}, {which}, {pages} pages: {sentence}")
-            print(f"{scenario}, {which}: ended with {sorted(codes)}")
-            if which == "out" and codes != {0, 8}:
-                print("  that was never full, or always")
-                wrong += 1
+    for number, (scenario, which) in enumerate(scenarios):
+        place = Path(sys.argv[1]) / str(number)
+        folder = place / which
+        folder.mkdir(parents=True)
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={PLENTY}", "none", str(folder)]
+        subprocess.run(mount, check=True)
+        codes = set()
+        with Stage(place, scenario) as stage:
+            for pages in _PAGES if everything else _FEW_PAGES:
+                trial = stage.trial(Room(which, pages * _PAGE))
+                codes.add(trial.ends[0].code)
+                wrong += trial.failed
+                for sentence in trial.wrong:
+                    print(f"{scenario}, {which}, {pages} pages: {sentence}")
+        print(f"{scenario}, {which}: ended with {sorted(codes)}")
+        if which == "out" and codes != {0, 8}:
+            print("  that was never full, or always")
+            wrong += 1
     return int(wrong > 0)
 
 

@@ -21,9 +21,9 @@ from msgspec import Struct
 
 from tests.crash.outputs import Left, damaged_state, differences, left_in, not_whole
 from tests.crash.places import PLENTY, empty, remount
+from tests.crash.runs import End, run
 from tests.crash.scenarios import CONSTANTS, FOREIGN, Scenario, add_plays, write_history
 from tests.crash.spec import ERRORS, Boundary, Fault, Spec, Strike, can_strike
-from tests.crash.zygote import End, Order, Zygote
 from tests.support.tautulli import KEY, FakeTautulli
 
 __all__ = ["Blow", "Killed", "Limit", "Room", "Stage", "Trial"]
@@ -77,17 +77,15 @@ class Trial(Struct, frozen=True):
 class Stage:
     """A scenario with its folders, its server, and the results of clean runs."""
 
-    def __init__(
-        self, folder: Path, scenario: Scenario, zygote: Zygote, *, torn_rename: bool = False
-    ) -> None:
+    def __init__(self, folder: Path, scenario: Scenario, *, torn_rename: bool = False) -> None:
         self.scenario = scenario
         self.out, self.state = folder / "out", folder / "state"
-        self._zygote = zygote
         self._torn_rename = torn_rename
         self._base, self._scratch, self._temporary = (
             folder / name for name in ("base", "scratch", "tmp")
         )
         self._work = folder / "work"
+        self._log = folder / "log"
         home = folder / "home"
         for made in (self._base, self._scratch, self._temporary, self._work, home):
             made.mkdir(parents=True)
@@ -232,10 +230,16 @@ class Stage:
             set=CONSTANTS,
             windows=None if self.scenario.door == "db" else self.scenario.windows,
             torn_rename=self._torn_rename,
+            # A limit would be one of the log as well.
+            log=None if isinstance(blow, Limit) else str(self._log),
         )
-        after = blow.after if isinstance(blow, Killed) else None
-        order = Order(self._arguments, self._environment, str(self._work), spec, after)
-        return self._zygote.run(order)
+        return run(
+            spec,
+            self._arguments,
+            environment=self._environment,
+            folder=self._work,
+            kill_after=blow.after if isinstance(blow, Killed) else None,
+        )
 
     @contextmanager
     def _cramped(self, blow: Blow) -> Iterator[None]:

@@ -24,7 +24,6 @@ from tests.crash.harness import Stage
 from tests.crash.places import quick_folder
 from tests.crash.scenarios import Scenario
 from tests.crash.spec import Fault, Strike
-from tests.crash.zygote import Zygote
 
 FEW = (
     Scenario("db", "tracker", foreign=True, plays=120, batch=60),
@@ -83,37 +82,27 @@ def _wrong(stage: Stage, strikes: Sequence[Strike]) -> list[str]:
     return [sentence for strike in strikes for sentence in stage.trial(strike).wrong]
 
 
-@pytest.fixture(scope="module")
-def zygotes() -> Iterator[Sequence[Zygote]]:
-    """Where the runs come from."""
-    with ExitStack() as stack:
-        yield [stack.enter_context(Zygote()) for _ in range(AT_ONCE)]
-
-
-def made(scenario: Scenario, zygotes: Sequence[Zygote], stack: ExitStack) -> Stages:
-    """Return the stages of a scenario, one for each of the processes."""
+def made(scenario: Scenario, stack: ExitStack) -> Stages:
+    """The stages of a scenario, for trials side by side."""
     folder = stack.enter_context(quick_folder())
     return Stages(
-        [
-            stack.enter_context(Stage(folder / str(number), scenario, zygote))
-            for number, zygote in enumerate(zygotes)
-        ]
+        [stack.enter_context(Stage(folder / str(number), scenario)) for number in range(AT_ONCE)]
     )
 
 
 @pytest.fixture(scope="module", params=[*EVERYWHERE, *OUTPUTS, *LATER], ids=str)
-def stages(request: pytest.FixtureRequest, zygotes: Sequence[Zygote]) -> Iterator[Stages]:
+def stages(request: pytest.FixtureRequest) -> Iterator[Stages]:
     """Each of the scenarios of the sweep."""
     with ExitStack() as stack:
-        yield made(request.param, zygotes, stack)
+        yield made(request.param, stack)
 
 
 @pytest.mark.parametrize("scenario", FEW, ids=str)
 def test_an_import_that_is_struck_leaves_everything_whole_and_ends_well_the_next_time(
-    scenario: Scenario, zygotes: Sequence[Zygote]
+    scenario: Scenario,
 ) -> None:
     with ExitStack() as stack:
-        stages = made(scenario, zygotes, stack)
+        stages = made(scenario, stack)
         for fault in STRUCK:
             state = stages.one.numbers(fault, within="state", sample=A_FEW)
             out = stages.one.numbers(fault, within="out", sample=A_FEW)

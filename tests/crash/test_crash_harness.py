@@ -7,53 +7,25 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
-import pytest
+from msgspec import structs
 
 from tests.crash.chance import plan
 from tests.crash.harness import Killed, Stage
 from tests.crash.outputs import Left, damaged_state, differences, not_whole
 from tests.crash.places import quick_folder
+from tests.crash.runs import End, run
 from tests.crash.scenarios import Scenario, write_history
-from tests.crash.spec import Strike, decoded
-from tests.crash.zygote import ROOT, Zygote
+from tests.crash.spec import Fault, Spec, Strike
+from tests.support.forked import ROOT
 
 
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    """Where the runs come from."""
-    with Zygote() as made:
-        yield made
-
-
-def drive(spec: object, *arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run the program under a spec, as a process of its own."""
-    path = [*filter(None, [os.environ.get("PYTHONPATH")]), str(ROOT)]
-    return subprocess.run(
-        [
-            *(sys.executable, "-m", "tests.crash.driver", json.dumps(spec), "--"),
-            *map(str, arguments),
-        ],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env={
-            **{k: v for k, v in os.environ.items() if not k.startswith(("TAUTULLI_", "IMPORT_"))},
-            "PYTHONPATH": os.pathsep.join(path),
-            "XDG_STATE_HOME": str(folder / "state"),
-            "XDG_CONFIG_HOME": str(folder / "config"),
-        },
-        timeout=60,
-        check=False,
-    )
-
-
-def test_a_rename_that_is_none_is_found(zygote: Zygote) -> None:
+def test_a_rename_that_is_none_is_found() -> None:
     """On a system that copies where it should rename, a kill leaves half a file."""
     scenario = Scenario("db", "tracker", foreign=True, plays=120)
-    with quick_folder() as folder, Stage(folder, scenario, zygote, torn_rename=True) as stage:
+    with quick_folder() as folder, Stage(folder, scenario, torn_rename=True) as stage:
         numbers = stage.numbers("kill", within="out/tracker", sample=25)
         trials = [stage.trial(Strike("kill", number)) for number in numbers]
     wrong = [sentence for trial in trials for sentence in trial.wrong]
@@ -61,8 +33,8 @@ def test_a_rename_that_is_none_is_found(zygote: Zygote) -> None:
     assert any(trial.lost for trial in trials)
 
 
-def test_a_kill_at_a_moment_is_one(zygote: Zygote, tmp_path: Path) -> None:
-    with Stage(tmp_path, Scenario("db", "tracker"), zygote) as stage:
+def test_a_kill_at_a_moment_is_one(tmp_path: Path) -> None:
+    with Stage(tmp_path, Scenario("db", "tracker")) as stage:
         trial = stage.trial(Killed(stage.seconds / 3))
     assert [end.code for end in trial.ends] == [-signal.SIGKILL]
     assert not trial.wrong
@@ -97,25 +69,33 @@ def test_a_damaged_state_is_told(tmp_path: Path) -> None:
     assert damaged_state(state, scratch)
 
 
-def test_a_name_that_the_program_does_not_have_is_an_error(tmp_path: Path) -> None:
-    done = drive(
-        {"set": {"tautulli_import.model.watched.NOTHING": 1}}, "--version", folder=tmp_path
-    )
-    assert done.returncode != 0
-    assert "there is no tautulli_import.model.watched.NOTHING" in done.stderr
-    done = drive({"set": {"tautulli_import.__version__": "9"}}, "check", "-h", folder=tmp_path)
-    assert done.returncode == 0, done.stderr
+def test_a_name_that_the_program_does_not_have_is_an_error(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    ours = partial(run, environment=environment, folder=tmp_path)
+    done = ours(Spec(set={"tautulli_import.model.watched.NOTHING": 1}), ["--version"])
+    assert done.code != 0
+    assert "there is no tautulli_import.model.watched.NOTHING" in done.err
+    done = ours(Spec(set={"tautulli_import.__version__": "9"}), ["check", "-h"])
+    assert done.code == 0, done.err
 
 
-def test_every_boundary_is_written_down_and_the_driver_strikes_at_one(tmp_path: Path) -> None:
+def test_every_boundary_is_written_down_and_the_driver_strikes_at_one(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
     write_history(tmp_path / "tautulli.db", 60)
-    spec = {"watched": {"out": str(tmp_path / "out")}, "log": str(tmp_path / "log")}
-    command = ("db", tmp_path / "tautulli.db", "--to", "jsonl", "--no-enrich", "--out")
+    spec = Spec(watched={"out": str(tmp_path / "out")}, log=str(tmp_path / "log"))
     (tmp_path / "out").mkdir()
     out = tmp_path / "out" / "items.jsonl"
-    done = drive(spec, *command, out, folder=tmp_path)
-    assert done.returncode == 0, done.stderr
-    boundaries = decoded((tmp_path / "log").read_bytes())
+    command = ("db", str(tmp_path / "tautulli.db"), "--to", "jsonl", "--no-enrich", "--out")
+
+    def struck(strike: Strike | None = None) -> End:
+        told = structs.replace(spec, strike=strike)
+        return run(told, [*command, str(out)], environment=environment, folder=tmp_path)
+
+    done = struck()
+    assert done.code == 0, done.err
+    boundaries = done.boundaries
     assert [one.number for one in boundaries] == [*range(1, len(boundaries) + 1)]
     kinds = [one.kind for one in boundaries if one.when == "before"]
     assert kinds[0] == "open"
@@ -124,13 +104,12 @@ def test_every_boundary_is_written_down_and_the_driver_strikes_at_one(tmp_path: 
 
     rename = next(b.number for b in boundaries if (b.when, b.kind) == ("before", "rename"))
     whole = out.read_bytes()
-    for fault, code in (("sigterm", 143), ("kill", -9), ("ENOSPC", 8)):
+    failures: dict[Fault, int] = {"sigterm": 143, "kill": -9, "ENOSPC": 8}
+    for fault, code in failures.items():
         out.unlink(missing_ok=True)
-        struck = {**spec, "strike": {"fault": fault, "at": rename}}
-        assert drive(struck, *command, out, folder=tmp_path).returncode == code
+        assert struck(Strike(fault, rename)).code == code
     assert not out.exists()
-    struck = {**spec, "strike": {"fault": "kill", "at": rename + 1}}
-    assert drive(struck, *command, out, folder=tmp_path).returncode == -9
+    assert struck(Strike("kill", rename + 1)).code == -9
     assert out.read_bytes() == whole
 
 

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,17 +15,10 @@ import pytest
 from tests.crash.harness import Limit, Stage
 from tests.crash.places import quick_folder
 from tests.crash.scenarios import Scenario, write_history
-from tests.crash.zygote import ROOT, Zygote
+from tests.support.forked import ROOT
 
 LIMITS = (0, 1, 4095, 4096, 8192, 9000, 16_384, 33_000, 50_000)
 FEW_LIMITS = (0, 4096, 9000, 33_000)
-
-
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    """Where the runs come from."""
-    with Zygote() as made:
-        yield made
 
 
 @pytest.mark.parametrize(
@@ -45,10 +38,10 @@ def zygote() -> Iterator[Zygote]:
     ids=str,
 )
 def test_where_no_file_may_become_larger_nothing_is_half_written(
-    scenario: Scenario, limits: Sequence[int], zygote: Zygote
+    scenario: Scenario, limits: Sequence[int]
 ) -> None:
     """A write past the limit is cut to what fits, and the next one fails (`EFBIG`)."""
-    with quick_folder() as folder, Stage(folder, scenario, zygote) as stage:
+    with quick_folder() as folder, Stage(folder, scenario) as stage:
         trials = [stage.trial(Limit(limit)) for limit in limits]
     wrong = [sentence for trial in trials for sentence in trial.wrong]
     assert not wrong, "\n".join(wrong)

@@ -10,7 +10,6 @@ from msgspec import Struct
 from tests.crash.chance import Plan, blows_of, phase_of
 from tests.crash.harness import Stage
 from tests.crash.scenarios import Scenario
-from tests.crash.zygote import Zygote
 from tests.support.inherited import keep_ignored_signals
 
 __all__ = ["Result", "begin", "carry_out"]
@@ -35,7 +34,6 @@ class _Worker:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._zygote = Zygote()
         self._stages: dict[Scenario, Stage] = {}
         self._count = 0
 
@@ -45,7 +43,7 @@ class _Worker:
         if stage is None:
             self._count += 1
             place = self._folder / str(self._count)
-            stage = self._stages[found.scenario] = Stage(place, found.scenario, self._zygote)
+            stage = self._stages[found.scenario] = Stage(place, found.scenario)
         trial = stage.trial(*blows_of(found, stage), again=found.again)
         return Result(
             found,

@@ -61,7 +61,7 @@ def test_its_numbers_are_one_object_and_add_up(line: Pipeline) -> None:
     line.films(5)
     line.publish()
     line.store()
-    line.film("Newest")
+    line.add("Newest")
     line.publish()
     for payload in (b"garbage", msgspec.json.encode(event(1)), msgspec.json.encode(event(1))):
         put(line.server, payload)
@@ -182,7 +182,7 @@ def test_while_it_is_idle_a_person_can_look_into_the_file(
     line.publish()
     program = running.start("consume")
     program.until(lambda: looked_at(line) == 5)
-    line.film("Newest")
+    line.add("Newest")
     line.publish()
     program.until(lambda: looked_at(line) == 6)
     assert program.stopped(signal.SIGTERM).code == 0
@@ -195,7 +195,7 @@ def test_while_it_is_idle_an_import_can_write_to_the_file(
     line.publish()
     program = running.start("consume")
     program.until(lambda: looked_at(line) == 5)
-    line.film("Newest")
+    line.add("Newest")
     assert line.store().new == 1
     line.publish()
     program.until(lambda: left(line.server) == (0, 0))
@@ -211,7 +211,7 @@ def test_a_server_that_goes_away_and_comes_back_is_waited_for(
     program = running.start("consume")
     program.until(lambda: looked_at(line) == 5)
     line.server.restart()
-    line.film("Newest")
+    line.add("Newest")
     line.publish()
     program.until(lambda: looked_at(line) == 6)
     assert program.stopped(signal.SIGTERM).code == 0

@@ -137,7 +137,7 @@ def test_nothing_at_all_is_said_by_a_quiet_night(line: Pipeline) -> None:
 def test_later_runs_add_what_is_new(line: Pipeline) -> None:
     line.films(5)
     line.store()
-    line.film("Newer")
+    line.add("Newer")
     done = line.store()
     assert (done.new, done.carried, done.told["outputs"][0]["total"]) == (1, 5, 6)
     assert done.told["plays"]["emitted"] == 6
@@ -163,7 +163,7 @@ def test_a_file_from_a_backup_gets_what_it_lacks_and_no_more(line: Pipeline) -> 
     line.films(5)
     line.store()
     old = (line.folder / TABLE).read_bytes()
-    line.film("Newer")
+    line.add("Newer")
     line.store()
     (line.folder / TABLE).write_bytes(old)
     done = line.store()
@@ -172,7 +172,7 @@ def test_a_file_from_a_backup_gets_what_it_lacks_and_no_more(line: Pipeline) -> 
 
 
 def test_an_event_that_was_delivered_stays_as_it_was(line: Pipeline) -> None:
-    line.film("Old Title")
+    line.add("Old Title")
     line.store()
     line.conn.execute("UPDATE session_history_metadata SET title = 'New Title'")
     line.conn.commit()
@@ -187,7 +187,7 @@ def test_what_others_put_beside_our_tables_is_left_alone(line: Pipeline) -> None
     with duckdb.connect(str(line.folder / TABLE)) as db:
         db.execute("CREATE TABLE mine AS SELECT title FROM playback_events")
         db.execute("CREATE VIEW yours AS FROM mine")
-    line.film("Newer")
+    line.add("Newer")
     assert line.store().new == 1
     assert line.ask("SELECT count(*) FROM yours") == [(2,)]
 
@@ -198,8 +198,8 @@ def test_what_others_put_beside_our_tables_is_left_alone(line: Pipeline) -> None
 def test_a_dry_run_counts_as_the_real_one_and_writes_nothing(line: Pipeline) -> None:
     line.films(5)
     line.store()
-    line.film("Newer")
-    line.film("Newest", user_id=0)
+    line.add("Newer")
+    line.add("Newest", user_id=0)
     before = (line.folder / TABLE).read_bytes()
     for options in ((), ("--restart",)):
         report = line.folder / "dry.json"
@@ -292,7 +292,7 @@ def test_the_size_of_a_page_changes_nothing(line: Pipeline, history: Path, size:
 def test_a_file_that_is_open_elsewhere_is_busy_and_by_whom_is_told(line: Pipeline) -> None:
     line.films(2)
     line.store()
-    line.film("Newer")
+    line.add("Newer")
     with in_use(line.folder / TABLE) as process:
         done = line.run("db", line.path, "--to", "duckdb")
         assert done.code == 6
@@ -456,7 +456,7 @@ def test_two_backups_of_one_server_are_one_history(line: Pipeline, tmp_path: Pat
     copy = sqlite3.connect(older)
     line.conn.backup(copy)
     copy.close()
-    line.films(3)
+    line.films(3, first=3, last=1)
     done = line.imported("db", older, line.path, "--to", "duckdb")
     assert (done.new, done.told["plays"]["filtered"]) == (8, {"duplicate": 5})
     assert len(line.rows()) == 8

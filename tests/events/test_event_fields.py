@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 
 from tests.conftest import Cli
 from tests.sources.database.test_old_schemas import drop_column
-from tests.support.event_rows import Event, Rows, events_in, rows_of
+from tests.support.event_rows import Event, Rows, events_in
 from tests.support.history import add_play, add_user, create_plexpy_2015
 from tests.support.history.schema import Value
 from tests.support.history.words import HOSTILE
@@ -28,13 +27,6 @@ ALWAYS: Final = frozenset(
 )
 """What every message has, whatever the row."""
 Cases: TypeAlias = list[tuple[Value | bytes, Any]]
-
-
-@pytest.fixture
-def rows(tmp_path: Path, environment: dict[str, str]) -> Iterator[Rows]:
-    """Yield an empty database."""
-    with rows_of(tmp_path, environment) as made:
-        yield made
 
 
 def _text(*more: tuple[Value | bytes, Any]) -> Cases:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +11,24 @@ import duckdb
 import pytest
 
 from tests.conftest import Cli
-from tests.support.event_rows import Rows, events_in, rows_of, titles_in
+from tests.support.event_rows import Rows, events_in, titles_in
 
 
 @pytest.fixture
-def rows(tmp_path: Path, environment: dict[str, str]) -> Iterator[Rows]:
+def rows(rows: Rows) -> Rows:
     """Yield a film seen, one given up, an episode, a track, live TV, a clip, one without a user.
 
     Twelve rows of it: every second is Bob's.
     """
-    with rows_of(tmp_path, environment) as made:
-        for who, name in ((1, "alice"), (2, "bob")):
-            made.add("Seen", user_id=who, user=name)
-            made.add("Given Up", user_id=who, user=name, view_offset=1)
-            made.add("Episode", user_id=who, user=name, media_type="episode")
-            made.add("Song", user_id=who, user=name, media_type="track")
-            made.add("News", user_id=who, user=name, media_type="episode", live=1)
-        made.add("Clip", media_type="clip")
-        made.add("Whose", user_id="")
-        yield made
+    for who, name in ((1, "alice"), (2, "bob")):
+        rows.add("Seen", user_id=who, user=name)
+        rows.add("Given Up", user_id=who, user=name, view_offset=1)
+        rows.add("Episode", user_id=who, user=name, media_type="episode")
+        rows.add("Song", user_id=who, user=name, media_type="track")
+        rows.add("News", user_id=who, user=name, media_type="episode", live=1)
+    rows.add("Clip", media_type="clip")
+    rows.add("Whose", user_id="")
+    return rows
 
 
 def config(environment: Mapping[str, str], text: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 from tests.conftest import Cli
-from tests.support.event_rows import Rows, events_in, rows_of, titles_in
+from tests.support.event_rows import Rows, events_in, titles_in
 from tests.support.forked import started
 from tests.support.history import add_play
 from tests.support.history.schema import Value
@@ -22,13 +22,6 @@ from tests.support.history.schema import Value
 DAY: Final = 86_400
 FIRST: Final = 1_704_067_200
 """2024-01-01T00:00:00Z."""
-
-
-@pytest.fixture
-def rows(tmp_path: Path, environment: dict[str, str]) -> Iterator[Rows]:
-    """Yield an empty database."""
-    with rows_of(tmp_path, environment) as made:
-        yield made
 
 
 # Kinds of rows.

@@ -14,7 +14,7 @@ import pytest
 from tests.sources.test_parity import OPTIONS, deliverable, history
 from tests.support.doors import Doors, Listed, opened
 from tests.support.event_rows import Event, events_in
-from tests.support.history import add_library, add_play, add_user
+from tests.support.history import add_people, add_play
 from tests.support.history.schema import Value
 from tests.support.history.words import HOSTILE
 from tests.support.over_http import small_windows
@@ -56,10 +56,7 @@ def doors(tmp_path: Path, environment: dict[str, str]) -> Iterator[Doors]:
     with opened(tmp_path, environment, zone="America/New_York") as found:
         with closing(sqlite3.connect(found.database)) as conn:
             conn.execute("PRAGMA synchronous = OFF")
-            add_user(conn, 1, "alice", "Alice")
-            add_user(conn, 2, "bob", "Bob")
-            add_library(conn, 1, "Films", "movie")
-            add_library(conn, 2, "Shows", "show")
+            add_people(conn)
             for number, kind in enumerate(["movie", "episode", "movie", "track"] * 2):
                 user = 1 + number // 2 % 2
                 add_play(

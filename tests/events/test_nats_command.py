@@ -132,7 +132,7 @@ def test_a_stream_that_is_full_is_said(line: Pipeline) -> None:
 
 def test_an_event_that_no_message_can_hold_is_rejected(line: Pipeline) -> None:
     make_stream(line.server.access(), max_msg_size=3_000)
-    line.film("Long " * 1_000)
+    line.add("Long " * 1_000)
     done = line.publish()
     assert (done.new, done.told["plays"]["rejected"]) == (2, {"too_large": 1})
 
@@ -143,7 +143,7 @@ def test_a_name_of_a_stream_is_one(line: Pipeline, command: Sequence[str]) -> No
         refused(line.run(*command, "--nats-stream", name), 2, "--nats-stream", name)
 
 
-# What means nothing there.
+# Options that cannot be used there.
 
 
 @pytest.mark.parametrize("out", ["events.jsonl", "-", "nats=events.jsonl"])
@@ -154,7 +154,7 @@ def test_a_place_for_files_is_refused(line: Pipeline, out: str) -> None:
 
 @pytest.mark.parametrize("option", ["--rewatches", "--include-partial"])
 def test_options_of_items_are_refused(line: Pipeline, option: str) -> None:
-    refused(line.run(*COMMANDS[0], option), 2, f"{option} means nothing to nats")
+    refused(line.run(*COMMANDS[0], option), 2, f"{option} cannot be used with nats")
 
 
 @pytest.mark.parametrize("source", ["a.b", "a b", "*", ">"])

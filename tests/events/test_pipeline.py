@@ -24,7 +24,7 @@ def tautulli(line: Pipeline) -> Iterator[FakeTautulli]:
 
 
 def over_http(fake: FakeTautulli) -> dict[str, str]:
-    return {"TAUTULLI_URL": fake.url, "TAUTULLI_API_KEY": fake.key}
+    return fake.environment
 
 
 # Twice.
@@ -72,8 +72,8 @@ def test_later_runs_publish_what_is_new_and_nothing_else(line: Pipeline) -> None
     line.films(10)
     line.publish()
     assert line.publish().new == 0
-    line.film("Newer")
-    line.film("Newest", user_id=2)
+    line.add("Newer")
+    line.add("Newest", user_id=2)
     done = line.publish()
     assert (done.new, done.duplicates, done.carried) == (2, 0, 10)
     assert done.told["plays"]["read"] == 12
@@ -86,7 +86,7 @@ def test_what_was_consumed_before_is_not_consumed_again(line: Pipeline) -> None:
     line.films(5)
     line.publish()
     line.consume()
-    line.film("Newest")
+    line.add("Newest")
     line.publish()
     done = line.consume()
     assert (done.told["received"], done.told["stored"], done.told["total"]) == (1, 1, 6)
@@ -150,7 +150,7 @@ def test_what_came_over_http_first_is_known_from_the_file(
 ) -> None:
     events = line.something_of_everything()
     line.imported("api", "--to", "duckdb", env=over_http(tautulli))
-    line.film("Newest")
+    line.add("Newest")
     line.publish()
     done = line.consume()
     assert (done.told["stored"], done.told["known"]) == (1, {"table": events})
@@ -185,7 +185,7 @@ def test_two_servers_into_one_table_lose_nothing(
 def test_rows_without_a_rating_key_are_all_there(line: Pipeline) -> None:
     """Where a column of a unique key is NULL, rows must not swallow each other."""
     for number in range(12):
-        line.film(f"Film {number % 3}", rating_key="", started=1_700_000_000 + number % 2)
+        line.add(f"Film {number % 3}", rating_key="", started=1_700_000_000 + number % 2)
     assert line.store().new == 12
     assert line.store("--restart").duplicates == 12
     line.publish()
@@ -199,7 +199,7 @@ def test_two_rows_that_the_keys_of_the_table_hold_for_one_are_not_left_out_in_si
 ) -> None:
     """The same rating key, user and second: the seed's third unique key."""
     for title in ("A Film", "The Same Film"):
-        line.film(title, rating_key=77, started=1_700_000_000)
+        line.add(title, rating_key=77, started=1_700_000_000)
     done = line.store()
     assert (done.new, done.duplicates) == (1, 1)
     (warning,) = done.told["warnings"]
@@ -282,8 +282,8 @@ def test_other_plays_under_old_numbers_are_delivered_too(line: Pipeline) -> None
 
 def test_what_no_consumer_takes_is_rejected_with_its_reason(line: Pipeline) -> None:
     line.films(3)
-    local = line.film("By Nobody", user_id=0)
-    untitled = line.film("")
+    local = line.add("By Nobody", user_id=0)
+    untitled = line.add("")
     assert "user 0 (Local)" in line.run("db", line.path, "--to", "nats").err
     done = line.publish("--restart", "--report", "report.json")
     assert (done.new, done.duplicates) == (0, 3)
@@ -301,8 +301,8 @@ def test_what_no_consumer_takes_is_rejected_with_its_reason(line: Pipeline) -> N
 
 
 def test_the_table_takes_them(line: Pipeline) -> None:
-    line.film("By Nobody", user_id=0)
-    line.film("", user_id=2)
+    line.add("By Nobody", user_id=0)
+    line.add("", user_id=2)
     done = line.store()
     assert done.told["plays"]["rejected"] == {}
     assert [(title, user) for _, title, user in line.rows()] == [("By Nobody", 0), ("", 2)]

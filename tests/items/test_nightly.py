@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,11 +18,10 @@ IMDB = "com.plexapp.agents.imdb://tt{:07}?lang=en"
 
 
 @pytest.fixture
-def nights(tmp_path: Path, environment: dict[str, str]) -> Iterator[Nights]:
-    """Yield a small history with something of everything in it."""
-    with at_home(tmp_path, environment) as made:
-        made.years()
-        yield made
+def nights(nights: Nights) -> Nights:
+    """A small history with something of everything in it."""
+    nights.years()
+    return nights
 
 
 def same_as_fresh(nights: Nights, *options: str, to: str = "tracker") -> None:
@@ -222,7 +221,7 @@ def test_two_outputs_of_one_run_are_both_right(nights: Nights) -> None:
 
 def test_an_old_title_of_the_same_length_is_seen_the_next_night(nights: Nights) -> None:
     nights.run()
-    nights.meta(5, title="Mlif 4")
+    nights.set("m.title", "Mlif 4", 5)
     nights.night()
     assert "Mlif 4" in nights.titles()
     assert "Film 4" not in nights.titles()
@@ -232,7 +231,7 @@ def test_an_old_guid_of_the_same_length_is_seen_the_next_night(nights: Nights) -
     play = nights.film(300, "Disputed", year=2000, rating_key=77, guid=IMDB.format(1234567))
     nights.run()
     assert _keys_of(nights, "Disputed") == ["imdb:tt1234567"]
-    nights.meta(play, guid=IMDB.format(7654321))
+    nights.set("m.guid", IMDB.format(7654321), play)
     done = nights.night()
     assert _keys_of(nights, "Disputed") == ["imdb:tt7654321"]
     assert done.changes == (0, 1, 0)
@@ -246,7 +245,7 @@ def _keys_of(nights: Nights, title: str) -> list[str]:
 def test_a_title_of_last_week_that_was_mended_is_seen(nights: Nights) -> None:
     new = nights.film(6, "Wrong", year=2001)
     nights.run()
-    nights.meta(new, title="Right")
+    nights.set("m.title", "Right", new)
     nights.night()
     assert "Right" in nights.titles()
     assert "Wrong" not in nights.titles()
@@ -256,7 +255,8 @@ def test_a_play_that_goes_on_is_seen(nights: Nights) -> None:
     new = nights.film(1, "Paused", year=2001, view_offset=100_000)
     nights.run()
     assert "Paused" not in nights.titles()
-    nights.play(new, view_offset=7_000_000, stopped=NOW + 3600)
+    nights.set("h.view_offset", 7_000_000, new)
+    nights.set("h.stopped", NOW + 3600, new)
     assert nights.night().changes == (1, 0, 0)
     assert nights.items()[next(reversed(nights.items()))]["watched_at"] == "2025-06-15T16:06:40Z"
 
@@ -276,7 +276,7 @@ def test_a_row_that_is_grouped_later_is_seen(nights: Nights) -> None:
     second = nights.film(3, "Long", year=2001)
     nights.run("--rewatches")
     assert nights.titles().count("Long") == 2
-    nights.play(second, reference_id=first)
+    nights.set("h.reference_id", first, second)
     nights.night("--rewatches")
     assert nights.titles().count("Long") == 1
 

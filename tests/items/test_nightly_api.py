@@ -84,7 +84,7 @@ def test_many_nights_by_either_way_are_the_same(both: Both, options: tuple[str, 
 
 def test_a_title_that_was_mended_of_late_is_seen(both: Both) -> None:
     both.same(days=0)
-    both.db.meta(13, title="Mended")
+    both.db.set("m.title", "Mended", 13)
     both.same()
     assert "Mended" in both.db.titles()
 

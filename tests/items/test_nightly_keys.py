@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 
 from tautulli_import.errors import SinkError
 from tautulli_import.sinks import tracker
-from tests.support.nightly import DAY, NOW, Nights, at_home
+from tests.support.nightly import DAY, NOW, Nights
 from tests.support.over_http import no_waiting
 from tests.support.tautulli import FakeTautulli
 
@@ -19,13 +18,12 @@ KEY = 12
 
 
 @pytest.fixture
-def nights(tmp_path: Path, environment: dict[str, str]) -> Iterator[Nights]:
-    """Yield a film that has no id but Plex's own, between two others."""
-    with at_home(tmp_path, environment) as made:
-        made.film(200, "Before", year=1999)
-        made.film(100, "Unknown", year=2001, rating_key=KEY)
-        made.film(90, "After", year=2002)
-        yield made
+def nights(nights: Nights) -> Nights:
+    """A film that has no id but Plex's own, between two others."""
+    nights.film(200, "Before", year=1999)
+    nights.film(100, "Unknown", year=2001, rating_key=KEY)
+    nights.film(90, "After", year=2002)
+    return nights
 
 
 def moment(days_ago: float) -> int:
@@ -146,7 +144,8 @@ def test_a_refresh_of_the_metadata_gives_all_of_a_show_new_keys(nights: Nights) 
     nights.run()
     for number in (1, 2, 3):
         guid = f"com.plexapp.agents.thetvdb://73244/1/{number}?lang=en"
-        nights.meta(10 + number, guid=guid, updated_at=1_600_000_000)
+        nights.set("m.guid", guid, 10 + number)
+        nights.set("m.updated_at", 1_600_000_000, 10 + number)
     nights.night()
     assert [key for key in nights.items() if "#" in key] == [
         f"tvdb:73244#s01e0{number}" for number in (1, 2, 3)
@@ -156,7 +155,7 @@ def test_a_refresh_of_the_metadata_gives_all_of_a_show_new_keys(nights: Nights) 
 def test_an_episode_that_was_given_another_number(nights: Nights) -> None:
     nights.episode(60, 1, id=11)
     nights.run()
-    nights.meta(11, media_index=2)
+    nights.set("m.media_index", 2, 11)
     done = nights.night()
     assert [key[-6:] for key in keys(nights, "Episode 1")] == ["s01e02"]
     assert done.changes == (1, 0, 1)
@@ -269,7 +268,7 @@ def test_a_deleted_play_of_a_title_that_was_watched_before_stays_newest(nights: 
 
 def test_a_play_that_no_longer_counts_as_watched_stays(nights: Nights) -> None:
     nights.run()
-    nights.play(2, view_offset=1000)
+    nights.set("h.view_offset", 1000, 2)
     nights.night()
     assert keys(nights) == ["plex:12"]
 

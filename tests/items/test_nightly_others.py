@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -14,11 +13,10 @@ from tests.support.nightly import DAY, NOW, Nights, at_home
 
 
 @pytest.fixture
-def nights(tmp_path: Path, environment: dict[str, str]) -> Iterator[Nights]:
-    """Yield a small history."""
-    with at_home(tmp_path, environment) as made:
-        made.years()
-        yield made
+def nights(nights: Nights) -> Nights:
+    """A small history."""
+    nights.years()
+    return nights
 
 
 def other_database(path: Path, *, rows: int = 30, **fields: int) -> Path:

@@ -4,7 +4,6 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -25,19 +24,6 @@ from tautulli_import.model.events import PlaybackEvent
 from tests.support.nats import NatsServer, api, asking, event, events, make_stream, meanwhile
 
 DURABLE = "duckdb"
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[NatsServer]:
-    with NatsServer(tmp_path / "nats") as running:
-        yield running
-
-
-@pytest.fixture
-def forgets() -> Iterator[None]:
-    """Forget the stop that a test asked for, so that the next one is not stopped."""
-    yield
-    interrupts.forget()
 
 
 def publish(access: Access, count: int, start: int = 1) -> None:

@@ -35,12 +35,6 @@ USERS = f"""authorization {{ users: [ {{ user: alice, password: "{PLAIN}" }} ] }
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[NatsServer]:
-    with NatsServer(tmp_path / "nats") as running:
-        yield running
-
-
-@pytest.fixture
 def certificates(tmp_path: Path) -> tuple[Path, Path]:
     return certificate(tmp_path)
 

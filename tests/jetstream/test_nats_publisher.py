@@ -30,19 +30,6 @@ from tests.support.nats import (
 )
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[NatsServer]:
-    with NatsServer(tmp_path / "nats") as running:
-        yield running
-
-
-@pytest.fixture
-def forgets() -> Iterator[None]:
-    """Forget the stop that a test asked for, so that the next one is not stopped."""
-    yield
-    interrupts.forget()
-
-
 @contextmanager
 def publishing(access: Access) -> Iterator[Publisher]:
     with asking(access) as connection:

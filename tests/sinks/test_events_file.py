@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +14,6 @@ from tests.support.event_rows import (
     LONG_AGO,
     Rows,
     events_in,
-    rows_of,
     run,
     stamp,
     stamped,
@@ -26,14 +24,13 @@ from tests.support.event_rows import (
 
 
 @pytest.fixture
-def rows(tmp_path: Path, environment: dict[str, str]) -> Iterator[Rows]:
+def rows(rows: Rows) -> Rows:
     """Twelve plays: films and tracks, some given up, one without a user."""
-    with rows_of(tmp_path, environment) as made:
-        for number in range(12):
-            kind = "track" if number % 3 == 2 else "movie"
-            made.add(f"Play {number}", media_type=kind, view_offset=number * 1000)
-        made.set("h.user_id", "", 5)
-        yield made
+    for number in range(12):
+        kind = "track" if number % 3 == 2 else "movie"
+        rows.add(f"Play {number}", media_type=kind, view_offset=number * 1000)
+    rows.set("h.user_id", "", 5)
+    return rows
 
 
 @pytest.fixture

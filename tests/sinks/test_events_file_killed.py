@@ -8,32 +8,23 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from tests.support.event_rows import Rows, rows_of, run, titles_in, whole, why
-from tests.support.running import ROOT, Gate, Program, Programs, programs, to_go_on
+from tests.support.event_rows import Rows, run, titles_in, whole, why
+from tests.support.running import ROOT, Gate, Program, Programs, to_go_on
 
 PAGE: Final = ("--batch-size", "2")
 
 
 @pytest.fixture
-def rows(tmp_path: Path, environment: dict[str, str]) -> Iterator[Rows]:
+def rows(rows: Rows) -> Rows:
     """Ten plays: five pages."""
-    with rows_of(tmp_path, environment) as made:
-        for number in range(10):
-            made.add(f"Play {number}", view_offset=number * 1000)
-        yield made
-
-
-@pytest.fixture
-def started(tmp_path: Path, environment: dict[str, str]) -> Iterator[Programs]:
-    """Start the program as a process that can be held up and killed."""
-    with programs(tmp_path, environment) as made:
-        yield made
+    for number in range(10):
+        rows.add(f"Play {number}", view_offset=number * 1000)
+    return rows
 
 
 @pytest.fixture
@@ -48,19 +39,18 @@ def command(rows: Rows, out: Path) -> list[str | Path]:
 
 
 def held_up(
-    place: str, rows: Rows, out: Path, started: Programs, name: str = ""
+    place: str, rows: Rows, out: Path, running: Programs, name: str = ""
 ) -> tuple[Program, Gate]:
-    """Start it, and wait until it has come to a place of ``tests.support.held_up_writing``."""
-    gate = started.gate(name or place.replace(":", "-"))
-    python = ("-m", "tests.support.held_up_writing", place, str(gate.path))
-    program = started.start(*command(rows, out), python=python)
+    """Start it, and wait until it has come to a place of ``tests.support.held_up``."""
+    gate = running.gate(name or place.replace(":", "-"))
+    program = running.start(*command(rows, out), at=(place, gate))
     gate.reached(program)
     return program, gate
 
 
-def killed_at(place: str, rows: Rows, out: Path, started: Programs, name: str = "") -> None:
-    """Start it, and kill it when it has come to a place of ``tests.support.held_up_writing``."""
-    program, gate = held_up(place, rows, out, started, name)
+def killed_at(place: str, rows: Rows, out: Path, running: Programs, name: str = "") -> None:
+    """Start it, and kill it when it has come to a place of ``tests.support.held_up``."""
+    program, gate = held_up(place, rows, out, running, name)
     program.killed()
     gate.shut()
 
@@ -91,9 +81,9 @@ def carried(rows: Rows, out: Path) -> int:
     ],
 )
 def test_killed_while_it_is_built_there_is_no_file_yet_and_the_next_run_goes_on(
-    rows: Rows, out: Path, started: Programs, place: str, known: int
+    rows: Rows, out: Path, running: Programs, place: str, known: int
 ) -> None:
-    killed_at(place, rows, out, started)
+    killed_at(place, rows, out, running)
     assert not out.exists()
     assert carried(rows, out) == known
     assert out.read_bytes() == whole(rows)
@@ -103,9 +93,9 @@ def test_killed_while_it_is_built_there_is_no_file_yet_and_the_next_run_goes_on(
 
 @pytest.mark.parametrize("place", ["name:1", "noted-name:1"])
 def test_killed_when_it_has_its_name_it_is_whole(
-    rows: Rows, out: Path, started: Programs, place: str
+    rows: Rows, out: Path, running: Programs, place: str
 ) -> None:
-    killed_at(place, rows, out, started)
+    killed_at(place, rows, out, running)
     assert out.read_bytes() == whole(rows)
     before = out.stat().st_ino
     assert carried(rows, out) == 10
@@ -128,13 +118,13 @@ def test_killed_when_it_has_its_name_it_is_whole(
     ],
 )
 def test_killed_while_it_grows_it_keeps_what_it_had_and_the_next_run_cuts_off_the_rest(
-    rows: Rows, out: Path, started: Programs, place: str, known: int
+    rows: Rows, out: Path, running: Programs, place: str, known: int
 ) -> None:
     run(rows, out)
     before = out.read_bytes()
     for number in range(8):
         rows.add(f"New {number}")
-    killed_at(place, rows, out, started)
+    killed_at(place, rows, out, running)
     assert out.read_bytes().startswith(before)
     assert carried(rows, out) == known
     assert out.read_bytes() == whole(rows)
@@ -144,14 +134,14 @@ def test_killed_while_it_grows_it_keeps_what_it_had_and_the_next_run_cuts_off_th
 
 @pytest.mark.parametrize("is_first", [True, False])
 def test_nothing_is_left_of_plays_that_are_deleted_before_the_next_run(
-    rows: Rows, out: Path, started: Programs, *, is_first: bool
+    rows: Rows, out: Path, running: Programs, *, is_first: bool
 ) -> None:
     """They are in the file, in part or whole, and beyond what is noted of it."""
     if not is_first:
         run(rows, out)
         for number in range(10):
             rows.add(f"New {number}")
-    killed_at("noted-lines:3", rows, out, started)
+    killed_at("noted-lines:3", rows, out, running)
     known = 6 if is_first else 16
     rows.delete(*range(known + 1, known + 5))
     assert carried(rows, out) == known
@@ -160,10 +150,10 @@ def test_nothing_is_left_of_plays_that_are_deleted_before_the_next_run(
 
 
 def test_killed_again_and_again_it_comes_to_the_same_end(
-    rows: Rows, out: Path, started: Programs
+    rows: Rows, out: Path, running: Programs
 ) -> None:
     for turn, place in enumerate(["noted-page:1", "noted-lines:1", "lines:0", "noted-page:2"]):
-        killed_at(place, rows, out, started, name=str(turn))
+        killed_at(place, rows, out, running, name=str(turn))
         assert not out.exists()
     assert carried(rows, out) == 8
     assert out.read_bytes() == whole(rows)
@@ -171,20 +161,20 @@ def test_killed_again_and_again_it_comes_to_the_same_end(
         rows.add(f"New {turn}")
         rows.add(f"Newer {turn}")
         rows.add(f"Newest {turn}")
-        killed_at(place, rows, out, started, name=str(turn))
+        killed_at(place, rows, out, running, name=str(turn))
     assert carried(rows, out) > 10
     assert out.read_bytes() == whole(rows)
     assert [*out.parent.iterdir()] == [out]
 
 
 def test_while_it_is_written_anew_the_old_one_stays_until_the_new_one_is_whole(
-    rows: Rows, out: Path, started: Programs
+    rows: Rows, out: Path, running: Programs
 ) -> None:
     run(rows, out)
     before = out.read_bytes()
     rows.delete(3)
     for place in ("page:2", "noted-lines:3", "name:0"):
-        killed_at(place, rows, out, started)
+        killed_at(place, rows, out, running)
         assert out.read_bytes() == before
     assert carried(rows, out) == 9
     assert out.read_bytes() == whole(rows)
@@ -193,21 +183,21 @@ def test_while_it_is_written_anew_the_old_one_stays_until_the_new_one_is_whole(
 
 
 def test_events_that_were_on_their_way_stay_as_they_were(
-    rows: Rows, out: Path, started: Programs
+    rows: Rows, out: Path, running: Programs
 ) -> None:
     expected = whole(rows)
-    killed_at("noted-page:2", rows, out, started)
+    killed_at("noted-page:2", rows, out, running)
     rows.set("m.title", "Renamed", 1)
     assert carried(rows, out) == 4
     assert out.read_bytes() == expected
 
 
 def test_another_history_that_comes_between_is_delivered_from_its_first_row(
-    rows: Rows, out: Path, started: Programs
+    rows: Rows, out: Path, running: Programs
 ) -> None:
     backup = rows.backup()
     rows.delete(2)
-    killed_at("noted-page:3", rows, out, started)
+    killed_at("noted-page:3", rows, out, running)
     rows.replace(backup)
     assert why(run(rows, out)) == "1 play was added between old ones"
     assert out.read_bytes() == whole(rows)
@@ -216,9 +206,9 @@ def test_another_history_that_comes_between_is_delivered_from_its_first_row(
 
 @pytest.mark.parametrize("what", ["gone", "cut", "other"])
 def test_a_half_built_file_that_is_not_what_it_was_is_built_anew(
-    rows: Rows, out: Path, started: Programs, what: str
+    rows: Rows, out: Path, running: Programs, what: str
 ) -> None:
-    killed_at("noted-page:3", rows, out, started)
+    killed_at("noted-page:3", rows, out, running)
     half = out.with_name(".events.jsonl.unfinished")
     content = half.read_bytes()
     half.unlink()
@@ -231,8 +221,8 @@ def test_a_half_built_file_that_is_not_what_it_was_is_built_anew(
     assert [*out.parent.iterdir()] == [out]
 
 
-def test_restart_after_a_kill_begins_anew(rows: Rows, out: Path, started: Programs) -> None:
-    killed_at("noted-page:3", rows, out, started)
+def test_restart_after_a_kill_begins_anew(rows: Rows, out: Path, running: Programs) -> None:
+    killed_at("noted-page:3", rows, out, running)
     rows.set("m.title", "Renamed", 1)
     assert why(run(rows, out, "--restart")) == ""
     assert out.read_bytes() == whole(rows)
@@ -240,9 +230,9 @@ def test_restart_after_a_kill_begins_anew(rows: Rows, out: Path, started: Progra
 
 
 def test_a_dry_run_after_a_kill_shows_what_is_left_and_leaves_it(
-    rows: Rows, out: Path, started: Programs
+    rows: Rows, out: Path, running: Programs
 ) -> None:
-    killed_at("noted-lines:3", rows, out, started)
+    killed_at("noted-lines:3", rows, out, running)
     before = {path: path.read_bytes() for path in out.parent.iterdir()}
     done = rows.run("--to", "jsonl", "--out", out, "--dry-run", *PAGE)
     assert titles_in(done.out) == [f"Play {number}" for number in range(6, 10)]
@@ -257,9 +247,9 @@ def test_a_dry_run_after_a_kill_shows_what_is_left_and_leaves_it(
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("place", ["page:2", "lines:1", "name:0"])
 def test_stopped_by_a_signal_it_says_how_to_go_on(
-    rows: Rows, out: Path, started: Programs, *, place: str, number: signal.Signals
+    rows: Rows, out: Path, running: Programs, *, place: str, number: signal.Signals
 ) -> None:
-    program, gate = held_up(place, rows, out, started)
+    program, gate = held_up(place, rows, out, running)
     program.ask(number)
     if place != "page:2":  # a step that has begun is finished
         gate.open()
@@ -276,9 +266,9 @@ def test_stopped_by_a_signal_it_says_how_to_go_on(
 
 
 def test_a_second_run_into_the_same_file_is_told_to_wait(
-    rows: Rows, out: Path, started: Programs, tmp_path: Path
+    rows: Rows, out: Path, running: Programs, tmp_path: Path
 ) -> None:
-    first, gate = held_up("page:2", rows, out, started)
+    first, gate = held_up("page:2", rows, out, running)
     elsewhere = ("--state-dir", tmp_path / "elsewhere")
     second = rows.run("--to", "jsonl", "--out", out, *elsewhere)
     assert second.code == 6, second.err
@@ -287,9 +277,9 @@ def test_a_second_run_into_the_same_file_is_told_to_wait(
     assert out.read_bytes() == whole(rows)
 
 
-def test_nobody_who_looks_sees_half_a_line(rows: Rows, out: Path, started: Programs) -> None:
+def test_nobody_who_looks_sees_half_a_line(rows: Rows, out: Path, running: Programs) -> None:
     """A reader of the file while it is made sees none at all, or all of it."""
-    program, gate = held_up("lines:2", rows, out, started)
+    program, gate = held_up("lines:2", rows, out, running)
     assert not out.exists()
     gate.open()
     assert program.ended().code == 0
@@ -360,7 +350,7 @@ def test_a_full_disk_is_a_clear_error_and_leaves_no_file_by_that_name(
 
 
 def test_a_file_may_not_grow_any_more_and_keeps_what_it_had(
-    rows: Rows, out: Path, started: Programs
+    rows: Rows, out: Path, running: Programs
 ) -> None:
     """The kernel takes what fits, and then nothing (``EFBIG``)."""
     run(rows, out)
@@ -368,7 +358,7 @@ def test_a_file_may_not_grow_any_more_and_keeps_what_it_had(
     for number in range(200):
         rows.add(f"New {number}", player="x" * 2000)
     blocks = 300_000 // 512
-    program = started.start(
+    program = running.start(
         *command(rows, out), within=("sh", "-c", f'ulimit -f {blocks}; exec "$@"', "sh")
     )
     done = program.ended()

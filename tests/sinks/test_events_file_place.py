@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.support.event_rows import Rows, rows_of, run, stamp, stamped, whole, why
+from tests.support.event_rows import Rows, run, stamp, stamped, whole, why
 
 
 @pytest.fixture
-def rows(tmp_path: Path, environment: dict[str, str]) -> Iterator[Rows]:
+def rows(rows: Rows) -> Rows:
     """Twelve plays: films and tracks, some given up, one without a user."""
-    with rows_of(tmp_path, environment) as made:
-        for number in range(12):
-            kind = "track" if number % 3 == 2 else "movie"
-            made.add(f"Play {number}", media_type=kind, view_offset=number * 1000)
-        made.set("h.user_id", "", 5)
-        yield made
+    for number in range(12):
+        kind = "track" if number % 3 == 2 else "movie"
+        rows.add(f"Play {number}", media_type=kind, view_offset=number * 1000)
+    rows.set("h.user_id", "", 5)
+    return rows
 
 
 @pytest.fixture

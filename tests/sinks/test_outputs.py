@@ -12,12 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from tautulli_import.cli.app import app
 from tautulli_import.errors import ConfigurationError, SinkError
 from tautulli_import.imports.job import Job, Target
 from tautulli_import.imports.run import run
@@ -26,6 +24,7 @@ from tautulli_import.sources.base import Batch, Cursor
 from tautulli_import.sources.database.source import Source
 from tests.conftest import Cli, Result
 from tests.support.history import add_play, add_user, create
+from tests.support.inside import Inside
 from tests.support.one_run import target
 from tests.support.products import crossed
 
@@ -66,30 +65,6 @@ def told(result: Result) -> dict[str, Any]:
     value = json.loads(result.out)
     assert isinstance(value, dict)
     return value
-
-
-class Here(Protocol):
-    """Runs the program in this very process, in the empty directory: the same, and sooner."""
-
-    def __call__(self, *args: str | Path) -> Result:
-        """Run it with these arguments."""
-
-
-@pytest.fixture
-def here(tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Here:
-    """Return the program, for what does not depend on its being a process."""
-    monkeypatch.chdir(tmp_path)
-    for name in os.environ.keys() - environment.keys() - {"PYTEST_CURRENT_TEST"}:
-        monkeypatch.delenv(name)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    runner = CliRunner()
-
-    def run_here(*args: str | Path) -> Result:
-        done = runner.invoke(app, [str(arg) for arg in args])
-        return Result(done.exit_code, done.stdout, done.stderr)
-
-    return run_here
 
 
 # What is read is never written over.
@@ -147,11 +122,11 @@ def desk(tmp_path: Path, history: Path) -> Path:
 @pytest.mark.parametrize("through", ["", "links/", "links/../"])
 @pytest.mark.parametrize("args", _OVER.values(), ids=_OVER.keys())
 def test_what_is_read_or_written_already_is_never_written_over(
-    here: Here, desk: Path, args: Sequence[str], through: str
+    inside: Inside, desk: Path, args: Sequence[str], through: str
 ) -> None:
     before = contents(desk)
 
-    result = here(*(arg.format(through) for arg in args))
+    result = inside(*(arg.format(through) for arg in args))
 
     assert (result.code, result.out) == (2, ""), result.err
     assert "Error: " in result.err
@@ -170,33 +145,33 @@ _WITHIN = {
 
 @pytest.mark.parametrize("args", _WITHIN.values(), ids=_WITHIN.keys())
 def test_the_report_does_not_replace_what_a_sink_writes_in_its_own_place(
-    here: Here, history: Path, tmp_path: Path, args: Sequence[str]
+    inside: Inside, history: Path, tmp_path: Path, args: Sequence[str]
 ) -> None:
-    assert here("db", history, *args[: args.index("--report")]).code == 0
+    assert inside("db", history, *args[: args.index("--report")]).code == 0
     before = contents(tmp_path)
 
-    result = here("db", history, *args)
+    result = inside("db", history, *args)
 
     assert result.code == 2, result.err
     assert contents(tmp_path) == before
 
 
 def test_a_list_that_may_be_filled_in_is_not_replaced(
-    here: Here, history: Path, tmp_path: Path
+    inside: Inside, history: Path, tmp_path: Path
 ) -> None:
     mine = tmp_path / "missing.csv"
     mine.write_text("type,rating_key,tmdb\nmovie,12,603\n", encoding="utf-8")
 
-    result = here("check", history, "--missing-ids", mine)
+    result = inside("check", history, "--missing-ids", mine)
 
     assert (result.code, result.out) == (8, "")
     assert "missing.csv" in result.err
     assert mine.read_text(encoding="utf-8") == "type,rating_key,tmdb\nmovie,12,603\n"
 
 
-def test_an_empty_file_can_become_the_list(here: Here, history: Path, tmp_path: Path) -> None:
+def test_an_empty_file_can_become_the_list(inside: Inside, history: Path, tmp_path: Path) -> None:
     (tmp_path / "missing.csv").touch()
-    assert here("check", history, "--missing-ids", "missing.csv").code == 0
+    assert inside("check", history, "--missing-ids", "missing.csv").code == 0
     assert len((tmp_path / "missing.csv").read_text(encoding="utf-8").splitlines()) == 5
 
 
@@ -211,13 +186,13 @@ def foreign(title: str = "Heat", when: int = THEN, **more: object) -> dict[str, 
 
 
 def test_an_export_is_one_history_and_not_everybodys(
-    here: Here, history: Path, tmp_path: Path
+    inside: Inside, history: Path, tmp_path: Path
 ) -> None:
     export = put(tmp_path / "export", {"tmdb:949": foreign()})
     before = contents(tmp_path)
     args = ("db", history, "--to", "tracker", "--merge-with", export)
 
-    result = here(*args, "--each-user")
+    result = inside(*args, "--each-user")
 
     assert result.code == 2
     assert "--each-user" in result.err
@@ -236,17 +211,17 @@ def test_an_export_means_nothing_to_lines_of_items(cli: Cli, history: Path, tmp_
     assert len(items_of(tmp_path / "crosswatch-tracker")) == 5
 
 
-@pytest.mark.parametrize("inside", ["history.json", ".cw_provider/history.json"])
+@pytest.mark.parametrize("member", ["history.json", ".cw_provider/history.json"])
 def test_the_archive_that_crosswatch_exports_is_taken_as_it_is(
-    here: Here, history: Path, tmp_path: Path, inside: str
+    inside: Inside, history: Path, tmp_path: Path, member: str
 ) -> None:
     state = json.dumps({"ts": 1, "items": {"tmdb:949": foreign()}})
     with zipfile.ZipFile(tmp_path / "export.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("snapshots/20200101T000000Z-history.json", '{"ts":0,"items":{}}')
         archive.writestr(".cw_provider/ratings.json", '{"ts":0,"items":{}}')
-        archive.writestr(inside, state)
+        archive.writestr(member, state)
 
-    result = here("db", history, "--to", "tracker", "--merge-with", "export.zip", "--out", "root")
+    result = inside("db", history, "--to", "tracker", "--merge-with", "export.zip", "--out", "root")
 
     assert result.code == 0, result.err
     items = items_of(tmp_path / "root")
@@ -255,15 +230,15 @@ def test_the_archive_that_crosswatch_exports_is_taken_as_it_is(
 
 
 def test_a_dataset_of_the_editor_is_an_export_too(
-    here: Here, history: Path, tmp_path: Path
+    inside: Inside, history: Path, tmp_path: Path
 ) -> None:
     row = {"key": f"tmdb:949@{THEN}", **foreign(provider_event_id="trakt-1")}
     dataset = {"kind": "history", "source": "state", "provider": "CROSSWATCH", "items": [row]}
     (tmp_path / "editor.json").write_text(json.dumps(dataset), encoding="utf-8")
     args = ("db", history, "--merge-with", "editor.json")
 
-    tracker = here(*args, "--to", "tracker", "--out", "root")
-    editor = here(*args, "--to", "editor", "--out", "x-history.json")
+    tracker = inside(*args, "--to", "tracker", "--out", "root")
+    editor = inside(*args, "--to", "editor", "--out", "x-history.json")
 
     assert (tracker.code, editor.code) == (0, 0), tracker.err + editor.err
     assert items_of(tmp_path / "root")[f"tmdb:949@{THEN}"] == foreign(provider_event_id="trakt-1")
@@ -297,12 +272,12 @@ def stands_once(root: Path) -> None:
 
 @pytest.mark.parametrize("first", [(), ("--rewatches",)], ids=["newest first", "all first"])
 def test_no_viewing_stands_twice_after_runs_with_and_without_rewatches(
-    here: Here, viewings: Path, tmp_path: Path, first: Sequence[str]
+    inside: Inside, viewings: Path, tmp_path: Path, first: Sequence[str]
 ) -> None:
     second = () if first else ("--rewatches",)
     root = tmp_path / "root"
     for args in (first, second, first, second):
-        assert here("db", viewings, "--to", "tracker", "--out", root, *args).code == 0
+        assert inside("db", viewings, "--to", "tracker", "--out", root, *args).code == 0
         stands_once(root)
 
     assert len(items_of(root)) == 7
@@ -310,12 +285,12 @@ def test_no_viewing_stands_twice_after_runs_with_and_without_rewatches(
 
 @pytest.mark.parametrize("rewatches", [(), ("--rewatches",)])
 def test_the_first_run_with_every_viewing_tells_the_ones_it_knew_as_updated(
-    here: Here, viewings: Path, tmp_path: Path, rewatches: Sequence[str]
+    inside: Inside, viewings: Path, tmp_path: Path, rewatches: Sequence[str]
 ) -> None:
     args = ("db", viewings, "--to", "tracker", "--out", "root", "--json")
-    assert told(here(*args, *rewatches))["items"]["new"] == (7 if rewatches else 3)
+    assert told(inside(*args, *rewatches))["items"]["new"] == (7 if rewatches else 3)
 
-    again = told(here(*args, "--rewatches"))["items"]
+    again = told(inside(*args, "--rewatches"))["items"]
 
     expected = (0, 0, 7) if rewatches else (4, 3, 0)
     assert (again["new"], again["updated"], again["unchanged"]) == expected
@@ -327,14 +302,14 @@ _RIGHT = "type,rating_key,tmdb\nmovie,12,603\n"
 
 @pytest.mark.parametrize("every", [(), ("--rewatches",)], ids=["newest", "every viewing"])
 def test_a_wrong_id_that_was_corrected_leaves_no_entry_behind(
-    here: Here, viewings: Path, tmp_path: Path, every: Sequence[str]
+    inside: Inside, viewings: Path, tmp_path: Path, every: Sequence[str]
 ) -> None:
     (tmp_path / "ids.csv").write_text(_RIGHT, encoding="utf-8")
     args: Sequence[str | Path] = ("db", viewings, "--to", "tracker", "--out", "root", *every)
-    assert here(*args).code == 0
+    assert inside(*args).code == 0
     assert any(key.startswith("tmdb:949") for key in items_of(tmp_path / "root"))
 
-    assert here(*args, "--ids", "ids.csv").code == 0
+    assert inside(*args, "--ids", "ids.csv").code == 0
 
     items = items_of(tmp_path / "root")
     bases = [key.partition("@")[0] for key, item in items.items() if item["title"] == "Heat"]
@@ -343,35 +318,35 @@ def test_a_wrong_id_that_was_corrected_leaves_no_entry_behind(
 
 
 def test_a_wrong_id_of_another_namespace_does_not_live_on_in_the_corrected_entry(
-    here: Here, tmp_path: Path
+    inside: Inside, tmp_path: Path
 ) -> None:
     (tmp_path / "ids.csv").write_text(_RIGHT, encoding="utf-8")
     with closing(create(tmp_path / "t.db")) as conn:
         add_play(conn, title="Heat", rating_key=12, guid=IMDB.format("0000009"), started=THEN)
     args = ("db", "t.db", "--to", "tracker", "--out", "root")
-    assert here(*args).code == 0
+    assert inside(*args).code == 0
 
-    assert here(*args, "--ids", "ids.csv").code == 0
+    assert inside(*args, "--ids", "ids.csv").code == 0
 
     assert items_of(tmp_path / "root")["tmdb:603"]["ids"] == {"tmdb": "603", "plex": "12"}
 
 
 def test_ids_that_somebody_else_added_to_an_entry_of_ours_stay_in_it(
-    here: Here, viewings: Path, tmp_path: Path
+    inside: Inside, viewings: Path, tmp_path: Path
 ) -> None:
     root = tmp_path / "root"
     args = ("db", viewings, "--to", "tracker", "--out", root, "--json")
-    first = told(here(*args))
+    first = told(inside(*args))
     items = items_of(root)
     items["tmdb:949"]["ids"] |= {"trakt": "77", "simkl": "5"}
     put(root, items)
 
-    again = told(here(*args))
+    again = told(inside(*args))
 
     assert (first["items"]["new"], again["items"]["unchanged"]) == (3, 3)
     assert items_of(root)["tmdb:949"]["ids"]["trakt"] == "77"
     put(root, {"tmdb:949": {**items["tmdb:949"], "ids": {"tmdb": "949", "trakt": "77"}}})
-    assert told(here(*args))["items"]["updated"] == 1
+    assert told(inside(*args))["items"]["updated"] == 1
     assert items_of(root)["tmdb:949"]["ids"] == {"trakt": "77", "tmdb": "949", "plex": "12"}
 
 
@@ -391,15 +366,15 @@ def rewritten(items: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def test_keys_that_crosswatch_has_rewritten_are_known_again(
-    here: Here, viewings: Path, tmp_path: Path
+    inside: Inside, viewings: Path, tmp_path: Path
 ) -> None:
     root = tmp_path / "root"
     args = ("db", viewings, "--to", "tracker", "--out", root)
-    assert here(*args).code == 0
+    assert inside(*args).code == 0
     put(root, rewritten(items_of(root)))
     before = contents(root)
 
-    result = here(*args)
+    result = inside(*args)
 
     assert result.code == 0
     assert "Nothing new" in result.err
@@ -407,11 +382,11 @@ def test_keys_that_crosswatch_has_rewritten_are_known_again(
 
 
 def test_fields_that_crosswatch_adds_stay_in_entries_of_every_viewing(
-    here: Here, viewings: Path, tmp_path: Path
+    inside: Inside, viewings: Path, tmp_path: Path
 ) -> None:
     root = tmp_path / "root"
     args = ("db", viewings, "--to", "tracker", "--out", root)
-    assert here(*args, "--rewatches").code == 0
+    assert inside(*args, "--rewatches").code == 0
     put(
         root,
         {
@@ -421,35 +396,35 @@ def test_fields_that_crosswatch_adds_stay_in_entries_of_every_viewing(
     )
     before = contents(root)
 
-    again = here(*args, "--rewatches", "--json")
+    again = inside(*args, "--rewatches", "--json")
 
     assert told(again)["items"]["unchanged"] == 7
     assert contents(root) == before
 
 
 def test_fields_that_crosswatch_adds_stay_where_only_a_title_changed(
-    here: Here, viewings: Path, tmp_path: Path
+    inside: Inside, viewings: Path, tmp_path: Path
 ) -> None:
     root = tmp_path / "root"
     args = ("db", viewings, "--to", "tracker", "--out", root, "--json")
-    told(here(*args))
+    told(inside(*args))
     items = items_of(root)
     items["tmdb:949"] |= {"title": "HEAT", "_cw_event_key": "x", "rating": 8}
     put(root, items)
 
-    assert told(here(*args))["items"]["updated"] == 1
-    assert told(here(*args))["items"]["unchanged"] == 3
+    assert told(inside(*args))["items"]["updated"] == 1
+    assert told(inside(*args))["items"]["unchanged"] == 3
     entry = items_of(root)["tmdb:949"]
     assert (entry["title"], entry["_cw_event_key"], entry["rating"]) == ("Heat", "x", 8)
 
 
 @pytest.mark.parametrize("every", [(), ("--rewatches",)], ids=["newest", "every viewing"])
 def test_an_episode_of_another_series_is_never_taken_for_ours(
-    here: Here, viewings: Path, tmp_path: Path, every: Sequence[str]
+    inside: Inside, viewings: Path, tmp_path: Path, every: Sequence[str]
 ) -> None:
     root = tmp_path / "root"
     args: Sequence[str | Path] = ("db", viewings, "--to", "tracker", "--out", root, *every)
-    assert here(*args).code == 0
+    assert inside(*args).code == 0
     ours = [item for item in items_of(root).values() if item["type"] == "episode"]
     theirs = {**ours[-1], "series_title": "Another Show"}
     foreign_entries = {
@@ -459,7 +434,7 @@ def test_an_episode_of_another_series_is_never_taken_for_ours(
     }
     put(root, foreign_entries)
 
-    assert here(*args).code == 0
+    assert inside(*args).code == 0
 
     items = items_of(root)
     assert {key: items.get(key) for key in foreign_entries} == foreign_entries
@@ -470,31 +445,33 @@ def test_an_episode_of_another_series_is_never_taken_for_ours(
 
 
 def test_a_dataset_with_rows_of_somebody_else_is_not_replaced(
-    here: Here, history: Path, tmp_path: Path
+    inside: Inside, history: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "x-history.json"
     args = ("db", history, "--to", "editor", "--out", out)
-    assert here(*args).code == 0
+    assert inside(*args).code == 0
     dataset = json.loads(out.read_bytes())
     dataset["items"].append({"key": f"tmdb:949@{THEN}", **foreign()})
     out.write_text(json.dumps(dataset), encoding="utf-8")
     before = out.read_bytes()
 
-    refused = here(*args)
+    refused = inside(*args)
 
     assert (refused.code, out.read_bytes()) == (8, before)
     assert f"tmdb:949@{THEN}" in refused.err
     (tmp_path / "copy.json").write_bytes(before)
-    kept = here(*args, "--merge-with", "copy.json")
+    kept = inside(*args, "--merge-with", "copy.json")
     assert kept.code == 0, kept.err
     assert len(json.loads(out.read_bytes())["items"]) == 5
 
 
-def test_rows_that_leave_a_dataset_are_counted(here: Here, history: Path, tmp_path: Path) -> None:
+def test_rows_that_leave_a_dataset_are_counted(
+    inside: Inside, history: Path, tmp_path: Path
+) -> None:
     args = ("db", history, "--to", "editor", "--out", "x-history.json", "--json")
-    assert told(here(*args))["items"]["new"] == 4
+    assert told(inside(*args))["items"]["new"] == 4
 
-    result = here(*args, "--user", "bob")
+    result = inside(*args, "--user", "bob")
 
     (output,) = told(result)["outputs"]
     assert (output["removed"], output["unchanged"], output["total"]) == (3, 1, 1)
@@ -504,18 +481,18 @@ def test_rows_that_leave_a_dataset_are_counted(here: Here, history: Path, tmp_pa
 
 @pytest.mark.parametrize("name", ["watchlist-history.json", "My-LIST-history.json"])
 def test_a_dataset_is_not_called_a_list(
-    here: Here, history: Path, tmp_path: Path, name: str
+    inside: Inside, history: Path, tmp_path: Path, name: str
 ) -> None:
-    result = here("db", history, "--to", "editor", "--out", name)
+    result = inside("db", history, "--to", "editor", "--out", name)
     assert result.code == 2
     assert "list" in result.err
     assert not (tmp_path / name).exists()
 
 
 def test_a_dataset_may_stand_in_a_directory_called_lists(
-    here: Here, history: Path, tmp_path: Path
+    inside: Inside, history: Path, tmp_path: Path
 ) -> None:
-    assert here("db", history, "--to", "editor", "--out", "lists/x-history.json").code == 0
+    assert inside("db", history, "--to", "editor", "--out", "lists/x-history.json").code == 0
     assert (tmp_path / "lists" / "x-history.json").is_file()
 
 
@@ -524,12 +501,12 @@ def test_a_dataset_may_stand_in_a_directory_called_lists(
 
 @pytest.mark.parametrize("content", ["a letter\n", '{"ts":1}', " ", '[{"key":1}]', "\0"])
 def test_a_file_that_holds_no_items_is_not_replaced_by_items(
-    here: Here, history: Path, tmp_path: Path, content: str
+    inside: Inside, history: Path, tmp_path: Path, content: str
 ) -> None:
     out = tmp_path / "x.jsonl"
     out.write_text(content, encoding="utf-8")
 
-    result = here("db", history, "--to", "jsonl", "--out", out)
+    result = inside("db", history, "--to", "jsonl", "--out", out)
 
     assert result.code == 8
     assert "x.jsonl" in result.err
@@ -538,13 +515,13 @@ def test_a_file_that_holds_no_items_is_not_replaced_by_items(
 
 @pytest.mark.parametrize("before", [None, b"", b'{"key":"tmdb:1"}\n'])
 def test_items_replace_items_or_nothing(
-    here: Here, history: Path, tmp_path: Path, before: bytes | None
+    inside: Inside, history: Path, tmp_path: Path, before: bytes | None
 ) -> None:
     out = tmp_path / "x.jsonl"
     if before is not None:
         out.write_bytes(before)
 
-    assert here("db", history, "--to", "jsonl", "--out", out).code == 0
+    assert inside("db", history, "--to", "jsonl", "--out", out).code == 0
 
     assert len(out.read_bytes().splitlines()) == 4
 
@@ -767,7 +744,7 @@ def test_what_dead_processes_left_behind_is_removed_and_only_that(
 @pytest.mark.parametrize("sink", _PLACES)
 @pytest.mark.parametrize("option", ["--rewatches", "--each-user", "--until=1990-01-01"])
 def test_without_a_single_item_no_file_is_made(
-    here: Here, history: Path, tmp_path: Path, sink: str, option: str
+    inside: Inside, history: Path, tmp_path: Path, sink: str, option: str
 ) -> None:
     database = history
     if "until" not in option:
@@ -775,7 +752,7 @@ def test_without_a_single_item_no_file_is_made(
         create(database).close()
     before = contents(tmp_path)
 
-    result = here("db", database, "--to", sink, "--out", _PLACES[sink], option)
+    result = inside("db", database, "--to", sink, "--out", _PLACES[sink], option)
 
     assert (result.code, result.out) == (0, ""), result.err
     assert contents(tmp_path) == before
@@ -784,12 +761,12 @@ def test_without_a_single_item_no_file_is_made(
 # Words.
 
 
-def test_one_of_a_kind_is_told_in_the_singular(here: Here, tmp_path: Path) -> None:
+def test_one_of_a_kind_is_told_in_the_singular(inside: Inside, tmp_path: Path) -> None:
     with closing(create(tmp_path / "t.db")) as conn:
         add_play(conn, title="Heat")
         add_play(conn, media_type="episode")
-    both = here("db", "t.db", "-n")
-    film = here("db", "t.db", "-n", "--media-type", "movie", "--format", "table")
+    both = inside("db", "t.db", "-n")
+    film = inside("db", "t.db", "-n", "--media-type", "movie", "--format", "table")
 
     assert "2 plays read" in both.err
     assert "1 film and 1 episode." in both.err
@@ -797,13 +774,13 @@ def test_one_of_a_kind_is_told_in_the_singular(here: Here, tmp_path: Path) -> No
     assert "1 item\n" in film.out
 
 
-def test_one_play_is_one_play(here: Here, tmp_path: Path) -> None:
+def test_one_play_is_one_play(inside: Inside, tmp_path: Path) -> None:
     with closing(create(tmp_path / "t.db")) as conn:
         add_play(conn, title="Heat")
     args = ("db", "t.db", "--to", "tracker")
 
-    assert "1 play read: 1 imported" in here(*args).err
-    assert "1 play read" in here(*args).err
+    assert "1 play read: 1 imported" in inside(*args).err
+    assert "1 play read" in inside(*args).err
 
 
 # Standard streams that are closed, full or know no Unicode.

@@ -8,7 +8,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from itertools import count
 from pathlib import Path
@@ -22,19 +22,12 @@ from tautulli_import.sinks import tracker as module
 from tautulli_import.state.file import StateFile
 from tests.sinks.test_tracker import THEN, files, film, foreign, items_of, put, sink
 from tests.support.history import add_play
-from tests.support.inside import Inside, inside
+from tests.support.inside import Inside
 from tests.support.running import Programs, programs
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Bound = Callable[..., tuple[int, str, str]]
 FILMS = 4
-
-
-@pytest.fixture
-def cli(tmp_path: Path, environment: dict[str, str]) -> Iterator[Inside]:
-    """Yield the program in this process."""
-    with inside(tmp_path, environment) as made:
-        yield made
 
 
 @pytest.fixture
@@ -236,18 +229,18 @@ def test_who_writes_each_time_before_it_wins_at_the_end(
 
 @pytest.mark.parametrize("garbage", [b"", b"{", b"[1, 2]", b"\x00" * 100])
 def test_a_history_that_turns_into_something_else_meanwhile_is_not_touched(
-    cli: Inside, history: Path, root: Path, monkeypatch: pytest.MonkeyPatch, garbage: bytes
+    inside: Inside, history: Path, root: Path, monkeypatch: pytest.MonkeyPatch, garbage: bytes
 ) -> None:
     path = root / "history.json"
     while_it_is_written(monkeypatch, lambda: path.write_bytes(garbage))
-    done = cli("db", history, "--to", "tracker", "--out", root)
+    done = inside("db", history, "--to", "tracker", "--out", root)
     assert done.code == 8, done.err
     assert str(path) in done.err
     assert path.read_bytes() == garbage
 
 
 def test_a_history_that_becomes_a_directory_meanwhile(
-    cli: Inside, history: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+    inside: Inside, history: Path, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = root / "history.json"
 
@@ -256,16 +249,16 @@ def test_a_history_that_becomes_a_directory_meanwhile(
         path.mkdir()
 
     while_it_is_written(monkeypatch, turn)
-    done = cli("db", history, "--to", "tracker", "--out", root)
+    done = inside("db", history, "--to", "tracker", "--out", root)
     assert done.code == 8
     assert str(path) in done.err
 
 
 def test_a_tracker_that_is_deleted_meanwhile_is_written_anew(
-    cli: Inside, history: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+    inside: Inside, history: Path, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     while_it_is_written(monkeypatch, lambda: shutil.rmtree(root))
-    assert cli("db", history, "--to", "tracker", "--out", root).code == 0
+    assert inside("db", history, "--to", "tracker", "--out", root).code == 0
     assert len(items_of(root)) == FILMS
     assert len([*(root / "snapshots").iterdir()]) == 1
 
@@ -287,10 +280,10 @@ def test_what_was_overwritten_just_after_is_written_again(
 
 
 def test_the_warning_reaches_the_person_and_the_report(
-    cli: Inside, history: Path, live: Path, monkeypatch: pytest.MonkeyPatch
+    inside: Inside, history: Path, live: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a_moment_later(monkeypatch, replaced(live, TWO))
-    done = cli("db", history, "--to", "tracker", "--out", live, "--quiet", "--report", "r.json")
+    done = inside("db", history, "--to", "tracker", "--out", live, "--quiet", "--report", "r.json")
     assert done.code == 0
     assert "Warning: Another program overwrote " in done.err
     report = json.loads(Path("r.json").read_bytes())
@@ -299,10 +292,10 @@ def test_the_warning_reaches_the_person_and_the_report(
 
 
 def test_what_is_overwritten_each_time_is_said_to_be_lost(
-    cli: Inside, history: Path, live: Path, monkeypatch: pytest.MonkeyPatch
+    inside: Inside, history: Path, live: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waited = a_moment_later(monkeypatch, *[replaced(live, TWO)] * 20)
-    done = cli("db", history, "--to", "tracker", "--out", live)
+    done = inside("db", history, "--to", "tracker", "--out", live)
     assert done.code == 8
     assert f"Another program keeps writing {live / 'history.json'}" in done.err
     assert "Stop CrossWatch" in done.err
@@ -310,7 +303,7 @@ def test_what_is_overwritten_each_time_is_said_to_be_lost(
     assert len(waited) == 3
     monkeypatch.undo()
     monkeypatch.setattr(module, "_A_MOMENT", 0)
-    assert cli("db", history, "--to", "tracker", "--out", live).code == 0
+    assert inside("db", history, "--to", "tracker", "--out", live).code == 0
     assert len(items_of(live)) == FILMS + 2
 
 
@@ -393,7 +386,7 @@ def test_a_dry_run_waits_for_nothing(live: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_one_killed_between_snapshot_and_history_leaves_one_snapshot(
-    running: Programs, cli: Inside, history: Path, root: Path
+    running: Programs, inside: Inside, history: Path, root: Path
 ) -> None:
     gate = running.gate("write")
     command = ("db", history, "--to", "tracker", "--out", root)
@@ -402,7 +395,7 @@ def test_one_killed_between_snapshot_and_history_leaves_one_snapshot(
     program.killed()
     assert len([*(root / "snapshots").iterdir()]) == 1
     assert items_of(root).keys() == HEAT.keys()
-    assert cli(*command).code == 0
+    assert inside(*command).code == 0
     (snapshot,) = (root / "snapshots").iterdir()
     assert json.loads(snapshot.read_bytes())["items"] == items_of(root)
     assert len(items_of(root)) == FILMS + 1
@@ -410,7 +403,7 @@ def test_one_killed_between_snapshot_and_history_leaves_one_snapshot(
 
 
 def test_what_came_in_since_the_kill_gets_a_snapshot_of_its_own(
-    running: Programs, cli: Inside, history: Path, root: Path
+    running: Programs, inside: Inside, history: Path, root: Path
 ) -> None:
     gate = running.gate("write")
     command = ("db", history, "--to", "tracker", "--out", root)
@@ -419,7 +412,7 @@ def test_what_came_in_since_the_kill_gets_a_snapshot_of_its_own(
     program.killed()
     with closing(sqlite3.connect(history)) as conn:
         add_play(conn, title="A Fourth Film", year=2004)
-    assert cli(*command).code == 0
+    assert inside(*command).code == 0
     newest = max((root / "snapshots").iterdir())
     assert json.loads(newest.read_bytes())["items"] == items_of(root)
     assert len(items_of(root)) == FILMS + 2
@@ -430,7 +423,7 @@ def test_what_came_in_since_the_kill_gets_a_snapshot_of_its_own(
 
 
 def test_a_state_directory_that_is_deleted_meanwhile(
-    running: Programs, cli: Inside, history: Path, state_dir: Path, tmp_path: Path
+    running: Programs, inside: Inside, history: Path, state_dir: Path, tmp_path: Path
 ) -> None:
     """What is remembered is lost; the output is right, or it says what is wrong with it."""
     gate = running.gate("page")
@@ -448,12 +441,12 @@ def test_a_state_directory_that_is_deleted_meanwhile(
         assert not (tmp_path / "crosswatch-tracker").exists()
     else:
         assert done.code == 0, done.err
-    assert cli("db", history, "--to", "tracker").code == 0
+    assert inside("db", history, "--to", "tracker").code == 0
     assert len(items_of(tmp_path / "crosswatch-tracker")) == FILMS
 
 
 def test_a_state_directory_that_becomes_read_only_meanwhile(
-    running: Programs, cli: Inside, history: Path, state_dir: Path, tmp_path: Path
+    running: Programs, inside: Inside, history: Path, state_dir: Path, tmp_path: Path
 ) -> None:
     gate = running.gate("page")
     command = ("db", history, "--to", "tracker", "--batch-size", "1")
@@ -470,7 +463,7 @@ def test_a_state_directory_that_becomes_read_only_meanwhile(
         path.chmod(0o600)
     assert "bug in" not in done.err
     assert done.code in (0, 8), done.err
-    assert cli("db", history, "--to", "tracker").code == 0
+    assert inside("db", history, "--to", "tracker").code == 0
     assert len(items_of(tmp_path / "crosswatch-tracker")) == FILMS
 
 
@@ -502,15 +495,15 @@ def test_a_state_file_that_may_not_be_written_is_said_and_the_outputs_are_there(
 
 
 def test_a_state_file_that_another_program_holds_ends_it_with_a_word(
-    cli: Inside, history: Path, state_dir: Path, monkeypatch: pytest.MonkeyPatch
+    inside: Inside, history: Path, state_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A backup program, or somebody with the sqlite3 shell."""
-    assert cli("db", history, "--to", "tracker").code == 0
+    assert inside("db", history, "--to", "tracker").code == 0
     (path,) = state_dir.glob("*.db")
     monkeypatch.setattr("tautulli_import.state.file._BUSY_SECONDS", 0.05)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        done = cli("db", history, "--to", "jsonl")
+        done = inside("db", history, "--to", "jsonl")
         other.execute("ROLLBACK")
     assert done.code == 6, done.err
     assert str(path) in done.err
@@ -518,12 +511,12 @@ def test_a_state_file_that_another_program_holds_ends_it_with_a_word(
 
 
 def test_a_report_that_cannot_be_written_leaves_outputs_and_a_word(
-    cli: Inside, history: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    inside: Inside, history: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "reports").mkdir()
     while_it_is_written(monkeypatch, (tmp_path / "reports").rmdir)
     report = ("--report", "reports/r.json")
-    done = cli("db", history, "--to", "tracker", *report)
+    done = inside("db", history, "--to", "tracker", *report)
     assert done.code in (0, 8)
     assert len(items_of(tmp_path / "crosswatch-tracker")) == FILMS
     with closing(StateFile(tmp_path / "home/state/tautulli-import", f"file://{history}")) as state:

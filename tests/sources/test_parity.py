@@ -210,7 +210,7 @@ def test_the_summary_counts_the_same(histories: Path, tmp_path: Path, cli: Cli) 
     database = history(histories, tmp_path, 21, plays=300)
     deliverable(database)
     with FakeTautulli(database, zone="Asia/Kolkata") as fake:
-        env = {"TAUTULLI_URL": fake.url, "TAUTULLI_API_KEY": fake.key}
+        env = fake.environment
         runs = {
             "db": ("db", database, "--no-enrich"),
             "api": ("api", "--no-enrich"),

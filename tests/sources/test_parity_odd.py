@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.doors import DOORS, Doors, opened
-from tests.support.history import add_library, add_play, add_user
+from tests.support.history import add_people, add_play
 from tests.support.history.schema import Value
 from tests.support.history.words import HOSTILE
 from tests.support.products import crossed
@@ -35,10 +35,7 @@ def doors(tmp_path: Path, environment: dict[str, str]) -> Iterator[Doors]:
     with opened(tmp_path, environment, zone="America/New_York") as found:
         with closing(sqlite3.connect(found.database)) as conn:
             conn.execute("PRAGMA synchronous = OFF")
-            add_user(conn, 1, "alice", "Alice")
-            add_user(conn, 2, "bob", "Bob")
-            add_library(conn, 1, "Films", "movie")
-            add_library(conn, 2, "Shows", "show")
+            add_people(conn)
             for number in range(8):
                 user = 1 + number // 2 % 2
                 when = FIRST + number * DAY

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 from msgspec import msgpack
@@ -14,7 +13,7 @@ from tautulli_import.model.plays import SampleRow
 from tautulli_import.model.rejections import Reason, Rejected
 from tautulli_import.state.checkpoint import CheckpointStore, JobKey, Position, packed
 from tautulli_import.state.file import StateFile
-from tests.support.nightly import Nights, at_home
+from tests.support.nightly import Nights
 
 JOB = JobKey("memory", "db", ("x=y",), {}, {})
 OTHER = JobKey("memory", "db", ("x=z",), {}, {})
@@ -125,15 +124,14 @@ def test_what_was_staged_and_never_published_gives_way_to_what_is_published_agai
 
 
 @pytest.fixture
-def nights(tmp_path: Path, environment: dict[str, str]) -> Iterator[Nights]:
-    """Yield a history whose items and events were imported by the version before this one."""
-    with at_home(tmp_path, environment) as made:
-        made.film(200, "Unknown", year=2001, rating_key=12)
-        made.film(100, "Other", year=2002)
-        made.run(*ids(made, 603))
-        events(made)
-        as_schema_2(made)
-        yield made
+def nights(nights: Nights) -> Nights:
+    """A history whose items and events were imported by the version before this one."""
+    nights.film(200, "Unknown", year=2001, rating_key=12)
+    nights.film(100, "Other", year=2002)
+    nights.run(*ids(nights, 603))
+    events(nights)
+    as_schema_2(nights)
+    return nights
 
 
 def ids(nights: Nights, tmdb: int) -> tuple[str, str]:

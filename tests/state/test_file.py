@@ -6,7 +6,7 @@ import os
 import shutil
 import sqlite3
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -19,17 +19,16 @@ from tautulli_import.state.checkpoint import CheckpointStore, JobKey, packed
 from tautulli_import.state.file import StateFile, state_file
 from tests.conftest import Cli
 from tests.support.nightly import Night, Nights, at_home, said
-from tests.support.over_http import DAY, NOW, Home, no_waiting
+from tests.support.over_http import DAY, NOW, Home
 
 
 @pytest.fixture
-def nights(tmp_path: Path, environment: dict[str, str]) -> Iterator[Nights]:
-    """Yield a small history that was imported once, and of which a film is new since."""
-    with at_home(tmp_path, environment) as made:
-        made.years()
-        made.run()
-        made.film(-0.5, "Brand New")
-        yield made
+def nights(nights: Nights) -> Nights:
+    """A small history that was imported once, and of which a film is new since."""
+    nights.years()
+    nights.run()
+    nights.film(-0.5, "Brand New")
+    return nights
 
 
 def remembered(nights: Nights) -> Path:
@@ -321,11 +320,10 @@ def _schema_1(path: Path, plays: Path) -> None:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
-    """Yield a Tautulli with a small history."""
-    with closing(Home(tmp_path)) as made, no_waiting():
-        made.films(30)
-        yield made
+def home(home: Home) -> Home:
+    """A Tautulli with a small history."""
+    home.films(30)
+    return home
 
 
 def test_a_file_of_the_version_before_keeps_its_rows(home: Home, tmp_path: Path) -> None:
@@ -356,7 +354,7 @@ def test_a_file_of_the_version_before_is_gone_on_with_by_the_program(
     old = tmp_path / "old"
     _schema_1(old / current.name, current)
     with at_home(_folder(tmp_path / "at"), environment) as nights:
-        env = {"TAUTULLI_URL": home.fake.url, "TAUTULLI_API_KEY": home.fake.key}
+        env = home.fake.environment
         command = ("api", "--to", "tracker", "--out", nights.out, "--state-dir", old)
         nights.now = NOW + DAY
         home.fake.requests.clear()

@@ -7,22 +7,18 @@ comes out of another: everything but the clock, and what says through which door
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
 from itertools import count
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
-import pytest
 from msgspec import Struct
-from typer.testing import CliRunner
 
-from tautulli_import.cli.app import app
 from tests.conftest import Result
 from tests.support.history.schema import create
+from tests.support.inside import Inside, inside
 from tests.support.over_http import no_waiting
 from tests.support.tautulli import FakeTautulli
 
@@ -64,7 +60,8 @@ class Files(Struct, frozen=True):
 class Doors:
     """Runs the program through each of the doors."""
 
-    def __init__(self, folder: Path, database: Path, fake: FakeTautulli) -> None:
+    def __init__(self, folder: Path, inside: Inside, database: Path, fake: FakeTautulli) -> None:
+        self._inside = inside
         self.database = database
         self.fake = fake
         self.folder = folder
@@ -81,9 +78,7 @@ class Doors:
 
     def look(self, *args: str | Path) -> Result:
         """Run any command with the key of the server."""
-        env = {"TAUTULLI_API_KEY": self.fake.key}
-        done = CliRunner().invoke(app, [str(arg) for arg in args], env=env)
-        return Result(done.exit_code, done.stdout, done.stderr)
+        return self._inside(*args, env={"TAUTULLI_API_KEY": self.fake.key})
 
     def listed(self, door: Door, *options: str | Path) -> Listed:
         """Return what it would import."""
@@ -130,20 +125,12 @@ def opened(
         database = folder / "tautulli.db"
         with closing(create(database)) as conn:
             conn.execute("PRAGMA synchronous = OFF")
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     with (
-        pytest.MonkeyPatch.context() as patch,
+        inside(folder, environment) as program,
         nullcontext(fake) if fake else FakeTautulli(database, zone=zone) as server,
         no_waiting(),
     ):
-        for name in set(os.environ) - set(environment):
-            patch.delenv(name)
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        patch.chdir(folder)
-        yield Doors(folder, database, server)
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+        yield Doors(folder, program, database, server)
 
 
 def _of_any_door(path: Path) -> Mapping[str, Any]:

@@ -22,9 +22,9 @@ import msgspec
 from msgspec import Struct
 
 from tests.conftest import Result
-from tests.support.history import add_library, add_play, add_user, create, generate
-from tests.support.history.schema import Value
-from tests.support.inside import Inside, inside
+from tests.support.history import generate
+from tests.support.household import Household, household
+from tests.support.inside import Inside
 from tests.support.nats import NatsServer, api, asking
 from tests.support.over_http import no_waiting
 
@@ -99,40 +99,21 @@ class Done(Struct, frozen=True):
         return sum(self.told["known"].values())
 
 
-class Pipeline:
-    """The program in a directory of its own, with a history to import."""
+class Pipeline(Household):
+    """The program in a directory of its own, with a history to import and a NATS server."""
 
-    def __init__(
-        self, folder: Path, environment: Mapping[str, str], inside: Inside, server: NatsServer
-    ) -> None:
-        self.folder = folder
-        self.environment = {**environment, "NATS_URL": server.url}
+    def __init__(self, folder: Path, inside: Inside, server: NatsServer) -> None:
+        super().__init__(folder, inside)
         self.server = server
-        self.path = folder / "tautulli.db"
-        self.conn = create(self.path)
-        self.conn.execute("PRAGMA synchronous = OFF")
-        add_user(self.conn, 1, "alice", "Alice")
-        add_user(self.conn, 2, "bob", "Bob")
-        add_library(self.conn, 1, "Films", "movie")
-        add_library(self.conn, 2, "Shows", "show")
-        self._inside = inside
-
-    def film(self, title: str = "A Film", **fields: Value) -> int:
-        """Write a film that somebody watched."""
-        return add_play(self.conn, title=title, **fields)
-
-    def films(self, number: int) -> list[int]:
-        """Write so many films."""
-        return [self.film(f"Film {one}", year=1950 + one % 70) for one in range(number)]
 
     def something_of_everything(self) -> int:
         """Write films, episodes and music, and a clip; return how many events they make."""
         self.films(4)
-        self.film("Half a Film", view_offset=100_000)
+        self.add("Half a Film", view_offset=100_000)
         for number in range(3):
-            add_play(self.conn, media_type="episode", media_index=number, user_id=2)
-        self.film("A Song", media_type="track", grandparent_title="A Band")
-        self.film("A Clip", media_type="clip")
+            self.add(media_type="episode", media_index=number, user_id=2)
+        self.add("A Song", media_type="track", grandparent_title="A Band")
+        self.add("A Clip", media_type="clip")
         return 9
 
     def run(
@@ -143,7 +124,7 @@ class Pipeline:
     ) -> Result:
         """Run any command."""
         with no_waiting():
-            return self._inside(*args, env={**self.environment, **(env or {})}, stdin=stdin)
+            return self.inside(*args, env=env, stdin=stdin)
 
     def imported(self, *args: str | Path, env: Mapping[str, str] | None = None) -> Done:
         """Run a command that imports or consumes, to a good end."""
@@ -176,10 +157,6 @@ class Pipeline:
         """Ask a DuckDB file something."""
         return ask(self.folder / name, query)
 
-    def close(self) -> None:
-        """Close the database."""
-        self.conn.close()
-
 
 @contextmanager
 def pipeline(
@@ -195,11 +172,8 @@ def pipeline(
     Unless it ``serves``, the server has yet to be started.
     """
     server = NatsServer(folder / "nats", config, jetstream=jetstream)
-    with (
-        ExitStack() as stack,
-        inside(folder, environment) as program,
-        closing(Pipeline(folder, environment, program, server)) as made,
-    ):
+    environment = {**environment, "NATS_URL": server.url}
+    with ExitStack() as stack, household(Pipeline, folder, environment, server=server) as made:
         stack.callback(server.kill)
         if serves:
             server.start()

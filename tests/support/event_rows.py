@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from functools import cache
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-import pytest
-
 from tests.conftest import Result
-from tests.support.history import add_library, add_play, add_user, create, generate
-from tests.support.history.schema import Value
-from tests.support.inside import Inside
+from tests.support.history import generate
+from tests.support.household import Household
 
 __all__ = [
     "LONG_AGO",
     "Event",
     "Rows",
     "events_in",
-    "rows_of",
     "run",
     "stamp",
     "stamped",
@@ -49,54 +42,8 @@ def titles_in(lines: str | bytes) -> list[str]:
     return [event["title"] for event in events_in(lines)]
 
 
-class Rows:
-    """A database with two people and three libraries, and the program that reads it."""
-
-    def __init__(self, folder: Path, inside: Inside) -> None:
-        self.folder = folder
-        self.path = folder / "tautulli.db"
-        self.inside = inside
-        self.path.write_bytes(_without_plays())
-        self.conn = sqlite3.connect(self.path)
-        self.conn.execute("PRAGMA synchronous = OFF")
-
-    def add(self, title: str = "A Film", **fields: Value) -> int:
-        """Write a play; a track, where told, as Tautulli writes those."""
-        told: dict[str, Value] = {"title": title}
-        if fields.get("media_type") == "track":
-            told |= {"section_id": 6, "parent_title": "An Album", "grandparent_title": "A Band"}
-        return add_play(self.conn, **told | fields)
-
-    def set(self, place: str, value: Value | bytes, play: int | None = None) -> None:
-        """Write a value into ``table.column`` of one play, or of all."""
-        table, _, column = place.partition(".")
-        table = {"h": "session_history", "m": "session_history_metadata"}.get(table, table)
-        table = {"i": "session_history_media_info"}.get(table, table)
-        where, values = ("", (value,)) if play is None else (" WHERE id = ?", (value, play))
-        with self.conn:
-            self.conn.execute(f"UPDATE {table} SET {column} = ?{where}", values)  # noqa: S608
-
-    def delete(self, *ids: int) -> None:
-        """Delete plays, as Tautulli does it."""
-        with self.conn:
-            for table in ("", "_metadata", "_media_info"):
-                sql = f"DELETE FROM session_history{table} WHERE id = ?"  # noqa: S608
-                self.conn.executemany(sql, [(one,) for one in ids])
-
-    def backup(self) -> Path:
-        """Return a copy of the database as it is now."""
-        made = self.folder / "backup.db"
-        made.unlink(missing_ok=True)
-        with closing(sqlite3.connect(made)) as copy:
-            self.conn.backup(copy)
-        return made
-
-    def replace(self, other: Path) -> None:
-        """Put another database in the place of this one."""
-        self.conn.close()
-        self.path.unlink()
-        other.rename(self.path)
-        self.conn = sqlite3.connect(self.path)
+class Rows(Household):
+    """A history, and the program that reads its events."""
 
     def generate(self, plays: int) -> None:
         """Put a generated history of so many plays in the place of this one."""
@@ -141,31 +88,6 @@ class Rows:
     def titles(self, *options: str | Path) -> list[str]:
         """Return the titles of the events of a dry run."""
         return [event["title"] for event in self.events(*options)]
-
-
-@cache
-def _without_plays() -> bytes:
-    """Return the database before its first play; made once, for a disk takes its time."""
-    with closing(create(":memory:")) as conn:
-        add_user(conn, 1, "alice", "Alice")
-        add_user(conn, 2, "bob", "Bob")
-        add_library(conn, 1, "Films", "movie")
-        add_library(conn, 2, "Shows", "show")
-        add_library(conn, 6, "Music", "artist")
-        return conn.serialize()
-
-
-@contextmanager
-def rows_of(folder: Path, environment: Mapping[str, str]) -> Iterator[Rows]:
-    """Yield an empty database of its own; the program runs in this process."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    handlers = {number: signal.getsignal(number) for number in numbers}
-    with pytest.MonkeyPatch.context() as patch:
-        made = Rows(folder, Inside(folder, environment, patch))
-        yield made
-        made.conn.close()
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
 
 
 # Into a file.

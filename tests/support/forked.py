@@ -12,6 +12,7 @@ import atexit
 import ctypes
 import gc
 import importlib
+import importlib.metadata
 import os
 import pkgutil
 import runpy
@@ -31,7 +32,7 @@ import msgspec
 import typer.main
 from msgspec import Struct
 
-__all__ = ["started", "warm"]
+__all__ = ["ROOT", "started", "warm"]
 
 ROOT: Final = Path(__file__).parent.parent.parent
 _LARGEST: Final = 150_000
@@ -45,6 +46,7 @@ _LATE: Final = (
     *("certifi", "encodings.idna", "httpcore", "httpx", "platformdirs", "pydantic_settings"),
     *("rich.progress", "rich.table", "sqlite_utils", "stamina", "runpy", "csv", "typer.rich_utils"),
     *("duckdb", "nats", "tests.support.held_up"),
+    *("tests.crash.files", "tests.crash.sql", "tests.support.over_http"),
 )
 
 
@@ -181,7 +183,9 @@ def _is_plain(environment: Mapping[str, str]) -> bool:
 
 def warm() -> None:
     """Import everything, make the commands and look for the sinks."""
+    # These come out the same every time, and take a run half of its time.
     typer.main.get_command = cache(typer.main.get_command)
+    vars(importlib.metadata)["entry_points"] = cache(importlib.metadata.entry_points)
     import tautulli_import
     from tautulli_import.cli.app import app
     from tautulli_import.sinks.base import InstalledSinks
@@ -193,7 +197,8 @@ def warm() -> None:
     for name in _LATE:
         importlib.import_module(name)
     typer.main.get_command(app)
-    del sys.modules["tautulli_import.__main__"]  # which is run anew
+    for name in ("tautulli_import.__main__", "tests.support.held_up"):
+        del sys.modules[name]  # which is run anew
     gc.collect()
     gc.freeze()
 

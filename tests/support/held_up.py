@@ -1,23 +1,30 @@
 """Hold the program up at a place inside it: ``python -m tests.support.held_up PLACE PIPE …``.
 
-At the place it reads a named pipe to its end, and then goes on as ever.
+At the place it reads a named pipe to its end, and then goes on as ever. When it comes to a place
+whose name begins with ``noted-``, it has a checkpoint of every page before: otherwise it makes one
+every few seconds only.
 """
 
 from __future__ import annotations
 
+import atexit
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from tautulli_import import files
 from tautulli_import.__main__ import main
 from tautulli_import.event_store import store
-from tautulli_import.events import consume
+from tautulli_import.events import consume, resume
 from tautulli_import.jetstream.consumer import Consumer, Message
-from tautulli_import.sinks import duckdb, editor, tracker
+from tautulli_import.sinks import duckdb, editor, events_jsonl, tracker
+from tautulli_import.sinks.events_jsonl import EventsSink
 from tautulli_import.sources.database.file import DatabaseFile, Page
+from tautulli_import.state.checkpoint import Position
+from tests.support import over_http
 
 
 def before_page(number: int, pipe: Path) -> None:
@@ -96,7 +103,64 @@ def before_commit(number: int, pipe: Path) -> None:
     vars(store)["run"] = later
 
 
+def amid_lines(number: int, pipe: Path) -> None:
+    """Stop when half of the so-many-th page of events is in its file, counted from 0."""
+    begin = EventsSink.begin
+
+    def halting(self: EventsSink, after: Position | None) -> None:
+        begin(self, after)
+        self._file = _Halting(self._file, number, pipe)  # type: ignore[assignment]
+
+    EventsSink.begin = halting  # type: ignore[method-assign]
+
+
+class _Halting:
+    """A file that takes half of what it is given the so-many-th time, and waits then."""
+
+    def __init__(self, file: BinaryIO | None, number: int, pipe: Path) -> None:
+        assert file is not None
+        self._file = file
+        self._places = count()
+        self._number = number
+        self._pipe = pipe
+
+    def write(self, lines: memoryview) -> int:
+        """Write as a raw file does: perhaps not all."""
+        if next(self._places) != self._number:
+            return self._file.write(lines)
+        written = self._file.write(lines[: len(lines) // 2])
+        self._pipe.read_bytes()
+        return written
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+def around_name(number: int, pipe: Path) -> None:
+    """Stop before a new file gets its name (0), or right after (1)."""
+    put_in_place = files.put_in_place
+
+    def later(temporary: Path, path: Path) -> None:
+        if number == 0:
+            pipe.read_bytes()
+        put_in_place(temporary, path)
+        if number == 1:
+            pipe.read_bytes()
+
+    vars(events_jsonl)["put_in_place"] = later
+
+
+def small_windows(rows: int, _pipe: Path) -> None:
+    """Stop nowhere, and read so few rows at a time over HTTP."""
+    stack = ExitStack()
+    stack.enter_context(over_http.small_windows(rows))
+    atexit.register(stack.close)
+
+
 _PLACES = {
+    "lines": amid_lines,
+    "name": around_name,
+    "windows": small_windows,
     "page": before_page,
     "write": before_write,
     "acknowledge": before_acknowledging,
@@ -106,6 +170,9 @@ _PLACES = {
 
 if __name__ == "__main__":
     place, _, which = sys.argv[1].partition(":")
+    if place.startswith("noted-"):
+        vars(resume).update(_EVERY_SECONDS=0.0, _SHARE=0)
+        place = place.removeprefix("noted-")
     _PLACES[place](int(which), Path(sys.argv[2]))
     sys.argv = ["tautulli-import", *sys.argv[3:]]
     main()

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from tautulli_import.sources.http import access, crawl, refresh
 from tests.conftest import Result
-from tests.support.history import add_library, add_play, add_user, create
+from tests.support.history import add_people, add_play, create
 from tests.support.inside import Inside
 from tests.support.tautulli import KEY, FakeTautulli, Fault, Reply, html, when
 
@@ -39,10 +39,7 @@ def make_history(folder: Path) -> Path:
     path = folder / "tautulli.db"
     today = int(time.time())
     with closing(create(path)) as conn:
-        add_user(conn, 1, "alice", "Alice")
-        add_user(conn, 2, "bob", "Bob")
-        add_library(conn, 1, "Films", "movie")
-        add_library(conn, 2, "Shows", "show")
+        add_people(conn)
         for number in range(8):
             add_play(
                 conn,
@@ -103,7 +100,7 @@ class World(Struct):
         Whatever the server does, it ends soon, says no more than it should, and asks no more
         often than makes sense.
         """
-        server = {"TAUTULLI_URL": self.tautulli.url, "TAUTULLI_API_KEY": KEY}
+        server = self.tautulli.environment
         asked = len(self.tautulli.requests)
         until = time.monotonic() + _LONGEST
 

@@ -29,7 +29,7 @@ class Inside:
     def __init__(
         self, folder: Path, environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        self._environment = environment
+        self.environment = environment
         monkeypatch.chdir(folder)
 
     def __call__(
@@ -37,7 +37,7 @@ class Inside:
     ) -> Result:
         """Run it with these arguments; what the program does not catch is the test's."""
         environment: dict[str, str | None] = dict.fromkeys(os.environ)
-        environment |= {**self._environment, **(env or {})}
+        environment |= {**self.environment, **(env or {})}
         with CliRunner(env=environment).isolation(input=stdin) as (out, err, _):
             code = 0
             try:

@@ -7,7 +7,6 @@ an import makes of the same history that knows nothing and begins with nothing.
 from __future__ import annotations
 
 import json
-import signal
 import sqlite3
 import tempfile
 import time
@@ -16,23 +15,19 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
-import pytest
 from msgspec import Struct
 
 from tautulli_import.errors import SourceUnreachableError
 from tautulli_import.sources.database.file import DatabaseFile, Page
 from tests.conftest import Result
-from tests.support.history import add_library, add_play, add_user, create
 from tests.support.history.schema import Value
+from tests.support.household import DAY, NOW, Household, household
 from tests.support.inside import Inside
 
 __all__ = ["DAY", "NOW", "Night", "Nights", "at_home"]
 
-DAY = 86_400
-NOW = 1_750_000_000
-"""2025-06-15T15:06:40Z: when the first run happens."""
-_TABLES = ("session_history", "session_history_metadata", "session_history_media_info")
 _NAMES = {"tracker": "tracker", "editor": "editor-history.json", "jsonl": "items.jsonl"}
 
 
@@ -65,33 +60,14 @@ class Night(Struct, frozen=True):
         return new, updated, removed
 
 
-class Nights:
+class Nights(Household):
     """A database, what is imported out of it, and what is remembered."""
 
     def __init__(self, folder: Path, inside: Inside) -> None:
+        super().__init__(folder, inside)
         self.now = NOW
-        self.path = folder / "tautulli.db"
         self.out = folder / "out"
         self.state = folder / "state"
-        self.inside = inside
-        self._folder = folder
-        self.conn = create(self.path)
-        self.conn.execute("PRAGMA synchronous = OFF")
-        add_user(self.conn, 1, "alice", "Alice")
-        add_user(self.conn, 2, "bob", "Bob")
-        add_library(self.conn, 1, "Films", "movie")
-        add_library(self.conn, 2, "Shows", "show")
-
-    def film(self, days_ago: float, title: str = "A Film", **fields: Value) -> int:
-        """Write a film that was begun so many days before `NOW`."""
-        started = NOW - int(days_ago * DAY)
-        told: dict[str, Value] = {"title": title, "started": started, "updated_at": 1_500_000_000}
-        return add_play(self.conn, **told | fields)
-
-    def episode(self, days_ago: float, number: int, **fields: Value) -> int:
-        """Write an episode of a show."""
-        told: dict[str, Value] = {"media_type": "episode", "media_index": number}
-        return self.film(days_ago, f"Episode {number}", **told | fields)
 
     def years(self) -> None:
         """Write a small history with something of everything."""
@@ -107,49 +83,12 @@ class Nights:
         self.film(3, "Film 6", year=1996)
         self.film(2, "Film 0", year=1990)
 
-    def execute(self, sql: str, *values: Value) -> None:
-        """Change the database."""
-        with self.conn:
-            self.conn.execute(sql, values)
-
-    def delete(self, *ids: int) -> None:
-        """Delete plays, as Tautulli does it."""
-        for table in _TABLES:
-            for one in ids:
-                self.execute(f"DELETE FROM {table} WHERE id = ?", one)  # noqa: S608 - our own names
-
-    def meta(self, play: int, **fields: Value) -> None:
-        """Change the metadata of a play."""
-        for name, value in fields.items():
-            sql = f"UPDATE session_history_metadata SET {name} = ? WHERE id = ?"  # noqa: S608 - as above
-            self.execute(sql, value, play)
-
-    def play(self, play: int, **fields: Value) -> None:
-        """Change a play itself."""
-        for name, value in fields.items():
-            sql = f"UPDATE session_history SET {name} = ? WHERE id = ?"  # noqa: S608 - as above
-            self.execute(sql, value, play)
-
-    def backup(self) -> Path:
-        """Make a copy of the database as it is now."""
-        made = self.path.with_name("backup.db")
-        with closing(sqlite3.connect(made)) as copy:
-            self.conn.backup(copy)
-        return made
-
-    def replace(self, other: Path) -> None:
-        """Put another database in the place of this one."""
-        self.conn.close()
-        self.path.unlink()
-        other.rename(self.path)
-        self.conn = sqlite3.connect(self.path)
-
     def run(
         self, *options: str | Path, to: str | None = "tracker", batch: int = 1, days: float = 0
     ) -> Night:
         """Run `db` so many days later, and return how it ended."""
         self.now += int(days * DAY)
-        report = self._folder / "report.json"
+        report = self.folder / "report.json"
         report.unlink(missing_ok=True)
         sinks: list[str | Path] = ["--to", to, "--out", self.out / _NAMES[to]] if to else []
         common: tuple[str | Path, ...] = (
@@ -181,8 +120,7 @@ class Nights:
                     raise SourceUnreachableError("It vanished.")
                 yield page
 
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(DatabaseFile, "pages", vanishing)
+        with patch.object(DatabaseFile, "pages", vanishing):
             done = self.run(*options, **how)
         assert done.code == 3
         return done
@@ -190,7 +128,7 @@ class Nights:
     def fresh(self, *options: str | Path, to: str = "tracker") -> dict[str, bytes]:
         """Import it into a place and with a state that were not there before: the files."""
         mine = self.out, self.state
-        with tempfile.TemporaryDirectory(dir=self._folder) as folder:
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             self.out, self.state = Path(folder) / "out", Path(folder) / "state"
             done = self.run(*options, to=to)
             files = self.files()
@@ -232,17 +170,11 @@ class Nights:
 
 @contextmanager
 def at_home(folder: Path, environment: Mapping[str, str]) -> Iterator[Nights]:
-    """Yield a database of its own, at a clock of its own."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    handlers = {number: signal.getsignal(number) for number in numbers}
-    with pytest.MonkeyPatch.context() as patch:
-        nights = Nights(folder, Inside(folder, environment, patch))
+    """A database of its own, at a clock of its own."""
+    with household(Nights, folder, environment) as nights:
         clock = SimpleNamespace(time=lambda: nights.now, perf_counter=time.perf_counter)
-        patch.setattr("tautulli_import.cli.importing.time", clock)
-        yield nights
-        nights.conn.close()
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+        with patch("tautulli_import.cli.importing.time", clock):
+            yield nights
 
 
 def said(done: Result | Night) -> str:

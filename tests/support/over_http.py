@@ -7,7 +7,6 @@ it; those that kill a run, or look at what it says, start the program itself.
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -28,15 +27,11 @@ from tautulli_import.sources.http.client import Tautulli
 from tautulli_import.sources.http.crawl import Crawl
 from tautulli_import.sources.http.sync import Wanted, sync
 from tautulli_import.state.file import StateFile
-from tests.support.history import add_library, add_play, add_user, create
 from tests.support.history.schema import Value
+from tests.support.household import DAY, NOW, History
 from tests.support.tautulli import Asked, FakeTautulli
 
 __all__ = ["DAY", "NOW", "Home", "Run", "no_waiting", "small_windows"]
-
-DAY = 86_400
-NOW = 1_750_000_000
-"""2025-06-15T15:06:40Z: when a run happens, unless a test says otherwise."""
 
 
 class Run(Struct, frozen=True):
@@ -74,50 +69,17 @@ class Run(Struct, frozen=True):
         return any("read again" in notice for notice in self.notices)
 
 
-class Home:
+class Home(History):
     """A history that a test writes, a Tautulli that has it, and what is remembered of it."""
 
     def __init__(self, folder: Path, *, zone: str = "UTC", wal: bool = False) -> None:
-        self.path = folder / "tautulli.db"
+        super().__init__(folder, wal=wal)
         self.state = folder / "state"
-        self.conn = create(self.path, wal=wal)
-        self.conn.execute("PRAGMA synchronous = OFF")
-        if not wal:
-            self.conn.execute("PRAGMA journal_mode = MEMORY")
-        add_user(self.conn, 1, "alice", "Alice")
-        add_user(self.conn, 2, "bob", "Bob")
-        add_library(self.conn, 1, "Films", "movie")
-        add_library(self.conn, 2, "Shows", "show")
         self.fake = FakeTautulli(self.path, zone=zone)
 
-    def film(self, days_ago: float = 100, **fields: Value) -> int:
-        """Write a film that was watched to its end, so many days before `NOW`."""
-        told: dict[str, Value] = {"title": "A Film", "started": NOW - int(days_ago * DAY)}
-        return add_play(self.conn, **told | fields)
-
-    def films(self, count: int, *, first: float = 400, last: float = 4) -> list[int]:
-        """Write so many films, evenly from so many days before `NOW` to so many."""
-        step = (first - last) / max(1, count - 1)
-        return [
-            self.film(first - step * number, title=f"Film {number}", year=1950 + number % 70)
-            for number in range(count)
-        ]
-
-    def poison(self, days_ago: float = 100, **fields: Value) -> int:
+    def poison(self, days_ago: float = 100, title: str = "Poison", **fields: Value) -> int:
         """Write a film without a length: no page of Tautulli's that it is on can be had."""
-        return self.film(days_ago, **{"duration": 0, "title": "Poison", **fields})
-
-    def delete(self, *ids: int) -> None:
-        """Delete plays, as Tautulli does it."""
-        with self.conn:
-            for table in ("", "_metadata", "_media_info"):
-                sql = f"DELETE FROM session_history{table} WHERE id = ?"  # noqa: S608
-                self.conn.executemany(sql, [(one,) for one in ids])
-
-    def execute(self, sql: str, *values: Value) -> None:
-        """Change the database."""
-        with self.conn:
-            self.conn.execute(sql, values)
+        return self.film(days_ago, title, **{"duration": 0, **fields})
 
     @property
     def listed(self) -> list[int]:
@@ -127,13 +89,6 @@ class Home:
             "JOIN session_history_media_info USING (id) ORDER BY h.id"
         )
         return [number for (number,) in self.conn.execute(sql)]
-
-    def replace(self, other: Path) -> None:
-        """Put another database in the place of this one, while Tautulli is down."""
-        self.conn.close()
-        self.path.unlink()
-        other.rename(self.path)
-        self.conn = sqlite3.connect(self.path)
 
     def client(self, *, timeout: float = 20) -> Tautulli:
         """Return a client of the fake."""
@@ -193,13 +148,13 @@ class Home:
     def close(self) -> None:
         """Stop the server and close the database."""
         self.fake.close()
-        self.conn.close()
+        super().close()
 
 
 @contextmanager
 def no_waiting() -> Iterator[None]:
     """Another try comes at once, and there are as many as ever."""
-    with stamina.set_testing(True, attempts=7):
+    with stamina.set_testing(True, attempts=7, cap=True):
         yield
 
 

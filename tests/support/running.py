@@ -21,7 +21,7 @@ from threading import Event
 from typing import Final
 
 from tests.conftest import Result
-from tests.support.forked import started
+from tests.support.forked import ROOT, started
 from tests.support.tautulli import Asked, Reply
 
 __all__ = [
@@ -36,7 +36,6 @@ __all__ = [
     "to_go_on",
 ]
 
-ROOT: Final = Path(__file__).parent.parent.parent
 #: Two seconds are promised; the rest is for a machine that does other things as well.
 SOON: Final = 6.0
 _LONGEST: Final = 60.0
@@ -120,20 +119,27 @@ class Gate:
 
 
 class Unanswered:
-    """A fault: a kind of question, from the so-many-th on (from 0), is answered when let go."""
+    """A fault: a kind of question, from the so-many-th on (from 0), is answered when let go.
 
-    def __init__(self, cmd: str, number: int = 0) -> None:
+    With ``never`` there is no answer, and who asks does not hold up the server.
+    """
+
+    def __init__(self, cmd: str, number: int = 0, *, never: bool = False) -> None:
         self._cmd = cmd
         self._number = number
+        self._never = never
         self._asked = count()
         self._reached = Event()
         self._may_go = Event()
 
     def __call__(self, one: Asked) -> Reply | None:
         """Leave the real answer to the server, later."""
-        if one.cmd == self._cmd and next(self._asked) >= self._number:
-            self._reached.set()
-            self._may_go.wait(_LONGEST)
+        if one.cmd != self._cmd or next(self._asked) < self._number:
+            return None
+        self._reached.set()
+        if self._never:
+            return Reply(hang=600)
+        self._may_go.wait(_LONGEST)
         return None
 
     def wait(self) -> None:
@@ -164,6 +170,7 @@ class Programs:
         self,
         *args: str | Path,
         at: tuple[str, Gate] | None = None,
+        windows: int = 0,
         python: Sequence[str] = ("-m", "tautulli_import"),
         within: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
@@ -172,11 +179,13 @@ class Programs:
     ) -> Program:
         """Start it with these arguments.
 
-        With ``at`` it stops at a place of ``tests.support.held_up`` until the gate is open.
-        ``python`` is what is run in its stead, and ``within`` a command that starts it. Without
-        one it is a fork, whose command line in the list of processes is another, see
-        ``tests.support.forked``.
+        With ``at`` it stops at a place of ``tests.support.held_up`` until the gate is open. With
+        ``windows`` it reads so few rows at a time over HTTP. ``python`` is what is run in its
+        stead, and ``within`` a command that starts it. Without one it is a fork, whose command
+        line in the list of processes is another.
         """
+        if windows:
+            python = ("-m", "tests.support.held_up", f"windows:{windows}", "")
         if at is not None:
             python = ("-m", "tests.support.held_up", at[0], str(at[1].path))
         environment = {**self.environment, **(env or {})}

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import stamina
 
 from tautulli_import.sources.http.access import Access
 from tautulli_import.sources.http.address import parse_address
 from tautulli_import.sources.http.client import Tautulli
-from tautulli_import.sources.http.responses import MOST_TRIES
 from tests.support.history import add_play, create
+from tests.support.hostile import World, gentle, make_history
+from tests.support.inside import Inside
+from tests.support.over_http import no_waiting
 from tests.support.tautulli import KEY, FakeTautulli
 
 Connect = Callable[..., Tautulli]
@@ -33,6 +34,21 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(history: Path) -> Iterator[FakeTautulli]:
     with FakeTautulli(history) as tautulli:
         yield tautulli
+
+
+@pytest.fixture(scope="module")
+def hostile_history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_history(tmp_path_factory.mktemp("hostile"))
+
+
+@pytest.fixture
+def world(
+    hostile_history: Path, tmp_path: Path, inside: Inside, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
+    """The program, and a Tautulli that is about to lie."""
+    gentle(monkeypatch)
+    with FakeTautulli(hostile_history) as tautulli, no_waiting():
+        yield World(tautulli, inside, tmp_path)
 
 
 @pytest.fixture
@@ -54,7 +70,7 @@ def connect() -> Iterator[Connect]:
 
 @pytest.fixture
 def _no_waiting() -> Iterator[None]:
-    with stamina.set_testing(True, attempts=MOST_TRIES + 1, cap=True):
+    with no_waiting():
         yield
 
 

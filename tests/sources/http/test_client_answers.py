@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 import pytest
 import respx
-import stamina
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from tautulli_import.errors import (
@@ -27,6 +26,7 @@ from tautulli_import.errors import (
 from tautulli_import.sources.http.access import Access
 from tautulli_import.sources.http.address import parse_address
 from tautulli_import.sources.http.client import Tautulli
+from tests.support.over_http import no_waiting
 
 URL = "http://tautulli.example:8181/api/v2"
 KEY = "0123456789abcdef0123456789abcdef"
@@ -36,7 +36,7 @@ KEY = "0123456789abcdef0123456789abcdef"
 def client() -> Iterator[Tautulli]:
     """Yield a client that waits for nothing."""
     found = Tautulli(Access(parse_address(URL), KEY))
-    with stamina.set_testing(True, attempts=7, cap=True):
+    with no_waiting():
         yield found
     found.close()
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
-import stamina
 
 from tautulli_import.errors import (
     ConfigurationError,
@@ -27,6 +26,7 @@ from tautulli_import.sources.http.address import parse_address
 from tautulli_import.sources.http.client import Tautulli
 from tests.conftest import Cli
 from tests.support.history import add_play, create
+from tests.support.over_http import no_waiting
 from tests.support.tautulli import KEY, FakeTautulli, certificate, hang, slow, times
 
 Pair = tuple[Path, Path]
@@ -58,7 +58,7 @@ def ask() -> Iterator[Ask]:
         finally:
             client.close()
 
-    with stamina.set_testing(True, attempts=7, cap=True):
+    with no_waiting():
         yield put
 
 
@@ -150,7 +150,7 @@ def test_https_to_a_plain_port_is_said(history: Path, ask: Ask) -> None:
 
 def test_the_command_line_takes_a_certificate(history: Path, tls: Pair, cli: Cli) -> None:
     with FakeTautulli(history, tls=tls) as server:
-        env = {"TAUTULLI_URL": server.url, "TAUTULLI_API_KEY": KEY}
+        env = server.environment
         refused = cli("users", "api", "--json", env=env)
         named = cli("users", "api", "--json", "--ca-file", tls[0], env=env)
         careless = cli("users", "api", "--json", "--insecure", env=env)
@@ -289,7 +289,7 @@ def test_what_speaks_no_http_is_an_error_like_any_other(ask: Ask, sent: bytes) -
 def test_a_timeout_is_set_on_the_command_line(history: Path, cli: Cli) -> None:
     with FakeTautulli(history) as server:
         server.faults.append(times(3, hang(60)))
-        env = {"TAUTULLI_URL": server.url, "TAUTULLI_API_KEY": KEY}
+        env = server.environment
         result = cli("api", "--dry-run", "--timeout", "1", env=env, timeout=30)
     assert result.code == 3
     assert "sent nothing for 1 seconds" in result.err

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from itertools import count, pairwise
@@ -17,14 +16,6 @@ from tautulli_import.sources.http.history_api import HistoryApi
 from tests.support.history import add_play
 from tests.support.over_http import DAY, NOW, Home, no_waiting, small_windows
 from tests.support.tautulli import Asked
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
-    """Yield a fresh, empty history and the Tautulli that has it."""
-    with closing(Home(tmp_path)) as made, no_waiting():
-        yield made
-
 
 # What is asked for.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from itertools import count
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tautulli_import.errors import SourceUnreachableError, TautulliImportError, UnauthorisedError
-from tests.support.over_http import NOW, Home, no_waiting, small_windows
+from tests.support.over_http import NOW, Home, small_windows
 from tests.support.tautulli import (
     Asked,
     Fault,
@@ -34,13 +33,6 @@ from tests.support.tautulli import (
 
 #: In how many requests a crawl of a few plays has to have given up.
 MOST = 80
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
-    """Yield a fresh, empty history and the Tautulli that has it."""
-    with closing(Home(tmp_path)) as made, no_waiting():
-        yield made
 
 
 def history_only(fault: Fault, *, at_most: int = 1000) -> Fault:

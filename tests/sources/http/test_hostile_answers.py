@@ -8,17 +8,16 @@ nothing wrong is remembered.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-import stamina
 
 from tautulli_import.errors import CheckpointError
-from tests.support.hostile import World, gentle, make_history, says
+from tests.support.hostile import World, gentle, says
 from tests.support.inside import Inside
 from tests.support.products import crossed
 from tests.support.tautulli import (
@@ -197,23 +196,9 @@ class Clean:
 
 
 @pytest.fixture(scope="module")
-def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_history(tmp_path_factory.mktemp("history"))
-
-
-@pytest.fixture
-def world(
-    history: Path, tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[World]:
-    gentle(monkeypatch)
-    with FakeTautulli(history) as tautulli, stamina.set_testing(True, attempts=7, cap=True):
-        yield World(tautulli, Inside(tmp_path, environment, monkeypatch), tmp_path)
-
-
-@pytest.fixture(scope="module")
-def clean(history: Path, tmp_path_factory: pytest.TempPathFactory) -> Clean:
+def clean(hostile_history: Path, tmp_path_factory: pytest.TempPathFactory) -> Clean:
     folder = tmp_path_factory.mktemp("clean")
-    with pytest.MonkeyPatch.context() as patch, FakeTautulli(history) as tautulli:
+    with pytest.MonkeyPatch.context() as patch, FakeTautulli(hostile_history) as tautulli:
         gentle(patch)
         world = World(tautulli, Inside(folder, {"HOME": str(folder)}, patch), folder)
         assert world.imports("--state-dir", str(folder)).code == 0

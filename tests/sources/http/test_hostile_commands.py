@@ -7,23 +7,20 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-import stamina
 
 from tests.support.history import add_play, create
-from tests.support.hostile import World, gentle, make_history, says
-from tests.support.inside import Inside
+from tests.support.hostile import World, says
 from tests.support.products import crossed, rarely
 from tests.support.tautulli import (
     KEY,
     Change,
-    FakeTautulli,
     Fault,
     broken_json,
     close,
@@ -75,20 +72,6 @@ NONE: Final = [name for name in ANY if name not in DATA]
 def some(share: int, names: Iterable[str] = ANY) -> Sequence[ParameterSet]:
     """Return all that looks like an answer, and the third ``share`` of the rest; more is fuzz."""
     return rarely(names, [*DATA, *NONE[share::3]])
-
-
-@pytest.fixture(scope="module")
-def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_history(tmp_path_factory.mktemp("history"))
-
-
-@pytest.fixture
-def world(
-    history: Path, tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[World]:
-    gentle(monkeypatch)
-    with FakeTautulli(history) as tautulli, stamina.set_testing(True, attempts=7, cap=True):
-        yield World(tautulli, Inside(tmp_path, environment, monkeypatch), tmp_path)
 
 
 def whole_or_error(world: World, cmd: str, fault: Fault, run: Callable[[], bytes | None]) -> None:

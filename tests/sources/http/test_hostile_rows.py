@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-import stamina
 
-from tests.support.hostile import ROWS, World, gentle, make_history
+from tests.support.hostile import ROWS, World
 from tests.support.inside import Inside
 from tests.support.products import crossed
 from tests.support.tautulli import Change, FakeTautulli, on, with_rows, without
@@ -38,23 +37,9 @@ ODD: Final = (
 
 
 @pytest.fixture(scope="module")
-def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_history(tmp_path_factory.mktemp("history"))
-
-
-@pytest.fixture
-def world(
-    history: Path, tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[World]:
-    gentle(monkeypatch)
-    with FakeTautulli(history) as tautulli, stamina.set_testing(True, attempts=7, cap=True):
-        yield World(tautulli, Inside(tmp_path, environment, monkeypatch), tmp_path)
-
-
-@pytest.fixture(scope="module")
-def clean(history: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+def clean(hostile_history: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     folder = tmp_path_factory.mktemp("clean")
-    with pytest.MonkeyPatch.context() as patch, FakeTautulli(history) as tautulli:
+    with pytest.MonkeyPatch.context() as patch, FakeTautulli(hostile_history) as tautulli:
         world = World(tautulli, Inside(folder, {"HOME": str(folder)}, patch), folder)
         assert world.imports("--state-dir", str(folder)).code == 0
         return world.items

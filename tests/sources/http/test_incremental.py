@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -14,22 +14,21 @@ import pytest
 from tautulli_import.errors import CheckpointError, ConfigurationError, UnauthorisedError
 from tests.conftest import Cli
 from tests.support.history import add_play, create
-from tests.support.over_http import DAY, NOW, Home, no_waiting, small_windows
+from tests.support.over_http import DAY, NOW, Home, small_windows
 from tests.support.tautulli import after, on, status
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
+def home(home: Home) -> Home:
     """Sixty films of the last year, the newest four days old."""
-    with closing(Home(tmp_path)) as made, no_waiting():
-        made.films(60)
-        yield made
+    home.films(60)
+    return home
 
 
 @pytest.fixture
 def env(home: Home) -> Mapping[str, str]:
     """Where the Tautulli is, and its key."""
-    return {"TAUTULLI_URL": home.fake.url, "TAUTULLI_API_KEY": home.fake.key}
+    return home.fake.environment
 
 
 def files(folder: Path) -> dict[str, tuple[int, bytes]]:
@@ -356,7 +355,7 @@ def test_a_state_directory_that_may_not_be_written(
     home: Home, environment: dict[str, str], bound: Callable[..., tuple[int, str, str]]
 ) -> None:
     home.state.mkdir(mode=0o500)
-    environment |= {"TAUTULLI_URL": home.fake.url, "TAUTULLI_API_KEY": home.fake.key}
+    environment |= home.fake.environment
     code, out, err = bound("api", "--dry-run", "--no-enrich", "--state-dir", home.state)
     assert code == 0, err
     assert len(out.splitlines()) == len(home.listed)

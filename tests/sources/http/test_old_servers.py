@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
-
 import pytest
 
 from tautulli_import.errors import SourceDamagedError
 from tests.conftest import Cli
-from tests.support.over_http import DAY, NOW, Home, no_waiting, small_windows
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
-    """Yield a fresh, empty history and the Tautulli that has it."""
-    with closing(Home(tmp_path)) as made, no_waiting():
-        yield made
+from tests.support.over_http import DAY, NOW, Home, small_windows
 
 
 def test_one_that_knows_no_windows_is_read_by_position_each_time(home: Home) -> None:
@@ -93,7 +82,7 @@ def test_one_that_groups_is_refused_in_a_sentence(home: Home, cli: Cli) -> None:
     home.film(10)
     home.film(9, reference_id=1)
     home.fake.features.remove("grouping")
-    env = {"TAUTULLI_URL": home.fake.url, "TAUTULLI_API_KEY": home.fake.key}
+    env = home.fake.environment
     done = cli("api", "--to", "tracker", env=env)
     assert done.code == SourceDamagedError.exit_code
     assert done.err.startswith("Error: ")

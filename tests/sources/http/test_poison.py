@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
 from itertools import count
-from pathlib import Path
 
 import pytest
 
 from tautulli_import.errors import SourceDamagedError
 from tests.conftest import Cli
 from tests.support.history.schema import Value
-from tests.support.over_http import DAY, NOW, Home, Run, no_waiting, small_windows
+from tests.support.over_http import DAY, NOW, Home, Run, small_windows
 from tests.support.tautulli import Asked, Reply, on, status, times
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
-    """Yield a fresh, empty history and the Tautulli that has it."""
-    with closing(Home(tmp_path)) as made, no_waiting():
-        yield made
 
 
 def undelivered(home: Home, run: Run) -> list[int]:
@@ -238,7 +228,7 @@ def test_a_person_is_told_of_rows_that_were_left_out_and_how_to_have_them(
 ) -> None:
     home.films(5)
     home.poison(1)
-    env = {"TAUTULLI_URL": home.fake.url, "TAUTULLI_API_KEY": home.fake.key}
+    env = home.fake.environment
     done = cli("api", "--to", "tracker", env=env)
     assert done.code == 0
     assert "Warning: Tautulli's API fails on 1 row" in done.err

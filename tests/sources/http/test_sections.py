@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import closing
-from pathlib import Path
+from collections.abc import Mapping
 
 import pytest
 
 from tests.conftest import Cli
 from tests.support.history import add_library
-from tests.support.over_http import DAY, NOW, Home, Run, no_waiting, small_windows
+from tests.support.over_http import DAY, NOW, Home, Run, small_windows
 
 FILMS, SHOWS, KIDS, GONE = 1, 2, 3, 4
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
+def home(home: Home) -> Home:
     """Forty films, every fourth of them from the same one of four libraries, one deleted."""
-    with closing(Home(tmp_path)) as made, no_waiting():
-        add_library(made.conn, KIDS, "Kids", "movie")
-        add_library(made.conn, GONE, "Gone", "movie", deleted=1)
-        made.films(40)
-        made.execute("UPDATE session_history SET section_id = 1 + id % 4")
-        yield made
+    add_library(home.conn, KIDS, "Kids", "movie")
+    add_library(home.conn, GONE, "Gone", "movie", deleted=1)
+    home.films(40)
+    home.execute("UPDATE session_history SET section_id = 1 + id % 4")
+    return home
 
 
 @pytest.fixture
 def env(home: Home) -> Mapping[str, str]:
     """Where the Tautulli is, and its key."""
-    return {"TAUTULLI_URL": home.fake.url, "TAUTULLI_API_KEY": home.fake.key}
+    return home.fake.environment
 
 
 def of(home: Home, *sections: int) -> list[int]:

@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from tautulli_import.cli.app import app
 from tautulli_import.progress import Phase, ProgressGroup
 from tautulli_import.sources.http.download import download
 from tests.conftest import Result
 from tests.support.history import add_play, create
+from tests.support.inside import Inside
 from tests.support.over_http import DAY, NOW, Home, no_waiting
 from tests.support.tautulli import (
     Fault,
@@ -43,13 +42,12 @@ class Runs:
     """Runs of `api --via database --dry-run` in this process."""
 
     home: Home
+    inside: Inside
 
     def __call__(self, *options: str | Path, env: dict[str, str] | None = None) -> Result:
         """Run it to its end."""
-        args = ["api", "--via", "database", "--dry-run", "--no-enrich", *map(str, options)]
-        server = {"TAUTULLI_URL": self.home.fake.url, "TAUTULLI_API_KEY": self.home.fake.key}
-        done = CliRunner().invoke(app, args, env=server | (env or {}))
-        return Result(done.exit_code, done.stdout, done.stderr)
+        args = ("api", "--via", "database", "--dry-run", "--no-enrich", *options)
+        return self.inside(*args, env=self.home.fake.environment | (env or {}))
 
 
 @pytest.fixture
@@ -72,17 +70,10 @@ def temporary(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(
-    home: Home, environment: dict[str, str], temporary: Path, monkeypatch: pytest.MonkeyPatch
-) -> Runs:
+def run(home: Home, inside: Inside, temporary: Path, monkeypatch: pytest.MonkeyPatch) -> Runs:
     """Run the program in this process, where nothing of its user can be seen."""
-    for name in set(os.environ) - set(environment):
-        monkeypatch.delenv(name)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
-    monkeypatch.chdir(home.path.parent)
-    return Runs(home)
+    return Runs(home, inside)
 
 
 def titles(result: Result) -> list[str]:
@@ -151,7 +142,7 @@ def test_how_far_the_download_is_is_told_in_megabytes(home: Home) -> None:
 def test_on_a_terminal_there_is_a_bar(home: Home, environment: dict[str, str]) -> None:
     home.fake.faults.append(on("get_history", hang(0.5)))
     ours, theirs = pty.openpty()
-    server = {"TAUTULLI_URL": home.fake.url, "TAUTULLI_API_KEY": home.fake.key}
+    server = home.fake.environment
     command = [sys.executable, "-m", "tautulli_import", "api", "--via", "database", "--dry-run"]
     with subprocess.Popen(
         command,

@@ -9,6 +9,7 @@ from tests.support.history.generator import generate
 from tests.support.history.schema import (
     OLDEST_PLEXPY,
     add_library,
+    add_people,
     add_play,
     add_user,
     create,
@@ -23,6 +24,7 @@ __all__ = [
     "Truth",
     "Work",
     "add_library",
+    "add_people",
     "add_play",
     "add_user",
     "create",

@@ -22,6 +22,7 @@ __all__ = [
     "VERSION",
     "Value",
     "add_library",
+    "add_people",
     "add_play",
     "add_user",
     "create",
@@ -125,6 +126,14 @@ def add_library(
         server_id=server_id,
         deleted_section=deleted,
     )
+
+
+def add_people(conn: sqlite3.Connection) -> None:
+    """Write Alice and Bob, and libraries of films and of shows."""
+    add_user(conn, 1, "alice", "Alice")
+    add_user(conn, 2, "bob", "Bob")
+    add_library(conn, 1, "Films", "movie")
+    add_library(conn, 2, "Shows", "show")
 
 
 def insert_sql(

@@ -83,6 +83,11 @@ class FakeTautulli(State):
         elif self._failures:
             raise RuntimeError("the fake server itself has failed") from self._failures[0]
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Its address and its key, as the program reads them from its environment."""
+        return {"TAUTULLI_URL": self.url, "TAUTULLI_API_KEY": self.key}
+
     def close(self) -> None:
         """Stop, interrupt whatever is under way, and leave nothing open."""
         self.closing.set()

@@ -1,5 +1,5 @@
 -- An invented history of odd plays; answers.json holds what Tautulli 2.17.2 answered over it.
--- To be put into a database that tests.history.create has made.
+-- To be put into a database that tests.support.history.create has made.
 DELETE FROM users;
 INSERT INTO users (id, user_id, username)
   VALUES (1, 0, 'Local');
