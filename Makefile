@@ -17,7 +17,8 @@ N ?= 1000
 EVERY ?= 1
 # More for pytest: make test TESTS='tests/ids -x'
 TESTS ?=
-PYTEST := .ci/in_memory $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
+# One worker more than there are processors: some tests wait.
+PYTEST = .ci/in_memory $(BIN)/python -m pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --maxprocesses 8 --dist worksteal
 .PHONY: help demo test fuzz lint types bench crash completions constraints build check clean
 
 help: ## Show what there is to do

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -46,8 +47,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Choose the tests that ``--every`` asks for, by their names: each kind has its share."""
+    """Leave most cases of sampled tests to `make fuzz`, and choose what ``--every`` asks for."""
+    cases: Counter[str] = Counter()
+    for item in items:
+        if (sampled := item.get_closest_marker("sampled")) is not None:
+            kind = item.nodeid.partition("[")[0]
+            if cases[kind] % sampled.args[0]:
+                item.add_marker(pytest.mark.fuzz)
+            cases[kind] += 1
     every: int = config.getoption("every")
     left_out = [item for item in items if crc32(item.nodeid.encode()) % every]
     if left_out:
@@ -185,7 +194,7 @@ def history(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator["Home"]:
-    """An empty history and the Tautulli that has it; nobody waits between two tries."""
+    """Yield an empty history and the Tautulli that has it; nobody waits between two tries."""
     from tests.support.over_http import Home, no_waiting
 
     with closing(Home(tmp_path)) as made, no_waiting():
@@ -194,7 +203,7 @@ def home(tmp_path: Path) -> Iterator["Home"]:
 
 @pytest.fixture
 def nights(tmp_path: Path, environment: dict[str, str]) -> Iterator["Nights"]:
-    """An empty history that is imported night by night."""
+    """Yield an empty history that is imported night by night."""
     from tests.support.nightly import at_home
 
     with at_home(tmp_path, environment) as made:
@@ -203,7 +212,7 @@ def nights(tmp_path: Path, environment: dict[str, str]) -> Iterator["Nights"]:
 
 @pytest.fixture
 def rows(tmp_path: Path, environment: dict[str, str]) -> Iterator["Rows"]:
-    """An empty history whose events are imported."""
+    """Yield an empty history whose events are imported."""
     from tests.support.event_rows import Rows
     from tests.support.household import household
 

@@ -40,6 +40,7 @@ def database(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("options", "made"),
     [

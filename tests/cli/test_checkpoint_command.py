@@ -21,7 +21,7 @@ ALL = 14
 
 @pytest.fixture
 def nights(nights: Nights) -> Nights:
-    """A small history, imported into a tracker, and in part into an Editor dataset."""
+    """Return a small history, imported into a tracker, and in part into an Editor dataset."""
     nights.years()
     nights.run("--user", "alice")
     nights.cut_short("--rewatches", after=5, to="editor")

@@ -12,7 +12,7 @@ from tests.support.nightly import Night, Nights
 
 @pytest.fixture
 def nights(nights: Nights) -> Nights:
-    """A small history."""
+    """Return a small history."""
     nights.years()
     return nights
 

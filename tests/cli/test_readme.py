@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import shutil
@@ -17,6 +16,7 @@ import pytest
 from tautulli_import.cli.app import app
 from tautulli_import.errors import TautulliImportError
 from tautulli_import.options import OPTIONS, Option
+from tests.conftest import Cli
 from tests.support.history import generate
 from tests.support.nats import NatsServer
 from tests.support.tautulli import FakeTautulli
@@ -62,18 +62,22 @@ def test_the_readme_shows_commands() -> None:
     assert len(COMMANDS) > 10
 
 
+@pytest.fixture
+def env(place: Path, server: FakeTautulli) -> dict[str, str]:
+    """Return where the Tautulli is, its key, and where to keep state."""
+    return {**server.environment, "TAUTULLI_IMPORT_STATE_DIR": str(place / "state")}
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_of_the_readme_works(
-    command: str, place: Path, server: FakeTautulli, request: pytest.FixtureRequest
+    command: str, place: Path, env: dict[str, str], cli: Cli, request: pytest.FixtureRequest
 ) -> None:
     url = ""
     if "nats" in command or "consume" in command:
-        url = request.getfixturevalue("nats").url
+        env["NATS_URL"] = url = request.getfixturevalue("nats").url
         if "consume" in command:  # a stream to consume from
-            _run_in(place, "db", "tautulli.db", "--to", "nats", server=server, url=url)
-    users = subprocess.run(
-        [*PROGRAM, "users", "tautulli.db"], check=True, capture_output=True, text=True, cwd=place
-    ).stdout.splitlines()
+            cli("db", "tautulli.db", "--to", "nats", cwd=place, env=env)
+    users = cli("users", "tautulli.db", cwd=place).out.splitlines()
     somebody = re.split(r"\s{2,}", users[1])[1]
     before_pipe = command.partition("|")[0]
     if "jq -r 'select" in command:
@@ -98,31 +102,8 @@ def test_a_command_of_the_readme_works(
             else [word]
         )
     ]
-    answer = _run_in(place, *words, server=server, url=url)
-    assert answer.returncode == 0, answer.stderr
-
-
-def _run_in(
-    place: Path, *words: str, server: FakeTautulli, url: str
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*PROGRAM, *words],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=place,
-        env={
-            **os.environ,
-            "TAUTULLI_URL": server.url,
-            "TAUTULLI_API_KEY": server.key,
-            "TAUTULLI_IMPORT_STATE_DIR": str(place / "state"),
-            "NATS_URL": url,
-        },
-    )
-
-
-#: Those that Typer gives the program itself.
-OF_TYPER = {"--help", "--version", "--install-completion", "--show-completion"}
+    answer = cli(*words, cwd=place, env=env)
+    assert answer.code == 0, answer.err
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: f"{option.name}-{option.panel}")
@@ -131,6 +112,10 @@ def test_every_option_is_documented(option: Option) -> None:
     if option.is_argument or not option.commands:
         return
     assert re.search(rf"{flag}(?![\w-])", README)
+
+
+#: Those that Typer gives the program itself.
+OF_TYPER = {"--help", "--version", "--install-completion", "--show-completion"}
 
 
 def test_every_documented_option_exists() -> None:

@@ -120,7 +120,7 @@ def written(state_dir: Path) -> Iterator[Written]:
 
 
 def told(inside: Inside, *options: str | Path) -> list[dict[str, Any]]:
-    """The runs of `status --json`."""
+    """Return the runs of `status --json`."""
     done = inside("status", "--json", *options)
     assert (done.code, done.err) == (0, "")
     answer = json.loads(done.out)

@@ -83,7 +83,7 @@ def _wrong(stage: Stage, strikes: Sequence[Strike]) -> list[str]:
 
 
 def made(scenario: Scenario, stack: ExitStack) -> Stages:
-    """The stages of a scenario, for trials side by side."""
+    """Return the stages of a scenario, for trials side by side."""
     folder = stack.enter_context(quick_folder())
     return Stages(
         [stack.enter_context(Stage(folder / str(number), scenario)) for number in range(AT_ONCE)]

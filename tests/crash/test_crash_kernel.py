@@ -63,7 +63,7 @@ def test_a_folder_that_may_not_be_written_keeps_what_is_in_it(
     assert bound(*command, "--since", "2030-01-01")[0] == 0  # nothing yet
     folder.chmod(0o555)
     code, _, err = bound(*command)
-    assert (code, str(out) in err, "Traceback" in err) == (8, True, False)
+    assert (code, str(folder) in err, "Traceback" in err) == (8, True, False)
     folder.chmod(0o755)
     assert not [path for path in folder.rglob("*") if path.is_file() and path.stat().st_size]
     code, _, err = bound(*command)
@@ -75,7 +75,7 @@ def test_a_folder_that_may_not_be_written_keeps_what_is_in_it(
         one.chmod(0o555)
     assert bound(*command)[0] == 0  # nothing new is nothing to write
     code, _, err = bound(*command, "--include-partial")
-    assert (code, str(out) in err, "Traceback" in err) == (8, True, False)
+    assert (code, str(folder) in err, "Traceback" in err) == (8, True, False)
     assert _files(folder) == written
     for one in folders:
         one.chmod(0o755)

@@ -57,6 +57,12 @@ class Watch:
                 return name + found[len(folder) :]
         return None
 
+    def _path_named(self, name: str) -> str:
+        """Return the path that has this name in the log: the kernel's errors bear the path."""
+        folder, slash, rest = name.partition("/")
+        root = next(path for path, known in self._folders if known == folder)
+        return f"{root}{slash}{rest}"
+
     @contextmanager
     def operation(
         self, kind: Kind, name: str, *, undo: Callable[[], object] | None = None
@@ -99,7 +105,7 @@ class Watch:
                 undo()
             raise _sql_error("open" if kind == "sql open" else strike.fault)
         number = ERRORS[strike.fault]
-        raise OSError(number, os.strerror(number), name)
+        raise OSError(number, os.strerror(number), self._path_named(name))
 
 
 def _sql_error(fault: str) -> sqlite3.OperationalError:

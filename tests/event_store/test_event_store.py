@@ -149,6 +149,7 @@ def test_every_field_has_a_column_and_comes_out_as_it_went_in(
     ] * 4
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "title",
     [*HOSTILE, "", "\0", "a\0b", "\\u0000", "\r\n", "\u2028", "\x85", "\ufeff", "x" * 99_999],

@@ -85,6 +85,7 @@ def left(line: Pipeline) -> int:
     return int(told["num_pending"]) + int(told["num_ack_pending"])
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", POISON)
 def test_what_cannot_be_a_row_is_kept_aside_and_its_neighbours_are_stored(
     line: Pipeline, name: str
@@ -129,6 +130,7 @@ WELCOME: Final[Mapping[str, tuple[bytes, str, str]]] = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", WELCOME)
 def test_what_others_write_in_another_way_is_taken(line: Pipeline, name: str) -> None:
     payload, column, value = WELCOME[name]

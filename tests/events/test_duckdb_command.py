@@ -231,6 +231,7 @@ def test_a_dry_run_without_a_file_leaves_nothing(line: Pipeline) -> None:
 # Cut short.
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("place", ["page:0", "page:9", "commit:1", "commit:2", "commit:9"])
 def test_an_import_that_is_killed_ends_as_if_nothing_had_been(
     line: Pipeline, running: Programs, history: Path, place: str

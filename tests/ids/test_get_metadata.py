@@ -1037,6 +1037,7 @@ def everything_in(truth: Truth) -> dict[int, dict[str, Any]]:
 # How it is done.
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("at_once", "seen"), [(None, 6), (4, 4), (1, 1), (0, 1), (99, 8)])
 def test_several_questions_are_under_way_at_once(
     home: Home, at_once: int | None, seen: int

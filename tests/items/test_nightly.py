@@ -19,7 +19,7 @@ IMDB = "com.plexapp.agents.imdb://tt{:07}?lang=en"
 
 @pytest.fixture
 def nights(nights: Nights) -> Nights:
-    """A small history with something of everything in it."""
+    """Return a small history with something of everything in it."""
     nights.years()
     return nights
 

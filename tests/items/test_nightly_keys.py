@@ -19,7 +19,7 @@ KEY = 12
 
 @pytest.fixture
 def nights(nights: Nights) -> Nights:
-    """A film that has no id but Plex's own, between two others."""
+    """Return a film that has no id but Plex's own, between two others."""
     nights.film(200, "Before", year=1999)
     nights.film(100, "Unknown", year=2001, rating_key=KEY)
     nights.film(90, "After", year=2002)

@@ -14,7 +14,7 @@ from tests.support.nightly import DAY, NOW, Nights, at_home
 
 @pytest.fixture
 def nights(nights: Nights) -> Nights:
-    """A small history."""
+    """Return a small history."""
     nights.years()
     return nights
 

@@ -19,6 +19,6 @@ def server(tmp_path: Path) -> Iterator[NatsServer]:
 
 @pytest.fixture
 def forgets() -> Iterator[None]:
-    """What a test asked for is no stop of the next."""
+    """Forget the stop that a test asked for, before the next."""
     yield
     interrupts.forget()

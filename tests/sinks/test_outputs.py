@@ -799,6 +799,7 @@ def shell(line: str, cwd: Path, env: Mapping[str, str]) -> subprocess.CompletedP
     )
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("closed", "quiet"), crossed(["2>&-", ">&-", "<&-", "<&- >&- 2>&-"], ["-q", ""])
 )
@@ -832,6 +833,7 @@ _FULL = (
 )
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("command", _FULL)
 def test_a_standard_output_that_is_full_is_a_failed_write_and_no_bug(
     history: Path, tmp_path: Path, environment: dict[str, str], command: str
@@ -869,6 +871,7 @@ _LOCALES: Mapping[str, Mapping[str, str]] = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("env", _LOCALES.values(), ids=_LOCALES.keys())
 @pytest.mark.parametrize(
     "command",

@@ -112,6 +112,7 @@ _BROKEN = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("source", "target"), _BROKEN.values(), ids=_BROKEN.keys())
 def test_a_broken_sink_is_named_before_anything_is_written(
     cli: Cli, history: Path, tmp_path: Path, source: str, target: str | None

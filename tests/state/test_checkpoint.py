@@ -125,7 +125,7 @@ def test_what_was_staged_and_never_published_gives_way_to_what_is_published_agai
 
 @pytest.fixture
 def nights(nights: Nights) -> Nights:
-    """A history whose items and events were imported by the version before this one."""
+    """Return a history whose items and events were imported by the version before this one."""
     nights.film(200, "Unknown", year=2001, rating_key=12)
     nights.film(100, "Other", year=2002)
     nights.run(*ids(nights, 603))

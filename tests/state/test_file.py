@@ -24,7 +24,7 @@ from tests.support.over_http import DAY, NOW, Home
 
 @pytest.fixture
 def nights(nights: Nights) -> Nights:
-    """A small history that was imported once, and of which a film is new since."""
+    """Return a small history that was imported once, and of which a film is new since."""
     nights.years()
     nights.run()
     nights.film(-0.5, "Brand New")
@@ -321,7 +321,7 @@ def _schema_1(path: Path, plays: Path) -> None:
 
 @pytest.fixture
 def home(home: Home) -> Home:
-    """A Tautulli with a small history."""
+    """Return a Tautulli with a small history."""
     home.films(30)
     return home
 

@@ -124,7 +124,7 @@ def household(
 
 @cache
 def _without_plays() -> bytes:
-    """The database before its first play; made once, for a disk takes its time."""
+    """Return the database before its first play; made once, for a disk takes its time."""
     with closing(create(":memory:")) as conn:
         add_people(conn)
         add_library(conn, 6, "Music", "artist")

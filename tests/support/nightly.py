@@ -170,7 +170,7 @@ class Nights(Household):
 
 @contextmanager
 def at_home(folder: Path, environment: Mapping[str, str]) -> Iterator[Nights]:
-    """A database of its own, at a clock of its own."""
+    """Yield a database of its own, at a clock of its own."""
     with household(Nights, folder, environment) as nights:
         clock = SimpleNamespace(time=lambda: nights.now, perf_counter=time.perf_counter)
         with patch("tautulli_import.cli.importing.time", clock):

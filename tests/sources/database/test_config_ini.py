@@ -315,6 +315,7 @@ BROKEN_BY_ITS_KEY = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("text", BROKEN_BY_ITS_KEY.values(), ids=BROKEN_BY_ITS_KEY)
 def test_the_api_key_never_appears_not_even_where_its_own_line_is_wrong(
     cli: Cli, database: Path, tmp_path: Path, text: str

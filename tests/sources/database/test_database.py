@@ -651,6 +651,7 @@ def peak_kilobytes(path: Path, environment: dict[str, str]) -> int:
     return usage.ru_maxrss // (1024 if sys.platform == "darwin" else 1)
 
 
+@pytest.mark.fuzz
 def test_ten_times_as_many_plays_of_the_same_films_need_no_more_memory(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:

@@ -45,7 +45,7 @@ def hostile_history(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def world(
     hostile_history: Path, tmp_path: Path, inside: Inside, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[World]:
-    """The program, and a Tautulli that is about to lie."""
+    """Yield the program, and a Tautulli that is about to lie."""
     gentle(monkeypatch)
     with FakeTautulli(hostile_history) as tautulli, no_waiting():
         yield World(tautulli, inside, tmp_path)

@@ -79,6 +79,7 @@ FAILURES = {
 every_failure = pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("most", [1, 7])
 @every_failure
 def test_what_fails_for_being_large_is_read_in_small_pieces(

@@ -107,6 +107,7 @@ def test_what_nobody_reads_can_be_anything(value: object, world: World, clean: b
     assert world.items == clean
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("field", "value"), crossed([*PLACE, *READ], [["x"], {}]), ids=repr)
 def test_what_no_column_can_hold_is_never_taken(
     field: str, value: object, world: World, clean: bytes

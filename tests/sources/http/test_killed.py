@@ -24,7 +24,7 @@ PLAYS = 150
 
 @pytest.fixture
 def home(home: Home) -> Home:
-    """A history of a few years up to now, and the Tautulli that has it."""
+    """Return a history of a few years up to now, and the Tautulli that has it."""
     now = int(time.time())
     for number in range(PLAYS):
         started = now - number * 5 * DAY - 7200
@@ -154,7 +154,7 @@ def test_of_two_runs_at_the_same_moment_the_second_waits_if_it_may(
     home.fake.faults.append(on("get_history", slow(0.1)))
     both = [started(tmp_path / name, "--wait", "60") for name in ("one", "two")]
     said = [finish(program) for program in both]
-    assert sum("Waiting, 60 s at most" in words for words in said) == 1
+    assert sum("Waiting up to 60 s" in words for words in said) == 1
     assert tracker(tmp_path / "one") == tracker(tmp_path / "two")
     assert titles(tmp_path / "one") == ALL
     home.fake.requests.clear()
