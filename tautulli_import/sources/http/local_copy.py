@@ -182,6 +182,14 @@ class LocalCopy:
                 [(day, until, window, one.position, one.order) for one in fetched.undelivered],
             )
 
+    def forget_undelivered(self, before: date) -> None:
+        """Forget the undelivered rows of days before ``before``, which are read once more.
+
+        A run that was killed can have noted one of them under another window.
+        """
+        with self._state.step() as db:
+            db.execute("DELETE FROM undelivered WHERE until < ? AND until <> ''", (str(before),))
+
     def keep_section(self, section: int, rows: Sequence[Row]) -> None:
         """Note that these rows are from a library."""
         with self._state.step() as db:

@@ -180,6 +180,7 @@ class Refresh:
         copy = self._copy
         read_at = self._now if not progress.oldest else progress.read_at
         oldest = date.fromisoformat(progress.oldest) if progress.oldest else since
+        copy.forget_undelivered(oldest)
 
         def reached(day: date) -> None:
             copy.note(CrawlState(str(day), read_at=read_at, rule=self._rule))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
+from contextlib import closing
 from itertools import count
 
 import pytest
@@ -234,3 +237,20 @@ def test_a_person_is_told_of_rows_that_were_left_out_and_how_to_have_them(
     assert "Warning: Tautulli's API fails on 1 row" in done.err
     assert "--via database" in done.err
     assert cli("api", "--to", "tracker", "--strict", env=env).code == 9
+
+
+def test_a_row_that_a_killed_run_noted_is_counted_once(home: Home) -> None:
+    """The next run divides the days in another way, and meets the row in another window."""
+    home.films(60)
+    poisoned = home.poison(200)
+    with small_windows(12):
+        home.run()
+    (path,) = home.state.glob("*.db")
+    with closing(sqlite3.connect(path)) as conn, conn:  # as if killed before it noted how far it is
+        (value,) = conn.execute("SELECT value FROM about WHERE name = 'progress'").fetchone()
+        value = json.dumps(json.loads(value) | {"oldest": "2025-05-20", "complete": False})
+        conn.execute("UPDATE about SET value = ? WHERE name = 'progress'", (value,))
+    with small_windows(30):
+        run = home.run(now=NOW + 60)
+    assert undelivered(home, run) == [poisoned]
+    assert not run.read_again
