@@ -32,7 +32,7 @@ Command: TypeAlias = Literal["api", "db"]
 
 
 class Request(Struct, frozen=True):
-    """What a command wants from its source. Only HTTP fetches no more than that."""
+    """The parts of a source that a command needs. Over HTTP nothing else is fetched."""
 
     plays: bool = True
     users: bool = False
@@ -40,7 +40,7 @@ class Request(Struct, frozen=True):
     libraries: bool = False
     """All libraries."""
     selection: bool = True
-    """What the settings ``user`` and ``library`` need to select plays."""
+    """Also fetch what the settings ``user`` and ``library`` need to select plays."""
     ids: bool = True
     """Plex's answers for titles without external ids."""
     restart: bool = False
@@ -48,7 +48,7 @@ class Request(Struct, frozen=True):
 
 
 class Record(Struct, frozen=True):
-    """Where the progress of a run is recorded."""
+    """The place where the progress of a run is recorded."""
 
     folder: Path | None = None
     """The directory for the state file of databases; ``None`` to keep no state of them."""

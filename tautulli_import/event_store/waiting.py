@@ -14,7 +14,7 @@ __all__ = ["retry_while_busy"]
 _Opened = TypeVar("_Opened")
 _RETRY_SECONDS: Final = 0.1
 _QUIET_SECONDS: Final = 1.0
-"""How long to wait before ``waiting`` is called."""
+"""Seconds to wait before ``waiting`` is called."""
 
 
 def retry_while_busy(

@@ -35,9 +35,9 @@ KnownBy: TypeAlias = SeenBy | Literal["table", "another_event"]
 _BATCH: Final = 5_000
 _WAIT_SECONDS: Final = 1.0
 _LAST_SECONDS: Final = 0.1
-"""How long to wait for the next message while the file is open."""
+"""Seconds to wait for the next message while the file is open."""
 _SHIFT_SECONDS: Final = 2.0
-"""How long to hold the file while there is work. Closing it takes 0.2 seconds."""
+"""Seconds to hold the file while there is work. Closing it takes 0.2 seconds."""
 
 
 class Queue(Protocol):

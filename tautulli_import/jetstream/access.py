@@ -49,7 +49,7 @@ class Access(Struct, frozen=True):
     cert: Path | None = None
     key: Path | None = None
     tls_first: bool = False
-    """Whether the server expects the TLS handshake before it sends anything."""
+    """The server expects the TLS handshake before it sends anything."""
     stream: str = STREAM
     timeout: float = 5.0
     """Seconds to wait for one answer."""

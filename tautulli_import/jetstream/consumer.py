@@ -56,7 +56,7 @@ class Message(Struct, frozen=True, gc=False):
     sequence: int
     """Its number in the stream."""
     deliveries: int
-    """How many times it was delivered, including this one."""
+    """The number of times it was delivered, including this one."""
     reply: str
     """The subject for its acknowledgement."""
 

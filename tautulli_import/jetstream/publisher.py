@@ -61,9 +61,9 @@ class _Message(Struct):
     payload: bytes
     headers: dict[str, str]
     due: float = 0.0
-    """When to publish it again, in seconds of the monotonic clock."""
+    """The time to publish it again, in seconds of the monotonic clock."""
     times: int = 0
-    """How many times it was published."""
+    """The number of times it was published."""
 
 
 @lru_cache(maxsize=1024)

@@ -64,7 +64,7 @@ class StreamState(Struct, frozen=True):
 
     name: str
     created: str
-    """When it was created, in the server's format. It tells apart streams of one name."""
+    """Its creation time, in the server's format. It tells apart streams of one name."""
     subjects: tuple[str, ...]
     duplicate_window: float
     """Seconds for which the server recognises a message id."""
@@ -74,7 +74,7 @@ class StreamState(Struct, frozen=True):
     by_source: Mapping[str, int]
     """The number of playback events of each source."""
     is_copy: bool
-    """Whether it also takes messages from other streams, under their subjects."""
+    """It also takes messages from other streams, under their subjects."""
 
     def takes(self, subject: str) -> bool:
         """Return whether messages of a subject, or of a pattern's subjects, get into it."""

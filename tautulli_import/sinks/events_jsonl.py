@@ -37,7 +37,7 @@ class _Note(Struct, frozen=True):
     """A checksum of the last 64 KiB. It tells apart files of the same name."""
     events: int
     finished: bool
-    """Whether the file has its own name already."""
+    """The file has its own name already."""
 
 
 class EventsSink(StreamSink):
