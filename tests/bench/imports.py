@@ -99,7 +99,7 @@ def peak_megabytes(database: Path, what: str) -> float:
     command = [
         sys.executable,
         "-m",
-        "tests.bench.imports.imports",
+        "tests.bench.imports",
         "--only",
         what,
         "--database",
