@@ -1,11 +1,13 @@
-"""Format text for people: harmless text, lengths of time, counts."""
+"""Format text for people: harmless text, lengths of time, counts, paths."""
 
 from __future__ import annotations
 
+import os
 import unicodedata
+from pathlib import Path
 from typing import Final
 
-__all__ = ["duration", "harmless", "many"]
+__all__ = ["duration", "harmless", "many", "shown"]
 
 # Bidirectional overrides and isolates reorder the rest of the line.
 _REORDERS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
@@ -28,3 +30,8 @@ def duration(seconds: float) -> str:
 def many(count: int, what: str) -> str:
     """Format a number of things: ``1 film``, ``2 films``, ``1,200 plays``."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def shown(path: Path) -> str:
+    """Format a path for messages and reports. Bytes that are not UTF-8 are replaced."""
+    return os.fsencode(path).decode("utf-8", "replace")

@@ -14,7 +14,8 @@ from ..errors import (
     SinkError,
     SourceDamagedError,
 )
-from ..files import identity, shown
+from ..files import identity
+from ..formatting import shown
 from ..ids.corrections import Correction, parse
 from ..model.clock import parse_moment
 from ..model.rejections import Reason

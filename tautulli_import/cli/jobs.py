@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from ..events.resume import EventCheckpoint
-from ..files import shown
+from ..formatting import shown
 from ..imports.job import Job, Target
 from ..imports.run import Memory
 from ..model.selection import Selection

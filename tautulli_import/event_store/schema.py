@@ -17,7 +17,7 @@ from uuid import UUID
 import msgspec
 
 from ..errors import BusyError, SinkError, TautulliImportError
-from ..files import shown
+from ..formatting import shown
 from ..model.events import PlaybackEvent
 
 if TYPE_CHECKING:

@@ -23,7 +23,8 @@ import msgspec
 from msgspec import Struct
 
 from ..errors import ConfigurationError, SinkError
-from ..files import shown, write_whole
+from ..files import write_whole
+from ..formatting import shown
 from ..interrupts import defer_signals
 from ..model.events import PlaybackEvent
 from ..temp_folder import PrivateFolder

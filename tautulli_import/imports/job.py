@@ -10,7 +10,8 @@ from msgspec import Struct
 
 from ..errors import ConfigurationError
 from ..events.build import Naming
-from ..files import identity, shown
+from ..files import identity
+from ..formatting import shown
 from ..ids.corrections import Correction
 from ..items.per_user import file_names, with_plays
 from ..items.pipeline import Enricher

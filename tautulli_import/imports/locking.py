@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import BusyError
-from ..files import make_directory, shown
+from ..files import make_directory
+from ..formatting import shown
 from ..state.lock import Holder, Lock
 from ..state.runs import Run, describe, last_run, lock_of
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from ..errors import SinkError, TautulliImportError
-from ..files import shown
+from ..formatting import shown
 from ..interrupts import defer_signals
 from ..model.clock import moment
 from ..model.items import Record

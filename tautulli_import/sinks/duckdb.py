@@ -11,8 +11,7 @@ from typing import Final
 from ..errors import ConfigurationError, SinkError
 from ..event_store.store import EventStore
 from ..event_store.waiting import retry_while_busy
-from ..files import shown
-from ..formatting import many
+from ..formatting import many, shown
 from ..interrupts import defer_signals
 from ..model.events import PlaybackEvent
 from ..state.checkpoint import Position, packed, unpacked

@@ -10,8 +10,8 @@ from typing import Any, Final
 import msgspec
 
 from ..errors import ConfigurationError, SinkError
-from ..files import read_bytes, shown, write_whole
-from ..formatting import many
+from ..files import read_bytes, write_whole
+from ..formatting import many, shown
 from .base import Receipt, SnapshotSink
 from .crosswatch_json import UPLOAD, event_entries_of, merge
 

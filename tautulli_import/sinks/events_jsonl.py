@@ -1,15 +1,14 @@
 """Write one playback event a line, in the order of Tautulli's rows, for ``--to jsonl --events``.
 
-The first run builds the file under another name until it is whole. Later runs append to it. If
+The first run builds the file under a random name until it is whole. Later runs append to it. If
 one of them is killed, the next run cuts off what it appended after the last saved position.
 """
 
 from __future__ import annotations
 
-import filecmp
 import os
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -17,8 +16,10 @@ from typing import BinaryIO, Final
 import msgspec
 from msgspec import Struct
 
+from ..directory import Directory, Place, is_temporary, located
 from ..errors import SinkError
-from ..files import is_stream, make_directory, put_in_place, shown
+from ..files import is_stream, read_start, sync_name, write_error
+from ..formatting import shown
 from ..model.events import PlaybackEvent
 from ..state.checkpoint import Position
 from .base import Receipt, SinkOptions, StreamSink
@@ -27,6 +28,8 @@ __all__ = ["EventsSink"]
 
 _BEGINS: Final = b'{"schema_version":'
 _TAIL: Final = 1 << 16
+_CHUNK: Final = 1 << 20
+_UNFINISHED: Final = ".unfinished"
 
 
 class _Note(Struct, frozen=True):
@@ -38,6 +41,8 @@ class _Note(Struct, frozen=True):
     events: int
     finished: bool
     """The file has its own name already."""
+    building: str = ""
+    """Its random name until then."""
 
 
 class EventsSink(StreamSink):
@@ -48,6 +53,10 @@ class EventsSink(StreamSink):
     def __init__(self, options: SinkOptions) -> None:
         super().__init__(options)
         self._file: BinaryIO | None = None
+        self._resources = ExitStack()
+        self._place: Place | None = None
+        self._building = ""
+        """The name of the file until it is whole."""
         self._before: _Note | None = None
         self._is_new = True
         self._events = 0
@@ -63,20 +72,14 @@ class EventsSink(StreamSink):
 
     @property
     def path(self) -> Path | None:
-        """Return the real path of the file; ``None`` for standard output."""
+        """Return the path of the file; ``None`` for standard output."""
         out = self.options.out
-        return None if out is None or out == Path("-") else Path(os.path.realpath(out))
+        return None if out is None or out == Path("-") else out
 
     @property
     def target(self) -> str:
         """Return the real path of the file, or ``standard output``."""
-        return shown(self.path) if self.path else "standard output"
-
-    @property
-    def _building(self) -> Path:
-        """Return the path of the file until it is whole."""
-        path = self.path or Path()
-        return path.with_name(f".{path.name}.unfinished")
+        return shown(Path(os.path.realpath(self.path))) if self.path else "standard output"
 
     def check(self) -> None:
         """Check that the existing file is absent or has events.
@@ -87,16 +90,7 @@ class EventsSink(StreamSink):
         path = self.path
         if path is None or is_stream(path):
             return
-        try:
-            with path.open("rb") as file:
-                begin = file.read(len(_BEGINS))
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        except OSError as error:
-            raise SinkError(
-                f"{shown(path)} cannot be read: {error.strerror or error}.",
-                hint="Choose another file with --out.",
-            ) from error
+        begin = read_start(path, len(_BEGINS))
         if begin and begin != _BEGINS:
             raise SinkError(
                 f"{shown(path)} is not a file of events, so it is not replaced.",
@@ -110,16 +104,19 @@ class EventsSink(StreamSink):
             SinkError: lines follow that are not events, so no run of this program wrote them.
         """
         del job
-        if saved is None or not saved.note or self.path is None or is_stream(self.path):
+        path = self.path
+        if saved is None or not saved.note or path is None or is_stream(path):
             return None
         try:
             note = msgspec.json.decode(saved.note, type=_Note)
-            path = self.path if note.finished or not self._building.exists() else self._building
-            if path.stat().st_size < note.length or _tail(path, note.length) != note.tail:
-                return None
-            with path.open("rb") as file:
-                file.seek(note.length)
-                more = file.read(len(_BEGINS))
+            with located(path) as (directory, name, _):
+                is_named = note.finished or directory.stat(note.building) is None
+                with os.fdopen(directory.open(name if is_named else note.building), "rb") as file:
+                    size = os.fstat(file.fileno()).st_size
+                    if size < note.length or _tail(file.fileno(), note.length) != note.tail:
+                        return None
+                    file.seek(note.length)
+                    more = file.read(len(_BEGINS))
         except (msgspec.DecodeError, OSError):
             return None
         if not _BEGINS.startswith(more):
@@ -127,7 +124,7 @@ class EventsSink(StreamSink):
                 f"{shown(path)} ends with lines that are not events, and they would be lost.",
                 hint="Move it away, or choose another file with --out.",
             )
-        self._before = msgspec.structs.replace(note, finished=path == self.path)
+        self._before = msgspec.structs.replace(note, finished=is_named)
         return saved
 
     def begin(self, after: Position | None) -> None:
@@ -139,16 +136,21 @@ class EventsSink(StreamSink):
             self._is_new = not self._before.finished
         if path is None or self.options.dry_run:
             return
-        if is_stream(path):
-            self._file = path.open("wb", buffering=0)
+        self._place = self._resources.enter_context(located(path, make=True))
+        directory, name, is_pipe = self._place
+        if is_pipe:
+            descriptor = directory.open_stream(name)
         elif after is not None and self._before is not None:
-            self._file = (self._building if self._is_new else path).open("r+b", buffering=0)
-            if self._file.seek(0, os.SEEK_END) > self._before.length:
-                self._file.truncate(self._before.length)
-                self._file.seek(self._before.length)
+            self._building = self._before.building
+            opened = self._building if self._is_new else name
+            descriptor = directory.open(opened, os.O_RDWR)
         else:
-            make_directory(path.parent)
-            self._file = self._building.open("wb", buffering=0)
+            self._clear_unfinished(directory, name)
+            descriptor, self._building = directory.create(name, _UNFINISHED)
+        self._file = os.fdopen(descriptor, "wb", buffering=0)
+        if not is_pipe and self._file.seek(0, os.SEEK_END) > self._length:
+            self._file.truncate(self._length)
+            self._file.seek(self._length)
 
     def write(self, events: Sequence[PlaybackEvent], position: Position | None) -> None:
         """Write the lines. On standard output, flush after them."""
@@ -191,18 +193,16 @@ class EventsSink(StreamSink):
             SinkError: the file could not be renamed.
         """
         path = self.path
-        if path is not None and self._is_new and self._is_on_disk and _same(self._building, path):
-            self._building.unlink()
+        if self._is_new and self._place is not None and self._is_on_disk and self._is_unchanged():
+            self._place.directory.remove(self._building)
             self._is_new, self._new = False, 0
             self._note_place()
         named = shown(self.options.out or Path())
         written = [named] if path is not None and (self._new or self._is_new) else []
-        if path is not None and self._is_on_disk and written:
+        if self._place is not None and self._is_on_disk and written:
             os.fsync(self._open.fileno())
             if self._is_new:
-                put_in_place(self._building, path)
-                self._is_new = False
-                self._note_place()
+                self._give_name(*self._place[:2])
         return Receipt(
             self.target if path is None else named,
             new=self._new,
@@ -215,14 +215,15 @@ class EventsSink(StreamSink):
         if self._file is not None:
             self._file.close()
             self._file = None
-            if self._is_new and not self._saved_note:
+            if self._is_new and not self._saved_note and self._place is not None:
                 with suppress(OSError):
-                    self._building.unlink()
+                    self._place.directory.remove(self._building)
+        self._resources.close()
 
     @property
     def _is_on_disk(self) -> bool:
         """Return whether the sink writes to a regular file."""
-        return self._file is not None and not is_stream(self.path or Path())
+        return self._file is not None and self._place is not None and not self._place.is_stream
 
     @property
     def _open(self) -> BinaryIO:
@@ -230,26 +231,51 @@ class EventsSink(StreamSink):
             raise ValueError("the file is not open")
         return self._file
 
+    def _clear_unfinished(self, directory: Directory, name: str) -> None:
+        """Remove what killed runs into this file left, and this run cannot resume."""
+        directory.clear_left_behind()
+        with suppress(OSError):
+            for one in directory.names():
+                if is_temporary(one, name, _UNFINISHED):
+                    directory.remove_abandoned(one)
+
+    def _is_unchanged(self) -> bool:
+        """Return whether the old file has the content of the new one."""
+        if self._place is None:
+            return False
+        try:
+            with os.fdopen(self._place.directory.open(self._place.name), "rb") as old:
+                size, mine = os.fstat(old.fileno()).st_size, self._open.fileno()
+                return size == os.fstat(mine).st_size and all(
+                    old.read(_CHUNK) == os.pread(mine, _CHUNK, at) for at in range(0, size, _CHUNK)
+                )
+        except OSError:
+            return False
+
+    def _give_name(self, directory: Directory, name: str) -> None:
+        """Give the new file its own name, and replace an old file of that name."""
+        path = directory.path / name
+        try:
+            directory.adopt(self._open.fileno(), name)
+            directory.rename(self._building, name)
+        except OSError as error:
+            raise write_error(path, error) from error
+        sync_name(directory, path)
+        self._is_new = False
+        self._note_place()
+
     def _note_place(self) -> None:
         """Update the note after the file got its own name, if there is a note."""
         if self._saved_note:
             self._saved_note = self._described()
 
     def _described(self) -> str:
-        path = self._building if self._is_new or self.path is None else self.path
-        tail = _tail(path, self._length)
-        note = _Note(self._length, tail, self._events_then, not self._is_new)
+        tail = _tail(self._open.fileno(), self._length)
+        note = _Note(self._length, tail, self._events_then, not self._is_new, self._building)
         return msgspec.json.encode(note).decode()
 
 
-def _same(one: Path, other: Path) -> bool:
-    try:
-        return filecmp.cmp(one, other, shallow=False)
-    except OSError:
-        return False
-
-
-def _tail(path: Path, length: int) -> str:
-    with path.open("rb") as file:
-        file.seek(max(0, length - _TAIL))
-        return blake2b(file.read(min(length, _TAIL)), digest_size=16).hexdigest()
+def _tail(descriptor: int, length: int) -> str:
+    """Return the checksum of the last 64 KiB of a file that ends at ``length``."""
+    begin = max(0, length - _TAIL)
+    return blake2b(os.pread(descriptor, length - begin, begin), digest_size=16).hexdigest()

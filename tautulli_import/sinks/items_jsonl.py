@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 
 from ..errors import SinkError
-from ..files import read_bytes, shown, write_whole
+from ..files import read_bytes, write_whole
+from ..formatting import shown
 from ..model.items import Record
 from .base import Receipt, SnapshotSink
 from .events_jsonl import EventsSink

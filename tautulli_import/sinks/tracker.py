@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -11,7 +12,8 @@ from typing import Final
 import msgspec
 
 from ..errors import ConfigurationError, SinkError
-from ..files import shown, stamp, write_whole
+from ..files import names_in, read_bytes, stamp, write_whole
+from ..formatting import shown
 from ..interrupts import is_asked
 from .base import Receipt, SnapshotSink
 from .crosswatch_json import UPLOAD, Entry, Merged, entries_of, exported, merge, newer_of
@@ -97,8 +99,11 @@ class TrackerSink(SnapshotSink):
             snapshot = self._snapshot_with(content)
             if snapshot is None:
                 snapshot = own = own or self._snapshot_path()
-                write_whole(snapshot, [content], mtime=self.options.now - _SNAPSHOT_AGE)
-            if not write_whole(history, [content], unless=_changed(history, before)):
+                age = self.options.now - _SNAPSHOT_AGE
+                write_whole(snapshot, [content], mtime=age, is_read_in_place=True)
+            if not write_whole(
+                history, [content], unless=_changed(history, before), is_read_in_place=True
+            ):
                 continue
             writes += 1
             if is_live and self._was_lost(history):
@@ -124,11 +129,8 @@ class TrackerSink(SnapshotSink):
     def _is_live(self) -> bool:
         """Return whether CrossWatch itself seems to use this directory."""
         root = self.root.absolute()
-        try:
-            others = [path for path in root.iterdir() if path.name not in _OURS]
-        except OSError:
-            return False
-        is_its = any(not path.name.startswith(".") for path in others)
+        others = [name for name in names_in(root) if name not in _OURS]
+        is_its = any(not name.startswith(".") for name in others)
         return is_its or root.name.endswith("cw_provider") or "profiles" in root.parts[-2:-1]
 
     def _was_lost(self, history: Path) -> bool:
@@ -143,14 +145,16 @@ class TrackerSink(SnapshotSink):
 
     def _snapshot_with(self, content: bytes) -> Path | None:
         """Return the newest snapshot if it has this content, from a run that was killed later."""
-        try:
-            newest = max(
-                (self.root / "snapshots").glob("*-history.json"), key=lambda path: path.name
-            )
-            same = newest.read_bytes().partition(b",")[2] == content.partition(b",")[2]
-        except (ValueError, OSError):
+        folder = self.root / "snapshots"
+        names = [name for name in names_in(folder) if name.endswith("-history.json")]
+        if not names:
             return None
-        return newest if same else None
+        try:
+            there = read_bytes(folder / names[-1]) or b""
+        except SinkError:
+            return None
+        same = there.partition(b",")[2] == content.partition(b",")[2]
+        return folder / names[-1] if same else None
 
     def _merged(self, there: Mapping[str, Entry]) -> Merged:
         base = self.options.merge_with
@@ -167,7 +171,7 @@ class TrackerSink(SnapshotSink):
         while True:
             stamp = datetime.fromtimestamp(second, UTC).strftime("%Y%m%dT%H%M%SZ")
             path = directory / f"{stamp}-history.json"
-            if not path.exists():
+            if not os.path.lexists(path):
                 return path
             second += 1
 

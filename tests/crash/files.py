@@ -88,11 +88,17 @@ def watch_files(watch: Watch) -> None:
 def tear_renames() -> None:
     """Break the system: a file is renamed by copying it, a kilobyte at a time."""
 
-    def torn(source: Any, target: Any, **_folders: int | None) -> None:
-        with open(source, "rb") as old, open(target, "wb", buffering=0) as new:  # noqa: PTH123
+    def torn(
+        source: Any, target: Any, *, src_dir_fd: int | None = None, dst_dir_fd: int | None = None
+    ) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        with (
+            os.fdopen(os.open(source, os.O_RDONLY, dir_fd=src_dir_fd), "rb") as old,
+            os.fdopen(os.open(target, flags, dir_fd=dst_dir_fd), "wb", buffering=0) as new,
+        ):
             while piece := old.read(1024):
                 new.write(piece)
-        os.unlink(source)  # noqa: PTH108
+        os.unlink(source, dir_fd=src_dir_fd)  # noqa: PTH108
 
     os.rename = os.replace = torn  # type: ignore[assignment]
 

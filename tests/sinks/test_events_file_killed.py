@@ -209,7 +209,7 @@ def test_a_half_built_file_that_is_not_what_it_was_is_built_anew(
     rows: Rows, out: Path, running: Programs, what: str
 ) -> None:
     killed_at("noted-page:3", rows, out, running)
-    half = out.with_name(".events.jsonl.unfinished")
+    (half,) = out.parent.glob(".events.jsonl.*.unfinished")
     content = half.read_bytes()
     half.unlink()
     if what == "cut":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import stat
@@ -690,7 +691,7 @@ _PLACES = {
 
 
 @pytest.mark.parametrize(("sink", "out"), _PLACES.items(), ids=_PLACES.keys())
-def test_what_is_made_belongs_to_whom_the_place_belongs_and_can_be_read(
+def test_what_is_made_belongs_to_whom_the_place_belongs_and_nobody_else_can_read_it(
     history: Path, tmp_path: Path, environment: dict[str, str], sink: str, out: Path
 ) -> None:
     place = tmp_path / "config"
@@ -706,36 +707,27 @@ def test_what_is_made_belongs_to_whom_the_place_belongs_and_can_be_read(
     for path in made:
         facts = path.stat()
         assert (facts.st_uid, facts.st_gid) == (owner.st_uid, owner.st_gid), path
-        assert stat.S_IMODE(facts.st_mode) == (0o755 if path.is_dir() else 0o644), path
+        assert stat.S_IMODE(facts.st_mode) == (0o700 if path.is_dir() else 0o600), path
 
 
-def dead_process() -> int:
-    """Return the number of a process that is no more."""
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return process.pid
-
-
-def test_what_dead_processes_left_behind_is_removed_and_only_that(
+def test_what_killed_runs_left_behind_is_removed_and_only_that(
     cli: Cli, history: Path, tmp_path: Path
 ) -> None:
     root = tmp_path / "root"
-    dead, alive = dead_process(), os.getpid()
     (root / "snapshots").mkdir(parents=True)
-    left = [
-        root / f".history.json.{dead}.partial",
-        root / f"snapshots/.x-history.json.{dead}.partial",
-    ]
+    mark = "tautulli-import-0123456789abcdef"
+    left = [root / f".history.json.{mark}", root / f"snapshots/.x-history.json.{mark}"]
     kept = [
-        root / f".history.json.{alive}.partial",
-        root / f"snapshots/.x-history.json.{alive}.partial",
-        root / ".mine.partial",
-        root / f"history.json.{dead}.partial",
+        root / f".in-use.json.{mark}",
+        root / f"history.json.{mark}",
+        root / ".download.4711.partial",
+        root / f"snapshots/.history.json.{mark}0",
     ]
     for path in (*left, *kept):
         path.write_text("{", encoding="utf-8")
-
-    assert cli("db", history, "--to", "tracker", "--out", root).code == 0
+    with kept[0].open("rb") as working:
+        fcntl.flock(working, fcntl.LOCK_EX)
+        assert cli("db", history, "--to", "tracker", "--out", root).code == 0
 
     assert [path.exists() for path in left] == [False, False]
     assert [path.read_text(encoding="utf-8") for path in kept] == ["{"] * 4

@@ -2,7 +2,6 @@
 
 import json
 import os
-import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from tautulli_import.directory import Directory
 from tautulli_import.errors import ConfigurationError, NotFoundError, SinkError
 from tautulli_import.model.items import Episode, Ids, Movie, Origin, Record
 from tautulli_import.sinks.base import SinkOptions
@@ -190,21 +190,6 @@ def test_two_snapshots_of_one_second_do_not_overwrite_each_other(tmp_path: Path)
         for path in sorted((tmp_path / "snapshots").iterdir())
     ]
     assert counts == [1, 2]
-
-
-def test_crosswatch_may_read_the_files_whatever_the_umask(tmp_path: Path) -> None:
-    before = os.umask(0o077)
-    try:
-        sink(tmp_path / "root", film()).commit()
-    finally:
-        os.umask(before)
-
-    modes = [
-        stat.S_IMODE(path.stat().st_mode)
-        for path in (tmp_path / "root").rglob("*")
-        if path.is_file()
-    ]
-    assert modes == [0o644, 0o644]
 
 
 def test_a_program_anywhere_names_its_snapshot_in_utc(cli: Cli, history: Path) -> None:
@@ -550,16 +535,15 @@ def test_until_the_very_end_the_old_history_is_in_place(
 ) -> None:
     put(tmp_path, {"tmdb:949": foreign()})
     seen: list[tuple[set[str], bool]] = []
-    replace = Path.replace
+    rename = Directory.rename
 
-    def watched(self: Path, target: Path) -> Path:
+    def watched(self: Directory, temporary: str, name: str) -> None:
         strays = [name for name in files(tmp_path) if name.endswith(".json")]
-        same_directory = self.parent == Path(target).parent
-        seen.append((set(items_of(tmp_path)), same_directory and self.name not in strays))
-        json.loads(self.read_bytes())
-        return replace(self, target)
+        seen.append((set(items_of(tmp_path)), temporary not in strays))
+        json.loads((self.path / temporary).read_bytes())
+        rename(self, temporary, name)
 
-    monkeypatch.setattr(Path, "replace", watched)
+    monkeypatch.setattr(Directory, "rename", watched)
     sink(tmp_path, film()).commit()
 
     assert seen == [({"tmdb:949"}, True), ({"tmdb:949"}, True)]

@@ -17,10 +17,11 @@ from typing import Any, BinaryIO
 
 from tautulli_import import files
 from tautulli_import.__main__ import main
+from tautulli_import.directory import Directory
 from tautulli_import.event_store import store
 from tautulli_import.events import consume, resume
 from tautulli_import.jetstream.consumer import Consumer, Message
-from tautulli_import.sinks import duckdb, editor, events_jsonl, tracker
+from tautulli_import.sinks import duckdb, editor, tracker
 from tautulli_import.sinks.events_jsonl import EventsSink
 from tautulli_import.sources.database.file import DatabaseFile, Page
 from tautulli_import.state.checkpoint import Position
@@ -138,16 +139,16 @@ class _Halting:
 
 def around_name(number: int, pipe: Path) -> None:
     """Stop before a new file gets its name (0), or right after (1)."""
-    put_in_place = files.put_in_place
+    rename = Directory.rename
 
-    def later(temporary: Path, path: Path) -> None:
+    def later(self: Directory, temporary: str, name: str) -> None:
         if number == 0:
             pipe.read_bytes()
-        put_in_place(temporary, path)
+        rename(self, temporary, name)
         if number == 1:
             pipe.read_bytes()
 
-    vars(events_jsonl)["put_in_place"] = later
+    Directory.rename = later  # type: ignore[method-assign]
 
 
 def small_windows(rows: int, _pipe: Path) -> None:

@@ -41,8 +41,7 @@ def consume(
     from math import inf
 
     from ...events.consume import Consuming
-    from ...files import shown
-    from ...formatting import many
+    from ...formatting import many, shown
     from ...interrupts import Stopped, defer_signals
     from ...jetstream.consumer import Consumer
     from ...progress import ProgressGroup

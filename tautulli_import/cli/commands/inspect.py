@@ -147,7 +147,7 @@ def _check_missing_ids(path: Path | None) -> None:
         SinkError: the file exists and is not empty.
     """
     from ...errors import SinkError
-    from ...files import shown
+    from ...formatting import shown
 
     if path is not None and path.is_file() and path.stat().st_size:
         raise SinkError(

@@ -39,7 +39,7 @@ from ...errors import (
     SourceUnreachableError,
     TautulliImportError,
 )
-from ...files import shown
+from ...formatting import shown
 from ...temp_folder import PrivateFolder
 
 __all__ = ["SqliteFile", "explain", "not_there"]
