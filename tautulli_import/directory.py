@@ -24,7 +24,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Self
 
-__all__ = ["Directory", "Place", "is_temporary", "is_trusted", "located", "open_directory"]
+__all__ = [
+    "Directory",
+    "Place",
+    "exchangeable",
+    "is_temporary",
+    "is_trusted",
+    "located",
+    "open_directory",
+]
 
 _STEP: Final = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Linux can pass through a directory that it may not list. Elsewhere it needs read permission.
@@ -57,6 +65,11 @@ class Directory:
         """Return the user and the group that the directory belongs to."""
         info = os.fstat(self._descriptor)
         return info.st_uid, info.st_gid
+
+    @property
+    def is_shared(self) -> bool:
+        """Return whether every user can add names (as in ``/tmp``)."""
+        return bool(os.fstat(self._descriptor).st_mode & stat.S_IWOTH)
 
     def names(self) -> Sequence[str]:
         """Return the names of what is in the directory."""
@@ -322,6 +335,23 @@ def is_trusted(info: os.stat_result) -> bool:
     """Return true if it is ours or root's, and no other user can add names to it."""
     others = stat.S_ISDIR(info.st_mode) and info.st_mode & stat.S_IWOTH
     return info.st_uid in (0, os.geteuid()) and not (others and not info.st_mode & stat.S_ISVTX)
+
+
+def exchangeable(path: Path) -> tuple[Path, os.stat_result] | None:
+    """Return the first directory in or above a path in which another user could exchange names.
+
+    Libraries that open files by name (SQLite, DuckDB) are safe only if there is none. A missing
+    directory counts as safe, because we would create it.
+    """
+    real = Path(os.path.realpath(path))
+    for one in reversed((real, *real.parents)):
+        try:
+            info = one.stat()
+        except FileNotFoundError:
+            return None
+        if stat.S_ISDIR(info.st_mode) and not is_trusted(info):
+            return one, info
+    return None
 
 
 def is_temporary(name: str, of: str | None = None, ending: str = "") -> bool:

@@ -126,8 +126,10 @@ def read_bytes(path: Path) -> bytes | None:
     return read_start(path, -1)
 
 
-def read_start(path: Path, size: int) -> bytes | None:
+def read_start(path: Path, size: int, option: str = "--out") -> bytes | None:
     """Return the first bytes of a file, or ``None`` if it is absent. A size of -1 is all of it.
+
+    ``option`` is the option that named the path, for the hint.
 
     Raises:
         SinkError: the file cannot be read, or a link on the way to it is not followed.
@@ -141,7 +143,7 @@ def read_start(path: Path, size: int) -> bytes | None:
         raise SinkError(
             f"{shown(path)} cannot be read: {error.strerror or error}.",
             hint="Writing would lose its content. Check its permissions, or choose another place "
-            "with --out.",
+            f"with {option}.",
         ) from error
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from ..errors import (
     ConfigurationError,
@@ -14,7 +15,7 @@ from ..errors import (
     SinkError,
     SourceDamagedError,
 )
-from ..files import identity
+from ..files import identity, is_stream, read_start
 from ..formatting import shown
 from ..ids.corrections import Correction, parse
 from ..model.clock import parse_moment
@@ -40,6 +41,9 @@ __all__ = [
     "selection",
     "settings_from",
 ]
+
+_REPORT: Final = b'{"schema":'
+"""The beginning of each report."""
 
 
 def settings_from(flags: Mapping[str, object]) -> Loaded:
@@ -285,7 +289,7 @@ def check_report_path(path: Path | None) -> None:
     """Check before the run that the report can be written.
 
     Raises:
-        SinkError: its directory is missing or not writable.
+        SinkError: its directory is missing or not writable, or the file there is no report.
     """
     if path is None or path == Path("-"):
         return
@@ -303,4 +307,12 @@ def check_report_path(path: Path | None) -> None:
         raise SinkError(
             f"You have no permission to write in {path.parent}.",
             hint="Nothing was changed. Choose another directory with --report.",
+        )
+    if is_stream(path):
+        return
+    begin = read_start(path, len(_REPORT), "--report")
+    if begin and begin != _REPORT:
+        raise SinkError(
+            f"{shown(path)} is not a report of this program, so it is not replaced.",
+            hint="Move it away, or choose another file with --report.",
         )

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import stat
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
@@ -16,6 +18,7 @@ from uuid import UUID
 
 import msgspec
 
+from ..directory import exchangeable, is_trusted, located
 from ..errors import BusyError, SinkError, TautulliImportError
 from ..formatting import shown
 from ..model.events import PlaybackEvent
@@ -231,6 +234,7 @@ def is_there(path: Path) -> bool:
             "UTF-8.",
             hint="Choose another file with --out.",
         )
+    _check_place(path)
     try:
         kind = path.stat().st_mode
         if stat.S_ISREG(kind):
@@ -250,6 +254,38 @@ def is_there(path: Path) -> bool:
         what = "an SQLite database" if head.startswith(_SQLITE) else "another kind of file"
         raise SinkError(f"{shown(path)} is {what}, not a DuckDB file.", hint=_ANOTHER)
     return bool(head)
+
+
+def _check_place(path: Path) -> None:
+    """Check that DuckDB, which opens files by name, cannot be led to another file.
+
+    Raises:
+        SinkError: another user can exchange the file or its log, or put links in their place.
+    """
+    found = exchangeable(path.parent)
+    if found is not None:
+        where, info = found
+        if info.st_uid in (0, os.geteuid()):
+            who, hint = "Every user", f"Run: chmod o-w {shlex.quote(shown(where))}"
+        else:
+            who = f"Another user (uid {info.st_uid})"
+            hint = "Run this command as that user, or choose a file in a directory of your own."
+        raise SinkError(
+            f"{who} can exchange files in {shown(where)}. DuckDB opens its files by name, so it is "
+            "not used there.",
+            hint=hint,
+        )
+    with suppress(FileNotFoundError, NotADirectoryError), located(path) as (directory, name, _):
+        for one in (name, f"{name}.wal"):
+            there = directory.stat(one)
+            if there is None or is_trusted(there):
+                continue
+            if stat.S_ISLNK(there.st_mode) or directory.is_shared:
+                raise SinkError(
+                    f"{shown(directory.path / one)} belongs to another user (uid {there.st_uid}), "
+                    "so it is not used.",
+                    hint="Choose another file with --out.",
+                )
 
 
 def is_ours(db: DuckDBPyConnection, path: Path) -> bool:

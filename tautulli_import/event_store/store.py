@@ -378,6 +378,7 @@ class EventStore:
         # Python delivers signals to the main thread, and only there they can be deferred.
         is_main = threading.current_thread() is threading.main_thread()
         with defer_signals() if is_main else nullcontext():
+            mask = os.umask(0o077)  # for DuckDB's log, which holds IP addresses as the file does
             try:
                 yield
             except (self._duckdb.Error, RuntimeError) as error:
@@ -389,6 +390,8 @@ class EventStore:
                     hint="Make room for temporary files, or choose another directory for them with "
                     "TMPDIR=DIRECTORY.",
                 ) from error
+            finally:
+                os.umask(mask)
 
 
 def _duckdb() -> ModuleType:

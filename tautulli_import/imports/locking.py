@@ -9,9 +9,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from ..directory import located
 from ..errors import BusyError
-from ..files import make_directory
 from ..formatting import shown
+from ..state.folder import make_folder
 from ..state.lock import Holder, Lock
 from ..state.runs import Run, describe, last_run, lock_of
 
@@ -77,12 +78,13 @@ def hold_locks(
 
 def _locks_of(state: Path | None, places: Sequence[Path], made: list[Path]) -> list[Lock]:
     """Return the locks to take. They are found again each time, because directories come and go."""
-    wanted = [_beside(place, made) for place in sorted({_real(place) for place in places})]
+    beside = {path for place in places if (path := _beside(place, made)) is not None}
+    wanted = [Lock(path) for path in sorted(beside)]
     if state is not None:
         with suppress(OSError):
-            state.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(state.parent)
         wanted.append(lock_of(state))
-    return [lock for lock in wanted if lock]
+    return wanted
 
 
 def _take(wanted: Sequence[Lock], locks: list[Lock]) -> Lock | None:
@@ -101,27 +103,23 @@ def _take(wanted: Sequence[Lock], locks: list[Lock]) -> Lock | None:
     return None
 
 
-def _real(place: Path) -> Path:
-    return Path(os.path.realpath(place))
-
-
-def _beside(place: Path, made: list[Path]) -> Lock | None:
-    """Return the lock of a place, a file beside it. A device or a pipe has none.
+def _beside(place: Path, made: list[Path]) -> Path | None:
+    """Return the path of the lock of a place, a file beside it. A device or a pipe has none.
 
     Missing directories are created and added to ``made``.
     """
+    missing = [one for one in (place.parent, *place.parent.parents) if not one.exists()]
     try:
-        if place.exists() and not (place.is_file() or place.is_dir()):
-            return None
-        folder = place.parent
-        missing = [one for one in (folder, *folder.parents) if not one.exists()]
-        make_directory(folder)
+        with located(place, make=True) as (directory, name, is_pipe):
+            if is_pipe:
+                return None
+            folder = Path(os.path.realpath(directory.path))
     except OSError:
         return None
     made += reversed(missing)
-    if place.is_dir() and not os.access(folder, os.W_OK):
-        return Lock(place / ".tautulli-import.lock")
-    return Lock(folder / f".{place.name}.lock")
+    if (folder / name).is_dir() and not os.access(folder, os.W_OK):
+        return folder / name / ".tautulli-import.lock"
+    return folder / f".{name}.lock"
 
 
 def _busy(lock: Lock) -> BusyError:
@@ -134,7 +132,7 @@ def _busy(lock: Lock) -> BusyError:
     what = shown(lock.path)
     if holder is None:
         return BusyError(
-            f"Another import is running ({what}).", hint="Try again when it has ended."
+            f"Another import is running ({what} is locked).", hint="Try again when it has ended."
         )
     run: Run | None = None
     if holder.state and holder.run:

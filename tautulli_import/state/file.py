@@ -23,6 +23,7 @@ import msgspec
 
 from ..errors import BusyError, ConfigurationError, SinkError
 from ..interrupts import defer_signals
+from .folder import check_folder, check_state_file, make_folder
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -80,11 +81,19 @@ def state_file(folder: Path, source: str) -> Path:
 
 
 def state_files(folder: Path) -> Sequence[Path]:
-    """Return the state files in a folder, by name."""
+    """Return the state files in a folder, by name.
+
+    Raises:
+        ConfigurationError: another user can write in the folder, or into a file.
+    """
     try:
-        return sorted(path for path in folder.glob("*.db") if path.is_file())
+        check_folder(folder)
+        found = sorted(path for path in folder.glob("*.db") if path.is_file())
     except OSError:
         return []
+    for path in found:
+        check_state_file(path)
+    return found
 
 
 class StateFile:
@@ -98,7 +107,8 @@ class StateFile:
         ``close`` removes. A damaged file is renamed, and a new one is created.
 
         Raises:
-            ConfigurationError: a newer version of this program wrote it.
+            ConfigurationError: a newer version of this program wrote it, or another user can
+                write it.
         """
         self.notices: list[str] = []
         self.path = None if folder is None else state_file(folder, source)
@@ -197,7 +207,8 @@ class StateFile:
         if self.path is None:
             return _open_for_writing("")
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self.path.parent)
+            check_state_file(self.path)
             self.path.touch(mode=0o600)
             if not os.access(self.path, os.W_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))

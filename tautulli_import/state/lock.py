@@ -1,13 +1,15 @@
 """Lock files that the kernel releases when a process is killed.
 
 A lock is ``flock`` on a small file. The process that holds it is alive. The content of the file
-only tells others which process they are waiting for.
+only tells others which process they are waiting for. It is believed only if nobody else can have
+written it.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -16,12 +18,16 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from ..directory import Directory, is_trusted, open_directory
+from ..errors import SinkError
+
 __all__ = ["Holder", "Lock"]
 
 # ``is_held`` in another process takes the lock for a moment, so one failure proves nothing.
 _TRIES: Final = 4
 _RETRY_SECONDS: Final = 0.02
 _MOST_BYTES: Final = 65_536
+_BEGINS: Final = b'{"pid":'
 
 
 class Holder(Struct, frozen=True):
@@ -42,6 +48,7 @@ class Lock:
     def __init__(self, path: Path) -> None:
         """``take`` creates the file at ``path``, and ``release`` removes it."""
         self.path = path
+        self._directory: Directory | None = None
         self._descriptor: int | None = None
 
     def take(self) -> bool:
@@ -59,24 +66,29 @@ class Lock:
 
     def note(self, holder: Holder) -> None:
         """Write the holder into the file, for others. A failure to write is ignored."""
-        if self._descriptor is not None:
+        if self._descriptor is not None and _is_ours(self._descriptor):
             with suppress(OSError):
                 os.ftruncate(self._descriptor, 0)
                 os.pwrite(self._descriptor, msgspec.json.encode(holder), 0)
 
     def holder(self) -> Holder | None:
-        """Return the holder, if the file names one."""
-        try:
-            with self.path.open("rb") as file:
-                return msgspec.json.decode(file.read(_MOST_BYTES), type=Holder)
-        except (OSError, msgspec.DecodeError):
-            return None
+        """Return the holder, if the file names one and only we or root can have written it."""
+        with suppress(OSError, SinkError), open_directory(self.path.parent) as directory:
+            descriptor = directory.open(self.path.name)
+            try:
+                info = os.fstat(descriptor)
+                if is_trusted(info) and not info.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                    return _decoded(descriptor)
+            finally:
+                os.close(descriptor)
+        return None
 
     def is_held(self) -> bool:
         """Return true if a process holds the lock now."""
         try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
+            with open_directory(self.path.parent) as directory:
+                descriptor = directory.open(self.path.name)
+        except (OSError, SinkError):
             return False
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -86,43 +98,75 @@ class Lock:
             os.close(descriptor)
         return False
 
+    def is_open_in(self, process: int) -> bool:
+        """Return true if a process has the lock file open. Only Linux can tell."""
+        try:
+            wanted = self.path.lstat()
+            for descriptor in Path(f"/proc/{process}/fd").iterdir():
+                with suppress(OSError):
+                    if os.path.samestat(descriptor.stat(), wanted):
+                        return True
+        except OSError:
+            pass
+        return False
+
     def release(self) -> None:
-        """Release the lock and remove the file."""
-        if self._descriptor is None:
+        """Release the lock and remove the file, if it is one of ours."""
+        if self._descriptor is None or self._directory is None:
             return
         with suppress(OSError):
-            if _is_still(self._descriptor, self.path):
-                self.path.unlink()
+            if _is_ours(self._descriptor) and self._is_still(self._descriptor, self._directory):
+                self._directory.remove(self.path.name)
         os.close(self._descriptor)
-        self._descriptor = None
+        self._directory.close()
+        self._descriptor = self._directory = None
 
     def _take(self) -> bool:
+        directory = open_directory(self.path.parent)
+        try:
+            descriptor = self._taken(directory)
+            if descriptor is None:
+                return False
+            self._directory, self._descriptor = directory, descriptor
+            if _is_ours(descriptor):
+                with suppress(OSError):
+                    os.ftruncate(descriptor, 0)  # the holder that a killed run wrote
+            return True
+        finally:
+            if self._directory is not directory:
+                directory.close()
+
+    def _taken(self, directory: Directory) -> int | None:
         while True:
-            descriptor = _open(self.path)
+            descriptor = directory.lock_file(self.path.name)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 os.close(descriptor)
-                return False
-            if _is_still(descriptor, self.path):
-                with suppress(OSError):
-                    os.ftruncate(descriptor, 0)  # the holder that a killed run wrote
-                self._descriptor = descriptor
-                return True
+                return None
+            if self._is_still(descriptor, directory):
+                return descriptor
             os.close(descriptor)  # its last holder has just removed the file
 
-
-def _open(path: Path) -> int:
-    flags = os.O_CLOEXEC | os.O_NOFOLLOW
-    try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | flags, 0o644)
-    except PermissionError:  # the file belongs to another user
-        return os.open(path, os.O_RDONLY | flags)
+    def _is_still(self, descriptor: int, directory: Directory) -> bool:
+        """Return true if the open file is still the one of that name."""
+        there = directory.stat(self.path.name)
+        return there is not None and os.path.samestat(os.fstat(descriptor), there)
 
 
-def _is_still(descriptor: int, path: Path) -> bool:
-    """Return true if the open file is still the one of that name."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.lstat())
-    except OSError:
+def _is_ours(descriptor: int) -> bool:
+    """Return true if the content of a lock file may be replaced: it is empty or names a holder.
+
+    A file with a second name can be any file of ours, whose content another user wants removed.
+    """
+    info = os.fstat(descriptor)
+    if not stat.S_ISREG(info.st_mode) or info.st_nlink > 1:
         return False
+    return info.st_size == 0 or os.pread(descriptor, len(_BEGINS), 0) == _BEGINS
+
+
+def _decoded(descriptor: int) -> Holder | None:
+    try:
+        return msgspec.json.decode(os.pread(descriptor, _MOST_BYTES, 0), type=Holder)
+    except (msgspec.DecodeError, RecursionError, OSError):
+        return None

@@ -19,6 +19,7 @@ from ..formatting import duration
 from ..interrupts import Stopped
 from ..progress import UNITS, Phase
 from .file import StateFile, state_file, state_files
+from .folder import make_folder
 from .lock import Holder, Lock
 
 __all__ = ["Run", "RunLog", "RunStatus", "describe", "last_run", "last_runs", "lock_of", "logged"]
@@ -226,7 +227,7 @@ def logged(folder: Path, line: str, source: str, sink: str, target: str) -> Iter
     name = f"{source} {target}"
     lock = lock_of(state_file(folder, name))
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder)
         is_first = lock.take()
     except OSError:
         is_first = False

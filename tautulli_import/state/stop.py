@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
@@ -43,13 +44,18 @@ def stop_runs(running: Sequence[Lock], *, every: bool) -> Sequence[Holder]:
     refused: TautulliImportError | None = None
     for lock, holder in known:
         try:
-            os.kill(holder.pid, signal.SIGTERM)
+            _terminate(holder.pid, lock)
         except OSError as error:
             if lock.is_held():
                 refused = TautulliImportError(
                     f"Process {holder.pid} could not be stopped: {error.strerror}.",
                     hint="It belongs to another user, or runs in another container. Stop it there.",
                 )
+    if len(known) < len(running) and refused is None:
+        refused = TautulliImportError(
+            "An import is running, but its lock file does not tell which process it is.",
+            hint="Stop it where it was started.",
+        )
     if refused is not None:
         raise refused
     deadline = time.monotonic() + _STOP_SECONDS
@@ -61,3 +67,26 @@ def stop_runs(running: Sequence[Lock], *, every: bool) -> Sequence[Holder]:
             )
         time.sleep(_POLL_SECONDS)
     return [holder for _, holder in known]
+
+
+def _terminate(process: int, lock: Lock) -> None:
+    """Ask a process to stop, after making sure that it is the one that holds the lock.
+
+    Its number comes from a file, and may belong to another process by now.
+
+    Raises:
+        OSError: it has not opened the lock file, or may not be signalled.
+    """
+    if process <= 1:
+        raise OSError(errno.ESRCH, os.strerror(errno.ESRCH))
+    descriptor = os.pidfd_open(process) if hasattr(os, "pidfd_open") else None
+    try:
+        if not lock.is_open_in(process):
+            raise OSError(errno.ESRCH, "it is not the process that holds the lock")
+        if descriptor is None:
+            os.kill(process, signal.SIGTERM)
+        else:
+            signal.pidfd_send_signal(descriptor, signal.SIGTERM)
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)

@@ -415,13 +415,22 @@ def test_who_waits_for_one_that_is_killed_goes_on(
     assert locks(tmp_path) == []
 
 
-@pytest.mark.parametrize("content", [b"", b"not at all JSON", b'{"pid":1,"line":"old"}'])
+@pytest.mark.parametrize("content", [b"", b'{"pid":1,"line":"old"}', b'{"pid":1,"li'])
 def test_a_lock_file_that_nobody_holds_does_not_matter(
     inside: Inside, history: Path, tmp_path: Path, content: bytes
 ) -> None:
     (tmp_path / ".crosswatch-tracker.lock").write_bytes(content)
     assert inside("db", history, "--to", "tracker").code == 0
     assert locks(tmp_path) == []
+
+
+def test_a_file_of_another_program_under_the_name_of_a_lock_stays(
+    inside: Inside, history: Path, tmp_path: Path
+) -> None:
+    theirs = tmp_path / ".crosswatch-tracker.lock"
+    theirs.write_text("not at all JSON", "utf-8")
+    assert inside("db", history, "--to", "tracker").code == 0
+    assert theirs.read_text("utf-8") == "not at all JSON"
 
 
 def test_a_lock_that_was_just_taken_tells_nothing_of_who_had_it_before(tmp_path: Path) -> None:

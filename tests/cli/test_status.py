@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pty
@@ -10,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -615,27 +616,38 @@ def test_of_several_it_has_to_be_said_which(
     assert [program.ended(SOON).code for program in (one, two)] == [143, 143]
 
 
-def _beyond_reach(pids: Sequence[int]) -> Any:
-    kill = os.kill
-
-    def only_mine(pid: int, number: int) -> None:
-        if pid in pids:
-            raise PermissionError(1, "Operation not permitted")
-        kill(pid, number)
-
-    return only_mine
-
-
 def test_what_cannot_be_told_to_stop_is_said(
-    inside: Inside, written: Written, monkeypatch: pytest.MonkeyPatch
+    running: Programs,
+    inside: Inside,
+    history: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    written.holding()
-    written.lock.note(Holder(4_000_000, bytes(written.path), 1, "tautulli-import db a.db"))
-    monkeypatch.setattr(os, "kill", _beyond_reach([4_000_000]))
+    program, _ = running.held_up(history, "--to", "tracker")
+
+    def forbidden(_descriptor: int, number: int) -> None:
+        assert number == signal.SIGTERM
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(signal, "pidfd_send_signal", forbidden)
     done = inside("stop")
     assert done.code == 1
-    assert "Process 4000000 could not be stopped: Operation not permitted." in done.err
+    assert f"Process {program.pid} could not be stopped: Operation not permitted." in done.err
     assert "another user, or runs in another container" in done.err
+
+
+def test_a_process_that_does_not_hold_the_lock_is_never_signalled(
+    inside: Inside, written: Written
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as bystander:
+        written.holding()
+        written.lock.note(Holder(bystander.pid, bytes(written.path), 1, "tautulli-import db a.db"))
+        done = inside("stop")
+        assert done.code == 1
+        said = " ".join(done.err.split())
+        assert f"Process {bystander.pid} could not be stopped" in said
+        assert "it is not the process that holds the lock" in said
+        assert bystander.poll() is None
+        bystander.kill()
 
 
 def test_what_cannot_be_told_to_stop_does_not_keep_the_others_running(
@@ -643,13 +655,11 @@ def test_what_cannot_be_told_to_stop_does_not_keep_the_others_running(
     inside: Inside,
     history: Path,
     state_dir: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     program, _ = running.held_up(history, "--to", "tracker")
     with closing(Written(state_dir, "file:///a/a.db")) as foreign:
         foreign.holding()
         foreign.lock.note(Holder(4_000_000, bytes(foreign.path), 1, "tautulli-import db a.db"))
-        monkeypatch.setattr(os, "kill", _beyond_reach([4_000_000]))
         done = inside("stop", "--all")
     assert done.code == 1
     assert program.ended(SOON).code == 143

@@ -98,7 +98,7 @@ def tear_renames() -> None:
         ):
             while piece := old.read(1024):
                 new.write(piece)
-        os.unlink(source, dir_fd=src_dir_fd)  # noqa: PTH108
+        os.unlink(source, dir_fd=src_dir_fd)
 
     os.rename = os.replace = torn  # type: ignore[assignment]
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 import tempfile
@@ -208,6 +209,12 @@ def test_what_cannot_be_stored_is_an_error_and_stores_nothing(
 
 
 # Once each.
+
+
+def test_its_log_is_as_private_as_the_file(store: EventStore, path: Path) -> None:
+    store.add(plays(1, 2))
+    log = Path(f"{path}.wal")
+    assert [stat.S_IMODE(one.stat().st_mode) for one in (path, log)] == [0o600, 0o600]
 
 
 def test_the_same_events_again_are_known(store: EventStore) -> None:
