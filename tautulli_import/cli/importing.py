@@ -89,7 +89,7 @@ def import_history(
             corrections=corrections,
             dry_run=settings.dry_run,
             each_user=settings.each_user,
-            detailed=settings.report is not None,
+            report=settings.report,
             taken=_taken(settings),
             enrich=session.enricher,
             asked=session.asked,

@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
 from ..errors import (
     ConfigurationError,
@@ -15,7 +14,7 @@ from ..errors import (
     SinkError,
     SourceDamagedError,
 )
-from ..files import identity, is_stream, read_start
+from ..files import identity
 from ..formatting import shown
 from ..ids.corrections import Correction, parse
 from ..model.clock import parse_moment
@@ -41,9 +40,6 @@ __all__ = [
     "selection",
     "settings_from",
 ]
-
-_REPORT: Final = b'{"schema":'
-"""The beginning of each report."""
 
 
 def settings_from(flags: Mapping[str, object]) -> Loaded:
@@ -289,7 +285,7 @@ def check_report_path(path: Path | None) -> None:
     """Check before the run that the report can be written.
 
     Raises:
-        SinkError: its directory is missing or not writable, or the file there is no report.
+        SinkError: its directory is missing or not writable.
     """
     if path is None or path == Path("-"):
         return
@@ -307,12 +303,4 @@ def check_report_path(path: Path | None) -> None:
         raise SinkError(
             f"You have no permission to write in {path.parent}.",
             hint="Nothing was changed. Choose another directory with --report.",
-        )
-    if is_stream(path):
-        return
-    begin = read_start(path, len(_REPORT), "--report")
-    if begin and begin != _REPORT:
-        raise SinkError(
-            f"{shown(path)} is not a report of this program, so it is not replaced.",
-            hint="Move it away, or choose another file with --report.",
         )

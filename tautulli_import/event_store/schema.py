@@ -275,7 +275,10 @@ def _check_place(path: Path) -> None:
             "not used there.",
             hint=hint,
         )
-    with suppress(FileNotFoundError, NotADirectoryError), located(path) as (directory, name, _):
+    with (
+        suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError),
+        located(path) as (directory, name, _),
+    ):
         for one in (name, f"{name}.wal"):
             there = directory.stat(one)
             if there is None or is_trusted(there):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from pathlib import Path
+from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, SinkError
 from ..events.build import Naming
-from ..files import identity
+from ..files import identity, is_stream, read_start
 from ..formatting import shown
 from ..ids.corrections import Correction
 from ..items.per_user import file_names, with_plays
@@ -22,6 +24,9 @@ from ..sources.base import User
 from ..sources.database.source import Source
 
 __all__ = ["Job", "SinkFor", "Target", "check", "sink_for_each"]
+
+_REPORT: Final = b'{"schema":'
+"""The beginning of each report."""
 
 SinkFor = Callable[["Target", str | None], BaseSink]
 """Returns the sink of a target for the user of a file name (``None``: for all users)."""
@@ -45,8 +50,9 @@ class Job(Struct, frozen=True):
     each_user: bool = False
     taken: Mapping[object, str] = {}
     """Descriptions of the files that no sink may write, by file identity."""
-    detailed: bool = False
-    """True if the report lists every rejected row and every id's origin."""
+    report: Path | None = None
+    """The file of the report, which then lists every rejected row and every id's origin. ``-`` is
+    standard output."""
     enrich: Enricher | None = None
     """Asks Plex for the ids that no offline evidence has."""
     asked: Mapping[str, int] = {}
@@ -107,3 +113,19 @@ def check(job: Job, source: Source, sink_for: SinkFor) -> None:
                         hint="Choose another place with --out.",
                     )
             sink.check()
+    if job.report is not None and job.report != Path("-"):
+        _check_report(job.report)
+
+
+def _check_report(path: Path) -> None:
+    """Check that the report replaces nothing but a report, also in a dry run.
+
+    Raises:
+        SinkError: there is another file, or a link that is not followed.
+    """
+    begin = None if is_stream(path) else read_start(path, len(_REPORT), "--report")
+    if begin and begin != _REPORT:
+        raise SinkError(
+            f"{shown(path)} is not a report of this program, so it is not replaced.",
+            hint="Move it away, or choose another file with --report.",
+        )

@@ -290,10 +290,10 @@ def make_report(
         warnings=warnings,
         carried=carried,
         view=_view(first[0] if first else None),
-        rejected_rows=rejected if job.detailed else [],
+        rejected_rows=rejected if job.report is not None else [],
         without_external_id=without_external_id(records),
         ids=[IdsOf(record.key, dict(record.origins)) for record in records if record.origins]
-        if job.detailed
+        if job.report
         else [],
         conflicts=conflicts,
     )
