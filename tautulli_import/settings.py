@@ -304,7 +304,7 @@ def _dotenv(path: Path) -> Mapping[str, Any]:
 
     try:
         # A named pipe must not block.
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), encoding="utf-8") as file:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), encoding="utf-8-sig") as file:
             info = os.fstat(file.fileno())
             if not stat.S_ISREG(info.st_mode):  # some name a virtual environment .env
                 return {}

@@ -20,6 +20,7 @@ from .secrets import check_secrets, secret_of
 
 __all__ = ["Connection", "connect", "connect_for_ids", "warn_of_key"]
 
+_HERE = "https://127.0.0.1:"
 _WHERE = "The key is in Tautulli under Settings > Web Interface > API."
 
 
@@ -90,7 +91,8 @@ def connect_for_ids(loaded: Loaded, screen: Screen) -> Connection | None:
         lent = server_from(place) if place else None
         if lent is None:
             continue
-        loaded.check_steering("Tautulli", f"{place}")
+        if not lent.url.startswith(("http:", _HERE)):
+            loaded.check_steering("Tautulli", str(place))
         hide(lent.api_key)
         try:
             access = _access(loaded, lent.url, lent.api_key, screen, lent=True)
@@ -119,7 +121,7 @@ def _access(loaded: Loaded, url: str, key: str, screen: Screen, *, lent: bool = 
     address = parse_address(url)
     for secret in address.auth or ():
         hide(secret)
-    here = lent and address.base.startswith("https://127.0.0.1:")
+    here = lent and address.base.startswith(_HERE)
     if address.base.startswith("http:"):
         if proxy := _proxy_of(address.base):
             screen.warn(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 from ..errors import ConfigurationError
 from ..jetstream.access import Access
 from ..options import SETTINGS
 from ..settings import Loaded
 from .console import Screen
+from .exit_codes import hide
 from .secrets import check_secrets, clean, secret_of
 
 __all__ = ["nats_access"]
@@ -39,7 +42,7 @@ def nats_access(loaded: Loaded, screen: Screen) -> Access:
             "can read it there. Use --nats-password-file, --nats-token-file or --nats-creds."
         )
     check_secrets(loaded, screen, "NATS")
-    return Access(
+    access = Access(
         url=settings.nats_url.strip(),
         user=clean(settings.nats_user or "", "a user name", loaded.where("nats_user")),
         password=secret_of(loaded, "nats_password", "a password"),
@@ -53,3 +56,7 @@ def nats_access(loaded: Loaded, screen: Screen) -> Access:
         timeout=settings.nats_timeout,
         patience=settings.nats_patience,
     )
+    for server in access.servers:
+        for secret in server.partition("://")[2].rpartition("@")[0].split(":"):
+            hide(unquote(secret))
+    return access

@@ -93,7 +93,8 @@ def test_a_dotenv_does_not_weaken_the_way_of_a_key_from_elsewhere(
 def test_a_dotenv_does_not_weaken_the_way_of_a_lent_key(place: Place, history: Path) -> None:
     place.dotenv("TAUTULLI_IMPORT_INSECURE=1")
     ini = history.with_name("config.ini")
-    ini.write_text(f"[General]\napi_key = {KEY}\nhttp_port = 1\nhttp_host = tautulli.example\n")
+    settings = f"api_key = {KEY}\nhttp_port = 1\nhttp_host = tautulli.example\nenable_https = 1\n"
+    ini.write_text(f"[General]\n{settings}", encoding="utf-8")
     result = place.run("db", history, "--dry-run")
     place.refused(result, "insecure comes from .env", str(ini))
 
@@ -195,6 +196,14 @@ def test_no_proxy_is_respected(monkeypatch: pytest.MonkeyPatch, direct: str) -> 
     assert _proxy_of("http://tautulli.example") == "127.0.0.1:1"
     monkeypatch.setenv("no_proxy", direct)
     assert _proxy_of("http://tautulli.example") == ""
+
+
+def test_insecure_is_warned_of_in_every_run_also_a_quiet_one(place: Place) -> None:
+    env = {"TAUTULLI_API_KEY": KEY, "TAUTULLI_IMPORT_INSECURE": "1"}
+    result = place.run("check", "api", "--quiet", "--url", "https://127.0.0.1:1", env=env)
+    assert result.code == 3
+    assert "Warning: Any server can pretend to be https://127.0.0.1:1" in result.err
+    assert "insecure (environment)" in result.err
 
 
 # Files that others can read, and what is no secret.
