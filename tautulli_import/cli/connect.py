@@ -79,8 +79,9 @@ def connect_for_ids(loaded: Loaded, screen: Screen) -> Connection | None:
     has_key = loaded.value_or_file("api_key") is not None
     if settings.url and has_key:
         check_secrets(loaded, screen, "Tautulli")
-        access = _access(loaded, settings.url, _key(loaded), screen)
-        return Connection(access, settings, screen.detail)
+        if key := _key(loaded):
+            access = _access(loaded, settings.url, key, screen)
+            return Connection(access, settings, screen.detail)
     if settings.url or has_key:
         return None
     for database in settings.database:

@@ -6,7 +6,7 @@ import os
 import shlex
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -19,20 +19,23 @@ from .exit_codes import hide
 
 __all__ = ["check_secrets", "clean", "secret_of"]
 
+_HOLDS: Final = "holds a secret"
+_STEERS: Final = "decides where a secret goes"
 _BLANK: Final = " \t\r\n\f\v\ufeff"
 
 
 def check_secrets(loaded: Loaded, screen: Screen, server: Server) -> None:
     """Check, before a secret is sent to a server, where it goes and who can read it.
 
-    Warn of every file of a secret that other users can read or change.
+    Warn of every file of a secret that other users can read or change, and of a ``config.toml``
+    that decides about a secret and that they can change.
 
     Raises:
         ConfigurationError: the ``.env`` would decide where a secret from elsewhere goes.
     """
     loaded.check_steering(server)
-    for path in dict.fromkeys(_files(loaded, server)):
-        if warning := _exposed(path):
+    for path, role in _files(loaded, server).items():
+        if warning := _exposed(path, role):
             screen.warn(warning)
 
 
@@ -99,17 +102,26 @@ def clean(text: str, what: str, where: str, *, hint: str = "", word: bool = Fals
     return secret
 
 
-def _files(loaded: Loaded, server: Server) -> Iterator[Path]:
-    """Return the files from which secrets come: their own, ``.env`` and ``config.toml``."""
-    for name in loaded.secrets(server):
+def _files(loaded: Loaded, server: Server) -> Mapping[Path, str]:
+    """Return the files that matter for the secrets of a server, each with its role."""
+    secrets = list(loaded.secrets(server))
+    config, dotenv = str(config_path()), str(loaded.dotenv)
+    found: dict[Path, str] = {}
+    for name in secrets:
         value = getattr(loaded.settings, name)
         if isinstance(value, Path):
-            yield value
-        elif loaded.origins[name] in (str(config_path()), str(loaded.dotenv)):
-            yield Path(loaded.origins[name])
+            found[value] = _HOLDS
+        elif loaded.origins[name] in (config, dotenv):
+            found[Path(loaded.origins[name])] = _HOLDS
+    if secrets and any(
+        option.steers == server and loaded.origins[name] == config
+        for name, option in SETTINGS.items()
+    ):
+        found.setdefault(Path(config), _STEERS)
+    return found
 
 
-def _exposed(path: Path) -> str:
+def _exposed(path: Path, role: str) -> str:
     """Return a warning if other users can read or change a file; "" if they cannot."""
     try:
         info = path.stat()
@@ -122,12 +134,13 @@ def _exposed(path: Path) -> str:
     if info.st_uid not in (os.geteuid(), 0):
         owner = owner_name(info.st_uid)
         return (
-            f"{path} holds a secret and belongs to {owner}, who can read and change it. To make it "
-            f"yours: sudo chown $(id -u) {shlex.quote(str(path))} && {mine}"
+            f"{path} {role} and belongs to {owner}, who can read and change it. To make it yours: "
+            f"sudo chown $(id -u) {shlex.quote(str(path))} && {mine}"
         )
     # A group that may read a file of root is chosen by the administrator.
     readers = stat.S_IROTH | (stat.S_IRGRP if info.st_uid == os.geteuid() else 0)
+    readers = readers if role == _HOLDS else 0
     for bits, verb in ((stat.S_IWOTH | stat.S_IWGRP, "change"), (readers, "read")):
         if info.st_mode & bits:
-            return f"{path} holds a secret, and other users can {verb} it. To prevent that: {mine}"
+            return f"{path} {role}, and other users can {verb} it. To prevent that: {mine}"
     return ""

@@ -227,6 +227,14 @@ def test_a_config_toml_with_a_key_that_others_can_read_is_warned_of(place: Place
     assert place.users("--url", place.server.url).err == ""
 
 
+def test_a_config_toml_with_an_address_that_others_can_change_is_warned_of(place: Place) -> None:
+    config = place.configure(f'url = "{place.server.url}"')
+    assert place.users(TAUTULLI_API_KEY=KEY).err == ""
+    config.chmod(0o664)
+    err = place.users(TAUTULLI_API_KEY=KEY).err
+    assert f"{config} decides where a secret goes, and other users can change it." in err
+
+
 @pytest.mark.parametrize("name", ["NATS_TOKEN", "NATS_PASSWORD", "NATS_USER"])
 def test_a_secret_of_several_lines_is_refused_and_not_quoted(place: Place, name: str) -> None:
     result = place.run("consume", "--once", env={f"TAUTULLI_IMPORT_{name}": "words-of\nit"})
