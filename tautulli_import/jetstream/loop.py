@@ -69,10 +69,11 @@ def client_class(
             return command
 
         # nats-py adds the servers that a server announces (connect_urls) to its own, and sends
-        # them the user and the password as well. nats-py 2.16 has no option against that.
-        async def _process_info(self, info: dict[str, Any], *args: bool, **named: bool) -> None:
+        # them the user and the password as well. nats-py 2.16 has no option against that. The
+        # method is a coroutine there, and a plain function in nats-py 2.9.
+        def _process_info(self, info: dict[str, Any], *args: bool, **named: bool) -> Any:  # noqa: ANN401
             if has_secret and encrypted is None:
                 info = {name: value for name, value in info.items() if name != "connect_urls"}
-            await super()._process_info(info, *args, **named)
+            return super()._process_info(info, *args, **named)
 
     return Careful
