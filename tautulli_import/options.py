@@ -17,6 +17,7 @@ __all__ = [
     "Format",
     "MediaType",
     "Option",
+    "Server",
     "Via",
     "WatchedAt",
     "options_of",
@@ -26,6 +27,7 @@ Via: TypeAlias = Literal["history", "database"]
 Format: TypeAlias = Literal["jsonl", "table"]
 MediaType: TypeAlias = Literal["movie", "episode", "track", "live"]
 WatchedAt: TypeAlias = Literal["stopped", "started"]
+Server: TypeAlias = Literal["", "Tautulli", "NATS"]
 
 
 class Option(NamedTuple):
@@ -58,6 +60,10 @@ class Option(NamedTuple):
     """The secret part that no message may quote: the value, or the password in an address."""
     reads: Literal["", "file", "file or stdin"] = ""
     """It names a file to read. No output may replace that file."""
+    unlocks: Server = ""
+    """It is a secret for this server, or names the file of one."""
+    steers: Server = ""
+    """It decides to which host the secrets for this server go, or how they are protected."""
 
     @property
     def flag(self) -> str:
@@ -164,15 +170,16 @@ OPTIONS: Final[Sequence[Option]] = [
             help="Ask Plex for missing ids, through Tautulli. Default: on, with a URL and key."),
     ),
     *_panel("Server", _ASKING,
-        Option("url", str, "URL", env="TAUTULLI_URL", hides="address",
+        Option("url", str, "URL", env="TAUTULLI_URL", hides="address", steers="Tautulli",
             help="Tautulli's address, as you open it in a browser. Also: TAUTULLI_URL."),
         Option("api_key_file", Path, "FILE", env="TAUTULLI_API_KEY_FILE", reads="file or stdin",
+            unlocks="Tautulli",
             help="File with the API key; - is standard input. Or set TAUTULLI_API_KEY."),
-        Option("api_key", str, "KEY", env="TAUTULLI_API_KEY", hides="value",
+        Option("api_key", str, "KEY", env="TAUTULLI_API_KEY", hides="value", unlocks="Tautulli",
             help="The API key itself. Visible in the process list; prints a warning."),
-        Option("ca_file", Path, "FILE", reads="file",
+        Option("ca_file", Path, "FILE", reads="file", steers="Tautulli",
             help="Also trust this certificate (PEM)."),
-        Option("insecure", bool,
+        Option("insecure", bool, steers="Tautulli",
             help="Accept any certificate."),
         Option("timeout", float, "SECONDS",
             help="Longest silence to accept from Tautulli. Default: 120."),
@@ -193,27 +200,27 @@ OPTIONS: Final[Sequence[Option]] = [
             help="Longest wait for the locked file. Default: 60 with --once, no limit without."),
     ),
     *_panel("NATS", f"{_IMPORTS}, consume",
-        Option("nats_url", str, "URL", env="NATS_URL", hides="address",
+        Option("nats_url", str, "URL", env="NATS_URL", hides="address", steers="NATS",
             help="NATS server, or several with commas. Default: nats://127.0.0.1:4222."),
         Option("nats_user", str, "NAME",
             help="NATS user name."),
-        Option("nats_password_file", Path, "FILE", reads="file or stdin",
+        Option("nats_password_file", Path, "FILE", reads="file or stdin", unlocks="NATS",
             help="File with the NATS password; - is standard input."),
-        Option("nats_password", str, "PASSWORD", hides="value",
+        Option("nats_password", str, "PASSWORD", hides="value", unlocks="NATS",
             help="The password itself. Visible in the process list; prints a warning."),
-        Option("nats_token_file", Path, "FILE", reads="file or stdin",
+        Option("nats_token_file", Path, "FILE", reads="file or stdin", unlocks="NATS",
             help="File with the NATS token; - is standard input."),
-        Option("nats_token", str, "TOKEN", hides="value",
+        Option("nats_token", str, "TOKEN", hides="value", unlocks="NATS",
             help="The token itself. Visible in the process list; prints a warning."),
-        Option("nats_creds", Path, "FILE", reads="file",
+        Option("nats_creds", Path, "FILE", reads="file", unlocks="NATS",
             help="Credentials file, as nsc writes it."),
-        Option("nats_ca_file", Path, "FILE", reads="file",
+        Option("nats_ca_file", Path, "FILE", reads="file", steers="NATS",
             help="Also trust this certificate (PEM)."),
         Option("nats_cert", Path, "FILE", reads="file",
             help="Client certificate (PEM), if the server requires one."),
-        Option("nats_key", Path, "FILE", reads="file",
+        Option("nats_key", Path, "FILE", reads="file", unlocks="NATS",
             help="Private key of the client certificate (PEM)."),
-        Option("nats_tls_first", bool,
+        Option("nats_tls_first", bool, steers="NATS",
             help="Start TLS before the first message, if the server requires it."),
         Option("nats_stream", str, "NAME",
             help="Stream. An import creates it if it is missing. Default: MEDIA_EVENTS."),

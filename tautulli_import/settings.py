@@ -4,12 +4,19 @@
 like ``TAUTULLI_URL``. The ``IMPORT_*`` names of the second seed, like ``IMPORT_DB_PATH``, override
 only ``.env`` and what is below it. ``options`` holds the names, this module the types and defaults.
 Import it late: pydantic-settings takes longer to load than ``--help`` takes to answer.
+
+A ``.env`` belongs to the working directory, and somebody else may have prepared that directory (a
+clone, an archive). So its values override ``config.toml``, but it is trusted least: it does not
+decide where a secret from another place goes (``Loaded.check_steering``).
 """
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Mapping
+import pwd
+import stat
+from collections.abc import Iterator, Mapping
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
@@ -20,8 +27,6 @@ from platformdirs import user_config_path, user_state_path
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
-    DotEnvSettingsSource,
-    EnvSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -31,12 +36,12 @@ from pydantic_settings import (
 from .errors import ConfigurationError
 from .events.build import EVENT_SOURCE
 from .jetstream.access import SERVER, STREAM
-from .options import OPTIONS, SETTINGS, Format, MediaType, Option, Via, WatchedAt
+from .options import OPTIONS, SETTINGS, Format, MediaType, Option, Server, Via, WatchedAt
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-__all__ = ["Loaded", "Settings", "config_path", "load"]
+__all__ = ["Loaded", "Settings", "config_path", "load", "owner_name"]
 
 _PREFIX: Final = "TAUTULLI_IMPORT_"
 _SEED: Final = {one.seed: one.name for one in OPTIONS if one.seed}
@@ -188,9 +193,64 @@ class Loaded(Struct, frozen=True):
     ranks: Mapping[str, int] = {}
     """The precedence of each value's origin. A default has 0."""
 
-    def outranks(self, name: str, other: str) -> bool:
-        """Return true if ``name`` comes from the same origin as ``other`` or a higher one."""
-        return self.ranks[name] >= self.ranks[other]
+    dotenv: Path | None = None
+    """The ``.env`` that sets something; ``None`` if there is none."""
+
+    def value_or_file(self, name: str) -> str | None:
+        """Return which of a secret and the file of it has precedence; ``None`` if neither is set.
+
+        ``name`` is the setting of the secret itself. From the same origin, the file wins.
+        """
+        file = f"{name}_file"
+        given = [each for each in (file, name) if getattr(self.settings, each, None) is not None]
+        return max(given, key=self.ranks.__getitem__, default=None)
+
+    def secrets(self, server: Server) -> Iterator[str]:
+        """Return the settings from which secrets for a server come."""
+        for option in SETTINGS.values():
+            value = getattr(self.settings, option.name)
+            if option.unlocks == server and value is not None:
+                is_used = self.value_or_file(option.name.removesuffix("_file")) == option.name
+            else:  # an address can have a password in it
+                is_used = option.steers == server and option.hides != "" and "@" in (value or "")
+            if is_used:
+                yield option.name
+
+    def where(self, name: str) -> str:
+        """Name a setting and its origin for a message."""
+        origin = self.origins[name]
+        return SETTINGS[name].flag if origin == "option" else f"{name} ({origin})"
+
+    def check_steering(self, server: Server, foreign: str = "") -> None:
+        """Check that the ``.env`` does not decide where a secret from elsewhere goes.
+
+        That is so if it sets the address of the server, or weakens the protection on the way. The
+        content of a file outside of its directory is from elsewhere, too. ``foreign`` names a
+        secret that is no setting.
+
+        Raises:
+            ConfigurationError: it does.
+        """
+        secrets = [self.where(name) for name in self.secrets(server) if not self._is_local(name)]
+        secrets += [foreign] if foreign else []
+        for option in SETTINGS.values():
+            name = option.name
+            if option.steers == server and secrets and self.origins[name] == str(self.dotenv):
+                raise ConfigurationError(
+                    f"{name} comes from {self.dotenv} in the working directory, but the secret "
+                    f"comes from {secrets[0]}. Whoever wrote that file could get the secret.",
+                    hint=f"Set {option.flag} yourself: on the command line, in the environment or "
+                    f"in {config_path()}. Or put the secret into {self.dotenv}, too.",
+                )
+
+    def _is_local(self, name: str) -> bool:
+        """Return true if the ``.env`` gives a secret, itself or from a file in its directory."""
+        if self.dotenv is None or self.origins[name] != str(self.dotenv):
+            return False
+        value = getattr(self.settings, name)
+        return not isinstance(value, Path) or (
+            value != Path("-") and value.resolve().is_relative_to(self.dotenv.parent.resolve())
+        )
 
 
 def load(flags: Mapping[str, object], *, env_file: Path | None = None) -> Loaded:
@@ -199,20 +259,19 @@ def load(flags: Mapping[str, object], *, env_file: Path | None = None) -> Loaded
     Raises:
         ConfigurationError: a value is wrong. The message names it and its origin.
     """
-    _check_environment()
     path = config_path()
     env_file = env_file or Path(".env")
     layers: dict[str, Mapping[str, Any]] = {
         "default": {},
         str(path): _toml(path),
-        str(env_file): _dotenv(env_file),
+        str(env_file): (from_dotenv := _dotenv(env_file)),
         "environment (IMPORT_*)": {
             # IMPORT_DB_PATH is a single path, so a comma is a part of it.
             name: [os.environ[variable]] if name == "database" else os.environ[variable]
             for variable, name in _SEED.items()
             if os.environ.get(variable)
         },
-        "environment": {**EnvSettingsSource(Settings)(), **_server(os.environ)},
+        "environment": _named(os.environ, ""),
         "option": {name: value for name, value in flags.items() if value is not None},
     }
     values: dict[str, Any] = {}
@@ -228,15 +287,33 @@ def load(flags: Mapping[str, object], *, env_file: Path | None = None) -> Loaded
         settings = Settings(**values)
     except ValidationError as error:
         raise _wrong_value(error, origins) from None
-    return Loaded(settings, origins, ranks)
+    return Loaded(settings, origins, ranks, env_file if from_dotenv else None)
+
+
+def owner_name(uid: int) -> str:
+    """Return the name of a user for messages, or the number if there is no name."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"the user with the number {uid}"
 
 
 def _dotenv(path: Path) -> Mapping[str, Any]:
+    """Return the settings in a ``.env``. Refuse one that somebody else can write."""
     from dotenv import dotenv_values
 
     try:
-        named = DotEnvSettingsSource(Settings, env_file=path)()
-        return {**named, **_server(dotenv_values(path) if path.is_file() else {})}
+        # A named pipe must not block.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), encoding="utf-8-sig") as file:
+            info = os.fstat(file.fileno())
+            if not stat.S_ISREG(info.st_mode):  # some name a virtual environment .env
+                return {}
+            _check_owner(path, info)
+            text = file.read()
+        # No ${NAME}: it would put secrets of the environment into an address.
+        return _named(dotenv_values(stream=io.StringIO(text), interpolate=False), str(path))
+    except (FileNotFoundError, IsADirectoryError):
+        return {}
     except (ValueError, OSError) as error:
         raise ConfigurationError(
             f"Cannot read {path}: {_reason(error)}.",
@@ -244,26 +321,42 @@ def _dotenv(path: Path) -> Mapping[str, Any]:
         ) from None
 
 
-def _server(variables: Mapping[str, str | None]) -> Mapping[str, Any]:
-    return {name: variables[key] for key, name in _SERVER.items() if variables.get(key)}
+def _check_owner(path: Path, info: os.stat_result) -> None:
+    """Refuse a ``.env`` that another user can write."""
+    if info.st_uid not in (os.geteuid(), 0):
+        why, command = f"it belongs to {owner_name(info.st_uid)}", f"sudo chown $(id -u) {path}"
+    elif info.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        why, command = "other users can write it", f"chmod go-w {path}"
+    else:
+        return
+    raise ConfigurationError(
+        f"{path.absolute()} is not used, because {why}. It could send your API key elsewhere.",
+        hint=f"Read it. If you trust it: {command}",
+    )
 
 
-def _check_environment() -> None:
-    """Refuse an unknown ``TAUTULLI_IMPORT_`` variable.
+def _named(variables: Mapping[str, str | None], file: str) -> Mapping[str, Any]:
+    """Return the settings in the environment, or in a ``file`` like it.
 
     A misspelt ``TAUTULLI_IMPORT_USER`` would merge the plays of all users without a word.
 
     Raises:
-        ConfigurationError: there is such a variable.
+        ConfigurationError: there is an unknown ``TAUTULLI_IMPORT_`` name.
     """
-    known = {_PREFIX + name.upper() for name in Settings.model_fields}
-    for name in sorted(os.environ):
-        if name.upper().startswith(_PREFIX) and name.upper() not in known:
-            close = get_close_matches(name.upper(), known, n=1)
+    known = {_PREFIX + name.upper(): name for name in Settings.model_fields}
+    found: dict[str, Any] = {}
+    for variable, value in sorted(variables.items()):
+        name = known.get(variable.upper())
+        if name and value:
+            found[name] = value
+        elif not name and variable.upper().startswith(_PREFIX):
+            close = get_close_matches(variable.upper(), known, n=1)
+            remove = f"Remove it from {file}." if file else f"Remove it: unset {variable}"
+            shown = f"{variable} in {file}" if file else f"The environment variable {variable}"
             raise ConfigurationError(
-                f"The environment variable {name} is not a setting.",
-                hint=f"Did you mean {close[0]}?" if close else f"Remove it: unset {name}",
+                f"{shown} is not a setting.", hint=f"Did you mean {close[0]}?" if close else remove
             )
+    return found | {name: variables[key] for key, name in _SERVER.items() if variables.get(key)}
 
 
 def _toml(path: Path) -> Mapping[str, Any]:

@@ -35,6 +35,7 @@ def pytest_configure() -> None:
 
     They come out the same, and take longer to make than most runs.
     """
+    os.umask(0o022)  # with that of some systems, a .env would not be used
     os.environ["TZ"] = "UTC"
     time.tzset()
     vars(typer.testing)["_get_command"] = cache(typer.main.get_command)

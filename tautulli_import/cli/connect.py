@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
-from ..errors import ConfigurationError, NotFoundError
+from ..errors import ConfigurationError
 from ..settings import Loaded, Settings
 from ..sources.database.config_ini import beside, server_from
 from ..sources.http.access import Access
-from ..sources.http.address import parse_address
+from ..sources.http.address import is_nearby, parse_address
 from ..sources.http.client import Tautulli
 from ..state.file import StateFile
 from .console import Screen
+from .exit_codes import hide
+from .secrets import check_secrets, secret_of
 
-__all__ = ["Connection", "connect", "connect_for_ids", "read_secret", "warn_of_key"]
+__all__ = ["Connection", "connect", "connect_for_ids", "warn_of_key"]
 
+_HERE = "https://127.0.0.1:"
 _WHERE = "The key is in Tautulli under Settings > Web Interface > API."
 
 
@@ -43,7 +47,8 @@ def connect(loaded: Loaded, screen: Screen) -> Connection:
     """Return a connection to the Tautulli that the settings name.
 
     Raises:
-        ConfigurationError: the address or the API key is missing or wrong.
+        ConfigurationError: the address or the API key is missing or wrong, or they must not be
+            used together.
         NotFoundError: the file of the API key does not exist.
     """
     settings = loaded.settings
@@ -52,13 +57,14 @@ def connect(loaded: Loaded, screen: Screen) -> Connection:
             "No Tautulli address given.",
             hint="Use --url http://192.168.1.10:8181 or set TAUTULLI_URL.",
         )
+    check_secrets(loaded, screen, "Tautulli")
     key = _key(loaded)
     if not key:
         raise ConfigurationError(
             "No Tautulli API key given.",
             hint=f"Use --api-key-file FILE or set TAUTULLI_API_KEY. {_WHERE}",
         )
-    return Connection(_access(settings, settings.url, key), settings, screen.note)
+    return Connection(_access(loaded, settings.url, key, screen), settings, screen.note)
 
 
 def connect_for_ids(loaded: Loaded, screen: Screen) -> Connection | None:
@@ -70,10 +76,13 @@ def connect_for_ids(loaded: Loaded, screen: Screen) -> Connection | None:
     settings = loaded.settings
     if not settings.enrich:
         return None
-    key = _key(loaded)
-    if settings.url and key:
-        return Connection(_access(settings, settings.url, key), settings, screen.detail)
-    if settings.url or key:
+    has_key = loaded.value_or_file("api_key") is not None
+    if settings.url and has_key:
+        check_secrets(loaded, screen, "Tautulli")
+        if key := _key(loaded):
+            access = _access(loaded, settings.url, key, screen)
+            return Connection(access, settings, screen.detail)
+    if settings.url or has_key:
         return None
     for database in settings.database:
         try:
@@ -83,8 +92,11 @@ def connect_for_ids(loaded: Loaded, screen: Screen) -> Connection | None:
         lent = server_from(place) if place else None
         if lent is None:
             continue
+        if not lent.url.startswith(("http:", _HERE)):
+            loaded.check_steering("Tautulli", str(place))
+        hide(lent.api_key)
         try:
-            access = _access(settings, lent.url, lent.api_key, lent=True)
+            access = _access(loaded, lent.url, lent.api_key, screen, lent=True)
         except ConfigurationError:
             continue
         screen.note(
@@ -104,9 +116,24 @@ def warn_of_key(loaded: Loaded, screen: Screen) -> None:
         )
 
 
-def _access(settings: Settings, url: str, key: str, *, lent: bool = False) -> Access:
+def _access(loaded: Loaded, url: str, key: str, screen: Screen, *, lent: bool = False) -> Access:
+    """Return the access to an address, and warn if others on the way can get the key."""
+    settings = loaded.settings
     address = parse_address(url)
-    here = lent and address.base.startswith("https://127.0.0.1:")
+    for secret in address.auth or ():
+        hide(secret)
+    here = lent and address.base.startswith(_HERE)
+    if address.base.startswith("http:"):
+        if proxy := _proxy_of(address.base):
+            screen.warn(
+                f"The proxy {proxy} can read the API key, because {address.base} is not "
+                "encrypted. Use an address with https://, or name the host in NO_PROXY."
+            )
+    elif settings.insecure and not here:
+        screen.warn(
+            f"Any server can pretend to be {address.base} and get the API key, because of "
+            f"{loaded.where('insecure')}. Trust its certificate instead: --ca-file FILE"
+        )
     return Access(
         address,
         key,
@@ -117,47 +144,19 @@ def _access(settings: Settings, url: str, key: str, *, lent: bool = False) -> Ac
     )
 
 
-def _key(loaded: Loaded) -> str:
-    """Return the key from the value or the file, whichever has precedence; "" for none."""
-    settings = loaded.settings
-    path = settings.api_key_file
-    if path is not None and (
-        settings.api_key is None or loaded.outranks("api_key_file", "api_key")
+def _proxy_of(base: str) -> str:
+    """Return the proxy for an ``http://`` address, without its password; "" for none."""
+    host = urlsplit(base).hostname or ""
+    proxies = getproxies()
+    proxy = proxies.get("http") or proxies.get("all") or ""
+    direct = [one.strip().lstrip(".").lower() for one in proxies.get("no", "").split(",")]
+    if is_nearby(host) or any(
+        one == "*" or (one and f".{host}".endswith(f".{one}")) for one in direct
     ):
-        return _checked(read_secret(path, "--api-key-file", "the API key"), str(path))
-    return _checked(settings.api_key.get_secret_value(), "") if settings.api_key else ""
+        return ""
+    return proxy.rpartition("@")[2].rpartition("//")[2]
 
 
-def read_secret(path: Path, option: str, what: str) -> str:
-    """Return the content of the file of a secret. ``what`` names the secret in messages.
-
-    Raises:
-        NotFoundError: the file does not exist.
-        ConfigurationError: it cannot be read.
-    """
-    try:
-        if path == Path("-"):
-            return "" if sys.stdin is None else sys.stdin.readline()
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise NotFoundError(
-            f"There is no file {path}.", hint=f"{option} must name a file with {what}."
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise ConfigurationError(
-            f"Cannot read {path}: {why}.", hint=f"The file must hold {what} and nothing else."
-        ) from None
-
-
-def _checked(text: str, path: str) -> str:
-    """Return the key without space around it. No message quotes it."""
-    key = text.strip()
-    if not key and path:
-        raise ConfigurationError(f"{path} is empty.", hint=f"It must hold the API key. {_WHERE}")
-    if not key.isprintable() or not key.isascii() or " " in key or "\n" in key:
-        raise ConfigurationError(
-            f"{path or 'api_key'} does not hold an API key.",
-            hint=f"An API key is one word of letters and digits. {_WHERE}",
-        )
-    return key
+def _key(loaded: Loaded) -> str:
+    """Return the API key; "" for none."""
+    return secret_of(loaded, "api_key", "an API key", hint=_WHERE, word=True)

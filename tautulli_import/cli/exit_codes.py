@@ -11,16 +11,39 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final
+from urllib.parse import quote, quote_plus
 
 import typer
 
 from .. import interrupts
 from ..errors import SinkError, TautulliImportError
+from ..formatting import harmless
 
-__all__ = ["guarded"]
+__all__ = ["guarded", "hide"]
 
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_HIDDEN: set[str] = set()
+_SHORTEST: Final = 4
+"""Replacing a shorter secret would garble every word."""
+
+
+def hide(secret: str) -> None:
+    """Replace a secret in all tracebacks of this run."""
+    if len(secret) >= _SHORTEST:
+        _HIDDEN.add(secret)
+
+
+def _printable(text: str) -> str:
+    """Return a text without secrets, and with each line harmless to a terminal."""
+    for secret in sorted(_HIDDEN, key=len, reverse=True):
+        for form in (secret, quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1]):
+            text = text.replace(form, "…")
+    return "\n".join(harmless(line) for line in text.split("\n"))
+
+
+def _print_traceback() -> None:
+    sys.stderr.write(_printable(traceback.format_exc()))
 
 
 def _on_signal(number: int, _frame: FrameType | None) -> None:
@@ -32,6 +55,7 @@ def _on_signal(number: int, _frame: FrameType | None) -> None:
 @contextmanager
 def guarded(*, debug: bool = False, color: bool | None = None) -> Iterator[None]:
     """Turn an exception inside into a message on standard error and an exit code."""
+    _HIDDEN.clear()
     with _signal_handlers():
         yield from _guarded(debug=debug, color=color)
 
@@ -63,7 +87,7 @@ def _guarded(*, debug: bool, color: bool | None) -> Iterator[None]:
         from .console import Screen
 
         if debug:
-            traceback.print_exc()
+            _print_traceback()
         Screen(color=_wants_color(color)).error(error)
         try:
             sys.stdout.flush()
@@ -84,7 +108,7 @@ def _guarded(*, debug: bool, color: bool | None) -> Iterator[None]:
     except OSError as error:
         # Whoever opens a file handles its errors, so this is standard output or standard error.
         if debug:
-            traceback.print_exc()
+            _print_traceback()
         with contextlib.suppress(OSError):
             sys.stderr.write(
                 f"Error: Cannot write to standard output: {error.strerror or error}.\n"
@@ -93,9 +117,10 @@ def _guarded(*, debug: bool, color: bool | None) -> Iterator[None]:
         raise typer.Exit(SinkError.exit_code) from None
     except Exception as error:  # noqa: BLE001 - nothing above would print a message
         if debug:
-            traceback.print_exc()
+            _print_traceback()
+        said = _printable(f"{type(error).__name__}: {error}")
         sys.stderr.write(
-            f"Error: An unexpected error occurred ({type(error).__name__}: {error}).\n"
+            f"Error: An unexpected error occurred ({said}).\n"
             "  This is a bug in tautulli-import. Please report it with the output of --debug.\n"
         )
         raise typer.Exit(1) from None

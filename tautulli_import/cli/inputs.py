@@ -36,6 +36,7 @@ __all__ = [
     "corrections",
     "files_read",
     "judge_rejected",
+    "name_dotenv",
     "open_databases",
     "selection",
     "settings_from",
@@ -64,6 +65,12 @@ def settings_from(flags: Mapping[str, object]) -> Loaded:
             hint="Use files for the others.",
         )
     return loaded
+
+
+def name_dotenv(loaded: Loaded, screen: Screen) -> None:
+    """Print which ``.env`` sets something, because the working directory decides about that."""
+    if loaded.dotenv is not None:
+        screen.note(f"Settings were read from {loaded.dotenv.absolute()}.")
 
 
 def open_databases(settings: Settings) -> Source:

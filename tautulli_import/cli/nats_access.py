@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from ..errors import ConfigurationError
 from ..jetstream.access import Access
 from ..options import SETTINGS
 from ..settings import Loaded
-from .connect import read_secret
 from .console import Screen
-
-if TYPE_CHECKING:
-    from pydantic import SecretStr
+from .exit_codes import hide
+from .secrets import check_secrets, clean, secret_of
 
 __all__ = ["nats_access"]
 
@@ -22,7 +19,8 @@ def nats_access(loaded: Loaded, screen: Screen) -> Access:
     """Return the server that the settings name. Warn of a secret on the command line.
 
     Raises:
-        ConfigurationError: a certificate has no key, or a secret cannot be read.
+        ConfigurationError: a certificate has no key, a secret cannot be read or used, or it must
+            not be sent to that server.
         NotFoundError: the file of a secret does not exist.
     """
     settings = loaded.settings
@@ -43,11 +41,12 @@ def nats_access(loaded: Loaded, screen: Screen) -> Access:
             f"A secret is on the command line ({', '.join(on_line)}). Every user of this machine "
             "can read it there. Use --nats-password-file, --nats-token-file or --nats-creds."
         )
-    return Access(
-        url=settings.nats_url,
-        user=settings.nats_user or "",
-        password=_secret(loaded, "nats_password", settings.nats_password),
-        token=_secret(loaded, "nats_token", settings.nats_token),
+    check_secrets(loaded, screen, "NATS")
+    access = Access(
+        url=settings.nats_url.strip(),
+        user=clean(settings.nats_user or "", "a user name", loaded.where("nats_user")),
+        password=secret_of(loaded, "nats_password", "a password"),
+        token=secret_of(loaded, "nats_token", "a token"),
         creds=settings.nats_creds,
         ca_file=settings.nats_ca_file,
         cert=settings.nats_cert,
@@ -57,12 +56,7 @@ def nats_access(loaded: Loaded, screen: Screen) -> Access:
         timeout=settings.nats_timeout,
         patience=settings.nats_patience,
     )
-
-
-def _secret(loaded: Loaded, name: str, value: SecretStr | None) -> str:
-    """Return the secret from the value or the file, whichever has precedence; "" for none."""
-    path: Path | None = getattr(loaded.settings, f"{name}_file")
-    if path is not None and (value is None or loaded.outranks(f"{name}_file", name)):
-        what = name.removeprefix("nats_")
-        return read_secret(path, f"--nats-{what}-file", f"the {what}").strip()
-    return value.get_secret_value() if value else ""
+    for server in access.servers:
+        for secret in server.partition("://")[2].rpartition("@")[0].split(":"):
+            hide(unquote(secret))
+    return access

@@ -95,6 +95,7 @@ def open_session(
     """
     settings = loaded.settings
     warn_of_key(loaded, screen)
+    inputs.name_dotenv(loaded, screen)
     with ExitStack() as stack:
         if command == "api":
             connection: Connection | None = connect(loaded, screen)

@@ -29,6 +29,8 @@ def targets(loaded: Loaded, screen: Screen, *, now: int) -> Sequence[Target]:
     """
     settings = loaded.settings
     installed = InstalledSinks()
+    for warning in installed.warnings:
+        screen.warn(warning)
     default = "jsonl" if settings.events else "tracker"
     names = settings.to or ([default] if settings.dry_run else [])
     if not names:
@@ -57,7 +59,8 @@ def targets(loaded: Loaded, screen: Screen, *, now: int) -> Sequence[Target]:
             f"Only one of {' and '.join(to_stdout)} can write to standard output.",
             hint=f"Give the other a file: --out {to_stdout[-1]}=FILE",
         )
-    access = nats_access(loaded, screen)
+    wants_nats = any(cls.wants_nats for cls in classes.values())
+    access = nats_access(loaded, screen) if wants_nats else Access()
     return [
         Target(name, make_sink(cls, name, _options(cls, places.get(name), loaded, access, now)))
         for name, cls in classes.items()

@@ -400,8 +400,7 @@ def _duckdb() -> ModuleType:
     except ImportError as error:
         raise ConfigurationError(
             "The package duckdb is missing. --to duckdb and consume need it.",
-            hint="Install it: pip install 'tautulli-import[duckdb]' (with pipx: pipx inject "
-            "tautulli-import duckdb)",
+            hint="Install it: pip install duckdb (with pipx: pipx inject tautulli-import duckdb)",
         ) from error
     return duckdb
 

@@ -10,12 +10,17 @@ the ids        ``tmdb``, ``imdb``, ``tvdb``, ``anidb`` …: a line without any i
 =============  ====================================================================
 
 Other columns are ignored. Commas, semicolons or tabs separate the columns.
+
+A spreadsheet runs a cell that begins with ``=``, ``+``, ``-`` or ``@`` as a formula, and a title
+can begin with anything. So ``write_missing`` writes an apostrophe before it, and ``parse`` removes
+it.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import combinations
@@ -33,6 +38,9 @@ __all__ = ["COLUMNS", "Correction", "apply", "parse", "write_missing"]
 
 _MATCH: Final = ("rating_key", "guid", "title", "year")
 COLUMNS: Final = ("type", *_MATCH, "tmdb", "imdb", "tvdb")
+# With the settings of many countries, a spreadsheet also splits cells at semicolons.
+_FORMULA: Final = re.compile(r"(?:^|(?<=[;\t]))(?='*[=+\-@\t\r])")
+_NO_FORMULA: Final = re.compile(r"(?:^|(?<=[;\t]))'(?='*[=+\-@\t\r])")
 _FOREVER: Final = 1 << 62  # newer than any play, so that a correction wins
 
 
@@ -161,7 +169,8 @@ def write_missing(works: Iterable[Work], file: TextIO) -> int:
             continue
         key = work.own_keys[0] if work.own_keys else ""
         guid = "" if key else next(filter(None, (play.guid for play in work.plays)), "")
-        writer.writerow([work.kind, key, guid, work.title, work.year or "", "", "", ""])
+        cells = (_FORMULA.sub("'", cell) for cell in (guid, work.title))
+        writer.writerow([work.kind, key, *cells, work.year or "", "", "", ""])
         count += 1
     return count
 
@@ -196,7 +205,10 @@ def _parse_line(row: Mapping[str | None, object], where: str, line: int) -> Corr
             f"{where}: there are more values than columns.",
             hint="Put a title that contains a comma in double quotes.",
         )
-    cells = {str(name): str(value or "").strip() for name, value in row.items()}
+    cells = {
+        str(name): _NO_FORMULA.sub("", str(value or "").strip()).strip()
+        for name, value in row.items()
+    }
     if not any(cells.values()):
         return None
     ids: dict[str, str] = {}

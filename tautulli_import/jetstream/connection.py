@@ -44,6 +44,7 @@ _GRACE: Final = 0.2
 _CONNECT_SHARE: Final = 0.4
 """The share of ``Access.timeout`` that each step of connecting may take."""
 _BETWEEN_TRIES: Final = 0.25
+_SECRETS: Final = frozenset({"user", "token", "user_credentials"})
 _PENDING: Final = 16 * 1024 * 1024
 _NOT_ENABLED: Final = frozenset({10039, 10076})
 
@@ -130,7 +131,8 @@ class Connection:
         except ImportError as error:
             raise ConfigurationError(
                 "The package nats-py is missing. NATS needs it.",
-                hint="Install it: pip install 'tautulli-import[nats]'",
+                hint="Install it: pip install nats-py (with pipx: "
+                "pipx inject tautulli-import nats-py)",
             ) from error
         for name in ("nats", "asyncio"):
             # Python prints what they log where no handler is set.
@@ -302,6 +304,7 @@ class Connection:
         self._client = client = client_class(
             self._loop if wants_tls(self.access) else None,
             has_certificate=self.access.cert is not None,
+            has_secret=not _SECRETS.isdisjoint(options),
         )()
         self.generation = 0
         try:

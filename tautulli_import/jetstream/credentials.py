@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from ..errors import ConfigurationError, NotFoundError
+from ..formatting import harmless
 from .access import Access
 
 __all__ = ["addresses", "options_for", "wants_tls"]
@@ -64,6 +65,12 @@ def options_for(access: Access) -> dict[str, Any]:
         options |= {"user": user, "password": password}
     elif token:
         options["token"] = token
+    if any(part != harmless(part) for part in (user, password, token)):
+        raise ConfigurationError(
+            "The user, the password or the token for NATS has control characters.",
+            hint="Correct it where you set it: --nats-url, --nats-user, --nats-password-file or "
+            "--nats-token-file.",
+        )
     if access.creds:
         options["user_credentials"] = _credentials(access.creds)
     if wants_tls(access):
@@ -93,7 +100,7 @@ def _credentials(path: Path) -> str:
     if find_spec("nkeys") is None:
         raise ConfigurationError(
             "The package nkeys is missing. --nats-creds needs it.",
-            hint="Install it: pip install nkeys",
+            hint="Install it: pip install nkeys (with pipx: pipx inject tautulli-import nkeys)",
         )
     return str(path)
 

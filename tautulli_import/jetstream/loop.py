@@ -42,8 +42,13 @@ class Loop(asyncio.SelectorEventLoop):
             self._made.pop().abort()
 
 
-def client_class(encrypted: Loop | None, *, has_certificate: bool) -> type[Client]:
-    """Return the class of the client to use. With a loop it sends nothing without TLS."""
+def client_class(
+    encrypted: Loop | None, *, has_certificate: bool, has_secret: bool
+) -> type[Client]:
+    """Return the class of the client to use. With a loop it sends nothing without TLS.
+
+    Without TLS, a client with a secret connects only to the servers that the user named.
+    """
     from nats.aio.client import Client
     from nats.errors import SecureConnWantedError
 
@@ -62,5 +67,13 @@ def client_class(encrypted: Loop | None, *, has_certificate: bool) -> type[Clien
                 raise ssl.SSLError(1, "certificate required")
             command: bytes = super()._connect_command()
             return command
+
+        # nats-py adds the servers that a server announces (connect_urls) to its own, and sends
+        # them the user and the password as well. nats-py 2.16 has no option against that. The
+        # method is a coroutine there, and a plain function in nats-py 2.9.
+        def _process_info(self, info: dict[str, Any], *args: bool, **named: bool) -> Any:  # noqa: ANN401
+            if has_secret and encrypted is None:
+                info = {name: value for name, value in info.items() if name != "connect_urls"}
+            return super()._process_info(info, *args, **named)
 
     return Careful

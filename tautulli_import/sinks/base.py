@@ -258,12 +258,28 @@ class StreamSink(BaseSink):
 
 
 class InstalledSinks:
-    """The installed sinks. The entry points are looked up once."""
+    """The installed sinks. The entry points are looked up once.
+
+    A built-in sink keeps its name, whatever else is installed.
+    """
 
     def __init__(self) -> None:
-        self._found: dict[str, EntryPoint] = {
-            entry.name: entry for entry in entry_points(group=GROUP)
-        }
+        self._found: dict[str, list[EntryPoint]] = {}
+        for entry in sorted(entry_points(group=GROUP), key=_is_built_in, reverse=True):
+            known = self._found.setdefault(entry.name, [])
+            if all(entry.value != other.value for other in known):
+                known.append(entry)
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """Return a sentence for each sink of another package with the name of a built-in one."""
+        return [
+            f"The package {_package(other)} has a sink called {name}, too. The built-in one is "
+            f"used. To remove the other: pip uninstall {_package(other)}"
+            for name, (first, *others) in self._found.items()
+            for other in others
+            if _is_built_in(first)
+        ]
 
     @property
     def names(self) -> Sequence[str]:
@@ -274,15 +290,21 @@ class InstalledSinks:
         """Return the class of a sink. With ``events``, return the class for events.
 
         Raises:
-            ConfigurationError: no such sink is installed, it cannot be imported, or it takes no
-                events.
+            ConfigurationError: no such sink is installed, or several, it cannot be imported, or it
+                takes no events.
         """
         if name not in self._found:
             raise ConfigurationError(
                 f"There is no sink called {name!r}.",
                 hint=f"Use --to with one of: {', '.join(self.names)}.",
             )
-        entry = self._found[name]
+        entry, *others = self._found[name]
+        if others and not _is_built_in(entry):
+            packages = [_package(each) for each in (entry, *others)]
+            raise ConfigurationError(
+                f"Several packages have a sink called {name!r}: {', '.join(packages)}.",
+                hint=f"Remove all but one of them, for example: pip uninstall {packages[-1]}",
+            )
         try:
             loaded = entry.load()
         except Exception as error:
@@ -304,6 +326,14 @@ class InstalledSinks:
                 hint=f"Leave out --events, or leave out --to {name}.",
             )
         return loaded.for_events
+
+
+def _is_built_in(entry: EntryPoint) -> bool:
+    return entry.module.partition(".")[0] == __name__.partition(".")[0]
+
+
+def _package(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist else entry.module
 
 
 def make_sink(cls: type[_Made], name: str, options: SinkOptions) -> _Made:

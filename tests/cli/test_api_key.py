@@ -271,7 +271,7 @@ def test_a_key_on_the_command_line_works_with_a_warning(
 
 
 def test_a_key_anywhere_else_is_not_worth_a_warning(place: Place) -> None:
-    place.write("key", KEY)
+    place.write("key", KEY).chmod(0o600)
     assert "Warning" not in place.users("--api-key-file", "key").err
     assert "Warning" not in place.users(env={"TAUTULLI_API_KEY": KEY}).err
 

@@ -472,4 +472,4 @@ def test_without_duckdb_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "duckdb", None)
     done = line.run("db", line.path, "--to", "duckdb")
     assert done.code == 2
-    assert "pip install 'tautulli-import[duckdb]'" in said(done)
+    assert "Install it: pip install duckdb (with pipx: " in said(done)

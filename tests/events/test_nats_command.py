@@ -188,6 +188,7 @@ def as_option(line: Pipeline, name: str, value: str) -> tuple[list[str], dict[st
 def as_file(line: Pipeline, name: str, value: str) -> tuple[list[str], dict[str, str]]:
     path = line.folder / f"{name}.secret"
     path.write_text(f"{value}\n", "utf-8")
+    path.chmod(0o600)
     return [f"--nats-{name}-file", str(path)], {}
 
 
@@ -207,6 +208,7 @@ def as_setting(line: Pipeline, name: str, value: str) -> tuple[list[str], dict[s
     config = line.folder / "home" / "config" / "tautulli-import" / "config.toml"
     config.parent.mkdir(parents=True, exist_ok=True)
     config.write_text(f"nats_{name} = '{value}'\n", "utf-8")
+    config.chmod(0o600)
     return [], {}
 
 

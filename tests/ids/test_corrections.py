@@ -5,14 +5,24 @@ What a correction does to the items is told in ``test_ids``.
 
 from __future__ import annotations
 
+import csv
 import io
+import re
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from tautulli_import.errors import ConfigurationError
-from tautulli_import.ids.corrections import COLUMNS, Correction, parse, write_missing
+from tautulli_import.ids.corrections import (
+    _FORMULA,
+    _NO_FORMULA,
+    COLUMNS,
+    Correction,
+    parse,
+    write_missing,
+)
 from tautulli_import.items.pipeline import read
 from tautulli_import.model.items import EXTERNAL
 from tautulli_import.model.selection import Selection
@@ -215,3 +225,27 @@ def test_the_list_of_what_is_missing_can_be_filled_in_and_given_back(
         source.close()
     assert again.unused == []
     assert write_missing(again.works, io.StringIO()) == 0
+
+
+FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "'=x", "''-x", "a;=x", "a\t+x", "a;'=x", "Re;-)"]
+
+
+@pytest.mark.parametrize("title", FORMULAS)
+def test_a_spreadsheet_runs_no_title_as_a_formula(tmp_path: Path, title: str) -> None:
+    path = tmp_path / "tautulli.db"
+    with closing(create(path)) as conn:
+        add_play(conn, title=title, year=2001, guid=f"{title}/1", rating_key=None)
+    file = io.StringIO()
+    with closing(Source([path])) as source:
+        write_missing(read(source, Selection()).identified.works, file)
+    (row,) = csv.DictReader(io.StringIO(file.getvalue()))
+    for cell in (row["title"], row["guid"]):
+        assert not [part for part in re.split("[;\t]", cell) if part[:1] in set("=+-@\t\r")]
+
+    back = one(file.getvalue().replace(",2001,,,", ",2001,603,,"))
+    assert (back.title, back.guid) == (title, f"{title}/1")
+
+
+@given(st.text("='+-@;\ta", max_size=8))
+def test_reading_back_undoes_what_was_done_against_formulas(text: str) -> None:
+    assert _NO_FORMULA.sub("", _FORMULA.sub("'", text)) == text

@@ -1,5 +1,7 @@
 """What can be wrong with a NATS server, a stream or a secret: said in a sentence, and soon."""
 
+import asyncio
+import json
 import logging
 import socket
 import ssl
@@ -8,7 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +154,7 @@ def test_without_nats_py_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch
     assert type(error) is ConfigurationError
     assert (str(error), error.hint) == (
         "The package nats-py is missing. NATS needs it.",
-        "Install it: pip install 'tautulli-import[nats]'",
+        "Install it: pip install nats-py (with pipx: pipx inject tautulli-import nats-py)",
     )
 
 
@@ -244,7 +246,7 @@ def test_credentials_that_are_none_are_told(
     assert "is not a credentials file" in str(failing(server.access(creds=path)))
     path.write_text("BEGIN NATS USER JWT\nBEGIN USER NKEY SEED\n", encoding="utf-8")
     monkeypatch.setattr(credentials, "find_spec", lambda _name: None)
-    assert failing(server.access(creds=path)).hint == "Install it: pip install nkeys"
+    assert failing(server.access(creds=path)).hint.startswith("Install it: pip install nkeys (")
 
 
 def test_tls_is_spoken_where_the_authority_is_known(
@@ -479,3 +481,62 @@ def test_a_connection_that_was_never_opened_is_closed_without_a_word() -> None:
 )
 def test_a_password_with_a_comma_is_shown_nowhere(url: str, shown: str) -> None:
     assert Access(url=url).shown == shown
+
+
+# Servers that a server announces.
+
+
+class Hostile:
+    """Listens like a NATS server. It can announce another one, and break every connection."""
+
+    def __init__(self, announces: str = "") -> None:
+        self.heard: list[bytes] = []
+        self._info = {"max_payload": 1 << 20, "connect_urls": [announces] if announces else None}
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.place = f"127.0.0.1:{self._socket.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            connection, _ = self._socket.accept()
+            with connection, suppress(OSError):
+                connection.sendall(b"INFO " + json.dumps(self._info).encode() + b"\r\n")
+                heard = b""
+                while b"PING" not in heard and (more := connection.recv(4096)):
+                    heard += more
+                self.heard.append(heard)
+                if heard == b"END":
+                    return
+                connection.sendall(b"PONG\r\n")
+
+    def close(self) -> None:
+        """Stop listening."""
+        host, _, port = self.place.partition(":")
+        with socket.create_connection((host, int(port))) as last:
+            last.recv(4096)
+            last.sendall(b"END")
+        self._thread.join(10)
+        self._socket.close()
+
+
+@pytest.mark.parametrize(
+    "who", [{"user": "alice", "password": PLAIN}, {"token": PLAIN}, {"url": f"nats://{SECRET}@"}]
+)
+def test_a_server_that_a_server_announces_gets_no_secret(who: dict[str, Any]) -> None:
+    with closing(Hostile()) as trap, closing(Hostile(trap.place)) as named:
+        url = f"{who.get('url', 'nats://')}{named.place}"
+        with asking(Access(**{**who, "url": url, "timeout": 2.0})) as connection:
+
+            async def broke_off() -> None:
+                while len(named.heard) < 3 and not trap.heard:  # noqa: ASYNC110 - of threads
+                    await asyncio.sleep(0.01)
+
+            connection.run(broke_off())
+    assert not any(PLAIN.encode() in heard for heard in trap.heard)
+    assert all(PLAIN.encode() in heard for heard in named.heard[:3])
+
+
+@pytest.mark.parametrize("who", [{"user": "a\x07"}, {"token": "a\nb"}, {"url": "nats://a%0Ab@x"}])
+def test_a_secret_with_control_characters_is_refused(who: dict[str, Any]) -> None:
+    assert "has control characters" in str(failing(Access(**who)))

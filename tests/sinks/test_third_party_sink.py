@@ -33,13 +33,20 @@ class TitlesSink(Sink):
 '''
 
 
-def install(site: Path, source: str, target: str = "titles_sink:TitlesSink") -> dict[str, str]:
+def install(
+    site: Path,
+    source: str,
+    target: str = "titles_sink:TitlesSink",
+    *,
+    package: str = "titles-sink",
+    sink: str = "titles",
+) -> dict[str, str]:
     """Lay a package out as pip does; gives back the environment that finds it."""
-    about = site / "titles_sink-1.0.dist-info"
+    about = site / f"{package.replace('-', '_')}-1.0.dist-info"
     about.mkdir(parents=True)
-    (site / "titles_sink.py").write_text(source, encoding="utf-8")
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: titles-sink\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text(f"[tautulli_import.sinks]\ntitles = {target}\n")
+    (site / f"{package.replace('-', '_')}.py").write_text(source, encoding="utf-8")
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(f"[tautulli_import.sinks]\n{sink} = {target}\n")
     return {"PYTHONPATH": str(site)}
 
 
@@ -159,3 +166,35 @@ def test_it_is_not_told_the_password_of_a_nats_server(
     env = install(tmp_path / "site", tells) | {"TAUTULLI_IMPORT_NATS_PASSWORD": "hush"}
     assert cli("db", history, "--to", "titles", env=env).code == 0
     assert (tmp_path / "told").read_text(encoding="utf-8") == "''"
+
+
+def test_a_package_cannot_take_the_name_of_a_built_in_sink(
+    cli: Cli, history: Path, tmp_path: Path
+) -> None:
+    env = install(tmp_path / "site", COMPLETE, package="greedy-sink", sink="tracker")
+
+    result = cli("db", history, "--to", "tracker", "--out", "tracker", "--quiet", env=env)
+
+    assert result.code == 0
+    assert (tmp_path / "tracker" / "history.json").exists()
+    assert not (tmp_path / "titles.txt").exists()
+    assert "Warning: The package greedy-sink has a sink called tracker, too." in result.err
+    assert "pip uninstall greedy-sink" in result.err
+
+
+def test_two_packages_with_one_name_of_a_sink_are_an_error_when_it_is_used(
+    cli: Cli, history: Path, tmp_path: Path
+) -> None:
+    site = tmp_path / "site"
+    install(site, COMPLETE)
+    env = install(site, COMPLETE, "other_sink:TitlesSink", package="other-sink")
+
+    used = cli("db", history, "--to", "titles", env=env)
+    unused = cli("db", history, "--to", "tracker", "--out", "tracker", env=env)
+
+    assert used.code == 2
+    assert "Several packages have a sink called 'titles': " in used.err
+    assert "other-sink" in used.err
+    assert "titles-sink" in used.err
+    assert unused.code == 0
+    assert "Warning" not in unused.err

@@ -5,13 +5,14 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from ...errors import ConfigurationError
-from .address import Address
+from .address import Address, is_nearby
 
-__all__ = ["CONNECT_SECONDS", "Access", "trust"]
+__all__ = ["CONNECT_SECONDS", "Access", "may_use_proxy", "trust"]
 
 CONNECT_SECONDS: Final = 10.0
 
@@ -28,6 +29,16 @@ class Access(Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"Access({self.address.base!r})"
+
+
+def may_use_proxy(access: Access) -> bool:
+    """Return true if a proxy of the environment may be used.
+
+    A proxy can read the key on its way to an ``http://`` address. A server on this machine or in a
+    private network is reached without it.
+    """
+    parts = urlsplit(access.address.base)
+    return parts.scheme == "https" or not is_nearby(parts.hostname or "")
 
 
 def trust(access: Access) -> ssl.SSLContext | bool:

@@ -7,14 +7,16 @@ The scheme can be missing (``192.168.1.10:8181``). The URL can be that of a page
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from msgspec import Struct
 
 from ...errors import ConfigurationError
+from ...formatting import harmless
 
-__all__ = ["Address", "parse_address"]
+__all__ = ["Address", "is_nearby", "parse_address"]
 
 _PAGES: Final = frozenset(
     {
@@ -24,6 +26,16 @@ _PAGES: Final = frozenset(
     }
 )
 _FORBIDDEN: Final = frozenset('<>"{}|\\^`')
+# Loopback, private (RFC 1918, 4193), link-local and carrier-grade NAT (RFC 6598, Tailscale).
+_NEARBY: Final[tuple[IPv4Network | IPv6Network, ...]] = tuple(
+    map(
+        ip_network,
+        (
+            *("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"),
+            *("100.64.0.0/10", "::1/128", "fc00::/7", "fe80::/10"),
+        ),
+    )
+)
 _HINT: Final = (
     "Use the address of Tautulli in your browser, for example --url http://192.168.1.10:8181"
 )
@@ -73,7 +85,24 @@ def parse_address(text: str) -> Address:
     base = f"{parts.scheme.lower()}://{place}{_root(parts)}"
     if not _is_valid(base, host):
         raise ConfigurationError("The URL of Tautulli has no valid host name.", hint=_HINT)
-    return Address(base, _auth(parts))
+    auth = _auth(parts)
+    if auth and any(part != harmless(part) for part in auth):
+        raise ConfigurationError(
+            "The user or the password in the URL of Tautulli has control characters.", hint=_HINT
+        )
+    return Address(base, auth)
+
+
+def is_nearby(host: str) -> bool:
+    """Return true for a host on this machine or in a private network. DNS is not asked."""
+    host = host.lower().rstrip(".")
+    try:
+        number = ip_address(host)
+    except ValueError:
+        return "." not in host or host.endswith((".local", ".localhost"))
+    if isinstance(number, IPv6Address) and number.ipv4_mapped:
+        number = number.ipv4_mapped
+    return any(number in network for network in _NEARBY)
 
 
 def _is_valid(base: str, host: str) -> bool:

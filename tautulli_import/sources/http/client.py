@@ -27,7 +27,7 @@ from ...errors import (
     UnansweredError,
     UndeliverableError,
 )
-from .access import CONNECT_SECONDS, Access, trust
+from .access import CONNECT_SECONDS, Access, may_use_proxy, trust
 from .failures import failure_of
 from .responses import MOST_TRIES, Failure, Reply, Request, failure, read_reply
 
@@ -86,6 +86,7 @@ class Tautulli:
             limits=httpx.Limits(max_connections=10, keepalive_expiry=_KEPT_ALIVE),
             headers={"User-Agent": f"tautulli-import/{__version__}", "Accept-Encoding": "gzip"},
             follow_redirects=False,
+            trust_env=may_use_proxy(access),
         )
 
     def close(self) -> None:

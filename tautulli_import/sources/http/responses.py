@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from html import unescape
 from typing import Any, Final, TypeVar
+from urllib.parse import urljoin, urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -117,12 +118,7 @@ def read_reply(reply: Reply, kind: type[_T], *, posted: bool, reached: bool) -> 
         Failure: it is not such an answer.
     """
     if 300 <= reply.status < 400:
-        raise _fatal(
-            ConfigurationError,
-            f"redirects to {_short(reply.location) or 'another address'}, which is not "
-            "followed, because the API key would go with it",
-            _redirect_hint(reply.location),
-        )
+        raise _redirected(reply.location)
     envelope = _envelope(reply.body)
     if envelope is None:
         raise _not_tautulli(reply, posted=posted, patience=4 if reached else 1)
@@ -297,10 +293,37 @@ def _short(text: str) -> str:
     return (line if len(line) <= _MOST_SHOWN else line[: _MOST_SHOWN - 1] + "…").rstrip(".")
 
 
-def _redirect_hint(location: str) -> str:
-    """Return the hint for a redirect to this address."""
-    if location.startswith("https://"):
-        return f"Use that address: --url {location.partition('/api/')[0]}"
-    if "login" in location or "auth" in location:
+def _redirected(location: str) -> Failure:
+    """Return the failure for a redirect. It is not followed."""
+    location = location.removeprefix(":")  # of an address without a scheme
+
+    def error(request: Request) -> ConfigurationError:
+        return ConfigurationError(
+            f"{request.where} redirects to {_short(location) or 'another address'}, which is not "
+            "followed, because the API key would go with it.",
+            hint=_redirect_hint(location, request.server),
+        )
+
+    return Failure(error)
+
+
+def _redirect_hint(location: str, server: str) -> str:
+    """Return the hint for a redirect of ``server``. It names no other host to give the key to.
+
+    An address is suggested only for a redirect to the API on the same host name: by HTTPS in place
+    of HTTP, or with another HTTP root. Its port is the same or that of HTTPS, because another port
+    may be another program, such as a login.
+    """
+    old, new = urlsplit(server), urlsplit(urljoin(f"{server}/api/v2", location))
+    try:
+        ports = {old.port, None, 443} if new.scheme == "https" else {old.port}
+        is_elsewhere = new.hostname != old.hostname or new.port not in ports
+    except ValueError:
+        return _ROOT_HINT
+    if is_elsewhere or "login" in new.path or "auth" in new.path:
         return _LOGIN
+    root, api, _ = new.path.partition("/api/v2")
+    is_safe = new.scheme in {old.scheme, "https"} and "…" not in location
+    if api and is_safe and (new.scheme, root) != (old.scheme, old.path):
+        return f"Use that address: --url {new.scheme}://{new.netloc}{root}"
     return _ROOT_HINT

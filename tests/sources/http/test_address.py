@@ -11,7 +11,8 @@ import pytest
 from hypothesis import example, given, strategies as st
 
 from tautulli_import.errors import ConfigurationError
-from tautulli_import.sources.http.address import Address, parse_address
+from tautulli_import.formatting import harmless
+from tautulli_import.sources.http.address import Address, is_nearby, parse_address
 from tautulli_import.state.file import StateFile
 
 
@@ -178,7 +179,12 @@ def test_any_user_and_password_can_be_written_down(user: str, password: str) -> 
         whole = f"{user}{password}".encode()
     except UnicodeEncodeError:
         return
-    address = parse_address(f"https://{escaped(user)}:{escaped(password)}@nas:8181/tautulli")
+    url = f"https://{escaped(user)}:{escaped(password)}@nas:8181/tautulli"
+    if harmless(f"{user}{password}") != f"{user}{password}":
+        with pytest.raises(ConfigurationError, match="control characters"):
+            parse_address(url)
+        return
+    address = parse_address(url)
     assert whole == "".join(address.auth or ()).encode()
     assert address == Address("https://nas:8181/tautulli", (user, password))
 
@@ -195,3 +201,18 @@ def test_every_address_has_a_state_file_of_its_own(text: str, tmp_path: Path) ->
         files.add(state.path)
         state.close()
     assert len(files) == 2
+
+
+@pytest.mark.parametrize(
+    ("host", "nearby"),
+    [
+        *((host, True) for host in ("localhost", "NAS", "tautulli.local", "nas.local.", "::1")),
+        *((host, True) for host in ("127.0.0.1", "10.1.2.3", "172.31.0.1", "192.168.1.10")),
+        *((host, True) for host in ("169.254.1.1", "100.64.0.1", "fd00::1", "fe80::1%eth0")),
+        *((host, True) for host in ("::ffff:10.0.0.1",)),
+        *((host, False) for host in ("tautulli.example", "8.8.8.8", "172.32.0.1", "100.128.0.1")),
+        *((host, False) for host in ("2001:db8::1", "::ffff:8.8.8.8", "notlocal.example")),
+    ],
+)
+def test_a_host_in_a_private_network_is_known_without_dns(host: str, nearby: bool) -> None:
+    assert is_nearby(host) == nearby

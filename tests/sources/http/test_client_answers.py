@@ -330,9 +330,9 @@ def test_a_login_is_told_by_what_it_asks_for(
         (f"/home?apikey={KEY}", ("/home,", "HTTP root")),
         (f"/auth/login?redirect_uri=/api/v2%3Fapikey%3D{KEY}", ("/auth/login,", "login")),
         ("https://tautulli.example/api/v2", ("https://", "--url https://tautulli.example")),
-        ("https://me:secret@proxy.example/login", ("https://proxy.example/login,", "--url")),
-        (f"http://evil.example/{KEY}", ("http://evil.example/…,", "HTTP root")),
-        (f"//evil.example/?{KEY}", ("//evil.example/,", "HTTP root")),
+        ("https://me:secret@proxy.example/login", ("https://proxy.example/login,", "login")),
+        (f"http://evil.example/{KEY}", ("http://evil.example/…,", "login")),
+        (f"//evil.example/?{KEY}", ("//evil.example/,", "login")),
         ("", ("another address", "HTTP root")),
         ("/" + "long/" * 2000, ("to /long/", "HTTP root")),
     ],
@@ -350,6 +350,38 @@ def test_a_redirect_is_explained_and_not_followed(
     assert "secret" not in f"{told} {told.hint}"
     assert len(str(told)) < 500
     assert route.call_count == 1
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        *("https://auth.example/api/v2", "https://tautulli.example.evil.example/api/v2"),
+        # Another program on the same machine, such as its login.
+        *("http://tautulli.example:9091/api/v2", "https://tautulli.example:9091/api/v2"),
+    ],
+)
+def test_a_redirect_to_another_host_is_a_login_and_no_address_to_try(
+    client: Tautulli, route: respx.Route, location: str
+) -> None:
+    always(route, b"", 302, Location=location)
+    hint = error(client).hint
+    assert "asks for a login" in hint
+    assert "--url" not in hint
+
+
+@pytest.mark.parametrize(
+    ("location", "address"),
+    [
+        ("https://tautulli.example/api/v2?cmd=x", "https://tautulli.example"),
+        ("https://TAUTULLI.example:8181/api/v2", "https://TAUTULLI.example:8181"),
+        ("/tautulli/api/v2", "http://tautulli.example:8181/tautulli"),
+    ],
+)
+def test_an_address_on_the_same_host_is_suggested(
+    client: Tautulli, route: respx.Route, location: str, address: str
+) -> None:
+    always(route, b"", 301, Location=location)
+    assert error(client).hint == f"Use that address: --url {address}"
 
 
 @pytest.mark.parametrize("location", ["http://[", "http://[::1]:x/", "\x7f", "http://a b/", "::"])

@@ -157,6 +157,7 @@ def test_the_command_line_takes_a_certificate(history: Path, tls: Pair, cli: Cli
     assert refused.code == 3
     assert "--ca-file FILE" in refused.err
     assert (named.code, careless.code) == (0, 0)
+    assert f"Any server can pretend to be {server.url} and get the API key" in careless.err
     assert named.out == careless.out
     assert '"plays":1' in named.out
 
