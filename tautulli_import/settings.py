@@ -325,7 +325,7 @@ def _check_owner(path: Path, info: os.stat_result) -> None:
     """Refuse a ``.env`` that another user can write."""
     if info.st_uid not in (os.geteuid(), 0):
         why, command = f"it belongs to {owner_name(info.st_uid)}", f"sudo chown $(id -u) {path}"
-    elif info.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    elif info.st_mode & (stat.S_IWOTH | (0 if info.st_gid == os.getegid() else stat.S_IWGRP)):
         why, command = "other users can write it", f"chmod go-w {path}"
     else:
         return

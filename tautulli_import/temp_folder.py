@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -34,7 +35,7 @@ class PrivateFolder:
         # Another run may be looking for abandoned folders at this moment. So the file gets its name
         # only once it is locked.
         unnamed = self.path / f"{_LOCK}.new"
-        self._lock = os.open(unnamed, os.O_CREAT | os.O_RDWR, 0o600)
+        self._lock = os.open(unnamed, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         unnamed.rename(self.path / _LOCK)
 
@@ -49,9 +50,10 @@ def _remove_abandoned(directory: Path) -> None:
     """Remove the folders of this user whose process has ended."""
     for folder in directory.glob(f"{_PREFIX}*"):
         with suppress(OSError):
-            if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+            info = folder.lstat()
+            if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid():
                 continue
-            lock = os.open(folder / _LOCK, os.O_RDWR)
+            lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(folder, ignore_errors=True)

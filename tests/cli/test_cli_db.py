@@ -529,7 +529,7 @@ def test_every_row_is_accounted_for_by_every_sink(
         selection,
         dry_run=True,
         each_user=each_user,
-        detailed=True,
+        report=Path("report.json"),
     )
     with closing(Source([years])) as source:
         outcome = run(source, job)

@@ -151,10 +151,20 @@ def test_a_dotenv_of_somebody_else_is_refused(
 
 
 @pytest.mark.parametrize("mode", [0o620, 0o602])
-def test_a_dotenv_that_others_can_write_is_refused(place: Place, mode: int) -> None:
+def test_a_dotenv_that_others_can_write_is_refused(
+    place: Place, mode: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = place.dotenv(f"TAUTULLI_URL={place.server.url}", f"TAUTULLI_API_KEY={KEY}")
+    another = os.getegid() + 1
+    monkeypatch.setattr("os.getegid", lambda: another)
     path.chmod(mode)
     place.refused(place.users(), "other users can write it", "chmod go-w .env")
+
+
+def test_a_dotenv_that_the_users_own_group_can_write_is_used(place: Place) -> None:
+    path = place.dotenv(f"TAUTULLI_URL={place.server.url}", f"TAUTULLI_API_KEY={KEY}")
+    path.chmod(0o660)  # as with the umask of many distributions
+    assert place.users().code == 0
 
 
 def test_an_unknown_name_in_a_dotenv_is_refused_as_in_the_environment(place: Place) -> None:
