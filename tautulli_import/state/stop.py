@@ -19,6 +19,7 @@ __all__ = ["held_locks", "stop_runs"]
 
 _STOP_SECONDS: Final = 15.0
 _POLL_SECONDS: Final = 0.1
+_PROC: Final = Path("/proc/self/fd")
 
 
 def held_locks(folder: Path) -> Sequence[Lock]:
@@ -47,9 +48,11 @@ def stop_runs(running: Sequence[Lock], *, every: bool) -> Sequence[Holder]:
             _terminate(holder.pid, lock)
         except OSError as error:
             if lock.is_held():
+                hint = "It belongs to another user, or runs in another container. Stop it there."
+                if not _PROC.exists():
+                    hint = f"This system does not tell who holds a lock. Run: kill {holder.pid}"
                 refused = TautulliImportError(
-                    f"Process {holder.pid} could not be stopped: {error.strerror}.",
-                    hint="It belongs to another user, or runs in another container. Stop it there.",
+                    f"Process {holder.pid} could not be stopped: {error.strerror}.", hint=hint
                 )
     if len(known) < len(running) and refused is None:
         refused = TautulliImportError(
