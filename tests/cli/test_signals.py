@@ -373,6 +373,37 @@ def test_the_second_signal_leaves_at_once_whatever_is_being_written(
     assert cli("db", database, "--to", "tracker").code == 0
 
 
+def deaf(running: Programs, database: Path) -> Program:
+    """Return a run in code in C that never ends and that no signal interrupts."""
+    gate = running.gate("deaf")
+    program = running.start("db", database, "--to", "tracker", at=("deaf:0", gate))
+    gate.reached(program)
+    gate.open()
+    program.until(lambda: "futex" in Path(f"/proc/{program.pid}/wchan").read_text())
+    return program
+
+
+def test_the_second_signal_ends_what_does_not_even_notice_the_first(
+    running: Programs, database: Path, tmp_path: Path
+) -> None:
+    program = deaf(running, database)
+    program.ask(signal.SIGTERM)
+    done = program.stopped(signal.SIGINT)
+    assert done.code in (130, 143)  # when both come at once, the lower number is seen first
+    assert "Stopped at once. Run the same command again." in done.err
+    assert not (tmp_path / "crosswatch-tracker").exists()
+
+
+def test_one_signal_ends_what_does_not_notice_it(
+    running: Programs, cli: Cli, database: Path, tmp_path: Path
+) -> None:
+    done = deaf(running, database).stopped(signal.SIGHUP)
+    ended_well(done, signal.SIGHUP)
+    assert "Stopped at once. Run the same command again." in done.err
+    assert cli("db", database, "--to", "tracker").code == 0
+    assert len(json.loads(tracker(tmp_path))["items"]) == PLAYS
+
+
 def test_the_first_signal_lets_somebody_elses_sink_finish(
     running: Programs, database: Path, tmp_path: Path
 ) -> None:
