@@ -15,13 +15,20 @@ from msgspec import Struct
 
 from ...errors import SourceDamagedError
 
-__all__ = ["HISTORY_TABLES", "Schema", "columns_of", "extent", "read_schema"]
+__all__ = ["HISTORY_TABLES", "TABLES", "Schema", "columns_of", "extent", "read_schema"]
 
 _HISTORY: Final = "session_history"
 _METADATA: Final = "session_history_metadata"
 _MEDIA_INFO: Final = "session_history_media_info"
 HISTORY_TABLES: Final = {"h": _HISTORY, "m": _METADATA, "i": _MEDIA_INFO}
 """The tables that hold a play, by their aliases in queries."""
+TABLES: Final = frozenset(
+    {
+        *HISTORY_TABLES.values(),
+        *("users", "library_sections", "themoviedb_lookup", "tvmaze_lookup"),
+    }
+)
+"""All tables that are read."""
 _HINT: Final = (
     "Tautulli's database is tautulli.db in its data directory (/config in the container)."
 )
@@ -118,15 +125,13 @@ class Schema(Struct, frozen=True):
     """Count the plays of each section. Empty if the database has no sections."""
 
 
-def read_schema(connection: sqlite3.Connection, shown: str) -> Schema:
-    """Return the schema of a database. ``shown`` is its name in messages.
+def read_schema(connection: sqlite3.Connection, shown: str, tables: frozenset[str]) -> Schema:
+    """Return the schema of a database with these tables. ``shown`` is its name in messages.
 
     Raises:
         SourceDamagedError: it is not Tautulli's, or it lacks a column of every Tautulli.
         sqlite3.Error: it cannot be read.
     """
-    names = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
-    tables = frozenset(str(name) for (name,) in names)
     absent = [table for table in (_HISTORY, _METADATA) if table not in tables]
     if absent:
         raise SourceDamagedError(_not_tautulli(shown, tables, absent), hint=_HINT)
