@@ -120,7 +120,7 @@ class EventsSink(StreamSink):
             with path.open("rb") as file:
                 file.seek(note.length)
                 more = file.read(len(_BEGINS))
-        except (msgspec.DecodeError, OSError):
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
         if not _BEGINS.startswith(more):
             raise SinkError(

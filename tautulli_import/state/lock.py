@@ -69,7 +69,7 @@ class Lock:
         try:
             with self.path.open("rb") as file:
                 return msgspec.json.decode(file.read(_MOST_BYTES), type=Holder)
-        except (OSError, msgspec.DecodeError):
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
 
     def is_held(self) -> bool:
