@@ -82,7 +82,7 @@ class DatabaseFile:
             tables = self._ask(lambda db: sqlite.tables(db, TABLES))
             self.schema: Schema = self._ask(lambda db: read_schema(db, self.shown, tables))
             self._columns = self._ask(lambda db: columns_of(db, "session_history"))
-            self.count, self.first, self.last, newest = self._ask(extent)
+            self.count, self.first, self.last, newest = self._ask(lambda db: extent(db, self.shown))
             self.newest = newest
             """The start of the newest play (epoch seconds), 0 without one."""
             # The newer of two backups has the newer play. The rest makes ties repeatable.

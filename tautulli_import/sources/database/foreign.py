@@ -69,7 +69,8 @@ def real_tables(
     The SQL counts, because SQLite ignores the other columns of ``sqlite_master``.
 
     Raises:
-        SourceDamagedError: one of the ``needed`` ones is a view or something else.
+        SourceDamagedError: one of the ``needed`` ones is a view or something else, or it has an
+            ``id`` that is not its key.
         sqlite3.Error: the file cannot be read.
     """
     tables: set[str] = set()
@@ -89,7 +90,23 @@ def real_tables(
                 "because it could run anything.",
                 hint="Use Tautulli's own tautulli.db, or one of the backups in its backups/.",
             )
+        if name in tables and not _is_keyed(connection, name):
+            raise SourceDamagedError(
+                f"{shown} has a table {name} whose id is not its key. Tautulli did not make it so.",
+                hint="Use Tautulli's own tautulli.db, or one of the backups in its backups/.",
+            )
     return frozenset(tables)
+
+
+def _is_keyed(connection: sqlite3.Connection, table: str) -> bool:
+    """Return true if the ``id`` of a table, if it has one, is SQLite's own row number.
+
+    Such ids are integers, none is there twice, and a row is found by its id at once. With others
+    every play could be joined with every row of the metadata.
+    """
+    columns = connection.execute("SELECT name, type, pk FROM pragma_table_info(?)", (table,))
+    keys = {name: (str(kind).upper(), key) for name, kind, key in columns}
+    return keys.get("id", ("INTEGER", 1)) == ("INTEGER", 1)
 
 
 def _configure(connection: sqlite3.Connection) -> None:

@@ -87,6 +87,7 @@ _DETAILS: Final[dict[str, str]] = {
     "stream_bitrate": "i.stream_bitrate",
     "bandwidth": "h.bandwidth",
 }
+_LOWEST: Final = -(2**63)
 _IDENTITY: Final = ("h.started", "h.user_id")
 # Tautulli often writes '' into these INTEGER columns, for example as the season of a film.
 _OFTEN_EMPTY: Final = frozenset({"grandparent_rating_key", "season", "episode", "year", "duration"})
@@ -206,10 +207,14 @@ def _sections(places: list[str]) -> str:
     )
 
 
-def extent(db: sqlite3.Connection) -> tuple[int, int, int, int]:
+def extent(db: sqlite3.Connection, shown: str) -> tuple[int, int, int, int]:
     """Return the number of rows, the first and the last id, and the start of the newest play.
 
     The start is in epoch seconds, 0 if it is not known. It is the newest of the last 1000 ids.
+
+    Raises:
+        SourceDamagedError: the first id is the lowest of all, so nothing can be read after one.
+        sqlite3.Error: the file cannot be read.
     """
     try:
         count, first, last = db.execute(
@@ -219,9 +224,14 @@ def extent(db: sqlite3.Connection) -> tuple[int, int, int, int]:
         found = db.execute(
             "SELECT seq FROM sqlite_sequence WHERE name = 'session_history'"
         ).fetchone()
-        if found is None:
+        if found is None or not isinstance(found[0], int):
             raise
         return found[0], 1, found[0], 0
+    if first == _LOWEST:
+        raise SourceDamagedError(
+            f"{shown} has a play with the id {_LOWEST}, which Tautulli never gives.",
+            hint="Read one of Tautulli's backups.",
+        )
     try:
         (newest,) = db.execute(
             "SELECT coalesce(max(started), 0) FROM session_history"
