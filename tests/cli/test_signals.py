@@ -7,8 +7,10 @@ import json
 import os
 import re
 import signal
+import socket
 import struct
 import subprocess
+import sys
 import termios
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -202,6 +204,46 @@ def test_before_anything_is_read(
     assert "--config-ini" in to_go_on(done.err)
     left_nothing(tmp_path)
     assert environment
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there it can be seen where it waits")
+def test_while_standard_input_says_nothing(running: Programs, tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    try:
+        program = running.start("db", "-", "--to", "tracker", stdin=reader)
+        program.until(lambda: "pipe" in Path(f"/proc/{program.pid}/wchan").read_text())
+        ended_well(program.stopped(signal.SIGTERM), signal.SIGTERM)
+    finally:
+        os.close(reader)
+        os.close(writer)
+    left_nothing(tmp_path)
+
+
+def test_while_headers_trickle_in(
+    running: Programs, server: Mapping[str, str], tmp_path: Path
+) -> None:
+    """Each byte ends one wait and begins another."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        env = {**server, "TAUTULLI_URL": url}
+        program = running.start("api", "--to", "tracker", "--no-enrich", env=env)
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65_536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+            program.ask(signal.SIGINT)
+            program.until(lambda: trickles(connection) or program.process.poll() is not None)
+            ended_well(program.ended(SOON), signal.SIGINT)
+    left_nothing(tmp_path)
+
+
+def trickles(connection: socket.socket) -> bool:
+    """Send a byte; return true if the other side is gone."""
+    try:
+        connection.sendall(b"x")
+    except OSError:
+        return True
+    return False
 
 
 def test_during_the_crawl(

@@ -39,6 +39,7 @@ __all__ = ["Tautulli"]
 _T = TypeVar("_T")
 # 25,000 rows of the history, the longest answer that is requested, are 28 MB (Tautulli 2.17.2).
 _MOST_BYTES: Final = 128 * 1024 * 1024
+_MOST_BYTES_OF_OTHERS: Final = 16 * 1024 * 1024
 # 200,000 plays are 284 MB, so this is a history of five million.
 _LARGEST_DOWNLOAD: Final = 8 * 1024**3
 _SLOWEST_DOWNLOAD: Final = 16 * 1024
@@ -132,7 +133,8 @@ class Tautulli:
 
         def once() -> _T:
             with self._request(command, parameters) as response:
-                reply = _read(response, self._without_key)
+                most = _MOST_BYTES if command == "get_history" else _MOST_BYTES_OF_OTHERS
+                reply = _read(response, self._without_key, most)
             data = read_reply(reply, kind, posted=not self.by_get, reached=self._reached)
             self._reached = True
             if check and (wrong := check(data)):
@@ -161,7 +163,7 @@ class Tautulli:
             request = self._request(command, {})
             with request as response:
                 if response.status_code != 200 or "json" in _kind(response):
-                    self._refuse(_read(response, self._without_key))
+                    self._refuse(_read(response, self._without_key, _MOST_BYTES_OF_OTHERS))
                 _refuse_codings(response)
                 announced = response.headers.get("content-length", "")
                 compressed = "content-encoding" in response.headers
@@ -340,8 +342,8 @@ def _refuse_codings(response: httpx.Response) -> None:
         raise failure(UnansweredError, said, "Check that it is Tautulli.", 1)
 
 
-def _read(response: httpx.Response, clean: Callable[[str], str]) -> Reply:
-    """Read a response to its end, up to a size that no real answer exceeds.
+def _read(response: httpx.Response, clean: Callable[[str], str], most: int) -> Reply:
+    """Read a response of at most ``most`` bytes to its end.
 
     Raises:
         Failure: it is too long, or the server asks to wait.
@@ -350,8 +352,8 @@ def _read(response: httpx.Response, clean: Callable[[str], str]) -> Reply:
     body = bytearray()
     for chunk in response.iter_bytes():
         body += chunk
-        if len(body) > _MOST_BYTES:
-            said = f"sent more than {_MOST_BYTES >> 20} MB"
+        if len(body) > most:
+            said = f"sent more than {most >> 20} MB"
             hint = "Check that it is Tautulli. It has no answer of that size."
             raise failure(UnansweredError, said, hint, 1, smaller=True)
     try:
