@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from threading import Event, Thread, get_ident, get_native_id
 
 import pytest
 
@@ -129,6 +132,40 @@ def test_what_is_forgotten_stops_nothing() -> None:
 
 def test_nothing_that_catches_errors_catches_a_stop() -> None:
     assert not issubclass(Stopped, Exception)
+
+
+# The thread that watches.
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there a thread's state can be seen")
+def test_a_signal_that_another_thread_receives_ends_what_the_main_thread_waits_for() -> None:
+    """CPython runs the handler in the main thread only, which would read for ever."""
+    reader, writer = os.pipe()
+    place = Path(f"/proc/self/task/{get_native_id()}/wchan")
+    has_stopped = Event()
+
+    def send() -> None:
+        while "pipe" not in place.read_text():
+            has_stopped.wait(0.001)
+        signal.pthread_kill(get_ident(), signal.SIGUSR1)
+        if not has_stopped.wait(5):
+            os.write(writer, b"too late")
+
+    before = signal.signal(signal.SIGUSR1, lambda number, _: interrupts.ask(number) and None)
+    thread = Thread(target=send)
+    try:
+        with pytest.raises(Stopped), interrupts.enforced([signal.SIGUSR1], os._exit):
+            thread.start()
+            os.read(reader, 8)
+        has_stopped.set()
+        thread.join()
+        os.set_blocking(reader, False)
+        with pytest.raises(BlockingIOError):
+            os.read(reader, 8)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        os.close(reader)
+        os.close(writer)
 
 
 # The steps of a state file.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import sys
 import traceback
@@ -49,7 +50,15 @@ def _print_traceback() -> None:
 def _on_signal(number: int, _frame: FrameType | None) -> None:
     """Stop in good order on the first signal, and exit at once on the second."""
     if not interrupts.ask(number):
-        os._exit(128 + number)
+        _end(number)
+
+
+def _end(number: int) -> None:
+    """End the process at once, as ``kill -9`` does, but with a word and the signal's exit code."""
+    with contextlib.suppress(OSError, ValueError):
+        if select.select([], [2], [], 0)[1]:  # nobody may read it, and nothing here may wait
+            os.write(2, b"Stopped at once. Run the same command again.\n")
+    os._exit(128 + number)
 
 
 @contextmanager
@@ -73,7 +82,8 @@ def _signal_handlers() -> Iterator[None]:
     for number in handled:
         signal.signal(number, _on_signal)
     try:
-        yield
+        with interrupts.enforced(handled, _end):
+            yield
     finally:
         for number in handled:
             signal.signal(number, before[number])

@@ -43,7 +43,7 @@ class MetadataCache:
             rows = state.db.conn.execute("SELECT rating_key, asked, answer FROM metadata")
             for key, asked, text in rows:
                 if key in by_key:
-                    with suppress(msgspec.DecodeError, TypeError, ValueError):
+                    with suppress(msgspec.DecodeError, RecursionError, TypeError, ValueError):
                         self.known[key] = msgspec.json.decode(text, type=Metadata)
                         self._asked[key] = int(asked)
         except sqlite3.Error as error:

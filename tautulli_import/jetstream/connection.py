@@ -231,7 +231,7 @@ class Connection:
             error = msgspec.json.decode(told, type=_Outcome).error
             if error is None:
                 return msgspec.json.decode(told, type=answer)
-        except msgspec.DecodeError as broken:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as broken:
             raise SourceUnreachableError(
                 f"NATS at {self.access.shown} sent an answer that cannot be decoded: {broken}.",
                 hint="Use nats-server 2.9 or newer. To see the version: nats-server --version",

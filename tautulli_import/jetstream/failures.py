@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 import socket
 import ssl
@@ -135,5 +134,5 @@ def _expiry(creds: Path) -> int:
         if found is None:
             return 0
         return msgspec.json.decode(base64.urlsafe_b64decode(found[1] + b"=="), type=_Claims).exp
-    except (OSError, binascii.Error, msgspec.DecodeError):
+    except (OSError, ValueError, msgspec.DecodeError, RecursionError):
         return 0

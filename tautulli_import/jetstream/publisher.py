@@ -281,7 +281,8 @@ class Publisher:
             return
         try:
             ack = self._decode(answer.data)
-        except msgspec.DecodeError:  # the server sends an empty answer when nobody listens
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            # The server sends an empty answer when nobody listens.
             self._connection.trouble = f"no stream takes {message.subject} there at the moment"
             message.due = now + _AGAIN
             return

@@ -12,6 +12,7 @@ import io
 import re
 import zipfile
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -45,6 +46,10 @@ UPLOAD: Final = (
 _EVENT: Final = re.compile(r"@(\d{7,}(~.+)?|id:.+)$")
 _WEAK: Final = ("plex:", "guid:")
 _NONE: Final[Mapping[str, int]] = {}
+# A million plays of 285,000 titles are 90 MB in this format (November 2026).
+_MOST_BYTES: Final = 256 * 1024 * 1024
+# An export of everything has some dozens.
+_MOST_MEMBERS: Final = 10_000
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -73,7 +78,7 @@ def entries_of(path: Path) -> dict[str, Entry]:
     Raises:
         SinkError: the file is not a history, so merging would lose its content.
     """
-    content = read_bytes(path)
+    content = _content(path)
     return {} if content is None else _decoded(content, path)
 
 
@@ -84,7 +89,7 @@ def exported(path: Path) -> dict[str, Entry]:
         NotFoundError: there is no such file, or no history in the ZIP.
         SinkError: the file is not a history.
     """
-    content = read_bytes(path) if path.is_file() else None
+    content = _content(path) if path.is_file() else None
     if content is None:
         raise NotFoundError(
             f"The file of --merge-with does not exist: {path}.",
@@ -264,7 +269,14 @@ def _decoded(content: bytes, path: Path) -> dict[str, Entry]:
         if isinstance(items, list) and state.get("kind") == "history":  # an Editor dataset
             items = {row["key"]: {k: v for k, v in row.items() if k != "key"} for row in items}
         return {str(key): _entry(value) for key, value in items.items()}
-    except (msgspec.DecodeError, UnicodeDecodeError, AttributeError, KeyError, TypeError):
+    except (
+        msgspec.DecodeError,
+        UnicodeDecodeError,
+        RecursionError,  # nested more than a thousand times
+        AttributeError,
+        KeyError,
+        TypeError,
+    ):
         raise SinkError(
             f"{path} is not a CrossWatch history, so nothing can be merged into it.",
             hint="CrossWatch reads it as empty. Check it, move it away, and run the same command "
@@ -278,19 +290,68 @@ def _entry(value: object) -> Entry:
     return Entry(_encode(value), str(item.get("watched_at") or ""), item)
 
 
+def _content(path: Path) -> bytes | None:
+    """Return the content of a file, or ``None`` if it is absent.
+
+    Raises:
+        SinkError: it cannot be read, or is larger than any history.
+    """
+    with suppress(OSError):
+        if path.stat().st_size > _MOST_BYTES:
+            raise _too_large(path)
+    return read_bytes(path)
+
+
 def _history_in_archive(content: bytes, path: Path) -> bytes:
+    """Return the ``history.json`` in a ZIP. CrossWatch uses no other method than deflate.
+
+    Raises:
+        NotFoundError: there is none.
+        SinkError: the ZIP cannot be unpacked, or holds more than any export.
+    """
+    if content.count(b"PK\x01\x02") > _MOST_MEMBERS:  # what an entry of its directory begins with
+        raise _not_unpacked(path, f"it has more than {_MOST_MEMBERS:,} files")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            names = [n for n in archive.namelist() if n.rpartition("/")[2] == "history.json"]
-            if names:
-                return archive.read(min(names, key=len))
-    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
-        raise SinkError(
-            f"{path} cannot be unpacked: {error}.", hint="Export it from CrossWatch again."
-        ) from error
-    raise NotFoundError(
-        f"There is no history.json in {path}.",
-        hint="Export it from CrossWatch with 'Tracker state files' ticked.",
+            return _history_of(archive, path)
+    except (NotFoundError, SinkError):
+        raise
+    except Exception as error:  # whatever zipfile, zlib and struct raise for a broken file
+        raise _not_unpacked(path, str(error) or type(error).__name__) from error
+
+
+def _history_of(archive: zipfile.ZipFile, path: Path) -> bytes:
+    found = [
+        member
+        for member in archive.infolist()
+        if member.filename.rpartition("/")[2] == "history.json"
+    ]
+    if not found:
+        raise NotFoundError(
+            f"There is no history.json in {path}.",
+            hint="Export it from CrossWatch with 'Tracker state files' ticked.",
+        )
+    history = min(found, key=lambda member: len(member.filename))
+    if history.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise _not_unpacked(path, "history.json is compressed in another way")
+    if history.file_size > _MOST_BYTES:
+        raise _too_large(path)
+    # zipfile returns no more than `file_size` bytes. Asked for all at once it unpacks up to 2 GB
+    # first (CPython 3.11), whatever the size in the directory is.
+    with archive.open(history) as unpacked:
+        return b"".join(iter(lambda: unpacked.read(1 << 20), b""))
+
+
+def _not_unpacked(path: Path, reason: str) -> SinkError:
+    return SinkError(
+        f"{path} cannot be unpacked: {reason}.", hint="Export it from CrossWatch again."
+    )
+
+
+def _too_large(path: Path) -> SinkError:
+    return SinkError(
+        f"{path} holds more than {_MOST_BYTES >> 20} MB, which is more than any history.",
+        hint="Check that CrossWatch made it. It is not read and not changed.",
     )
 
 

@@ -185,7 +185,7 @@ def _rows_of(path: Path) -> Mapping[str, Mapping[str, Any]]:
         if any(dataset[name] != _HEAD[name] for name in ("kind", "provider")):
             raise KeyError(path)  # noqa: TRY301 - one message below serves all these errors
         return {row["key"]: row for row in dataset["items"]}
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError):
         raise SinkError(
             f"{shown(path)} is not an Editor dataset, so it is not replaced.",
             hint="Move it away, or choose another file with --out.",

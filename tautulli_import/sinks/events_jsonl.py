@@ -117,7 +117,7 @@ class EventsSink(StreamSink):
                         return None
                     file.seek(note.length)
                     more = file.read(len(_BEGINS))
-        except (msgspec.DecodeError, OSError):
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
         if not _BEGINS.startswith(more):
             raise SinkError(

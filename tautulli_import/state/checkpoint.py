@@ -249,7 +249,7 @@ def saved_jobs(state: StateFile) -> Sequence[SavedJob]:
                     size or 0,
                 )
             )
-        except (msgspec.DecodeError, TypeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError):
             continue
     return found
 
@@ -270,7 +270,7 @@ def unpacked(encoded: bytes) -> Position | None:
         if encoded[:_SUM_BYTES] != _sum(plain):
             return None
         return msgspec.msgpack.decode(plain, type=Position)
-    except (msgspec.DecodeError, TypeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError):
         return None
 
 
@@ -287,5 +287,5 @@ def _decode_keys(encoded: bytes | None) -> Published:
         return {}
     try:
         return msgspec.msgpack.decode(encoded, type=Published)
-    except (msgspec.DecodeError, TypeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError):
         return {}

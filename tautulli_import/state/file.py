@@ -193,7 +193,7 @@ class StateFile:
             return None
         try:
             return msgspec.json.decode(row[0], type=kind)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
 
     def put(self, name: str, value: object) -> None:

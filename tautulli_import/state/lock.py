@@ -168,5 +168,5 @@ def _is_ours(descriptor: int) -> bool:
 def _decoded(descriptor: int) -> Holder | None:
     try:
         return msgspec.json.decode(os.pread(descriptor, _MOST_BYTES, 0), type=Holder)
-    except (msgspec.DecodeError, RecursionError, OSError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None

@@ -96,7 +96,7 @@ def last_run(state: Path, number: int | None = None) -> Run | None:
             query = f"SELECT told FROM runs WHERE {where}"  # noqa: S608 - a constant
             row = connection.execute(query, (number,) if number else ()).fetchone()
         run = None if row is None else msgspec.json.decode(row[0], type=Run)
-    except (sqlite3.Error, msgspec.DecodeError, OSError):
+    except (sqlite3.Error, OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     if run and run.status == "running" and not lock_of(state).is_held():
         return msgspec.structs.replace(

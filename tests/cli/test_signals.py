@@ -7,8 +7,10 @@ import json
 import os
 import re
 import signal
+import socket
 import struct
 import subprocess
+import sys
 import termios
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -204,6 +206,46 @@ def test_before_anything_is_read(
     assert environment
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only there it can be seen where it waits")
+def test_while_standard_input_says_nothing(running: Programs, tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    try:
+        program = running.start("db", "-", "--to", "tracker", stdin=reader)
+        program.until(lambda: "pipe" in Path(f"/proc/{program.pid}/wchan").read_text())
+        ended_well(program.stopped(signal.SIGTERM), signal.SIGTERM)
+    finally:
+        os.close(reader)
+        os.close(writer)
+    left_nothing(tmp_path)
+
+
+def test_while_headers_trickle_in(
+    running: Programs, server: Mapping[str, str], tmp_path: Path
+) -> None:
+    """Each byte ends one wait and begins another."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        env = {**server, "TAUTULLI_URL": url}
+        program = running.start("api", "--to", "tracker", "--no-enrich", env=env)
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65_536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+            program.ask(signal.SIGINT)
+            program.until(lambda: trickles(connection) or program.process.poll() is not None)
+            ended_well(program.ended(SOON), signal.SIGINT)
+    left_nothing(tmp_path)
+
+
+def trickles(connection: socket.socket) -> bool:
+    """Send a byte; return true if the other side is gone."""
+    try:
+        connection.sendall(b"x")
+    except OSError:
+        return True
+    return False
+
+
 def test_during_the_crawl(
     running: Programs,
     home: Home,
@@ -371,6 +413,37 @@ def test_the_second_signal_leaves_at_once_whatever_is_being_written(
     assert "Traceback" not in done.err
     assert not (tmp_path / "titles.txt").exists()
     assert cli("db", database, "--to", "tracker").code == 0
+
+
+def deaf(running: Programs, database: Path) -> Program:
+    """Return a run in code in C that never ends and that no signal interrupts."""
+    gate = running.gate("deaf")
+    program = running.start("db", database, "--to", "tracker", at=("deaf:0", gate))
+    gate.reached(program)
+    gate.open()
+    program.until(lambda: "futex" in Path(f"/proc/{program.pid}/wchan").read_text())
+    return program
+
+
+def test_the_second_signal_ends_what_does_not_even_notice_the_first(
+    running: Programs, database: Path, tmp_path: Path
+) -> None:
+    program = deaf(running, database)
+    program.ask(signal.SIGTERM)
+    done = program.stopped(signal.SIGINT)
+    assert done.code in (130, 143)  # when both come at once, the lower number is seen first
+    assert "Stopped at once. Run the same command again." in done.err
+    assert not (tmp_path / "crosswatch-tracker").exists()
+
+
+def test_one_signal_ends_what_does_not_notice_it(
+    running: Programs, cli: Cli, database: Path, tmp_path: Path
+) -> None:
+    done = deaf(running, database).stopped(signal.SIGHUP)
+    ended_well(done, signal.SIGHUP)
+    assert "Stopped at once. Run the same command again." in done.err
+    assert cli("db", database, "--to", "tracker").code == 0
+    assert len(json.loads(tracker(tmp_path))["items"]) == PLAYS
 
 
 def test_the_first_signal_lets_somebody_elses_sink_finish(

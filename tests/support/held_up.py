@@ -8,6 +8,7 @@ every few seconds only.
 from __future__ import annotations
 
 import atexit
+import ctypes
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -36,6 +37,23 @@ def before_page(number: int, pipe: Path) -> None:
         for place, page in enumerate(pages(self, after, size, **how)):
             if place == number:
                 pipe.read_bytes()
+            yield page
+
+    DatabaseFile.pages = some  # type: ignore[method-assign]
+
+
+def deaf_page(number: int, pipe: Path) -> None:
+    """Wait for good before the so-many-th page, in code in C that no signal can interrupt."""
+    pages = DatabaseFile.pages
+    library = ctypes.CDLL(None)
+    mutex = ctypes.create_string_buffer(64)
+
+    def some(self: DatabaseFile, after: int, size: int, **how: bool) -> Iterator[Page]:
+        for place, page in enumerate(pages(self, after, size, **how)):
+            if place == number:
+                pipe.read_bytes()
+                library.pthread_mutex_lock(mutex)
+                library.pthread_mutex_lock(mutex)
             yield page
 
     DatabaseFile.pages = some  # type: ignore[method-assign]
@@ -163,6 +181,7 @@ _PLACES = {
     "name": around_name,
     "windows": small_windows,
     "page": before_page,
+    "deaf": deaf_page,
     "write": before_write,
     "acknowledge": before_acknowledging,
     "commit": before_commit,

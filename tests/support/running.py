@@ -175,6 +175,7 @@ class Programs:
         within: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        stdin: int = subprocess.DEVNULL,
         stdout: int = subprocess.PIPE,
     ) -> Program:
         """Start it with these arguments.
@@ -195,6 +196,7 @@ class Programs:
                 *(command[0], command[1:]),
                 environment=environment,
                 folder=cwd or self.folder,
+                stdin=stdin,
                 stdout=stdout,
                 group=True,
             )
@@ -203,7 +205,7 @@ class Programs:
                 [*within, sys.executable, flag, *command],
                 env=environment,
                 cwd=cwd or self.folder,
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=stdout,
                 stderr=subprocess.PIPE,
                 process_group=0,

@@ -20,6 +20,9 @@ from ...model.watched import WatchedRule
 
 __all__ = ["ServerInConfig", "beside", "rule_from", "server_from"]
 
+# A real one has 20 kB, and no line that is needed has more than an address.
+_MOST_BYTES: Final = 1 << 20
+_LONGEST_LINE: Final = 1_000
 _HINT: Final = "Give the path of Tautulli's own config.ini, or leave out --config-ini."
 _SECTION: Final = re.compile(r"\s*(\[+)\s*(.*?)\s*\]+\s*(?:#.*)?")
 _SETTING: Final = re.compile(r"\s*(\w+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^#]*?))\s*(?:#.*)?")
@@ -52,7 +55,7 @@ class ServerInConfig(Struct, frozen=True):
 def server_from(path: Path) -> ServerInConfig | None:
     """Return the server of a ``config.ini``; ``None`` if its API is off or unknown."""
     try:
-        settings = _section(path.read_bytes().decode("utf-8-sig", "replace"), path, "General")
+        settings = _section(_text(path), path, "General")
     except (OSError, ConfigurationError):
         return None
     key, port = settings.get("api_key", ""), settings.get("http_port", "8181").strip()
@@ -75,7 +78,7 @@ def rule_from(path: Path) -> WatchedRule:
         ConfigurationError: it cannot be read, or a threshold in it is not a percentage.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig", "replace")
+        text = _text(path)
     except FileNotFoundError:
         raise NotFoundError(f"There is no file {path}.", hint=_HINT) from None
     except OSError as error:
@@ -92,11 +95,16 @@ def rule_from(path: Path) -> WatchedRule:
     )
 
 
+def _text(path: Path) -> str:
+    with path.open("rb") as file:
+        return file.read(_MOST_BYTES).decode("utf-8-sig", "replace")
+
+
 def _section(text: str, path: Path, name: str) -> Mapping[str, str]:
     """Return the settings directly in a section, without those of nested sections."""
     settings: dict[str, str] = {}
     inside = False
-    lines = text.splitlines()
+    lines = [line[:_LONGEST_LINE] for line in text.splitlines()]
     if lines and not any(map(_SECTION.fullmatch, lines)):
         raise ConfigurationError(f"{path} is not a config.ini: it has no [section].", hint=_HINT)
     for line in lines:

@@ -17,13 +17,14 @@ from typing import Any, Final, TypeVar
 from msgspec import Struct
 
 from ...errors import BusyError, DamagedPageError, TautulliImportError
+from ...interrupts import check
 from ...model.plays import Details, Play, SampleRow
 from ...model.rejections import Reason, Rejected
 from ..base import Lookup, spread
 from .frozen_copy import FrozenCopy
 from .lookups import read_lookups
 from .rows import Identity, Row, decode, detail, identity_of, integer, settle, text
-from .schema import Schema, columns_of, extent, read_schema
+from .schema import TABLES, Schema, columns_of, extent, read_schema
 from .sqlite import SqliteFile
 
 __all__ = ["DatabaseFile", "Named", "Page"]
@@ -78,9 +79,10 @@ class DatabaseFile:
         self.has_older = False
         """True if an older backup is read as well. Without one ``unusable`` stays empty."""
         try:
-            self.schema: Schema = self._ask(lambda db: read_schema(db, self.shown))
+            tables = self._ask(lambda db: sqlite.tables(db, TABLES))
+            self.schema: Schema = self._ask(lambda db: read_schema(db, self.shown, tables))
             self._columns = self._ask(lambda db: columns_of(db, "session_history"))
-            self.count, self.first, self.last, newest = self._ask(extent)
+            self.count, self.first, self.last, newest = self._ask(lambda db: extent(db, self.shown))
             self.newest = newest
             """The start of the newest play (epoch seconds), 0 without one."""
             # The newer of two backups has the newer play. The rest makes ties repeatable.
@@ -364,6 +366,7 @@ class DatabaseFile:
             try:
                 answer = query(self.sqlite.connection)
             except sqlite3.Error as error:
+                check()  # a signal interrupts a query, and SQLite drops the exception
                 if not self.sqlite.changed(error):
                     raise self.sqlite.explain(error) from error
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection
 from typing import Final
 
 from ...errors import TautulliImportError
@@ -25,6 +26,11 @@ class FrozenCopy:
         self.notices: list[str] = []
         self.connection = state.view()
         self._state = state
+
+    def tables(self, db: sqlite3.Connection, needed: Collection[str]) -> frozenset[str]:  # noqa: ARG002 - as of SqliteFile
+        """Return the names of all tables, and of the views that take their place."""
+        names = db.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
+        return frozenset(str(name) for (name,) in names)
 
     def reopen(self) -> None:
         """Do nothing, because the transaction never changes."""

@@ -15,13 +15,20 @@ from msgspec import Struct
 
 from ...errors import SourceDamagedError
 
-__all__ = ["HISTORY_TABLES", "Schema", "columns_of", "extent", "read_schema"]
+__all__ = ["HISTORY_TABLES", "TABLES", "Schema", "columns_of", "extent", "read_schema"]
 
 _HISTORY: Final = "session_history"
 _METADATA: Final = "session_history_metadata"
 _MEDIA_INFO: Final = "session_history_media_info"
 HISTORY_TABLES: Final = {"h": _HISTORY, "m": _METADATA, "i": _MEDIA_INFO}
 """The tables that hold a play, by their aliases in queries."""
+TABLES: Final = frozenset(
+    {
+        *HISTORY_TABLES.values(),
+        *("users", "library_sections", "themoviedb_lookup", "tvmaze_lookup"),
+    }
+)
+"""All tables that are read."""
 _HINT: Final = (
     "Tautulli's database is tautulli.db in its data directory (/config in the container)."
 )
@@ -80,6 +87,7 @@ _DETAILS: Final[dict[str, str]] = {
     "stream_bitrate": "i.stream_bitrate",
     "bandwidth": "h.bandwidth",
 }
+_LOWEST: Final = -(2**63)
 _IDENTITY: Final = ("h.started", "h.user_id")
 # Tautulli often writes '' into these INTEGER columns, for example as the season of a film.
 _OFTEN_EMPTY: Final = frozenset({"grandparent_rating_key", "season", "episode", "year", "duration"})
@@ -118,15 +126,13 @@ class Schema(Struct, frozen=True):
     """Count the plays of each section. Empty if the database has no sections."""
 
 
-def read_schema(connection: sqlite3.Connection, shown: str) -> Schema:
-    """Return the schema of a database. ``shown`` is its name in messages.
+def read_schema(connection: sqlite3.Connection, shown: str, tables: frozenset[str]) -> Schema:
+    """Return the schema of a database with these tables. ``shown`` is its name in messages.
 
     Raises:
         SourceDamagedError: it is not Tautulli's, or it lacks a column of every Tautulli.
         sqlite3.Error: it cannot be read.
     """
-    names = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
-    tables = frozenset(str(name) for (name,) in names)
     absent = [table for table in (_HISTORY, _METADATA) if table not in tables]
     if absent:
         raise SourceDamagedError(_not_tautulli(shown, tables, absent), hint=_HINT)
@@ -201,10 +207,14 @@ def _sections(places: list[str]) -> str:
     )
 
 
-def extent(db: sqlite3.Connection) -> tuple[int, int, int, int]:
+def extent(db: sqlite3.Connection, shown: str) -> tuple[int, int, int, int]:
     """Return the number of rows, the first and the last id, and the start of the newest play.
 
     The start is in epoch seconds, 0 if it is not known. It is the newest of the last 1000 ids.
+
+    Raises:
+        SourceDamagedError: the first id is the lowest of all, so nothing can be read after one.
+        sqlite3.Error: the file cannot be read.
     """
     try:
         count, first, last = db.execute(
@@ -214,9 +224,14 @@ def extent(db: sqlite3.Connection) -> tuple[int, int, int, int]:
         found = db.execute(
             "SELECT seq FROM sqlite_sequence WHERE name = 'session_history'"
         ).fetchone()
-        if found is None:
+        if found is None or not isinstance(found[0], int):
             raise
         return found[0], 1, found[0], 0
+    if first == _LOWEST:
+        raise SourceDamagedError(
+            f"{shown} has a play with the id {_LOWEST}, which Tautulli never gives.",
+            hint="Read one of Tautulli's backups.",
+        )
     try:
         (newest,) = db.execute(
             "SELECT coalesce(max(started), 0) FROM session_history"

@@ -26,7 +26,7 @@ import stat
 import struct
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final, Literal
 from urllib.parse import quote
@@ -41,6 +41,7 @@ from ...errors import (
 )
 from ...formatting import shown
 from ...temp_folder import PrivateFolder
+from .foreign import open_foreign, real_tables
 
 __all__ = ["SqliteFile", "explain", "not_there"]
 
@@ -93,6 +94,15 @@ class SqliteFile:
     def explain(self, error: sqlite3.Error) -> TautulliImportError:
         """Return the error for an exception of SQLite about the file."""
         return explain(error, self.shown)
+
+    def tables(self, db: sqlite3.Connection, needed: Collection[str]) -> frozenset[str]:
+        """Return the names of all tables.
+
+        Raises:
+            SourceDamagedError: one of the ``needed`` ones is a view or something else.
+            sqlite3.Error: the file cannot be read.
+        """
+        return real_tables(db, self.shown, needed)
 
     def reopen(self) -> None:
         """Close the file, and open it in the mode that fits it now."""
@@ -188,9 +198,7 @@ class SqliteFile:
         # SQLite may have to roll back the journal of the copy, so that is writable.
         options = {"immutable": "immutable=1", "live": "mode=ro", "copy": "mode=rw"}[self._mode]
         uri = f"file:{quote(os.fsencode(path.absolute()))}?{options}"
-        self.connection = sqlite3.connect(
-            uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None
-        )
+        self.connection = open_foreign(uri, wait=_BUSY_SECONDS)
         self.connection.execute("PRAGMA query_only=1")
         self.connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
 
@@ -321,7 +329,17 @@ def explain(error: sqlite3.Error, name: str) -> TautulliImportError:
             hint="Read one of Tautulli's backups, or repair a copy: "
             "sqlite3 copy.db .recover | sqlite3 repaired.db",
         )
-    if code.startswith(("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM", "SQLITE_AUTH")):
+    if code == "SQLITE_TOOBIG":
+        return DamagedPageError(
+            f"{name} has a value that is larger than any of Tautulli.",
+            hint="Read one of Tautulli's backups.",
+        )
+    if code == "SQLITE_AUTH":
+        return SourceDamagedError(
+            f"{name} would run a view or a trigger of its own, which Tautulli's database has not.",
+            hint="Use Tautulli's own tautulli.db, or one of the backups in its backups/.",
+        )
+    if code.startswith(("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM")):
         return SourceUnreachableError(
             f"{name} cannot be read: {error}.", hint="Check the disk and the permissions."
         )

@@ -37,7 +37,15 @@ if TYPE_CHECKING:
 __all__ = ["Tautulli"]
 
 _T = TypeVar("_T")
-_MOST_BYTES: Final = 512 * 1024 * 1024
+# 25,000 rows of the history, the longest answer that is requested, are 28 MB (Tautulli 2.17.2).
+_MOST_BYTES: Final = 128 * 1024 * 1024
+_MOST_BYTES_OF_OTHERS: Final = 16 * 1024 * 1024
+# 200,000 plays are 284 MB, so this is a history of five million.
+_LARGEST_DOWNLOAD: Final = 8 * 1024**3
+_SLOWEST_DOWNLOAD: Final = 16 * 1024
+"""The lowest rate of a download, in bytes a second."""
+_PATIENCE: Final = 4
+"""The longest time for one answer, in multiples of the longest silence (``--timeout``)."""
 _LONGEST_WAIT: Final = 120.0
 _KEPT_ALIVE: Final = 900.0
 _LOGGERS: Final = (
@@ -62,6 +70,8 @@ class Tautulli:
             ConfigurationError: the certificate file cannot be used.
         """
         import httpx
+
+        from .deadline import limit_answers
 
         self.access = access
         self.shown = access.address.base
@@ -88,6 +98,7 @@ class Tautulli:
             follow_redirects=False,
             trust_env=may_use_proxy(access),
         )
+        limit_answers(self._http)
 
     def close(self) -> None:
         """Close every connection."""
@@ -123,7 +134,8 @@ class Tautulli:
 
         def once() -> _T:
             with self._request(command, parameters) as response:
-                reply = _read(response, self.access.timeout * 4, self._without_key)
+                most = _MOST_BYTES if command == "get_history" else _MOST_BYTES_OF_OTHERS
+                reply = _read(response, self._without_key, most)
             data = read_reply(reply, kind, posted=not self.by_get, reached=self._reached)
             self._reached = True
             if check and (wrong := check(data)):
@@ -149,16 +161,24 @@ class Tautulli:
 
         def once() -> None:
             take = begin()
-            with self._request(command, {}) as response:
+            request = self._request(command, {})
+            with request as response:
                 if response.status_code != 200 or "json" in _kind(response):
-                    self._refuse(_read(response, self.access.timeout, self._without_key))
+                    self._refuse(_read(response, self._without_key, _MOST_BYTES_OF_OTHERS))
+                _refuse_codings(response)
                 announced = response.headers.get("content-length", "")
                 compressed = "content-encoding" in response.headers
                 total = int(announced) if announced.isdecimal() and not compressed else None
-                done = 0
-                for chunk in response.iter_bytes(1 << 20):
-                    take(chunk)
+                done = arrived = 0
+                for chunk in response.iter_bytes():
                     done += len(chunk)
+                    if max(done, total or 0) > _LARGEST_DOWNLOAD:
+                        said = f"sends a database of more than {_LARGEST_DOWNLOAD >> 30} GB"
+                        hint = "Use --via history, which requests the plays instead."
+                        raise failure(UnansweredError, said, hint, 1)
+                    take(chunk)
+                    before, arrived = arrived, response.num_bytes_downloaded
+                    request.limit.extend((arrived - before) / _SLOWEST_DOWNLOAD)
                     advanced(done, total)
             self._reached = True
 
@@ -274,11 +294,16 @@ class _Streamed:
     """A request that ``with`` sends. Every exception of httpx becomes a ``Failure``."""
 
     def __init__(self, tautulli: Tautulli, request: httpx.Request) -> None:
+        from .deadline import Limit
+
         self._tautulli = tautulli
         self._request = request
         self._response: httpx.Response | None = None
+        self.limit = Limit(tautulli.access.timeout * _PATIENCE)
+        """The time that the answer may take."""
 
     def __enter__(self) -> httpx.Response:
+        self.limit.apply()
         try:
             self._response = self._tautulli._http.send(self._request, stream=True)  # noqa: SLF001 - one class in two
         except Exception as error:  # noqa: BLE001 - raised again if it is not of httpx
@@ -292,6 +317,12 @@ class _Streamed:
             raise self._failure(error) from None
 
     def _failure(self, error: Exception) -> Failure:
+        import httpx
+
+        if isinstance(error, httpx.ReadTimeout) and self.limit.left <= 0:
+            said = f"needed more than {self.limit.seconds:g} seconds for one answer"
+            hint = "Allow more time with --timeout SECONDS."
+            return failure(UnansweredError, said, hint, 2, smaller=True)
         client = self._tautulli
         text = client._without_key(" ".join(str(error).split()))  # noqa: SLF001 - one class in two
         return failure_of(error, text, client.access, reached=client._reached)  # noqa: SLF001 - one class in two
@@ -301,24 +332,31 @@ def _kind(response: httpx.Response) -> str:
     return str(response.headers.get("content-type", "")).lower()
 
 
-def _read(response: httpx.Response, seconds: float, clean: Callable[[str], str]) -> Reply:
-    """Read a response to its end, within a time and a size that no real answer exceeds.
+def _refuse_codings(response: httpx.Response) -> None:
+    """Refuse an answer that is compressed twice: 64 kB of it could be 64 GB.
 
     Raises:
-        Failure: it is too long or too slow, or the server asks to wait.
+        Failure: it is.
     """
-    until = time.monotonic() + seconds
+    if "," in response.headers.get("content-encoding", ""):
+        said = "sent an answer that is compressed more than once"
+        raise failure(UnansweredError, said, "Check that it is Tautulli.", 1)
+
+
+def _read(response: httpx.Response, clean: Callable[[str], str], most: int) -> Reply:
+    """Read a response of at most ``most`` bytes to its end.
+
+    Raises:
+        Failure: it is too long, or the server asks to wait.
+    """
+    _refuse_codings(response)
     body = bytearray()
     for chunk in response.iter_bytes():
         body += chunk
-        if len(body) > _MOST_BYTES:
-            said = f"sent more than {_MOST_BYTES >> 20} MB"
+        if len(body) > most:
+            said = f"sent more than {most >> 20} MB"
             hint = "Check that it is Tautulli. It has no answer of that size."
             raise failure(UnansweredError, said, hint, 1, smaller=True)
-        if time.monotonic() > until:
-            said = f"needed more than {seconds:g} seconds for one answer"
-            hint = "Allow more time with --timeout SECONDS."
-            raise failure(UnansweredError, said, hint, 2, smaller=True)
     try:
         location = urlsplit(response.headers.get("location", ""))
         host = location.netloc.rpartition("@")[2]

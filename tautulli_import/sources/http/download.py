@@ -13,6 +13,7 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO, Final
+from urllib.parse import quote
 
 from msgspec import structs
 
@@ -21,6 +22,7 @@ from ...progress import UNSEEN, Progress
 from ...temp_folder import PrivateFolder
 from ..choose import choose_libraries
 from ..database.file import DatabaseFile
+from ..database.foreign import open_foreign
 from ..database.rows import Row, encodable, identity_of
 from ..database.schema import HISTORY_TABLES, Schema, columns_of
 from ..database.source import PAGE, ServerInfo, Source
@@ -176,8 +178,10 @@ def _insert(rows: Sequence[Row], schema: Schema, path: Path, shown: str) -> None
     """
     rows = [encodable(row) for row in rows]
     try:
-        with closing(sqlite3.connect(path)) as db, db:
+        uri = f"file:{quote(str(path))}?mode=rw"
+        with closing(open_foreign(uri, wait=0.0)) as db, db:
             db.execute("PRAGMA synchronous = OFF")
+            db.execute("BEGIN")
             # Rows from the API have no offset and no length. Tautulli has judged them itself.
             db.execute("ALTER TABLE session_history ADD COLUMN percent")
             db.execute("ALTER TABLE session_history ADD COLUMN watched")

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from html import unescape
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
@@ -34,6 +34,8 @@ __all__ = ["MOST_TRIES", "Failure", "Reply", "Request", "failure", "read_reply"]
 _T = TypeVar("_T")
 MOST_TRIES: Final = 6
 _MOST_SHOWN: Final = 120
+_LONGEST_MESSAGE: Final = 100_000
+"""In bytes. The longest real one lists all commands of the API, in 2 kB (Tautulli 2.17.2)."""
 _TAGS: Final = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.DOTALL | re.IGNORECASE)
 _KEY_HINT: Final = (
@@ -100,7 +102,7 @@ class Failure(Exception):  # noqa: N818 - never seen outside the client
 
 class _Response(Struct):
     result: str = ""
-    message: Any = None
+    message: msgspec.Raw = msgspec.Raw(b"null")
     data: msgspec.Raw = msgspec.Raw(b"null")
 
 
@@ -119,10 +121,10 @@ def read_reply(reply: Reply, kind: type[_T], *, posted: bool, reached: bool) -> 
     """
     if 300 <= reply.status < 400:
         raise _redirected(reply.location)
-    envelope = _envelope(reply.body)
-    if envelope is None:
+    found = _envelope(reply.body)
+    if found is None:
         raise _not_tautulli(reply, posted=posted, patience=4 if reached else 1)
-    message = reply.clean(str(envelope.message or ""))
+    envelope, message = found[0], reply.clean(found[1])
     if reply.status >= 500:
         raise _server_failed(f"answered {reply.status}: {_short(message)}")
     if reply.status >= 400 or envelope.result != "success":
@@ -133,15 +135,20 @@ def read_reply(reply: Reply, kind: type[_T], *, posted: bool, reached: bool) -> 
         return _decode_leniently(reply.body, kind, error)
 
 
-def _envelope(body: bytes) -> _Response | None:
-    """Return the envelope of an answer from Tautulli; ``None`` for anything else."""
+def _envelope(body: bytes) -> tuple[_Response, str] | None:
+    """Return the envelope of an answer from Tautulli, and its message; ``None`` for anything else.
+
+    A message that is too long to be one is not decoded: it could be millions of values.
+    """
     try:
-        return msgspec.json.decode(body, type=_Envelope).response
+        response = msgspec.json.decode(body, type=_Envelope).response
+        is_short = len(response.message) <= _LONGEST_MESSAGE
+        return response, str(msgspec.json.decode(response.message) or "") if is_short else ""
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:  # Tautulli (Python) writes NaN and Infinity, which JSON does not have
         found = json.loads(body)["response"]
-        return _Response(str(found["result"]), found.get("message"))
+        return _Response(str(found["result"])), str(found.get("message") or "")[:_LONGEST_MESSAGE]
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
 

@@ -339,3 +339,12 @@ def test_the_api_key_is_not_in_the_exception_either(ini: Path) -> None:
     shown = "".join(traceback.format_exception(refused.value))
     assert KEY not in shown
     assert KEY not in repr(refused.value) + refused.value.hint
+
+
+def test_a_huge_config_ini_takes_neither_time_nor_memory(tmp_path: Path) -> None:
+    """The pattern of a setting takes the square of a line's length in steps."""
+    path = tmp_path / "config.ini"
+    with path.open("w") as file:
+        file.write(f"[Monitoring]\nlong ={' ' * 300_000}x y\nmovie_watched_percent = 70\n")
+        file.truncate(100 << 30)
+    assert rule_from(path).movie_percent == 70

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import tracemalloc
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -403,3 +404,17 @@ def test_cookies_and_odd_headers_change_nothing(client: Tautulli, route: respx.R
     route.mock(httpx.Response(200, content=success('{"a": 1}'), headers=headers))
     for _ in range(2):
         assert data(client) == {"a": 1}
+
+
+@pytest.mark.parametrize("one", [b"[],", b'"a ",'])
+def test_a_message_of_millions_of_values_takes_no_memory(
+    client: Tautulli, route: respx.Route, one: bytes
+) -> None:
+    many = b"[" + one * (3_000_000 // len(one)) + b"0]"
+    always(route, b'{"response": {"result": "error", "message": ' + many + b', "data": {}}}')
+    tracemalloc.start()
+    try:
+        assert "an error without a message" in str(error(client))
+        assert tracemalloc.get_traced_memory()[1] < 5 * len(many)
+    finally:
+        tracemalloc.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import sys
 import threading
@@ -255,6 +256,69 @@ def test_a_drip_is_no_answer_in_the_long_run(history: Path, ask: Ask) -> None:
     assert "--timeout" in told.hint
 
 
+HEAD: bytes = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "again"),
+    [
+        (HEAD + b"X: ", b"x"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (HEAD + b"Content-Length: 99999999\r\n\r\n", b" "),
+    ],
+    ids=["header", "continue", "body"],
+)
+def test_a_drip_of_anything_ends_after_four_times_the_timeout(
+    ask: Ask, sent: bytes, again: bytes
+) -> None:
+    with Raw(sent, again) as raw:
+        told = error(ask, raw.url, timeout=0.05)
+    assert type(told) is UnansweredError
+    assert "needed more than 0.2 seconds for one answer" in str(told)
+
+
+def downloaded(url: str, timeout: float) -> int:
+    """Download a database, and return its size."""
+    sizes = []
+    with (
+        closing(Tautulli(Access(parse_address(url), KEY, timeout=timeout))) as client,
+        no_waiting(),
+    ):
+        client.download(
+            "download_database", lambda: lambda _: None, lambda done, _: sizes.append(done)
+        )
+    return sizes[-1]
+
+
+def test_a_download_that_drips_is_given_up() -> None:
+    head = HEAD + b"Content-Type: application/octet-stream\r\n\r\n"
+    with Raw(head, b"1234") as raw, pytest.raises(UnansweredError, match=r"more than 0\.2 seconds"):
+        downloaded(raw.url, timeout=0.05)
+
+
+def test_a_long_download_is_waited_for_while_it_keeps_arriving(history: Path) -> None:
+    with FakeTautulli(history) as server:
+        server.faults.append(slow(1))
+        assert downloaded(server.url, timeout=0.1) == history.stat().st_size
+
+
+def test_a_download_that_is_larger_than_any_history_is_given_up(
+    history: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tautulli_import.sources.http.client._LARGEST_DOWNLOAD", 1000)
+    with FakeTautulli(history) as server, pytest.raises(UnansweredError, match="more than 0 GB"):
+        downloaded(server.url, timeout=5)
+
+
+def test_an_answer_that_is_compressed_twice_is_refused(ask: Ask) -> None:
+    """Each pass can make a thousand times of it: one piece of 64 kB would be 64 GB."""
+    twice = gzip.compress(gzip.compress(b" " * 5_000_000))
+    head = HEAD + b"Content-Encoding: gzip, gzip\r\nContent-Length: %d\r\n\r\n" % len(twice)
+    with Raw(head + twice) as raw:
+        told = error(ask, raw.url)
+    assert "compressed more than once" in str(told)
+
+
 @pytest.mark.parametrize(
     "sent",
     [
@@ -307,8 +371,10 @@ def test_a_timeout_that_is_none_is_refused(cli: Cli, seconds: str) -> None:
 class Raw:
     """Something that listens, and says what it was told to, whatever it is asked."""
 
-    def __init__(self, sent: bytes) -> None:
+    def __init__(self, sent: bytes, again: bytes = b"") -> None:
+        """Prepare to say ``sent``, and ``again`` every hundredth of a second for ever."""
         self._sent = sent
+        self._again = again
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -334,5 +400,7 @@ class Raw:
                     connection.settimeout(5)
                     connection.recv(65_536)
                     connection.sendall(self._sent)
+                    while self._again and not self._over.wait(0.01):
+                        connection.sendall(self._again)
                 except OSError:
                     print("the client has left", file=sys.stderr)

@@ -184,6 +184,17 @@ def test_plays_that_tautulli_has_not_written_back_yet_are_asked_for(home: Home, 
     assert FELL_BACK not in done.err
 
 
+def test_a_trigger_in_the_downloaded_database_never_runs(home: Home, run: Runs) -> None:
+    home.execute(
+        "CREATE TRIGGER late AFTER INSERT ON session_history_metadata WHEN new.title = 'Late'"
+        " BEGIN DELETE FROM session_history; END"
+    )
+    home.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    home.execute("DROP TRIGGER late")  # only the server's history is without it
+    home.film(0.2, title="Late")
+    assert titles(run()) == every(home)
+
+
 def test_an_older_copy_is_made_up_for(home: Home, run: Runs) -> None:
     """When its database is locked, Tautulli sends the copy of the last time."""
     titles(run())
