@@ -26,6 +26,7 @@ from ..model.plays import Play
 
 __all__ = ["Known", "Work", "films", "folded", "settle_keys", "shows", "tells"]
 
+_LONGEST_GENERIC = 200
 # "Pilot", "Episode 3", "Folge 12", "S01E03": half of all shows have an episode of that title.
 _GENERIC = re.compile(r"pilot|\w*\W*\d+|s\d+e\d+")
 _Node = TypeVar("_Node", bound=Hashable)
@@ -126,7 +127,8 @@ def folded(title: str | None) -> str:
 def tells(title: str | None) -> bool:
     """Return true if an episode's title is distinctive. "Pilot" and "Episode 3" are not."""
     text = folded(title)
-    return bool(text) and not _GENERIC.fullmatch(text)
+    # The pattern takes the square of the length in steps.
+    return len(text) > _LONGEST_GENERIC or (bool(text) and not _GENERIC.fullmatch(text))
 
 
 def settle_keys(works: Iterable[Work]) -> None:

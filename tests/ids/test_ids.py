@@ -17,6 +17,7 @@ from hypothesis import given, settings, strategies as st
 from msgspec import Struct, to_builtins
 
 from tautulli_import.ids.corrections import Correction, parse
+from tautulli_import.ids.works import tells
 from tautulli_import.imports.report import count_items, without_external_id
 from tautulli_import.items.build import records_of
 from tautulli_import.items.pipeline import ReadResult, read
@@ -998,3 +999,9 @@ def test_an_id_is_only_ever_used_at_the_level_it_was_given_for(
 def _write(conn: sqlite3.Connection, rows: Sequence[dict[str, str | int | None]]) -> None:
     for row in rows:
         add_play(conn, **row)
+
+
+def test_a_title_of_many_digits_takes_no_time() -> None:
+    """A quarter of a million took minutes."""
+    assert tells("1" * 250_000 + "x!")
+    assert not tells("Episode 3")

@@ -191,6 +191,22 @@ class DatabaseFile:
             rows = [(*identity_of(row), row[_SECTION]) for row in self._readable_rows(after, upto)]
         return [((row[0], integer(row[1]), integer(row[2])), integer(row[3])) for row in rows]
 
+    def spans(self, size: int) -> Iterator[tuple[int, int]]:
+        """Return ranges of ``size`` ids, first excluded, that cover every row of the file.
+
+        A gap is skipped: one row with a huge id would else take longer than anybody waits.
+        """
+        query = "SELECT min(id) FROM session_history WHERE id > ?"
+        after: int | None = self.first - 1
+        while after is not None and after < self.last:
+            upto = min(after + size, self.last)
+            yield after, upto
+            try:
+                ((following,),) = self._ask(partial(self._decoded, query=query, parameters=(upto,)))
+                after = None if following is None else following - 1
+            except DamagedPageError:
+                after = upto
+
     def users_of_plays(self) -> Mapping[int, tuple[int, str]]:
         """Return the number of plays and the newest name in the history, by user id."""
         if "user_id" not in self._columns:

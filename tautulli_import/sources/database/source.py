@@ -280,12 +280,11 @@ class Source:
         These are counted for each user or each library.
         """
         newer: list[DatabaseFile] = []
-        step = _IDS_COMPARED_AT_ONCE
         for one in self._opened:
             repeated: Counter[int | None] = Counter()
-            for after in range(one.file.first - 1, one.file.last if newer else 0, step):
-                in_newer = _identities(newer, after, after + step)
-                for play, section in one.file.identities(after, after + step):
+            for after, upto in one.file.spans(_IDS_COMPARED_AT_ONCE) if newer else ():
+                in_newer = _identities(newer, after, upto)
+                for play, section in one.file.identities(after, upto):
                     if play in in_newer:
                         repeated[section if what == "library" else play[2]] += 1
             yield one.file, repeated
