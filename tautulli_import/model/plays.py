@@ -40,6 +40,8 @@ class Play(Struct, frozen=True, gc=False, array_like=True):
     """As Tautulli computed it (API), or ``None`` if offset and duration are known (database)."""
     watched: bool | None = None
     """Tautulli's own verdict (API), or ``None`` if the rule must be applied (database)."""
+    aired: str | None = None
+    """The day of the release or of the first broadcast, as ``YYYY-MM-DD``."""
 
 
 class Details(Struct, frozen=True, gc=False, array_like=True):

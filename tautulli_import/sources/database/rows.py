@@ -47,7 +47,7 @@ _WATCHED: Final = Play.__struct_fields__.index("watched")
 _NUMBERS: Final = frozenset(
     {"paused_counter", "secure", "relayed", "audio_channels", "stream_bitrate", "bandwidth"}
 )
-_TEXTS: Final = frozenset({"user", "media_type", "title", "grandparent_title", "guid"})
+_TEXTS: Final = frozenset({"user", "media_type", "title", "grandparent_title", "guid", "aired"})
 
 
 def settle(rows: list[Row], shown: str) -> tuple[Sequence[Play], Sequence[Rejected]]:
@@ -64,7 +64,8 @@ def settle(rows: list[Row], shown: str) -> tuple[Sequence[Play], Sequence[Reject
             rejected.append(Rejected(Reason.NO_METADATA, row[0], lost, shown))
             continue
         if row[_WATCHED] is not None:  # SQLite has no booleans
-            row = (*row[:_WATCHED], row[_WATCHED] == 1)  # noqa: PLW2901 - the same row
+            watched = row[_WATCHED] == 1
+            row = (*row[:_WATCHED], watched, *row[_WATCHED + 1 :])  # noqa: PLW2901 - the same row
         try:
             plays.append(convert(row, Play))
         except msgspec.ValidationError:

@@ -61,6 +61,7 @@ _PLACES: Final[dict[str, tuple[str, ...]]] = {
     # Only a history from Tautulli's API has these.
     "percent": ("h.percent",),
     "watched": ("h.watched",),
+    "aired": ("m.originally_available_at",),
 }
 # Field of Details -> its column. A database has no friendly name with its plays, so that is looked
 # up in the table of users, as Tautulli's API does it (2.17.2).
@@ -267,9 +268,26 @@ def _expression(field: str, places: list[str]) -> str:
     """Return SQL for a field of ``Play`` that is in one of these columns."""
     if not places:
         return "NULL"
+    if field == "aired":
+        return _day(places[0])
     if field == "section_id" and len(places) > 1:
         return "coalesce(" + ", ".join(f"nullif({place}, '')" for place in places) + ")"
     return f"nullif({places[0]}, '')" if field in _OFTEN_EMPTY else places[0]
+
+
+def _day(place: str) -> str:
+    """Return SQL for the day in a column as ``YYYY-MM-DD``, or NULL if it holds none.
+
+    Some agents wrote a time after the day. A year before 1870 is a placeholder such as 0001: no
+    film is that old. Without "+0 days" SQLite returns a 30 February as it is (3.40).
+    """
+    day = f"substr({place}, 1, 10)"
+    return (
+        f"CASE WHEN {place} < '1870' THEN NULL"
+        f" WHEN date({place}, '+0 days') = {place} THEN {place}"
+        f" WHEN substr({place}, 11, 1) IN (' ', 'T') AND date({day}, '+0 days') = {day} THEN {day}"
+        " END"
+    )
 
 
 def _not_tautulli(shown: str, tables: frozenset[str], absent: list[str]) -> str:

@@ -25,7 +25,7 @@ COLUMNS: Final = (
     "id", "reference_id", "started", "stopped", "user_id", "user", "section_id", "media_type",
     "live", "rating_key", "grandparent_rating_key", "title", "grandparent_title", "season",
     "episode", "year", "guid", "view_offset", "duration", "credits_first", "credits_final",
-    "percent", "watched",
+    "percent", "watched", "aired",
     # Users and playback events need these, plays do not.
     "friendly_name", "parent_title", "paused_counter", "platform", "player", "product",
     "machine_id", "ip_address", "location", "transcode_decision", "secure", "relayed",
@@ -117,6 +117,7 @@ class _Row(Struct):
     media_index: _Value = None
     year: _Value = None
     guid: _Value = None
+    originally_available_at: _Value = None
     percent_complete: _Value = None
     watched_status: _Value = None
     friendly_name: _Value = None
@@ -298,6 +299,7 @@ def _normalise(row: _Row) -> Row:
         None,
         integer(row.percent_complete),
         watched,
+        text(row.originally_available_at),
         text(row.friendly_name),
         text(row.parent_title),
         integer(row.paused_counter),

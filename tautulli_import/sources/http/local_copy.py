@@ -48,7 +48,7 @@ _VIEWS: Final = {
     " product, machine_id, ip_address, location, secure, relayed FROM plays",
     "session_history_metadata": "SELECT id, live, rating_key, grandparent_rating_key, title,"
     " parent_title, grandparent_title, season AS parent_media_index, episode AS media_index, year,"
-    " guid, duration, credits_first AS marker_credits_first,"
+    " guid, aired AS originally_available_at, duration, credits_first AS marker_credits_first,"
     " credits_final AS marker_credits_final FROM plays",
     "session_history_media_info": "SELECT id, transcode_decision FROM plays",
     "users": "SELECT user_id, user AS username, friendly_name, 0 AS deleted_user,"
@@ -72,6 +72,8 @@ class CrawlState(Struct, frozen=True):
     """The number of rows that Tautulli counts but never lists, because they lost their metadata."""
     rule: WatchedRule | None = None
     """The thresholds with which Tautulli computed ``watched``."""
+    columns: int = 0
+    """The number of columns that were read; 0 if an older version of this program read them."""
 
 
 class LocalCopy:
@@ -82,14 +84,22 @@ class LocalCopy:
         self._state = state
         self._frozen: FrozenCopy | None = None
         existing = {*state.db.table_names(), *state.db.view_names()}
-        if not {"plays", "undelivered", "sections", *_VIEWS} <= existing:
+        if (
+            not {"plays", "undelivered", "sections", *_VIEWS} <= existing
+            or "aired" not in state.db.table("plays").columns_dict
+        ):
             with state.step():
                 self._create_tables()
 
     def _create_tables(self) -> None:
+        """Create what is missing, and add the column that an older version did not keep."""
         db = self._state.db
         types = {name: int if name in _INTEGERS else str for name in COLUMNS}
+        for name in _VIEWS:
+            db.conn.execute(f"DROP VIEW IF EXISTS {name}")
         db.table("plays").create(types, pk="id", if_not_exists=True)
+        if "aired" not in db.table("plays").columns_dict:
+            db.conn.execute("ALTER TABLE plays ADD COLUMN aired TEXT")
         db.table("undelivered").create(
             {"day": str, "until": str, "window": str, "position": int, "sorted": str},
             pk=("window", "position", "sorted"),
@@ -99,7 +109,7 @@ class LocalCopy:
             {"section_id": int, "upto": int}, pk="section_id", if_not_exists=True
         )
         for name, query in _VIEWS.items():
-            db.conn.execute(f"CREATE VIEW IF NOT EXISTS {name} AS {query}")
+            db.conn.execute(f"CREATE VIEW {name} AS {query}")
 
     def freeze(self, shown: str, users: Sequence[User] | None = None) -> FrozenCopy:
         """From now on read the copy as it is now, in spite of other runs that write to it.

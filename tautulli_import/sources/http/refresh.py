@@ -21,7 +21,7 @@ from ..database.rows import identity_of, integer
 from ..same_history import OTHER_HISTORY_HINT
 from .client import Tautulli
 from .crawl import Crawl, FetchedDays
-from .history_api import HistoryApi, Window, day_of
+from .history_api import COLUMNS, HistoryApi, Window, day_of
 from .local_copy import CrawlState, LocalCopy
 from .positions import TOO_MANY, too_many
 
@@ -183,7 +183,7 @@ class Refresh:
         copy.forget_undelivered(oldest)
 
         def reached(day: date) -> None:
-            copy.note(CrawlState(str(day), read_at=read_at, rule=self._rule))
+            copy.note(CrawlState(str(day), read_at=read_at, rule=self._rule, columns=len(COLUMNS)))
 
         reached(oldest)
         crawl.backwards(
@@ -208,7 +208,14 @@ class Refresh:
     def _note_complete(self) -> None:
         """Save that everything was read just now."""
         self._copy.note(
-            CrawlState("-", complete=True, read_at=self._now, whole_at=self._now, rule=self._rule)
+            CrawlState(
+                "-",
+                complete=True,
+                read_at=self._now,
+                whole_at=self._now,
+                rule=self._rule,
+                columns=len(COLUMNS),
+            )
         )
 
     def _prove(self, crawl: Crawl, api: HistoryApi, since: date, *, incremental: bool) -> str:
@@ -289,6 +296,8 @@ class Refresh:
         progress = self._copy.progress
         if not progress.oldest:
             return ""
+        if progress.columns != len(COLUMNS):
+            return "an older version of tautulli-import kept less of each play"
         if progress.rule != self._rule:
             return "the thresholds for watched were changed"
         if progress.complete and self._now - progress.whole_at > _SECONDS_BETWEEN_FULL_READS:

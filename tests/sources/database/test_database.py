@@ -101,6 +101,7 @@ def test_every_field_of_a_play_is_read_from_its_column(path: Path) -> None:
             duration=2000,
             marker_credits_first=1800,
             marker_credits_final=1900,
+            originally_available_at="2019-03-08",
         )
     assert plays_of(path) == {
         7: Play(
@@ -127,6 +128,7 @@ def test_every_field_of_a_play_is_read_from_its_column(path: Path) -> None:
             credits_final=1900,
             percent=None,
             watched=None,
+            aired="2019-03-08",
         )
     }
 
@@ -259,6 +261,24 @@ def test_half_an_episode_is_none_but_of_a_measured_time_the_fraction_is_cut(
     assert (play.season, play.episode, play.user_id) == (None, None, None)
     assert (play.view_offset, play.duration) == (7, 7)
     assert (play.credits_first, play.credits_final) == (7, 7)
+
+
+NO_DAYS = [
+    *(None, "", "0", "2019", "2019-02-29", "2019-3-8", "0001-01-01", "1869-12-31", "-2019-01-01"),
+    *("2019-03-08-09", "March 2019", "now", "12.5", "1999-00-00", "10000-01-01", b"\xff", 20190308),
+]
+
+
+def test_a_release_day_is_a_day_of_the_calendar_or_nothing(path: Path) -> None:
+    days = {"1870-01-01": "1870-01-01", "2020-02-29": "2020-02-29"}
+    times = {"2019-03-08 00:00:00": "2019-03-08", "2019-03-08T23:30:00-05:00": "2019-03-08"}
+    cells = [*days.items(), *times.items(), *((cell, None) for cell in NO_DAYS)]
+    with made(path) as conn:
+        for number, (cell, _) in enumerate(cells, 1):
+            add_play(conn)
+            sql = "UPDATE session_history_metadata SET originally_available_at = ? WHERE id = ?"
+            conn.execute(sql, (cell, number))
+    assert [play.aired for play in plays_of(path).values()] == [day for _, day in cells]
 
 
 NUMBERS = (

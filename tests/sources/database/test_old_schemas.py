@@ -141,6 +141,7 @@ FIELDS = {
     ("session_history_metadata", "duration"): "duration",
     ("session_history_metadata", "marker_credits_first"): "credits_first",
     ("session_history_metadata", "marker_credits_final"): "credits_final",
+    ("session_history_metadata", "originally_available_at"): "aired",
 }
 SAID = {"reference_id", "section_id", "view_offset", "live", "guid", "duration"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import stat
@@ -279,6 +280,26 @@ def test_once_a_month_everything_is_read_again(home: Home) -> None:
     assert run.notices == ["Everything is read again: it was last read completely a month ago."]
     assert not home.run(now=NOW + 59 * DAY).notices
     assert home.run(now=NOW + 62 * DAY).read_again
+
+
+def test_a_copy_of_an_older_version_without_release_days_is_read_again(home: Home) -> None:
+    home.run()
+    (file,) = home.state.glob("*.db")
+    with closing(sqlite3.connect(file)) as conn, conn:
+        (state,) = conn.execute("SELECT value FROM about WHERE name = 'progress'").fetchone()
+        older = {name: value for name, value in json.loads(state).items() if name != "columns"}
+        conn.execute("UPDATE about SET value = ? WHERE name = 'progress'", (json.dumps(older),))
+        conn.execute("DROP VIEW session_history_metadata")
+        conn.execute("ALTER TABLE plays DROP COLUMN aired")
+        conn.execute("CREATE VIEW session_history_metadata AS SELECT id, title FROM plays")
+    run = home.run(now=NOW + DAY)
+    assert run.notices == [
+        "Everything is read again: an older version of tautulli-import kept less of each play."
+    ]
+    assert {play.aired for play in run.plays.values()} == {
+        f"{1950 + number}-06-15" for number in range(60)
+    }
+    assert not home.run(now=NOW + DAY + 60).notices
 
 
 def test_restart_forgets_what_was_read(home: Home, env: Mapping[str, str], cli: Cli) -> None:
