@@ -17,7 +17,7 @@ from ..errors import (
 from ..files import identity
 from ..formatting import shown
 from ..ids.corrections import Correction, parse
-from ..model.clock import parse_moment
+from ..model.clock import latest_moment, parse_moment
 from ..model.rejections import Reason
 from ..model.selection import Selection
 from ..options import SETTINGS, Option
@@ -145,6 +145,7 @@ def selection(settings: Settings, source: Source, *, now: int) -> Selection:
         min_percent=settings.min_percent,
         include_partial=settings.include_partial,
         watched_at=settings.watched_at,
+        latest=latest_moment(now),
     )
 
 

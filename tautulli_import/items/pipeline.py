@@ -81,7 +81,10 @@ def read(
         TautulliImportError: the source cannot be read; see the errors of sources.
     """
     groups = PlayGroups(
-        every_viewing=every_viewing, each_user=each_user, watched_at=selection.watched_at
+        every_viewing=every_viewing,
+        each_user=each_user,
+        watched_at=selection.watched_at,
+        latest=selection.latest,
     )
     counts = RowCounts()
     judges: dict[WatchedRule, Judge] = {}

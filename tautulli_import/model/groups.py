@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
-from .clock import LAST_MOMENT, WatchedAt, moment
+from .clock import FIRST_MOMENT, LAST_MOMENT, WatchedAt, moment
 from .plays import Play
 from .rejections import Reason
 from .selection import Judge
@@ -76,11 +76,13 @@ class PlayGroups:
         every_viewing: bool = False,
         each_user: bool = False,
         watched_at: WatchedAt = "stopped",
+        latest: int = LAST_MOMENT,
     ) -> None:
         self._partitioned = every_viewing or each_user
         self._every_viewing = every_viewing
         self._each_user = each_user
         self._watched_at: WatchedAt = watched_at
+        self._latest = latest
         self._groups: dict[tuple[object, ...], PlayGroup] = {}
         self.verdicts: Counter[Reason] = Counter()
         self.accepted: Counter[int | None] = Counter()
@@ -102,7 +104,7 @@ class PlayGroups:
         groups = self._groups
         find = groups.get
         started_counts = self._watched_at == "started"
-        partitioned = self._partitioned
+        partitioned, latest = self._partitioned, self._latest
         verdicts: list[Reason] = []
         rejected: list[tuple[Play, Reason]] = []
         accepted = 0
@@ -113,8 +115,8 @@ class PlayGroups:
                 continue
             key = _identity(play)
             when = play.stopped
-            if not when or not 0 < (play.started or 0) <= when <= LAST_MOMENT:
-                when = moment(play)
+            if not when or not FIRST_MOMENT <= (play.started or 0) <= when <= latest:
+                when = moment(play, latest=latest)
             group = find(key)
             if group is None:
                 groups[key] = group = PlayGroup(play, when)
@@ -128,7 +130,10 @@ class PlayGroups:
                 continue
             accepted += 1
             group.accepted += 1
-            newest = (moment(play, "started") if started_counts else when, play.id)
+            if started_counts:
+                newest = (moment(play, "started", latest=latest), play.id)
+            else:
+                newest = (when, play.id)
             if partitioned:
                 self._keep(group, play, newest)
             elif newest > group.best:

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from .clock import LAST_MOMENT, WatchedAt, moment
+from .clock import FIRST_MOMENT, LAST_MOMENT, WatchedAt, moment
 from .guids import movie_ids, plex_guid
 from .plays import Play
 from .rejections import Reason
@@ -37,12 +37,14 @@ class Selection(Struct, frozen=True):
     min_percent: int | None = None
     include_partial: bool = False
     watched_at: WatchedAt = "stopped"
+    latest: int = LAST_MOMENT
+    """The last possible time of a play; see ``latest_moment``."""
 
     def judge(self, rule: WatchedRule) -> Judge:
         """Return the verdict for items under Tautulli's thresholds. A closure, for speed."""
         unwanted = self._unwanted(frozenset({"movie", "episode"}))
         every, least = self.include_partial, self.min_percent
-        is_watched = rule.is_watched
+        is_watched, latest = rule.is_watched, self.latest
 
         def verdict(play: Play) -> Reason | None:
             if reason := unwanted(play):
@@ -55,12 +57,15 @@ class Selection(Struct, frozen=True):
                     return Reason.PARTIAL
             elif not is_watched(play):
                 return Reason.PARTIAL
-            return _unusable(play)
+            return _unusable(play, latest)
 
         return verdict
 
     def judge_event(self) -> Judge:
-        """Return the verdict for playback events. Unwatched plays count, unless ``min_percent``."""
+        """Return the verdict for playback events. Unwatched plays count, unless ``min_percent``.
+
+        An impossible time is no reason: an event is a row as it is, and none replaces another.
+        """
         unwanted = self._unwanted(frozenset({"movie", "episode", "track"}))
         least = self.min_percent
 
@@ -80,7 +85,7 @@ class Selection(Struct, frozen=True):
     def _unwanted(self, kinds: frozenset[str]) -> Judge:
         """Return the filter that all verdicts share. ``kinds`` are the usable media types."""
         types, users, sections = self.media_types, self.users, self.sections
-        since, until, watched_at = self.since, self.until, self.watched_at
+        since, until, watched_at, latest = self.since, self.until, self.watched_at, self.latest
         dated = since is not None or until is not None
 
         def reason(play: Play) -> Reason | None:
@@ -97,7 +102,7 @@ class Selection(Struct, frozen=True):
             if sections is not None and play.section_id not in sections:
                 return Reason.LIBRARY
             if dated:
-                when = moment(play, watched_at)
+                when = moment(play, watched_at, latest=latest)
                 if when and (
                     (since is not None and when < since) or (until is not None and when >= until)
                 ):
@@ -107,7 +112,7 @@ class Selection(Struct, frozen=True):
         return reason
 
 
-def _unusable(play: Play) -> Reason | None:
+def _unusable(play: Play, latest: int) -> Reason | None:
     """Return why a selected play cannot become an item, or ``None`` if it can."""
     if play.media_type == "episode":
         if play.episode is None or play.episode < 0:
@@ -119,6 +124,8 @@ def _unusable(play: Play) -> Reason | None:
     ):
         return Reason.NO_TITLE
     started, stopped = play.started, play.stopped
-    if started and stopped and 0 < started <= stopped <= LAST_MOMENT:
+    if started and stopped and FIRST_MOMENT <= started <= stopped <= latest:
         return None  # nearly every play: this saves a million calls of ``moment``
-    return None if moment(play) else Reason.NO_TIME
+    if moment(play, latest=latest):
+        return None
+    return Reason.IMPOSSIBLE_TIME if started or stopped else Reason.NO_TIME

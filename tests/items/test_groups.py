@@ -13,7 +13,7 @@ from msgspec import structs
 from tautulli_import.counting import Plays
 from tautulli_import.items.build import newest_per_key, records_of
 from tautulli_import.items.pipeline import ReadResult, read
-from tautulli_import.model.clock import moment
+from tautulli_import.model.clock import LAST_MOMENT, moment
 from tautulli_import.model.groups import NOBODY, PlayGroups
 from tautulli_import.model.items import Ids, Movie, Record
 from tautulli_import.model.plays import Play
@@ -208,7 +208,7 @@ def test_episodes_of_one_show_are_kept_apart_by_their_numbers() -> None:
 def test_every_viewing_is_kept_where_rewatches_are_asked_for() -> None:
     records = imported([film(1), film(2), film(3)], every_viewing=True)
     assert [record.key for record in records] == [
-        f"tmdb:603@{moment(film(number))}" for number in (1, 2, 3)
+        f"tmdb:603@{moment(film(number), latest=LAST_MOMENT)}" for number in (1, 2, 3)
     ]
 
 
@@ -336,7 +336,8 @@ def test_the_newest_per_key_is_the_same_in_whatever_order_they_come(
 
 # Whatever is in the history.
 
-_WHEN = st.sampled_from([None, 0, -1, 5, 100, 200, 1_700_000_000, 1_700_000_000_000])
+_AT = 1_700_000_000
+_WHEN = st.sampled_from([None, 0, -1, 5, _AT, _AT + 100, _AT + 200, 2_000_000_000, _AT * 1000])
 _TITLES = st.sampled_from([None, "", "One", "Two"])
 
 
@@ -390,8 +391,9 @@ SELECTIONS = st.builds(
     media_types=st.sets(st.sampled_from(["movie", "episode", "live"])).map(frozenset),
     users=st.sampled_from([None, None, frozenset({1}), frozenset({0, 2})]),
     sections=st.sampled_from([None, None, frozenset({1})]),
-    since=st.sampled_from([None, None, 100]),
-    until=st.sampled_from([None, None, 200]),
+    since=st.sampled_from([None, None, _AT + 100]),
+    until=st.sampled_from([None, None, _AT + 200]),
+    latest=st.just(_AT + 86_400),
     min_percent=st.sampled_from([None, None, 50]),
     include_partial=st.booleans(),
     watched_at=st.sampled_from(["stopped", "started"]),

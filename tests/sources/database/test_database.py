@@ -481,6 +481,15 @@ TIMES: Sequence[tuple[Cell, Cell, str | None]] = (
     ("", STOP, _AT_STOP),
     (str(START), str(STOP), _AT_STOP),
     (float(START), float(STOP), _AT_STOP),
+    # One possible time is enough.
+    (300, STOP, _AT_STOP),
+    (START, 2_114_380_800, _AT_START),
+    (2_114_380_800, STOP, _AT_STOP),
+    (START, START * 1000, _AT_START),
+    (300, 7_500, None),
+    (1_199_145_000, 1_199_145_599, None),
+    (1_199_145_000, 1_199_145_600, "2008-01-01T00:00:00Z"),
+    (2_114_380_800, 2_114_384_400, None),
     (None, None, None),
     (0, 0, None),
     ("", "", None),
@@ -504,9 +513,11 @@ def test_a_play_counts_when_it_stopped_else_when_it_started_else_it_is_rejected(
     found = {str(item["title"]): item["watched_at"] for item in json_lines(result.out)}
     assert found == {title: when for title, when in expected.items() if when}
     rejected = json.loads(report.read_text())["rejected_rows"]
-    assert {row["reason"] for row in rejected} == {"no_time"}
-    hopeless = [row for row, (_, _, when) in enumerate(TIMES, 1) if when is None]
-    assert sorted(row["id"] for row in rejected) == hopeless
+    assert {row["id"]: row["reason"] for row in rejected} == {
+        row: "impossible_time" if isinstance(started, int) and started else "no_time"
+        for row, (started, _, when) in enumerate(TIMES, 1)
+        if when is None
+    }
 
 
 # Users and libraries ---------------------------------------------------------------------
