@@ -95,7 +95,9 @@ class RememberedJobs:
 
 
 def _plain(selection: Selection) -> dict[str, object]:
+    """Return what distinguishes the job. ``latest`` does not: it is another one in every run."""
     values: dict[str, object] = msgspec.to_builtins(selection)
+    del values["latest"]
     return {
         name: sorted(value) if isinstance(value, list) else value for name, value in values.items()
     }

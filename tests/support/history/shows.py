@@ -76,8 +76,8 @@ class Shows:
         self._mean = mean_length
         self._shows: list[Show] = []
         self._hostile = list(HOSTILE)
-        self._moved_agents = cycle(("thetvdb", "dvdorder", "themoviedb"))
-        self._anime_agents = cycle(("hama-tvdb", "hama-anidb", "hama-tvdb4"))
+        self._moved_agents = cycle(("thetvdb", "mcm", "themoviedb"))
+        self._anime_agents = cycle(("hama-tvdb", "hama-anidb", "hama-tvdb2"))
         self._no_number = cycle(("", None))
         self._daily_seasons = cycle((True, False))
         self._looked_up = False
