@@ -135,11 +135,11 @@ def inspect_source(
     return InspectResult(inspection, result.rejected, _imported(result), alarms)
 
 
-def _by_name(counted: Sequence[tuple[str, int, int]]) -> Mapping[str, int]:
+def _by_name(counted: Sequence[tuple[str, int | None, int]]) -> Mapping[str, int]:
     """Return plays by name. Add the id to a name that several have."""
     names = Counter(name for name, _, plays in counted if plays)
     return {
-        name if names[name] == 1 else f"{name} ({number})": plays
+        name if names[name] == 1 else f"{name} ({'no id' if number is None else number})": plays
         for name, number, plays in counted
         if plays
     }

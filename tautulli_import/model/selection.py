@@ -30,6 +30,9 @@ class Selection(Struct, frozen=True):
 
     media_types: frozenset[MediaType] = frozenset({"movie", "episode"})
     users: frozenset[int] | None = None
+    names: frozenset[str] = frozenset()
+    """Names of users whose plays without a user id are wanted as well. "" is a row without a name.
+    They count only with ``users``."""
     sections: frozenset[int] | None = None
     since: int | None = None
     until: int | None = None
@@ -84,7 +87,7 @@ class Selection(Struct, frozen=True):
 
     def _unwanted(self, kinds: frozenset[str]) -> Judge:
         """Return the filter that all verdicts share. ``kinds`` are the usable media types."""
-        types, users, sections = self.media_types, self.users, self.sections
+        types, users, names, sections = self.media_types, self.users, self.names, self.sections
         since, until, watched_at, latest = self.since, self.until, self.watched_at, self.latest
         dated = since is not None or until is not None
 
@@ -97,7 +100,11 @@ class Selection(Struct, frozen=True):
                     return Reason.LIVE
             elif media_type not in types:
                 return Reason.MEDIA_TYPE
-            if users is not None and play.user_id not in users:
+            if (
+                users is not None
+                and (who := play.user_id) not in users
+                and (who is not None or (play.user or "").strip() not in names)
+            ):
                 return Reason.USER
             if sections is not None and play.section_id not in sections:
                 return Reason.LIBRARY

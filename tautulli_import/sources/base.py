@@ -57,7 +57,8 @@ class Batch(Struct, frozen=True):
 class User(Struct, frozen=True):
     """A user of Tautulli. Any of the three names identifies them."""
 
-    user_id: int
+    user_id: int | None
+    """``None`` for plays whose rows have lost the id. ``username`` is what those rows say."""
     username: str
     friendly_name: str
     plays: int
@@ -66,7 +67,8 @@ class User(Struct, frozen=True):
     @property
     def name(self) -> str:
         """The name that Tautulli shows: the friendly name, else the username, else the id."""
-        return self.friendly_name or self.username or str(self.user_id)
+        unnamed = "unknown" if self.user_id is None else str(self.user_id)
+        return self.friendly_name or self.username or unnamed
 
 
 class Library(Struct, frozen=True):

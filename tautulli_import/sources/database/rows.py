@@ -23,6 +23,7 @@ __all__ = [
     "encodable",
     "identity_of",
     "integer",
+    "name_of",
     "settle",
     "text",
 ]
@@ -128,6 +129,11 @@ def text(value: object) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return decode(value) if isinstance(value, bytes) else str(value)
+
+
+def name_of(value: object) -> str:
+    """Return the name of a user in a row, without blanks around it; empty if there is none."""
+    return (text(value) or "").strip()
 
 
 def encodable(row: Row) -> Row:

@@ -57,7 +57,7 @@ def plays_of(path: Path, *, page: int = 10_000) -> dict[int, Play]:
     return {play.id: play for batch in batches_of(path, page=page) for play in batch.plays}
 
 
-def people(path: Path) -> dict[int, User]:
+def people(path: Path) -> dict[int | None, User]:
     """Return the users of one database, by id."""
     with closing(Source([path])) as source:
         return {user.user_id: user for user in source.users()}
@@ -537,7 +537,8 @@ def test_users_are_told_by_table_and_by_plays(path: Path) -> None:
         add_play(conn, user_id=None, user="nobody")
     found = people(path)
     plays = {number: user.plays for number, user in found.items()}
-    assert plays == {0: 0, 1: 2, 2: 1, 3: 0, 4: 1, 6: 1, 7: 1}
+    assert plays == {0: 0, 1: 2, 2: 1, 3: 0, 4: 1, 6: 1, 7: 1, None: 1}
+    assert found[None].name == "nobody"
     assert [found[number].name for number in (1, 2, 4, 6, 7)] == [
         *("Alice", "bob", "Gone, with plays", "ghost", "7"),
     ]
