@@ -19,6 +19,7 @@ from .items import EXTERNAL
 __all__ = [
     "PER_SEASON",
     "clean_id",
+    "fits_episode",
     "guid_kind",
     "is_aired_order",
     "listed_ids",
@@ -149,6 +150,14 @@ def is_aired_order(guid: str | None) -> bool:
         site, mode, _ = _hama(path)
         return mode < _HAMA_OWN_ORDERS.get(site, _NO_MODE)
     return agent not in _OTHER_ORDERS
+
+
+def fits_episode(namespace: str, guid: str | None, season: int | None) -> bool:
+    """Return true if an id of a show, with the numbers of an episode, names that episode.
+
+    ``guid`` and ``season`` are the episode's. The id can be from anywhere, such as another episode.
+    """
+    return is_aired_order(guid) and (namespace not in PER_SEASON or (season or 0) <= 1)
 
 
 def numbers_in(guid: str | None) -> tuple[int, int] | None:

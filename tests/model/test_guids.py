@@ -9,6 +9,7 @@ from hypothesis import given, settings, strategies as st
 
 from tautulli_import.model.guids import (
     clean_id,
+    fits_episode,
     guid_kind,
     is_aired_order,
     listed_ids,
@@ -227,6 +228,21 @@ def test_a_legacy_guid_of_an_episode_has_its_season_and_its_number(guid: str) ->
 )
 def test_no_other_guid_has_numbers_that_count(guid: str | None) -> None:
     assert numbers_in(guid) is None
+
+
+@pytest.mark.parametrize(
+    ("namespace", "season", "fits"),
+    [
+        *(("anidb", season, fits) for season, fits in ((None, True), (0, True), (1, True))),
+        *((namespace, 2, False) for namespace in ("anidb", "mal", "anilist", "kitsu")),
+        *((namespace, 2, True) for namespace in ("tvdb", "tmdb", "imdb")),
+    ],
+)
+def test_an_id_of_a_site_with_an_entry_a_season_fits_only_the_first(
+    namespace: str, season: int | None, fits: bool
+) -> None:
+    assert fits_episode(namespace, "plex://episode/5d9c135046115600200bb8ca", season) is fits
+    assert not fits_episode(namespace, OTHER_ORDERS[0], season)
 
 
 @pytest.mark.parametrize("guid", OTHER_ORDERS)
