@@ -244,9 +244,12 @@ class LocalCopy:
         """Count the rows that were delivered and those that could not be."""
         return sum(self.counts())
 
-    def newest(self) -> int | None:
-        """Return the start of the newest play (epoch seconds, UTC)."""
-        (newest,) = self._one("SELECT max(started) FROM plays WHERE started <= ?", LAST_MOMENT)
+    def newest(self, latest: int) -> int | None:
+        """Return the start of the newest play (epoch seconds, UTC), without those after ``latest``.
+
+        A play of 2036 would be the newest for years.
+        """
+        (newest,) = self._one("SELECT max(started) FROM plays WHERE started <= ?", latest)
         return None if newest is None else int(newest)
 
     def ids_since(self, started: int) -> set[int]:

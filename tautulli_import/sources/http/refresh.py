@@ -15,6 +15,7 @@ import msgspec
 from msgspec.structs import astuple
 
 from ...errors import CheckpointError, SourceDamagedError, UnansweredError
+from ...model.clock import latest_moment
 from ...model.watched import WatchedRule
 from ...progress import UNSEEN, Progress
 from ..database.rows import identity_of, integer
@@ -147,7 +148,7 @@ class Refresh:
         if not progress.oldest:
             return today - _FIRST_DAYS
         since = min(day_of(progress.read_at), today) - _OVERLAP
-        newest = self._copy.newest()
+        newest = self._copy.newest(latest_moment(self._now))
         # Include the day of the newest play, so that the answer shows whether it still exists.
         with_newest = since if newest is None else min(since, day_of(newest) - timedelta(days=1))
         return with_newest if self._copy.can_begin(with_newest) else since
@@ -156,7 +157,7 @@ class Refresh:
         """Return whether Tautulli no longer has the newest plays of the copy."""
         if self._not_seen:
             return True
-        newest = self._copy.newest()
+        newest = self._copy.newest(latest_moment(self._now))
         if newest is None or newest >= _start_everywhere(since):
             return False
         day = day_of(newest)

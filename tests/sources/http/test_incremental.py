@@ -254,6 +254,16 @@ def test_another_database_with_as_many_rows_and_none_of_late(home: Home) -> None
         home.run(now=NOW + DAY)
 
 
+def test_a_play_of_a_wrong_clock_does_not_hide_that_all_others_changed(home: Home) -> None:
+    """Dated ten years ahead it would be the newest, and be there all the time."""
+    home.film(-3_650)
+    home.run()
+    home.execute("UPDATE session_history SET started = started - 864000 WHERE id <= 60")
+    run = home.run(now=NOW + DAY)
+    assert "Everything is read again: recent plays are gone." in run.notices
+    assert run.plays[60].started == NOW - 14 * DAY
+
+
 def test_a_backup_that_was_restored(home: Home, tmp_path: Path) -> None:
     backup = tmp_path / "backup.db"
     with closing(sqlite3.connect(backup)) as copy:
