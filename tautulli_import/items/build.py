@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from ..ids.chain import origin_in
 from ..model.clock import watched_at
-from ..model.groups import Partition
 from ..model.items import Episode, Ids, Item, Movie, Record
 from ..model.keys import event_key
 from ..model.plays import Play
@@ -26,17 +25,15 @@ def records_of(
 
     With ``--each-user``, ``user_id`` and ``user`` are the id and the name of one user.
     """
-    newest: dict[tuple[str, Partition], KeptPlay] = {}
-    for kept in result.kept:
-        if kept.partition[0] != user_id:
-            continue
-        # Rows of one group are one viewing only if they are of the same title. Tautulli groups by
-        # rating key, and Plex reuses rating keys (Tautulli's issues 2767, 2768).
-        key = (kept.base, kept.partition if every_viewing else (user_id, None))
-        other = newest.get(key)
-        if other is None or kept.newest > other.newest:
-            newest[key] = kept
-    return newest_per_key(_record(kept, every_viewing, user) for kept in newest.values())
+    plays: Iterable[KeptPlay] = (kept for kept in result.kept if kept.user == user_id)
+    if not every_viewing:
+        newest: dict[str, KeptPlay] = {}
+        for kept in plays:
+            other = newest.get(kept.base)
+            if other is None or kept.newest > other.newest:
+                newest[kept.base] = kept
+        plays = newest.values()
+    return newest_per_key(_record(kept, every_viewing, user) for kept in plays)
 
 
 def _record(kept: KeptPlay, every_viewing: bool, user: str | None) -> Record:

@@ -31,7 +31,7 @@ def _by_number(user: User) -> int:
 
 def owners(source: Source, result: ReadResult) -> Sequence[User]:
     """Return the users that have something to import."""
-    with_plays = {kept.partition[0] for kept in result.kept}
+    with_plays = {kept.user for kept in result.kept}
     # By id, because an API and a database may count a user's plays differently.
     known = sorted((user for user in source.users() if user.user_id in with_plays), key=_by_number)
     strangers = with_plays - {user.user_id for user in known} - {None}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -13,7 +13,7 @@ from ..ids.chain import Identified, identify
 from ..ids.corrections import Correction
 from ..ids.metadata import Answers
 from ..ids.works import Work
-from ..model.groups import Newest, Partition, PlayGroup, PlayGroups, owner
+from ..model.groups import KeptOfGroup, Newest, PlayGroup, PlayGroups, owner
 from ..model.keys import episode_key, movie_key
 from ..model.plays import Play
 from ..model.rejections import Reason, Rejected
@@ -33,12 +33,16 @@ class Enricher(Protocol):
 
 
 class KeptPlay(Struct, frozen=True, gc=False):
-    """A play that will be imported, and the film or show it belongs to."""
+    """A play that will be imported, and the film or show it belongs to.
+
+    It is the newest of its group, or of its viewing if every viewing is kept.
+    """
 
     play: Play
     """A representative play of its group, not of the same time."""
     work: Work
-    partition: Partition
+    user: int | None
+    """Its user, with ``--each-user``."""
     base: str
     """Its canonical key."""
     newest: Newest
@@ -93,13 +97,14 @@ def read(
 
     progress.begin("reading", source.total())
     for batch in source.batches():
-        counts.count(batch, groups.take(batch.plays, judge(batch.rule)))
+        watched = selection.watched(batch.rule)
+        counts.count(batch, groups.take(batch.plays, judge(batch.rule), watched))
         if watch:
             watch(batch.plays)
         progress.reached(counts.rows)
     ask = (lambda works: enrich.ask(works, progress)) if enrich else None
     identified = identify(groups, source.lookups(), corrections, ask)
-    kept, unkeyable = _kept_plays(identified, groups)
+    kept, unkeyable = _kept_plays(identified, groups, every_viewing=every_viewing)
     if unkeyable:
         _reject_late(unkeyable, source, groups, counts, judge, each_user=each_user)
 
@@ -119,25 +124,36 @@ def read(
 
 
 def _kept_plays(
-    identified: Identified, groups: PlayGroups
+    identified: Identified, groups: PlayGroups, *, every_viewing: bool
 ) -> tuple[list[KeptPlay], Mapping[PlayGroup, Reason]]:
     """Return the plays to import with their canonical keys, and the groups without a key."""
     kept: list[KeptPlay] = []
     unkeyable: dict[PlayGroup, Reason] = {}
-    known: set[PlayGroup] = set()
+    works: dict[PlayGroup, Work] = {}
+    members: defaultdict[str, list[PlayGroup]] = defaultdict(list)
+
+    def keep(base: str, found: Iterable[KeptOfGroup]) -> None:
+        for group, user, newest in found:
+            kept.append(KeptPlay(group.play, works[group], user, base, newest))
+
     for work in identified.works:
         for group in work.groups:
-            known.add(group)
-            if not group.accepted:
+            works[group] = work
+            # The viewings also need the plays that are not accepted.
+            if not (group.accepted or every_viewing):
                 continue
             base = _base_key(work, group.play)
-            if base is None:
+            if base is not None:
+                if every_viewing:
+                    members[base].append(group)
+                else:
+                    keep(base, group.newest())
+            elif group.accepted:
                 unkeyable[group] = Reason.REUSED_NUMBER if work.rating_keys else Reason.NO_SHOW
-                continue
-            for partition, newest in group.kept():
-                kept.append(KeptPlay(group.play, work, partition, base, newest))
+    for base, same in members.items():
+        keep(base, groups.viewings(same))
     for group in groups:
-        if group.accepted and group not in known:
+        if group.accepted and group not in works:
             unkeyable[group] = Reason.NO_SHOW
     return kept, unkeyable
 

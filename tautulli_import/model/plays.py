@@ -40,6 +40,8 @@ class Play(Struct, frozen=True, gc=False, array_like=True):
     """As Tautulli computed it (API), or ``None`` if offset and duration are known (database)."""
     watched: bool | None = None
     """Tautulli's own verdict (API), or ``None`` if the rule must be applied (database)."""
+    paused_counter: int | None = None
+    """Seconds of pauses between start and stop."""
 
 
 class Details(Struct, frozen=True, gc=False, array_like=True):
@@ -51,8 +53,6 @@ class Details(Struct, frozen=True, gc=False, array_like=True):
 
     friendly_name: str | None = None
     parent_title: str | None = None
-    paused_counter: int | None = None
-    """Seconds."""
     platform: str | None = None
     player: str | None = None
     product: str | None = None

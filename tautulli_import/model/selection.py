@@ -41,23 +41,28 @@ class Selection(Struct, frozen=True):
     def judge(self, rule: WatchedRule) -> Judge:
         """Return the verdict for items under Tautulli's thresholds. A closure, for speed."""
         unwanted = self._unwanted(frozenset({"movie", "episode"}))
-        every, least = self.include_partial, self.min_percent
-        is_watched = rule.is_watched
+        every, is_watched = self.include_partial, self.watched(rule)
 
         def verdict(play: Play) -> Reason | None:
             if reason := unwanted(play):
                 return reason
-            if every:
-                pass
-            elif least is not None:
-                percent = percent_complete(play)
-                if percent is None or percent < least:
-                    return Reason.PARTIAL
-            elif not is_watched(play):
+            if not (every or is_watched(play)):
                 return Reason.PARTIAL
             return _unusable(play)
 
         return verdict
+
+    def watched(self, rule: WatchedRule) -> Callable[[Play], bool]:
+        """Return the test for watched plays, selected or not: ``min_percent``, else the rule."""
+        least = self.min_percent
+        if least is None:
+            return rule.is_watched
+
+        def is_watched(play: Play) -> bool:
+            percent = percent_complete(play)
+            return percent is not None and percent >= least
+
+        return is_watched
 
     def judge_event(self) -> Judge:
         """Return the verdict for playback events. Unwatched plays count, unless ``min_percent``."""

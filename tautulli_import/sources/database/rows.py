@@ -44,9 +44,7 @@ _MOST_DIGITS: Final = 18
 _INTEGER_LIMIT: Final = 2**63
 _PLAY_WIDTH: Final = len(Play.__struct_fields__)
 _WATCHED: Final = Play.__struct_fields__.index("watched")
-_NUMBERS: Final = frozenset(
-    {"paused_counter", "secure", "relayed", "audio_channels", "stream_bitrate", "bandwidth"}
-)
+_NUMBERS: Final = frozenset({"secure", "relayed", "audio_channels", "stream_bitrate", "bandwidth"})
 _TEXTS: Final = frozenset({"user", "media_type", "title", "grandparent_title", "guid"})
 
 
@@ -64,7 +62,7 @@ def settle(rows: list[Row], shown: str) -> tuple[Sequence[Play], Sequence[Reject
             rejected.append(Rejected(Reason.NO_METADATA, row[0], lost, shown))
             continue
         if row[_WATCHED] is not None:  # SQLite has no booleans
-            row = (*row[:_WATCHED], row[_WATCHED] == 1)  # noqa: PLW2901 - the same row
+            row = (*row[:_WATCHED], row[_WATCHED] == 1, *row[_WATCHED + 1 :])  # noqa: PLW2901 - the same row
         try:
             plays.append(convert(row, Play))
         except msgspec.ValidationError:

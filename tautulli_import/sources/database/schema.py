@@ -58,16 +58,16 @@ _PLACES: Final[dict[str, tuple[str, ...]]] = {
     "duration": ("m.duration",),
     "credits_first": ("m.marker_credits_first",),
     "credits_final": ("m.marker_credits_final",),
-    # Only a history from Tautulli's API has these.
+    # Only a history from Tautulli's API has these two.
     "percent": ("h.percent",),
     "watched": ("h.watched",),
+    "paused_counter": ("h.paused_counter",),
 }
 # Field of Details -> its column. A database has no friendly name with its plays, so that is looked
 # up in the table of users, as Tautulli's API does it (2.17.2).
 _DETAILS: Final[dict[str, str]] = {
     "friendly_name": "h.friendly_name",
     "parent_title": "m.parent_title",
-    "paused_counter": "h.paused_counter",
     "platform": "h.platform",
     "player": "h.player",
     "product": "h.product",
@@ -95,7 +95,6 @@ _USER: Final = ("user_id", "username", "friendly_name")
 _ESSENTIAL: Final = ("id", "started", "media_type", "title")
 # What a person loses when a column is missing. Other columns are not worth a notice.
 _LOSSES: Final = {
-    "reference_id": "resumed viewings cannot be told from rewatches",
     "section_id": "plays cannot be chosen by library",
     "live": "live TV cannot be told from films and episodes",
     "guid": "no external ids can be read from the plays themselves",

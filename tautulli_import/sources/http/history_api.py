@@ -25,9 +25,9 @@ COLUMNS: Final = (
     "id", "reference_id", "started", "stopped", "user_id", "user", "section_id", "media_type",
     "live", "rating_key", "grandparent_rating_key", "title", "grandparent_title", "season",
     "episode", "year", "guid", "view_offset", "duration", "credits_first", "credits_final",
-    "percent", "watched",
+    "percent", "watched", "paused_counter",
     # Users and playback events need these, plays do not.
-    "friendly_name", "parent_title", "paused_counter", "platform", "player", "product",
+    "friendly_name", "parent_title", "platform", "player", "product",
     "machine_id", "ip_address", "location", "transcode_decision", "secure", "relayed",
 )  # fmt: skip
 """The columns of the local copy. The fields of ``Play`` come first, in their order."""
@@ -298,9 +298,9 @@ def _normalise(row: _Row) -> Row:
         None,
         integer(row.percent_complete),
         watched,
+        integer(row.paused_counter),
         text(row.friendly_name),
         text(row.parent_title),
-        integer(row.paused_counter),
         text(row.platform),
         text(row.player),
         text(row.product),
