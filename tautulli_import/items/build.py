@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeAlias
 
 from ..ids.chain import origin_in
 from ..model.clock import watched_at
-from ..model.items import Episode, Ids, Item, Movie, Record
+from ..model.items import Episode, Ids, Item, Movie, Origin, Record
 from ..model.keys import event_key
 from ..model.plays import Play
 from .pipeline import KeptPlay, ReadResult
 
 __all__ = ["item", "newest_per_key", "records_of"]
+
+_Origins: TypeAlias = tuple[tuple[str, Origin], ...]
 
 
 def records_of(
@@ -33,10 +36,24 @@ def records_of(
             if other is None or kept.newest > other.newest:
                 newest[kept.base] = kept
         plays = newest.values()
-    return newest_per_key(_record(kept, every_viewing, user) for kept in plays)
+    # A group can have many viewings. They share the origins of its ids, to save memory.
+    origins: dict[int, _Origins] = {}
+
+    def record(kept: KeptPlay) -> Record:
+        shared = origins.get(id(kept.play))
+        if shared is None:
+            shared = origins[id(kept.play)] = _origins(kept)
+        return _record(kept, shared, every_viewing, user)
+
+    return newest_per_key(map(record, plays))
 
 
-def _record(kept: KeptPlay, every_viewing: bool, user: str | None) -> Record:
+def _origins(kept: KeptPlay) -> _Origins:
+    play, work = kept.play, kept.work
+    return tuple((namespace, origin_in(work, namespace, play)) for namespace in work.ids)
+
+
+def _record(kept: KeptPlay, origins: _Origins, every_viewing: bool, user: str | None) -> Record:
     play, work = kept.play, kept.work
     epoch, play_id = kept.newest
     return Record(
@@ -44,7 +61,7 @@ def _record(kept: KeptPlay, every_viewing: bool, user: str | None) -> Record:
         item=item(play, work.ids_with_plex(), work.title, epoch),
         epoch=epoch,
         play_id=play_id,
-        origins=tuple((namespace, origin_in(work, namespace, play)) for namespace in work.ids),
+        origins=origins,
         user=user,
     )
 

@@ -152,6 +152,7 @@ def _kept_plays(
                 unkeyable[group] = Reason.REUSED_NUMBER if work.rating_keys else Reason.NO_SHOW
     for base, same in members.items():
         keep(base, groups.viewings(same))
+    groups.free()
     for group in groups:
         if group.accepted and group not in works:
             unkeyable[group] = Reason.NO_SHOW

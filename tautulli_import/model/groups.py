@@ -99,7 +99,7 @@ class PlayGroups:
         self._each_user = each_user
         self._watched_at: WatchedAt = watched_at
         self._groups: dict[tuple[object, ...], PlayGroup] = {}
-        # With every viewing all plays are kept. A million of them as numbers take 64 MB.
+        # With every viewing all plays are kept until ``free``. A million of them take 64 MB.
         self._rows = array("q")
         self.verdicts: Counter[Reason] = Counter()
         self.accepted: Counter[int | None] = Counter()
@@ -188,6 +188,10 @@ class PlayGroups:
             watched, accepted = bool(marks & _WATCHED), bool(marks & _ACCEPTED)
             yield _Row(number, begun, ended, played, reached, watched, group, user, accepted)
             place = before
+
+    def free(self) -> None:
+        """Release the memory of the plays that ``viewings`` needs."""
+        self._rows = array("q")
 
     def viewings(self, groups: Iterable[PlayGroup]) -> Iterator[KeptOfGroup]:
         """Yield the newest accepted play of each viewing of a film or episode.

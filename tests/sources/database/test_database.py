@@ -87,6 +87,7 @@ def test_every_field_of_a_play_is_read_from_its_column(path: Path) -> None:
             stopped=STOP,
             user_id=11,
             user="alice",
+            paused_counter=60,
             section_id=4,
             media_type="episode",
             rating_key=101,
@@ -127,6 +128,7 @@ def test_every_field_of_a_play_is_read_from_its_column(path: Path) -> None:
             credits_final=1900,
             percent=None,
             watched=None,
+            paused_counter=60,
         )
     }
 
