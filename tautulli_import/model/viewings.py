@@ -60,10 +60,11 @@ def viewings(plays: Sequence[_E], length: float | None = None) -> list[list[_E]]
     ``plays`` are all plays of one user and one film or episode, in any order. ``length`` is that
     of the item in seconds. Without it, it is estimated from the plays.
 
-    A viewing takes in all plays until one of them is watched. After that, it takes in the plays
-    that overlap a watched one, or begin about where the last watched one ended. If either is
-    unknown, the play begins a viewing of its own, so that none is lost. A play that is not watched
-    can begin a viewing but never join two.
+    A viewing takes in all plays until one of them is watched. After that, it takes in only plays
+    that overlap a watched one, or begin about where the last watched one ended. All others go into
+    the next viewing. A play that can be the rest of both goes to the one whose end is nearer. If
+    it is unknown where a play begins, it goes on with none that was watched, so that no viewing
+    is lost. A play that is not watched can begin a viewing but never join two.
     """
     if len(plays) == 1:
         return [list(plays)]
@@ -71,20 +72,29 @@ def viewings(plays: Sequence[_E], length: float | None = None) -> list[list[_E]]
     if length is None:
         length = estimated_length(ordered)
     found: list[list[_E]] = []
-    complete = False
-    begun = until = reached = UNKNOWN  # those of the newest viewing's watched plays
+    done: list[_E] = []  # the newest viewing with a watched play
+    begun = until = reached = UNKNOWN  # those of its watched plays
+    unfinished: list[_E] = []  # the viewing after it, of which nothing is watched yet
+    furthest = UNKNOWN  # how far that got
     for play in ordered:
+        begins = _begins(play, length)
         overlaps = play.begun < until or play.begun == begun
-        if not found or (complete and not (overlaps or _continues(play, reached, length))):
-            found.append([])
-            complete = False
-        found[-1].append(play)
+        goes_on = overlaps or _is_about(begins, reached, length)
+        if goes_on and unfinished and not overlaps:  # the rest can come after a false start
+            goes_on = abs(begins - reached) < abs(begins - furthest)
+        viewing = done if goes_on else unfinished
+        if not viewing:
+            found.append(viewing)
+        viewing.append(play)
         if play.watched:
             ended = min(play.ended, play.begun + _DAY)  # a clock that jumps covers no other viewing
-            if not complete or ended >= until:
+            if viewing is unfinished or ended >= until:
                 until, reached = ended, play.reached
             begun = play.begun
-            complete = True
+        if viewing is unfinished:
+            furthest = max(furthest, play.reached)
+            if play.watched:
+                done, unfinished, furthest = unfinished, [], UNKNOWN
     return found
 
 
@@ -92,14 +102,20 @@ def _order(play: Evidence) -> tuple[int, int, int]:
     return play.begun, play.ended, play.id
 
 
-def _continues(play: Evidence, reached: int, length: float) -> bool:
-    """Return true if a play begins about where the last one ended, at ``reached`` percent.
+def _begins(play: Evidence, length: float) -> float:
+    """Return where a play begins, in percent. Tautulli does not keep that.
 
-    Tautulli does not keep where a play begins. It is the end less what was played.
+    It is the end less what was played.
     """
-    if UNKNOWN in (play.played, play.reached, reached) or not length:
+    if UNKNOWN in (play.played, play.reached) or not length:
+        return UNKNOWN
+    return max(0.0, play.reached - 100 * play.played / length)
+
+
+def _is_about(begins: float, reached: int, length: float) -> bool:
+    """Return true if ``begins`` is about where a play ended, or after that (percent)."""
+    if UNKNOWN in (begins, reached):
         return False
-    begins = max(0.0, play.reached - 100 * play.played / length)
     back = min(_POINTS_BACK + 100 * _SECONDS_BACK / length, reached / _LARGEST_SHARE_BACK)
     return begins > reached - back
 

@@ -64,6 +64,8 @@ CASES: dict[str, tuple[list[Sequence[float]], list[list[int]]]] = {
         [(0, 0, 88), (1, 0, 84), (2, 84, 100)],
         [[1], [2, 3]],
     ),
+    "the rest after a false start": ([(0, 0, 88), (1, 0, 3), (1.1, 88, 100)], [[1, 3], [2]]),
+    "a false start, then from the beginning": ([(0, 0, 88), (1, 0, 3), (2, 0, 95)], [[1], [2, 3]]),
     "begun again and given up": ([(0, 0, 95), (1, 0, 5)], [[1], [2]]),
     "logged four times": ([(n / DAY, 0, 100) for n in range(4)], [[1, 2, 3, 4]]),
     "logged twice, one row broken off": ([(0, 0, 100), (0.01, 0, 5), (9, 0, 99)], [[1, 2], [3]]),
