@@ -121,8 +121,10 @@ class Screen:
             table = _table("Id", "Username", "Friendly name", "Plays", "")
         for row in rows:
             if isinstance(row, User):
+                number = "" if row.user_id is None else str(row.user_id)
                 gone = "no longer known to Tautulli" if row.deleted else ""
-                _row(table, row.user_id, row.username, row.friendly_name, f"{row.plays:,}", gone)
+                note = gone if number else "plays without a user id"
+                _row(table, number, row.username, row.friendly_name, f"{row.plays:,}", note)
             else:
                 gone = "deleted" if row.deleted else ""
                 _row(table, row.section_id, row.name, row.section_type, f"{row.plays:,}", gone)

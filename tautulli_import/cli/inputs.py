@@ -17,7 +17,7 @@ from ..errors import (
 from ..files import identity
 from ..formatting import shown
 from ..ids.corrections import Correction, parse
-from ..model.clock import parse_moment
+from ..model.clock import latest_moment, parse_moment
 from ..model.rejections import Reason
 from ..model.selection import Selection
 from ..options import SETTINGS, Option
@@ -136,15 +136,18 @@ def selection(settings: Settings, source: Source, *, now: int) -> Selection:
     sections = None
     if settings.library:
         sections = choose_libraries(source.libraries(), settings.library)
+    users, names = choose_users(source.users(), settings.user)
     return Selection(
         media_types=frozenset(settings.media_type),
-        users=choose_users(source.users(), settings.user) if settings.user else None,
+        users=users if settings.user else None,
+        names=names,
         sections=sections,
         since=since,
         until=until,
         min_percent=settings.min_percent,
         include_partial=settings.include_partial,
         watched_at=settings.watched_at,
+        latest=latest_moment(now),
     )
 
 
@@ -254,8 +257,8 @@ def announce(
         screen.note(notice)
     if settings.user or settings.each_user or not merges:
         return
-    people = [user for user in source.users() if user.plays]
-    ids = sorted(user.user_id for user in people)
+    people = [user for user in source.users() if user.plays and user.user_id is not None]
+    ids = sorted(user.user_id for user in people if user.user_id is not None)
     if len(people) > 1 and not (store and store.was_told_of_merge(ids)):
         names = ", ".join(f"{user.name} ({user.plays:,})" for user in people[:6])
         more = f" and {len(people) - 6} more" if len(people) > 6 else ""

@@ -95,7 +95,15 @@ class RememberedJobs:
 
 
 def _plain(selection: Selection) -> dict[str, object]:
+    """Return what distinguishes the job.
+
+    ``latest`` is another one in every run. ``names`` beside ``users`` depend on what is in the
+    history today.
+    """
     values: dict[str, object] = msgspec.to_builtins(selection)
+    del values["latest"]
+    if selection.users or not selection.names:
+        del values["names"]
     return {
         name: sorted(value) if isinstance(value, list) else value for name, value in values.items()
     }

@@ -55,7 +55,7 @@ def event(play: Play, details: Details, naming: Naming) -> PlaybackEvent:
         stopped = None
     started_at = watched_at(started)
     stopped_at = None if stopped is None else watched_at(stopped)
-    paused = max(0, details.paused_counter or 0)  # Tautulli takes none for 0 (2.17.2)
+    paused = max(0, play.paused_counter or 0)  # Tautulli takes none for 0 (2.17.2)
     percent = percent_complete(play)
     session = session_key(play.id)
     title = play.title or ""

@@ -1,21 +1,23 @@
-"""Find external ids in six steps, of which a later one fills gaps of the earlier ones.
+"""Find external ids in steps. A later step fills gaps, and never overrules an earlier one.
 
 1. The GUIDs of a work's own plays, newest first. Where two contradict each other the newer
    one wins, older ones are ignored, and the conflict is reported.
-2. Tautulli's lookup tables, where they contradict nothing.
-3. A person's corrections. They win over everything.
+2. A person's word: ids in titles (``{imdb-tt0133093}``), and corrections, which win over
+   everything.
+3. Tautulli's lookup tables, where title and release date fit and nothing contradicts.
 4. Other works that share an external id: they share all their ids. This gives old plays with
    a legacy GUID and new ones with a ``plex://`` GUID the same key.
-5. Works that still have no ids: those of the one work of the same title and year, if there is
-   exactly one and no evidence against it.
-6. Works that are imported and still have no ids: Plex's answer, through Tautulli. Its ids are
-   shared as in 4 and 5, as if the work had had them from the start.
+5. Works that are imported and still have no ids: Plex's answer, through Tautulli. Its ids are
+   shared as in 4.
+6. Works of the same title and release day are one work.
+
+The same title and year alone is a suggestion for a person. It gives no ids.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -24,11 +26,16 @@ from ..model.groups import PlayGroup
 from ..model.guids import movie_ids, show_ids
 from ..model.items import Conflict, Kind, Origin
 from ..model.plays import Play
+from ..model.title_tags import ids_in_title
 from ..sources.base import Lookup
 from .corrections import Correction, apply
-from .metadata import Ask, ids_of
+from .dates import join_by_date
+from .metadata import Answers, Ask
+from .numbers import fill_numbers
+from .questions import ask_plex
 from .sharing import share
-from .works import Known, Work, films, folded, settle_keys, shows
+from .titles import folded
+from .works import Known, Work, settle_keys, works_of
 
 __all__ = ["Identified", "identify", "origin_in"]
 
@@ -63,39 +70,29 @@ def identify(
 
     ``ask`` asks Plex. Without it only offline evidence is used.
     """
-    movies: list[PlayGroup] = []
-    episodes: list[PlayGroup] = []
-    for group in groups:
-        (movies if group.play.media_type == "movie" else episodes).append(group)
-    works = [*films(movies), *shows(episodes)]
+    everything = list(groups)
+    fill_numbers(everything)
+    works = works_of(everything)
     settle_keys(works)
     conflicts: _Conflicts = []
     for work in works:
         _ask_guids(work, conflicts)
+        _ask_titles(work)
     _ask_lookups(works, lookups, conflicts)
     unused = apply(corrections, works)
     # A person's correction resolves the conflicts of its work.
     unresolved = [conflict for work, conflict in conflicts if not _is_corrected(work)]
     own = {work: work.ids for work in works}
     shared = share(works)
-    warnings: list[str] = []
-    unanswered = 0
-    asked: set[Work] = set()
-    # Nearly always one round. An answer can add a second candidate of the same title, and then
-    # ``share`` no longer gives ids to a work that had them from the only candidate before.
-    while ask and (wanted := [w for w in works if w not in asked and _is_wanted(w)]):
-        asked.update(wanted)
-        asking = ask(wanted)
-        warnings += asking.warnings
-        unanswered += asking.unanswered
-        for work in wanted:
-            answer = asking.answers.get(work.own_keys[0])
-            if answer is not None and (ids := ids_of(work, answer)):
-                own[work] = _from_plex(work, ids)
+    asked = Answers({})
+    if ask is not None:
+        asked = ask_plex(works, everything, ask)
         for work in works:
-            work.ids = own[work]
+            work.ids = own[work] or work.answered
         shared = share(works)
-    return Identified(works, [*unresolved, *shared], unused, warnings, unanswered)
+    works = join_by_date(works)
+    settle_keys(works)
+    return Identified(works, [*unresolved, *shared], unused, asked.warnings, asked.unanswered)
 
 
 def origin_in(work: Work, namespace: str, play: Play) -> Origin:
@@ -110,20 +107,6 @@ def origin_in(work: Work, namespace: str, play: Play) -> Origin:
     ):
         return Origin.OTHER_PLAYS
     return known.origin
-
-
-def _is_wanted(work: Work) -> bool:
-    """Return true if Plex may have the missing ids of a work that will be imported."""
-    missing = not work.ids and bool(work.own_keys)
-    return missing and any(group.accepted for group in work.groups)
-
-
-def _from_plex(work: Work, ids: Mapping[str, str]) -> dict[str, Known]:
-    newest = work.newest
-    return {
-        namespace: Known(value, Origin.GET_METADATA, newest.when, newest.newest_id)
-        for namespace, value in ids.items()
-    }
 
 
 def _is_corrected(work: Work) -> bool:
@@ -142,6 +125,16 @@ def _ask_guids(work: Work, conflicts: _Conflicts) -> None:
         for namespace, value in found.items():
             if namespace not in work.ids:
                 work.ids[namespace] = Known(value, Origin.GUID, group.when, group.newest_id)
+
+
+def _ask_titles(work: Work) -> None:
+    """Fill gaps with the ids that a person wrote into a title, the newest first."""
+    for group in work.groups:
+        play = group.play
+        title = play.title if work.kind == "movie" else play.grandparent_title
+        for namespace, value in ids_in_title(title or "")[1].items():
+            if namespace not in work.ids:
+                work.ids[namespace] = Known(value, Origin.TITLE, group.when, group.newest_id)
 
 
 def _ask_lookups(works: Sequence[Work], lookups: Sequence[Lookup], conflicts: _Conflicts) -> None:
@@ -178,7 +171,27 @@ def _is_about(lookup: Lookup, work: Work, *, sole: bool) -> bool:
         return True
     if not lookup.titles:
         return sole
-    return folded(work.title) in map(folded, lookup.titles)
+    return folded(work.title) in map(folded, lookup.titles) and _fits_the_day(lookup, work)
+
+
+def _fits_the_day(lookup: Lookup, work: Work) -> bool:
+    """Return false if the other site has another release day than the history.
+
+    Sites differ by the country of the first release, so a film's days may be a year apart. A show
+    has no day in the history, but its first episode has one, and none is older than the show.
+    """
+    if not lookup.date:
+        return True
+    if work.kind == "movie":
+        day = next((group.aired for group in work.groups if group.aired), None)
+        year = int(day[:4]) if day else work.year
+        return year is None or abs(year - int(lookup.date[:4])) <= 1
+    days = {
+        (group.play.season, group.play.episode): group.aired for group in work.groups if group.aired
+    }
+    if first := days.get((1, 1)):
+        return abs(int(first[:4]) - int(lookup.date[:4])) <= 1
+    return all(day[:4] >= str(int(lookup.date[:4]) - 1) for day in days.values())
 
 
 def _contradicts(work: Work, namespace: str, value: str) -> bool:

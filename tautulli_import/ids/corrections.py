@@ -31,8 +31,9 @@ from msgspec import Struct
 from ..errors import ConfigurationError
 from ..model.guids import clean_id
 from ..model.items import EXTERNAL, Kind, Origin
-from .same_work import may_be_one
-from .works import Known, Work, folded
+from .dates import may_be_one
+from .titles import folded
+from .works import Known, Work
 
 __all__ = ["COLUMNS", "Correction", "apply", "parse", "write_missing"]
 

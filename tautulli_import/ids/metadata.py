@@ -12,9 +12,11 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from ..model.guids import listed_ids, movie_ids, plex_guid, series_ids
-from .works import Work, folded
+from ..model.items import Kind
+from .titles import folded
+from .works import Work
 
-__all__ = ["Answers", "Ask", "Metadata", "ids_of", "is_about"]
+__all__ = ["Answers", "Ask", "Metadata", "Question", "bears_title", "ids_in", "ids_of", "is_about"]
 
 
 class Metadata(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -26,7 +28,11 @@ class Metadata(Struct, frozen=True, gc=False, omit_defaults=True):
     year: int | None = None
     guid: str = ""
     guids: tuple[str, ...] = ()
-    """The external ids of the film or show itself."""
+    """The external ids of the film, show or episode itself."""
+    season: int | None = None
+    episode: int | None = None
+    show_key: int | None = None
+    """The rating key of an episode's show."""
 
 
 class Answers(Struct, frozen=True):
@@ -36,11 +42,23 @@ class Answers(Struct, frozen=True):
     """By rating key. Keys without an answer are absent."""
     warnings: Sequence[str] = ()
     unanswered: int = 0
-    """The number of works without an answer."""
+    """The number of questions without an answer."""
 
 
-Ask: TypeAlias = Callable[[Sequence[Work]], Answers]
-"""Ask about works by their newest own rating keys. Raises nothing: a failure is a warning."""
+class Question(Struct, frozen=True):
+    """A question about the item that has a rating key now."""
+
+    key: int
+    newest: int
+    """The time of the newest play that asks (epoch seconds, UTC)."""
+    fits: Callable[[Metadata], bool]
+    """Returns true if an answer is about what the newest play says."""
+    helps: Callable[[Metadata], bool]
+    """Returns true if an answer has what was missing."""
+
+
+Ask: TypeAlias = Callable[[Sequence[Question]], Answers]
+"""Ask questions. Raises nothing: a failure is a warning."""
 
 
 def is_about(work: Work, answer: Metadata) -> bool:
@@ -53,12 +71,20 @@ def is_about(work: Work, answer: Metadata) -> bool:
             return mine.lower() == theirs.lower()
         if work.year and answer.year and abs(work.year - answer.year) > 1:
             return False
-    return not work.titles.isdisjoint(map(folded, (answer.title, answer.original_title)))
+    return any(bears_title(title, answer) for title in work.titles)
+
+
+def bears_title(title: str, answer: Metadata) -> bool:
+    """Return true if an answer has a title, in any spelling."""
+    return folded(title) in map(folded, filter(None, (answer.title, answer.original_title)))
 
 
 def ids_of(work: Work, answer: Metadata) -> dict[str, str]:
     """Return the external ids in the answer. None if the answer is about another work."""
-    if not is_about(work, answer):
-        return {}
-    of_agent = movie_ids if work.kind == "movie" else series_ids
+    return ids_in(work.kind, answer) if is_about(work, answer) else {}
+
+
+def ids_in(kind: Kind, answer: Metadata) -> dict[str, str]:
+    """Return the external ids in an answer about a film or show."""
+    of_agent = movie_ids if kind == "movie" else series_ids
     return {**of_agent(answer.guid), **listed_ids(answer.guids)}

@@ -26,9 +26,8 @@ from ..errors import TautulliImportError
 from ..progress import Progress
 from ..sources.http.client import Tautulli
 from ..state.file import StateFile
-from .metadata import Answers, Metadata
+from .metadata import Answers, Metadata, Question
 from .plex_cache import NOTHING, MetadataCache, short_reason
-from .works import Work
 
 __all__ = ["PlexMetadata"]
 
@@ -52,6 +51,9 @@ class _RawAnswer(Struct):
     year: Any = None
     guid: Any = None
     guids: Any = None
+    media_index: Any = None
+    parent_media_index: Any = None
+    grandparent_rating_key: Any = None
 
 
 class _Status(Struct):
@@ -92,12 +94,11 @@ class PlexMetadata:
         self._at_once = max(1, min(at_once, _MOST_AT_ONCE))
         self._hung_after = hung_after
 
-    def ask(self, works: Sequence[Work], progress: Progress) -> Answers:
-        """Return the answers about these works, by their newest own rating keys."""
-        by_key: defaultdict[int, list[Work]] = defaultdict(list)
-        for work in works:
-            if work.own_keys:
-                by_key[work.own_keys[0]].append(work)
+    def ask(self, questions: Sequence[Question], progress: Progress) -> Answers:
+        """Return the answers to these questions, by rating key."""
+        by_key: defaultdict[int, list[Question]] = defaultdict(list)
+        for question in questions:
+            by_key[question.key].append(question)
         cache = MetadataCache(self._state, self._now, by_key)
         answers = {key: cache.known[key] for key in by_key if cache.holds(key)}
         missing = [key for key in by_key if key not in answers]
@@ -108,7 +109,7 @@ class PlexMetadata:
             except Exception as error:  # noqa: BLE001 - a failure here must not end the import
                 why = short_reason(error)
         for key in missing:  # an expired answer is better than none
-            if key not in answers and cache.gives_ids(key):
+            if key not in answers and cache.helps(key):
                 answers[key] = cache.known[key]
         unanswered = sum(len(by_key[key]) for key in missing if key not in answers)
         warnings = [_warning(why, unanswered)] if unanswered else []
@@ -234,15 +235,25 @@ def _at_once(
 def _normalised(answer: _RawAnswer) -> Metadata:
     """Return an answer with every value in its type. Values of other types are left out."""
     guids = answer.guids if isinstance(answer.guids, list) else []
-    year = _text(answer.year)
+    is_episode = answer.media_type == "episode"
     return Metadata(
         media_type=_text(answer.media_type),
         title=_text(answer.title),
         original_title=_text(answer.original_title),
-        year=int(year) if year.isascii() and year.isdecimal() and len(year) < 6 else None,
+        year=_number(answer.year, most=99_999),
         guid=_text(answer.guid),
         guids=tuple(filter(None, map(_text, guids))),
+        season=_number(answer.parent_media_index) if is_episode else None,
+        episode=_number(answer.media_index) if is_episode else None,
+        show_key=_number(answer.grandparent_rating_key) if is_episode else None,
     )
+
+
+def _number(value: object, most: int = 1 << 62) -> int | None:
+    text = _text(value)
+    if not (text.isascii() and text.isdecimal() and len(text) < 20):
+        return None
+    return number if (number := int(text)) <= most else None
 
 
 def _text(value: object) -> str:

@@ -11,8 +11,7 @@ import msgspec
 
 from ..errors import TautulliImportError
 from ..state.file import StateFile
-from .metadata import Metadata, ids_of, is_about
-from .works import Work
+from .metadata import Metadata, Question
 
 __all__ = ["NOTHING", "MetadataCache", "short_reason"]
 
@@ -26,9 +25,11 @@ NOTHING: Final = Metadata()
 class MetadataCache:
     """Earlier answers in the state file. A failure of the file is in ``trouble``, not raised."""
 
-    def __init__(self, state: StateFile, now: int, by_key: Mapping[int, Sequence[Work]]) -> None:
+    def __init__(
+        self, state: StateFile, now: int, by_key: Mapping[int, Sequence[Question]]
+    ) -> None:
         self.known: dict[int, Metadata] = {}
-        """The answers about the works' keys, expired ones included."""
+        """The answers about the keys, expired ones included."""
         self.trouble = ""
         self._state = state
         self._now = now
@@ -49,9 +50,9 @@ class MetadataCache:
         except sqlite3.Error as error:
             self.trouble = short_reason(error)
 
-    def gives_ids(self, key: int) -> bool:
-        """Return true if the stored answer has ids for the works of that key."""
-        return key in self.known and self._has_ids(key, self.known[key])
+    def helps(self, key: int) -> bool:
+        """Return true if the stored answer has what a question about that key wants."""
+        return key in self.known and self._helps(key, self.known[key])
 
     def holds(self, key: int) -> bool:
         """Return true if the stored answer has not expired, so that Plex need not be asked."""
@@ -59,14 +60,12 @@ class MetadataCache:
             return False
         asked, answer = self._asked[key], self.known[key]
         age = self._now - asked
-        if self._has_ids(key, answer):
-            return 0 <= age < _WITH_IDS
         if answer != NOTHING and any(
-            not is_about(work, answer) and asked < work.newest.when <= self._now
-            for work in self._by_key[key]
+            not question.fits(answer) and asked < question.newest <= self._now
+            for question in self._by_key[key]
         ):
-            return False  # it was played after another item had its key, so it has the key again
-        return 0 <= age < _WITHOUT
+            return False  # it was played under another title since, so it has another match
+        return 0 <= age < (_WITH_IDS if self._helps(key, answer) else _WITHOUT)
 
     def remember(self, answers: Mapping[int, Metadata]) -> Mapping[int, Metadata]:
         """Store these answers, all or none, and return the answers that are valid now.
@@ -76,7 +75,7 @@ class MetadataCache:
         """
         valid = dict(answers)
         for key, answer in answers.items():
-            if self.gives_ids(key) and not self._has_ids(key, answer):
+            if self.helps(key) and not self._helps(key, answer):
                 valid[key] = self.known[key]
         if self.trouble:
             return valid
@@ -94,8 +93,8 @@ class MetadataCache:
             self.trouble = short_reason(error)
         return valid
 
-    def _has_ids(self, key: int, answer: Metadata) -> bool:
-        return any(ids_of(work, answer) for work in self._by_key[key])
+    def _helps(self, key: int, answer: Metadata) -> bool:
+        return any(question.helps(answer) for question in self._by_key[key])
 
 
 def short_reason(error: Exception) -> str:

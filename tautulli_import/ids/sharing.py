@@ -1,35 +1,27 @@
-"""Share ids between works that are the same title under several keys and GUIDs.
-
-Works that share an external id are the same title. A work that still has no ids gets those of
-the one work of the same title and year, if there is exactly one and no evidence against it.
-"""
+"""Share ids between works that are the same title under several keys and GUIDs."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from itertools import combinations
 
-from ..model.items import EXTERNAL, Conflict, Kind, Origin
-from .same_work import is_one, may_be_one
-from .works import Known, Work, folded
+from ..model.items import Conflict, Kind
+from .works import Known, Work
 
 __all__ = ["share"]
 
 
 def share(works: Sequence[Work]) -> Sequence[Conflict]:
-    """Copy ids between works that are the same title, and return the conflicts.
+    """Give works with an external id in common each other's ids. Return the conflicts.
 
     The result depends only on the ids that each work had before.
     """
     conflicts: list[Conflict] = []
     _share_by_id(works, conflicts)
-    _share_by_title(works)
     return conflicts
 
 
 def _share_by_id(works: Sequence[Work], conflicts: list[Conflict]) -> None:
-    """Give works with an external id in common each other's ids."""
     holders: defaultdict[tuple[Kind, str, str], list[Work]] = defaultdict(list)
     for work in works:
         for namespace, known in work.ids.items():
@@ -95,40 +87,6 @@ def _share_among_contradicting(works: Sequence[Work], conflicts: list[Conflict])
             theirs = before[older]
             if _shared(mine, theirs) and not _contradict(mine, theirs):
                 work.ids = {**theirs, **work.ids}
-
-
-def _share_by_title(works: Sequence[Work]) -> None:
-    """Give works without ids those of the work of the same title, if only one matches."""
-    namesakes: defaultdict[tuple[object, ...], list[Work]] = defaultdict(list)
-    for work in works:
-        title = folded(work.title)
-        if title and (work.kind == "show" or work.year):
-            namesakes[work.kind, title, work.year].append(work)
-    for called_alike in namesakes.values():
-        without = [work for work in called_alike if not work.ids]
-        candidates = [work for work in called_alike if work.ids]
-        if not without or not candidates:
-            continue
-        if any(not may_be_one(one, other) for one, other in combinations(without, 2)):
-            continue
-        for work in without:
-            fitting = [other for other in candidates if is_one(work, other)]
-            if len({_best(other) for other in fitting}) != 1:
-                continue
-            newest = max(fitting, key=_newest_evidence)
-            work.ids = {
-                namespace: Known(
-                    known.value,
-                    Origin.OTHER_PLAYS if known.origin is Origin.GUID else known.origin,
-                    known.when,
-                    known.play_id,
-                )
-                for namespace, known in newest.ids.items()
-            }
-
-
-def _best(work: Work) -> tuple[str, str]:
-    return next((ns, work.ids[ns].value) for ns in EXTERNAL if ns in work.ids)
 
 
 def _newest_evidence(work: Work) -> tuple[int, int]:

@@ -69,9 +69,10 @@ class InspectResult(Struct, frozen=True):
 
 
 class _Stats:
-    """Counts all plays, accepted or not."""
+    """Counts all plays, accepted or not. ``latest`` is the last possible time of a play."""
 
-    def __init__(self) -> None:
+    def __init__(self, latest: int) -> None:
+        self._latest = latest
         self.media_types: Counter[str] = Counter()
         self.guid_kinds: Counter[str] = Counter()
         self.first = 0
@@ -82,7 +83,7 @@ class _Stats:
             self.media_types["live" if play.live else play.media_type or "unknown"] += 1
             if play.media_type in ("movie", "episode"):
                 self.guid_kinds[guid_kind(play.guid)] += 1
-            when = moment(play)
+            when = moment(play, latest=self._latest)
             if when:
                 self.first = min(self.first or when, when)
                 self.last = max(self.last, when)
@@ -102,7 +103,7 @@ def inspect_source(
     Raises:
         TautulliImportError: the source cannot be read.
     """
-    stats = _Stats()
+    stats = _Stats(selection.latest)
     result = read(
         source,
         selection,
@@ -134,11 +135,11 @@ def inspect_source(
     return InspectResult(inspection, result.rejected, _imported(result), alarms)
 
 
-def _by_name(counted: Sequence[tuple[str, int, int]]) -> Mapping[str, int]:
+def _by_name(counted: Sequence[tuple[str, int | None, int]]) -> Mapping[str, int]:
     """Return plays by name. Add the id to a name that several have."""
     names = Counter(name for name, _, plays in counted if plays)
     return {
-        name if names[name] == 1 else f"{name} ({number})": plays
+        name if names[name] == 1 else f"{name} ({'no id' if number is None else number})": plays
         for name, number, plays in counted
         if plays
     }

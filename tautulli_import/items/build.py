@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeAlias
 
 from ..ids.chain import origin_in
 from ..model.clock import watched_at
-from ..model.groups import Partition
-from ..model.items import Episode, Ids, Item, Movie, Record
+from ..model.items import Episode, Ids, Item, Movie, Origin, Record
 from ..model.keys import event_key
 from ..model.plays import Play
 from .pipeline import KeptPlay, ReadResult
 
 __all__ = ["item", "newest_per_key", "records_of"]
+
+_Origins: TypeAlias = tuple[tuple[str, Origin], ...]
 
 
 def records_of(
@@ -26,28 +28,42 @@ def records_of(
 
     With ``--each-user``, ``user_id`` and ``user`` are the id and the name of one user.
     """
-    newest: dict[tuple[str, Partition], KeptPlay] = {}
-    for kept in result.kept:
-        if kept.partition[0] != user_id:
-            continue
-        # Rows of one group are one viewing only if they are of the same title. Tautulli groups by
-        # rating key, and Plex reuses rating keys (Tautulli's issues 2767, 2768).
-        key = (kept.base, kept.partition if every_viewing else (user_id, None))
-        other = newest.get(key)
-        if other is None or kept.newest > other.newest:
-            newest[key] = kept
-    return newest_per_key(_record(kept, every_viewing, user) for kept in newest.values())
+    plays: Iterable[KeptPlay] = (kept for kept in result.kept if kept.user == user_id)
+    if not every_viewing:
+        newest: dict[str, KeptPlay] = {}
+        for kept in plays:
+            other = newest.get(kept.base)
+            if other is None or kept.newest > other.newest:
+                newest[kept.base] = kept
+        plays = newest.values()
+    # A group can have many viewings. They share the origins of its ids, to save memory.
+    origins: dict[int, _Origins] = {}
+
+    def record(kept: KeptPlay) -> Record:
+        shared = origins.get(id(kept.play))
+        if shared is None:
+            shared = origins[id(kept.play)] = _origins(kept)
+        return _record(kept, shared, every_viewing, user)
+
+    return newest_per_key(map(record, plays))
 
 
-def _record(kept: KeptPlay, every_viewing: bool, user: str | None) -> Record:
+def _origins(kept: KeptPlay) -> _Origins:
+    play, work = kept.play, kept.work
+    ids = work.ids_for(play)
+    return tuple((ns, origin_in(work, ns, play)) for ns in work.ids if getattr(ids, ns))
+
+
+def _record(kept: KeptPlay, origins: _Origins, every_viewing: bool, user: str | None) -> Record:
     play, work = kept.play, kept.work
     epoch, play_id = kept.newest
+    ids = work.ids_for(play)
     return Record(
         key=event_key(kept.base, epoch) if every_viewing else kept.base,
-        item=item(play, work.ids_with_plex(), work.title, epoch),
+        item=item(play, ids, work.title, epoch),
         epoch=epoch,
         play_id=play_id,
-        origins=tuple((namespace, origin_in(work, namespace, play)) for namespace in work.ids),
+        origins=origins,
         user=user,
     )
 
@@ -70,16 +86,16 @@ def _in_order(record: Record) -> tuple[int, int, str]:
     return record.epoch, record.play_id, record.key
 
 
-def item(play: Play, ids: Ids, series_title: str, epoch: int) -> Item:
+def item(play: Play, ids: Ids, work_title: str, epoch: int) -> Item:
     """Build the item for a watched play.
 
     ``ids`` are the film's, or those of the episode's *show* (never the episode's own).
-    ``series_title`` is used if the play does not name its show. An episode has a season and an
+    ``work_title`` is the newest title of the film or show. An episode has a season and an
     episode number, because ``Selection.judge`` rejects the others.
     """
     title = play.title or ""
     if play.media_type == "movie":
-        return Movie(ids, title, play.year, watched_at(epoch))
+        return Movie(ids, work_title or title, play.year, watched_at(epoch))
     if play.season is None or play.episode is None:
         raise ValueError("an episode without numbers")
     return Episode(
@@ -89,6 +105,6 @@ def item(play: Play, ids: Ids, series_title: str, epoch: int) -> Item:
         play.season,
         play.episode,
         watched_at(epoch),
-        play.grandparent_title or series_title,
+        work_title or play.grandparent_title or "",
         ids,
     )

@@ -141,7 +141,7 @@ def _retired(
     found: dict[str, int] = {}
     for batch in source.chosen(orphans) if orphans else ():
         for play in batch.plays:
-            when = moment(play, selection.watched_at)
+            when = moment(play, selection.watched_at, latest=selection.latest)
             if result.is_imported(play, batch.rule):
                 found |= {key: when for key in orphans[play.id] if before[key][1] == when}
     return found

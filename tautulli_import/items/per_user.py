@@ -22,19 +22,20 @@ def with_plays(source: Source) -> Sequence[User]:
 
     File names are made for all of them, so that a name does not depend on today's plays.
     """
-    return sorted((user for user in source.users() if user.plays), key=_by_number)
+    known = (user for user in source.users() if user.plays and user.user_id is not None)
+    return sorted(known, key=_by_number)
 
 
 def _by_number(user: User) -> int:
-    return user.user_id
+    return NOBODY if user.user_id is None else user.user_id
 
 
 def owners(source: Source, result: ReadResult) -> Sequence[User]:
     """Return the users that have something to import."""
-    with_plays = {kept.partition[0] for kept in result.kept}
+    with_plays = {kept.user for kept in result.kept}
     # By id, because an API and a database may count a user's plays differently.
     known = sorted((user for user in source.users() if user.user_id in with_plays), key=_by_number)
-    strangers = with_plays - {user.user_id for user in known} - {None}
+    strangers = with_plays - {*map(_by_number, known), None}
     return [
         *known,
         *(
@@ -44,9 +45,9 @@ def owners(source: Source, result: ReadResult) -> Sequence[User]:
     ]
 
 
-def file_names(users: Sequence[User]) -> dict[int, str]:
+def file_names(users: Sequence[User]) -> dict[int | None, str]:
     """Return a file name for each user, by id: the user's name, with the id if needed."""
-    names: dict[int, str] = {}
+    names: dict[int | None, str] = {}
     taken: set[str] = set()
     plain = {user.user_id: _plain(user.name) for user in users}
     counts = Counter(name.casefold() for name in plain.values())

@@ -10,27 +10,46 @@ from typing import Final, Literal, TypeAlias
 from ..errors import ConfigurationError
 from .plays import Play
 
-__all__ = ["LAST_MOMENT", "WatchedAt", "moment", "parse_moment", "watched_at"]
+__all__ = [
+    "FIRST_MOMENT",
+    "LAST_MOMENT",
+    "WatchedAt",
+    "latest_moment",
+    "moment",
+    "parse_moment",
+    "watched_at",
+]
 
 WatchedAt: TypeAlias = Literal["stopped", "started"]
 
 _DAY = 86_400
 
-LAST_MOMENT = 253_402_300_799
+FIRST_MOMENT: Final = 1_199_145_600
+"""2008-01-01T00:00:00Z. Plex is of 2008, so an earlier time comes from a broken clock."""
+
+LAST_MOMENT: Final = 253_402_300_799
 """9999-12-31T23:59:59Z. A later time is invalid: milliseconds that were taken for seconds."""
 
 
-def moment(play: Play, watched_at: WatchedAt = "stopped") -> int:
-    """Return when the play counts as watched (epoch seconds, UTC), or 0 without a valid time.
+def latest_moment(now: int) -> int:
+    """Return the last possible time of a play (epoch seconds, UTC) in a run at ``now``.
+
+    Clocks of servers differ by hours, so a play may be a day ahead.
+    """
+    return now + _DAY
+
+
+def moment(play: Play, watched_at: WatchedAt = "stopped", *, latest: int) -> int:
+    """Return when the play counts as watched (epoch seconds, UTC), or 0 without a possible time.
 
     It is the time it stopped, or if there is none, the time it started. (CrossWatch took the
-    start until its issue 1063.) A stop before the start, or after the year 9999, comes from a
-    broken clock. Then the start counts.
+    start until its issue 1063.) A time before 2008 or after ``latest`` comes from a broken clock
+    and counts as none. A stop before the start counts as none, too.
     """
     started, stopped = play.started or 0, play.stopped or 0
-    if not 0 < started <= LAST_MOMENT:
+    if not FIRST_MOMENT <= started <= latest:
         started = 0
-    if not started <= stopped <= LAST_MOMENT or stopped <= 0:
+    if not (started or FIRST_MOMENT) <= stopped <= latest:
         return started
     return started if started and watched_at == "started" else stopped
 

@@ -17,21 +17,49 @@ from typing import Final
 from .items import EXTERNAL
 
 __all__ = [
+    "PER_SEASON",
     "clean_id",
+    "fits_episode",
     "guid_kind",
+    "is_aired_order",
     "listed_ids",
     "movie_ids",
+    "numbers_in",
     "plex_guid",
     "series_ids",
     "show_ids",
 ]
 
+PER_SEASON: Final = frozenset({"mal", "anilist", "kitsu", "anidb"})
+"""Sites that have an entry for each season. An id of theirs is right for one season only, which
+Plex numbers 1. With a later season it means nothing."""
+
 _PARTS: Final = re.compile(r"\s*([a-z0-9.+_-]+)://([^?#]*)", re.IGNORECASE)
 _AGENT: Final = "com.plexapp.agents."
+_MYANIMELIST: Final = frozenset(
+    f"net.{author}.coding.plex.myanimelist" for author in ("fribbtastic", "devvsbugs")
+)
 _IMDB: Final = re.compile(r"tt[0-9]+", re.IGNORECASE)
 _DIGITS: Final = re.compile(r"[0-9]+")
-# hama://tvdb-79349, tvdb2- … tvdb6-: the digit names an episode order. It is not part of the id.
-_HAMA: Final = re.compile(r"(tvdb|anidb|tmdb|imdb)[1-9]?-((?:tt)?[0-9]+)", re.IGNORECASE)
+# hama://tvdb-79349, tvdb2- … tvdb6-: the digit names a mode of ordering. It is not part of the id.
+_HAMA: Final = re.compile(r"(tvdb|anidb|tmdb|tsdb|imdb)([1-9]?)-((?:tt)?[0-9]+)", re.IGNORECASE)
+# HAMA writes tsdb for a series on TheMovieDB.
+_HAMA_SITES: Final = {"tsdb": "tmdb"}
+_HAMA_SERIES: Final = frozenset({"tvdb", "tsdb"})
+# From this mode on the numbers are not the site's (README of the Absolute Series Scanner): tvdb3
+# counts through inside seasons, tvdb4 has a person's story arcs, tvdb5 one absolute season. With
+# anidb2 and later ones the numbers are TheTVDB's.
+_HAMA_OWN_ORDERS: Final = {"tvdb": 3, "anidb": 2}
+_NO_MODE: Final = 10
+_OTHER_ORDERS: Final = frozenset({"agents.thetvdbdvdorder", "agents.abstvdb"})
+# Agents whose GUIDs name a film or a show.
+_FILMS_TOO: Final = frozenset(
+    f"agents.{name}"
+    for name in ("imdb", "themoviedb", "tmdb", "standalone", "anidb", "myanimelist")
+)
+# Entries of the lists in ``get_metadata``. On an episode they are the episode's own ids.
+_LISTED: Final = frozenset({"imdb", "tmdb", "tvdb"})
+_NUMBERS: Final = re.compile(r"[^/]+/([0-9]{1,4})/([0-9]{1,6})")
 _PLEX: Final = re.compile(r"plex://([a-z]+)/[0-9a-z]+", re.IGNORECASE)
 _NOTHING: Final = frozenset({"", "0", "none", "null", "nan", "undefined", "unknown"})
 
@@ -68,58 +96,80 @@ def movie_ids(guid: str | None) -> dict[str, str]:
     match agent:
         case "agents.imdb" | "imdb":
             return _id("imdb", path)
-        case "agents.themoviedb" | "tmdb":
+        case "agents.themoviedb" | "agents.tmdb" | "agents.standalone" | "tmdb":
             return _id("tmdb", path)
         case "tvdb":
             return _id("tvdb", path)
         case "agents.xbmcnfo":
             return _id("imdb" if _IMDB.match(path) else "tmdb", path)
+        case "agents.anidb":
+            return _id("anidb", path)
+        case "agents.myanimelist":
+            return _id("mal", path)
         case "agents.hama":
-            # A tvdb id here is a series' id, not the film's.
-            ids = _hama(path)
-            ids.pop("tvdb", None)
-            return ids
+            site, _, number = _hama(path)
+            return {} if site in _HAMA_SERIES else _id(_HAMA_SITES.get(site, site), number)
         case _:
             return {}
 
 
 def show_ids(guid: str | None) -> dict[str, str]:
-    """Return the external ids of the *show* whose episode's play has this GUID."""
+    """Return the external ids of the *show* whose episode's play has this GUID.
+
+    Return none if the episode's numbers are not those of the site. CrossWatch would find another
+    episode under the site's id and these numbers.
+    """
     agent, path = _split(guid)
-    series, _, rest = path.partition("/")
-    match agent:
-        case "agents.thetvdb" | "agents.thetvdbdvdorder":
-            return _id("tvdb", series)
-        case "agents.xbmcnfotv":
-            return _id("imdb" if _IMDB.match(series) else "tvdb", series)
-        case "agents.hama":
-            return _hama(series)
-        case "agents.themoviedb" if rest:  # without season/episode the level is unknown
-            return _id("tmdb", series)
-        case "agents.imdb" if rest:
-            return _id("imdb", series)
-        case _:
-            return {}
+    series, _, numbers = path.partition("/")
+    if agent in _LISTED or (agent in _FILMS_TOO and not numbers):
+        return {}
+    ids = _series(agent, series)
+    if PER_SEASON.isdisjoint(ids):
+        return ids
+    season = numbers.partition("/")[0]
+    return {} if _DIGITS.fullmatch(season) and season.lstrip("0") not in ("", "1") else ids
 
 
 def series_ids(guid: str | None) -> dict[str, str]:
-    """Return the external ids of the show that has this GUID *itself*, from ``get_metadata``."""
+    """Return the external ids of the show that has this GUID *itself*, from ``get_metadata``.
+
+    Ids of ``PER_SEASON`` are right for its first season only.
+    """
     agent, path = _split(guid)
-    if "/" in path:  # id/season/episode: the GUID of a season or an episode
-        return {}
-    match agent:
-        case "agents.thetvdb" | "agents.thetvdbdvdorder" | "tvdb":
-            return _id("tvdb", path)
-        case "agents.themoviedb" | "tmdb":
-            return _id("tmdb", path)
-        case "agents.imdb" | "imdb":
-            return _id("imdb", path)
-        case "agents.xbmcnfotv":
-            return _id("imdb" if _IMDB.match(path) else "tvdb", path)
-        case "agents.hama":
-            return _hama(path)
-        case _:
-            return {}
+    # id/season/episode is the GUID of a season or an episode.
+    return {} if "/" in path else _series(agent, path)
+
+
+def is_aired_order(guid: str | None) -> bool:
+    """Return false if the numbers of an episode with this GUID are in another order than aired.
+
+    No external id of the show fits such numbers, wherever the id is from.
+    """
+    agent, path = _split(guid)
+    if agent == "agents.hama":
+        site, mode, _ = _hama(path)
+        return mode < _HAMA_OWN_ORDERS.get(site, _NO_MODE)
+    return agent not in _OTHER_ORDERS
+
+
+def fits_episode(namespace: str, guid: str | None, season: int | None) -> bool:
+    """Return true if an id of a show, with the numbers of an episode, names that episode.
+
+    ``guid`` and ``season`` are the episode's. The id can be from anywhere, such as another episode.
+    """
+    return is_aired_order(guid) and (namespace not in PER_SEASON or (season or 0) <= 1)
+
+
+def numbers_in(guid: str | None) -> tuple[int, int] | None:
+    """Return the season and the episode in a legacy GUID ``agent://id/season/episode``.
+
+    Return ``None`` if it has none, or if they are not in the order in which the show aired.
+    """
+    agent, path = _split(guid)
+    found = _NUMBERS.fullmatch(path)
+    if found is None or "." not in agent or not is_aired_order(guid):
+        return None
+    return int(found.group(1)), int(found.group(2))
 
 
 def listed_ids(guids: Iterable[str]) -> dict[str, str]:
@@ -155,6 +205,8 @@ def _split(guid: str | None) -> tuple[str, str]:
     scheme = found.group(1).lower()
     if scheme.startswith(_AGENT):
         scheme = "agents." + scheme[len(_AGENT) :]
+    elif scheme in _MYANIMELIST:
+        scheme = "agents.myanimelist"
     return scheme, found.group(2).strip().rstrip("/")
 
 
@@ -166,6 +218,39 @@ def _id(namespace: str, text: str) -> dict[str, str]:
     return {namespace: cleaned} if cleaned else {}
 
 
-def _hama(path: str) -> dict[str, str]:
-    found = _HAMA.fullmatch(path.partition("/")[0])
-    return _id(found.group(1).lower(), found.group(2)) if found else {}
+def _series(agent: str, series: str) -> dict[str, str]:
+    """Return the id of a show, from the agent and the first part of the path of a GUID."""
+    match agent:
+        case "agents.thetvdb" | "tvdb":
+            return _id("tvdb", series)
+        case "agents.mcm":
+            return _id("tvdb", series.removeprefix("MCM_TV_A_"))
+        case "agents.xbmcnfotv":
+            return _id("imdb" if _IMDB.match(series) else "tvdb", series)
+        case "agents.themoviedb" | "agents.tmdb" | "agents.standalone" | "tmdb":
+            return _id("tmdb", series)
+        case "agents.imdb" | "imdb":
+            return _id("imdb", series)
+        case "agents.anidb":
+            return _id("anidb", series)
+        case "agents.myanimelist":
+            return _id("mal", series)
+        case "agents.hama":
+            site, mode, number = _hama(series)
+            if mode >= _HAMA_OWN_ORDERS.get(site, _NO_MODE):
+                return {}
+            return _id(_HAMA_SITES.get(site, site), number)
+        case _:
+            return {}
+
+
+def _hama(path: str) -> tuple[str, int, str]:
+    """Return the site, the mode of ordering and the id in a GUID of HAMA; no site if unknown.
+
+    A bare number is AniDB's. Until September 2015 HAMA knew no other site.
+    """
+    series = path.partition("/")[0]
+    found = _HAMA.fullmatch(series)
+    if found:
+        return found.group(1).lower(), int(found.group(2) or 1), found.group(3)
+    return ("anidb", 1, series) if _DIGITS.fullmatch(series) else ("", 1, "")

@@ -71,6 +71,7 @@ class Origin(StrEnum):
     LOOKUP_TABLES = "lookup_tables"
     CORRECTIONS = "corrections"
     GET_METADATA = "get_metadata"
+    TITLE = "title"
 
 
 class Record(Struct, frozen=True, gc=False):

@@ -40,6 +40,12 @@ class Play(Struct, frozen=True, gc=False, array_like=True):
     """As Tautulli computed it (API), or ``None`` if offset and duration are known (database)."""
     watched: bool | None = None
     """Tautulli's own verdict (API), or ``None`` if the rule must be applied (database)."""
+    aired: str | None = None
+    """The day of the release or of the first broadcast, as ``YYYY-MM-DD``."""
+    paused_counter: int | None = None
+    """Seconds of pauses between start and stop."""
+    parent_rating_key: int | None = None
+    """The rating key of an episode's season."""
 
 
 class Details(Struct, frozen=True, gc=False, array_like=True):
@@ -51,8 +57,6 @@ class Details(Struct, frozen=True, gc=False, array_like=True):
 
     friendly_name: str | None = None
     parent_title: str | None = None
-    paused_counter: int | None = None
-    """Seconds."""
     platform: str | None = None
     player: str | None = None
     product: str | None = None

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     NOT_DELIVERED = "not_delivered"
     UNREADABLE = "unreadable"
     NO_TIME = "no_time"
+    IMPOSSIBLE_TIME = "impossible_time"
     NO_SEASON_NUMBER = "no_season_number"
     NO_EPISODE_NUMBER = "no_episode_number"
     NO_SHOW = "no_show"
@@ -72,6 +73,7 @@ _SENTENCES = {
     Reason.NOT_DELIVERED: "Tautulli's API fails on the row",
     Reason.UNREADABLE: "the row cannot be read",
     Reason.NO_TIME: "no valid time",
+    Reason.IMPOSSIBLE_TIME: "an impossible time: before 2008, or in the future",
     Reason.NO_SEASON_NUMBER: "an episode without a season number",
     Reason.NO_EPISODE_NUMBER: "an episode without an episode number",
     Reason.NO_SHOW: "it is unknown which show the episode belongs to",

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from .clock import LAST_MOMENT, WatchedAt, moment
+from .clock import FIRST_MOMENT, LAST_MOMENT, WatchedAt, moment
 from .guids import movie_ids, plex_guid
 from .plays import Play
 from .rejections import Reason
@@ -30,6 +30,9 @@ class Selection(Struct, frozen=True):
 
     media_types: frozenset[MediaType] = frozenset({"movie", "episode"})
     users: frozenset[int] | None = None
+    names: frozenset[str] = frozenset()
+    """Names of users whose plays without a user id are wanted as well. "" is a row without a name.
+    They count only with ``users``."""
     sections: frozenset[int] | None = None
     since: int | None = None
     until: int | None = None
@@ -37,30 +40,40 @@ class Selection(Struct, frozen=True):
     min_percent: int | None = None
     include_partial: bool = False
     watched_at: WatchedAt = "stopped"
+    latest: int = LAST_MOMENT
+    """The last possible time of a play; see ``latest_moment``."""
 
     def judge(self, rule: WatchedRule) -> Judge:
         """Return the verdict for items under Tautulli's thresholds. A closure, for speed."""
         unwanted = self._unwanted(frozenset({"movie", "episode"}))
-        every, least = self.include_partial, self.min_percent
-        is_watched = rule.is_watched
+        every, is_watched, latest = self.include_partial, self.watched(rule), self.latest
 
         def verdict(play: Play) -> Reason | None:
             if reason := unwanted(play):
                 return reason
-            if every:
-                pass
-            elif least is not None:
-                percent = percent_complete(play)
-                if percent is None or percent < least:
-                    return Reason.PARTIAL
-            elif not is_watched(play):
+            if not (every or is_watched(play)):
                 return Reason.PARTIAL
-            return _unusable(play)
+            return _unusable(play, latest)
 
         return verdict
 
+    def watched(self, rule: WatchedRule) -> Callable[[Play], bool]:
+        """Return the test for watched plays, selected or not: ``min_percent``, else the rule."""
+        least = self.min_percent
+        if least is None:
+            return rule.is_watched
+
+        def is_watched(play: Play) -> bool:
+            percent = percent_complete(play)
+            return percent is not None and percent >= least
+
+        return is_watched
+
     def judge_event(self) -> Judge:
-        """Return the verdict for playback events. Unwatched plays count, unless ``min_percent``."""
+        """Return the verdict for playback events. Unwatched plays count, unless ``min_percent``.
+
+        An impossible time is no reason: an event is a row as it is, and none replaces another.
+        """
         unwanted = self._unwanted(frozenset({"movie", "episode", "track"}))
         least = self.min_percent
 
@@ -79,8 +92,8 @@ class Selection(Struct, frozen=True):
 
     def _unwanted(self, kinds: frozenset[str]) -> Judge:
         """Return the filter that all verdicts share. ``kinds`` are the usable media types."""
-        types, users, sections = self.media_types, self.users, self.sections
-        since, until, watched_at = self.since, self.until, self.watched_at
+        types, users, names, sections = self.media_types, self.users, self.names, self.sections
+        since, until, watched_at, latest = self.since, self.until, self.watched_at, self.latest
         dated = since is not None or until is not None
 
         def reason(play: Play) -> Reason | None:
@@ -92,12 +105,16 @@ class Selection(Struct, frozen=True):
                     return Reason.LIVE
             elif media_type not in types:
                 return Reason.MEDIA_TYPE
-            if users is not None and play.user_id not in users:
+            if (
+                users is not None
+                and (who := play.user_id) not in users
+                and (who is not None or (play.user or "").strip() not in names)
+            ):
                 return Reason.USER
             if sections is not None and play.section_id not in sections:
                 return Reason.LIBRARY
             if dated:
-                when = moment(play, watched_at)
+                when = moment(play, watched_at, latest=latest)
                 if when and (
                     (since is not None and when < since) or (until is not None and when >= until)
                 ):
@@ -107,18 +124,18 @@ class Selection(Struct, frozen=True):
         return reason
 
 
-def _unusable(play: Play) -> Reason | None:
+def _unusable(play: Play, latest: int) -> Reason | None:
     """Return why a selected play cannot become an item, or ``None`` if it can."""
-    if play.media_type == "episode":
-        if play.episode is None or play.episode < 0:
-            return Reason.NO_EPISODE_NUMBER
-        if play.season is None or play.season < 0:
-            return Reason.NO_SEASON_NUMBER
-    elif not (play.rating_key or play.title or movie_ids(play.guid)) and (
-        plex_guid(play.guid, "movie") is None
+    # Another row, the GUID or Plex can tell the numbers of an episode.
+    if (
+        play.media_type == "movie"
+        and not (play.rating_key or play.title or movie_ids(play.guid))
+        and (plex_guid(play.guid, "movie") is None)
     ):
         return Reason.NO_TITLE
     started, stopped = play.started, play.stopped
-    if started and stopped and 0 < started <= stopped <= LAST_MOMENT:
+    if started and stopped and FIRST_MOMENT <= started <= stopped <= latest:
         return None  # nearly every play: this saves a million calls of ``moment``
-    return None if moment(play) else Reason.NO_TIME
+    if moment(play, latest=latest):
+        return None
+    return Reason.IMPOSSIBLE_TIME if started or stopped else Reason.NO_TIME

@@ -57,7 +57,8 @@ class Batch(Struct, frozen=True):
 class User(Struct, frozen=True):
     """A user of Tautulli. Any of the three names identifies them."""
 
-    user_id: int
+    user_id: int | None
+    """``None`` for plays whose rows have lost the id. ``username`` is what those rows say."""
     username: str
     friendly_name: str
     plays: int
@@ -66,7 +67,8 @@ class User(Struct, frozen=True):
     @property
     def name(self) -> str:
         """The name that Tautulli shows: the friendly name, else the username, else the id."""
-        return self.friendly_name or self.username or str(self.user_id)
+        unnamed = "unknown" if self.user_id is None else str(self.user_id)
+        return self.friendly_name or self.username or unnamed
 
 
 class Library(Struct, frozen=True):
@@ -87,3 +89,5 @@ class Lookup(Struct, frozen=True):
     titles: tuple[str, ...]
     """The title on the other site, and the original one. Empty if Tautulli has not stored them."""
     ids: tuple[tuple[str, str], ...]
+    date: str = ""
+    """The release or first air day on the other site (``YYYY-MM-DD``). Empty if unknown."""

@@ -5,9 +5,11 @@ Nothing is guessed: a wrong guess would mix the histories of several people.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import TypeVar
+from unicodedata import normalize
 
 from ..errors import ConfigurationError, NotFoundError
 from .base import Library, User
@@ -17,21 +19,38 @@ __all__ = ["choose_libraries", "choose_users"]
 _Named = TypeVar("_Named", User, Library)
 
 
-def choose_users(users: Sequence[User], wanted: Sequence[str]) -> frozenset[int]:
+def choose_users(
+    users: Sequence[User], wanted: Sequence[str]
+) -> tuple[frozenset[int], frozenset[str]]:
     """Return the ids of the users that are named by id, username or friendly name.
+
+    Also return the names in their rows that have lost the user id. If exactly one user with an id
+    has that name, such rows are that user's.
 
     Raises:
         NotFoundError: there is no such user.
         ConfigurationError: a name fits several users. The message lists them.
     """
+    named = [user for user in users if user.user_id is not None]
+    without_id = [user for user in users if user.user_id is None]
+    taken = Counter(_fold(user.username) for user in named)
+    alone = [user for user in without_id if taken[_fold(user.username)] != 1]
 
     def names(user: User) -> Sequence[str]:
-        return str(user.user_id), user.username, user.friendly_name
+        number = "" if user.user_id is None else str(user.user_id)
+        return number, user.username or user.name, user.friendly_name
 
     def describe(user: User) -> str:
-        return f"{user.name} (id {user.user_id}, {user.plays} plays)"
+        number = "without an id" if user.user_id is None else f"id {user.user_id}"
+        return f"{user.name} ({number}, {user.plays} plays)"
 
-    return frozenset(_choose("user", name, users, names, describe).user_id for name in wanted)
+    chosen = [_choose("user", name, [*named, *alone], names, describe) for name in wanted]
+    theirs = {_fold(user.username) for user in chosen if user.user_id is not None}
+    rows = {user.username for user in chosen if user.user_id is None}
+    rows |= {
+        user.username for user in without_id if user not in alone and _fold(user.username) in theirs
+    }
+    return frozenset(user.user_id for user in chosen if user.user_id is not None), frozenset(rows)
 
 
 def choose_libraries(libraries: Sequence[Library], wanted: Sequence[str]) -> frozenset[int]:
@@ -60,25 +79,21 @@ def _choose(
     names: Callable[[_Named], Sequence[str]],
     describe: Callable[[_Named], str],
 ) -> _Named:
-    """Return the user or library called ``wanted``, by id, by exact name, or ignoring case.
+    """Return the user or library called ``wanted``, by id or by name.
 
-    ``names`` returns the names of one of them, the id first.
+    An exact name wins over one that is equal as Unicode (NFC), and that over one that is equal
+    without case and compatibility forms. ``names`` returns the names of one, the id first.
     """
     wanted = wanted.strip()
     if not wanted:
         raise ConfigurationError(
             f"--{what} has an empty value.", hint="Check for an empty variable in your shell."
         )
-    by_id = [one for one in known if wanted == names(one)[0]]
-    fitting = (
-        by_id
-        or [one for one in known if wanted in names(one)]
-        or [
-            one
-            for one in known
-            if wanted.casefold() in [name.casefold() for name in names(one) if name]
+    fitting = [one for one in known if wanted == names(one)[0]]
+    for form in (str, _composed, _fold):
+        fitting = fitting or [
+            one for one in known if form(wanted) in [form(name) for name in names(one) if name]
         ]
-    )
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
@@ -96,3 +111,12 @@ def _choose(
         if similar
         else f"There are: {'; '.join(map(describe, with_plays)) or 'none'}.",
     )
+
+
+def _composed(name: str) -> str:
+    """Return a name in one Unicode form: an accent can be a character of its own, or not."""
+    return normalize("NFC", name)
+
+
+def _fold(name: str) -> str:
+    return normalize("NFKC", normalize("NFKC", name).casefold())

@@ -418,6 +418,7 @@ SHAPE: dict[str, Any] = {
             "lookup_tables": int,
             "corrections": int,
             "get_metadata": int,
+            "title": int,
         },
         "tracks": int,
     },
@@ -471,6 +472,7 @@ def test_the_summary_as_json_is_the_contract(cli: Cli, household: Path) -> None:
             "lookup_tables": 0,
             "corrections": 0,
             "get_metadata": 0,
+            "title": 0,
         },
         "tracks": 0,
     }

@@ -112,7 +112,7 @@ def test_a_server_that_is_gone_for_good_is_told_and_the_next_run_goes_on(
     # Pages are the steps of what is remembered, and the last one may have been cut.
     assert 0 <= next_one.duplicates < 200
     assert next_one.new == 2_000
-    assert next_one.carried > 4_000
+    assert next_one.carried >= 4_000
     assert next_one.told["plays"]["emitted"] == EVENTS
     all_once(line.published)
     assert again(line, history).carried == next_one.told["plays"]["read"]
@@ -155,7 +155,7 @@ def test_ctrl_c_remembers_what_was_acknowledged(
     there = count(line.server.access())
     assert 4_000 <= there < EVENTS
     next_one = again(line, history)
-    assert next_one.carried > 4_000
+    assert next_one.carried >= 4_000
     assert (next_one.new, next_one.duplicates < 200) == (EVENTS - there, True)
     all_once(line.published)
 
@@ -190,7 +190,7 @@ def test_ctrl_c_does_not_wait_for_a_server_that_is_silent(
     assert "Traceback" not in done.err
     line.server.thaw()
     next_one = again(line, history)
-    assert next_one.carried > 4_000
+    assert next_one.carried >= 4_000
     all_once(line.published)
 
 
@@ -203,7 +203,7 @@ def test_ctrl_c_while_it_reads_does_not_wait_for_a_silent_server_either(
     assert done.code == 130
     line.server.thaw()
     next_one = again(line, history)
-    assert next_one.carried > 4_000
+    assert next_one.carried >= 4_000
     all_once(line.published)
 
 

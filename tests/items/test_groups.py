@@ -13,8 +13,8 @@ from msgspec import structs
 from tautulli_import.counting import Plays
 from tautulli_import.items.build import newest_per_key, records_of
 from tautulli_import.items.pipeline import ReadResult, read
-from tautulli_import.model.clock import moment
-from tautulli_import.model.groups import NOBODY, PlayGroups
+from tautulli_import.model.clock import LAST_MOMENT, moment
+from tautulli_import.model.groups import NOBODY, KeptOfGroup, PlayGroups
 from tautulli_import.model.items import Ids, Movie, Record
 from tautulli_import.model.plays import Play
 from tautulli_import.model.rejections import Reason, Rejected
@@ -130,6 +130,13 @@ def episode(play_id: int, **fields: Any) -> Play:
     return film(play_id, **{**defaults, **fields})
 
 
+def piece(play_id: int, begin: int, end: int, **fields: Any) -> Play:
+    """Return a play of the film from one percentage to another."""
+    started = 1_600_000_000 + play_id * 86_400
+    stopped = started + 72 * (end - begin)
+    return film(play_id, stopped=stopped, view_offset=end * HOUR // 50, **fields)
+
+
 def imported(
     plays: Sequence[Play],
     selection: Selection = EVERYTHING,
@@ -188,7 +195,7 @@ def test_a_newer_play_that_was_not_watched_does_not_hide_an_older_one_that_was()
 
 
 def test_the_same_episode_under_two_spellings_of_its_guid_is_one() -> None:
-    other = episode(2, guid="com.plexapp.agents.thetvdbdvdorder://81189/1/1", rating_key=80)
+    other = episode(2, guid="com.plexapp.agents.hama://tvdb-81189/1/1", rating_key=80)
     assert ids_of(imported([episode(1), other])) == [2]
 
 
@@ -208,56 +215,54 @@ def test_episodes_of_one_show_are_kept_apart_by_their_numbers() -> None:
 def test_every_viewing_is_kept_where_rewatches_are_asked_for() -> None:
     records = imported([film(1), film(2), film(3)], every_viewing=True)
     assert [record.key for record in records] == [
-        f"tmdb:603@{moment(film(number))}" for number in (1, 2, 3)
+        f"tmdb:603@{moment(film(number), latest=LAST_MOMENT)}" for number in (1, 2, 3)
     ]
 
 
 def test_resumed_plays_are_one_viewing_and_it_ended_with_the_last() -> None:
-    parts = [film(1), film(2, reference_id=1), film(3, reference_id=1), film(4)]
+    parts = [piece(1, 0, 40), piece(2, 40, 88), piece(3, 88, 100), film(4)]
     assert ids_of(imported(parts, every_viewing=True)) == [3, 4]
+    assert ids_of(imported(parts, Selection(), every_viewing=True)) == [3, 4]
 
 
-def test_a_group_of_two_unrelated_titles_is_two_viewings() -> None:
-    other = film(
-        2,
-        reference_id=1,
-        title="Another",
-        year=1990,
-        duration=HOUR,
-        guid="com.plexapp.agents.themoviedb://1?lang=en",
-    )
-    records = imported([film(1), other], every_viewing=True)
-    assert [record.item.title for record in records] == ["A Film", "Another"]
+def test_a_viewing_of_which_nothing_was_watched_is_kept_only_with_partial_plays() -> None:
+    plays = [film(1), piece(2, 0, 30)]
+    assert ids_of(imported(plays, every_viewing=True)) == [1, 2]
+    assert ids_of(imported(plays, Selection(), every_viewing=True)) == [1]
 
 
-def test_a_group_of_two_unrelated_titles_without_ids_is_two_viewings() -> None:
-    plays = [
-        film(1, title="One", guid="plex://movie/5d776825151a60001f24a9a1"),
-        film(
-            2,
-            reference_id=1,
-            title="Another",
-            year=1990,
-            duration=HOUR,
-            guid="plex://movie/5d776825151a60001f24a9a2",
-        ),
-    ]
-    records = imported(plays, every_viewing=True)
-    assert [record.item.title for record in records] == ["One", "Another"]
+@pytest.mark.parametrize("reference", [None, 0, 1])
+def test_what_tautulli_groups_is_no_viewing(reference: int | None) -> None:
+    plays = [film(number, reference_id=reference) for number in (1, 2, 3)]
+    assert ids_of(imported(plays, every_viewing=True)) == [1, 2, 3]
 
 
-def test_a_group_that_moved_to_another_guid_meanwhile_is_one_viewing() -> None:
-    resumed = film(2, reference_id=1, guid="plex://movie/5d776825151a60001f24a9a2")
-    assert ids_of(imported([film(1), resumed], every_viewing=True)) == [2]
+def test_a_play_before_the_range_of_dates_is_evidence_and_no_item() -> None:
+    """The rest of a film is no viewing of its own just because its beginning was not asked for."""
+    plays = [piece(1, 0, 88), piece(2, 88, 100), film(3)]
+    since = Selection(since=moment(plays[1], latest=LAST_MOMENT))
+    assert ids_of(imported(plays, since, every_viewing=True)) == [2, 3]
+    until = Selection(until=moment(plays[1], latest=LAST_MOMENT))
+    assert ids_of(imported(plays, until, every_viewing=True)) == [1]
+
+
+def test_two_titles_in_one_group_are_two_viewings() -> None:
+    other = {
+        "title": "Another",
+        "rating_key": 13,
+        "guid": "com.plexapp.agents.themoviedb://1?lang=en",
+    }
+    plays = [film(1), film(2, reference_id=1, **other), film(3)]
+    assert ids_of(imported(plays, every_viewing=True)) == [1, 2, 3]
+
+
+def test_a_viewing_goes_on_under_another_rating_key_of_the_same_film() -> None:
+    plays = [piece(1, 0, 88), piece(2, 88, 100, rating_key=99)]
+    assert ids_of(imported(plays, every_viewing=True)) == [2]
 
 
 def test_a_viewing_belongs_to_one_user() -> None:
-    plays = [film(1), film(2, reference_id=1, user_id=2)]
-    assert ids_of(imported(plays, every_viewing=True)) == [1, 2]
-
-
-def test_plays_that_were_never_grouped_are_viewings_of_their_own() -> None:
-    plays = [film(1, reference_id=None), film(2, reference_id=None)]
+    plays = [piece(1, 0, 88), piece(2, 88, 100, user_id=2)]
     assert ids_of(imported(plays, every_viewing=True)) == [1, 2]
 
 
@@ -280,7 +285,7 @@ def test_each_user_gets_what_that_user_watched() -> None:
 
 
 def test_each_user_has_viewings_of_their_own() -> None:
-    plays = [film(1), film(2, reference_id=1), film(3), film(4, user_id=2, reference_id=1)]
+    plays = [piece(1, 0, 88), piece(2, 88, 100), film(3), piece(4, 88, 100, user_id=2)]
     reading = read(InMemory(plays), EVERYTHING, each_user=True, every_viewing=True)
     assert ids_of(records_of(reading, every_viewing=True, user_id=1)) == [2, 3]
     assert ids_of(records_of(reading, every_viewing=True, user_id=2)) == [4]
@@ -336,7 +341,8 @@ def test_the_newest_per_key_is_the_same_in_whatever_order_they_come(
 
 # Whatever is in the history.
 
-_WHEN = st.sampled_from([None, 0, -1, 5, 100, 200, 1_700_000_000, 1_700_000_000_000])
+_AT = 1_700_000_000
+_WHEN = st.sampled_from([None, 0, -1, 5, _AT, _AT + 100, _AT + 200, 2_000_000_000, _AT * 1000])
 _TITLES = st.sampled_from([None, "", "One", "Two"])
 
 
@@ -390,8 +396,9 @@ SELECTIONS = st.builds(
     media_types=st.sets(st.sampled_from(["movie", "episode", "live"])).map(frozenset),
     users=st.sampled_from([None, None, frozenset({1}), frozenset({0, 2})]),
     sections=st.sampled_from([None, None, frozenset({1})]),
-    since=st.sampled_from([None, None, 100]),
-    until=st.sampled_from([None, None, 200]),
+    since=st.sampled_from([None, None, _AT + 100]),
+    until=st.sampled_from([None, None, _AT + 200]),
+    latest=st.just(_AT + 86_400),
     min_percent=st.sampled_from([None, None, 50]),
     include_partial=st.booleans(),
     watched_at=st.sampled_from(["stopped", "started"]),
@@ -438,7 +445,7 @@ def test_what_is_imported_was_wanted_and_something_is_if_anything_was(
 ) -> None:
     judge = selection.judge(RULE)
     reading = read(InMemory(plays), selection)
-    unkeyable = {row.id for row in reading.rejected if row.reason is Reason.NO_SHOW}
+    unkeyable = {row.id for row in reading.rejected}
     wanted = {play.id for play in plays if judge(play) is None} - unkeyable
     found = set(ids_of(records_of(reading, every_viewing=False)))
     assert found <= wanted
@@ -496,8 +503,16 @@ def test_reading_a_play_twice_changes_nothing_but_the_counts(plays: list[Play]) 
 
 
 def _told_of(groups: PlayGroups) -> list[str]:
-    """Of each group its newest play of all, and what it keeps of each partition."""
-    return sorted(repr((group.order, sorted(group.kept(), key=repr))) for group in groups)
+    """Of each group its newest play of all, and what is kept of it."""
+    return sorted(
+        repr((group.order, sorted(_kept(group.newest())), sorted(_kept(groups.viewings([group])))))
+        for group in groups
+    )
+
+
+def _kept(found: Iterable[KeptOfGroup]) -> Iterator[str]:
+    for _, user, newest in found:
+        yield repr((user, newest))
 
 
 GROUPINGS = st.fixed_dictionaries(
@@ -521,8 +536,12 @@ def test_groups_are_the_same_in_whatever_order_and_parts_plays_come(
 ) -> None:
     judge = selection.judge(RULE)
     whole, parts = PlayGroups(**how), PlayGroups(**how)
-    rejected = whole.take(both[0], judge)
-    again = [*parts.take(both[1][:split], judge), *parts.take(both[1][split:], judge)]
+    watched = selection.watched(RULE)
+    rejected = whole.take(both[0], judge, watched)
+    again = [
+        *parts.take(both[1][:split], judge, watched),
+        *parts.take(both[1][split:], judge, watched),
+    ]
     assert _told_of(parts) == _told_of(whole)
     assert (parts.verdicts, parts.accepted) == (whole.verdicts, whole.accepted)
     assert sorted(play.id for play, _ in again) == sorted(play.id for play, _ in rejected)
@@ -535,7 +554,7 @@ def test_plays_that_are_taken_twice_are_kept_once(plays: list[Play], how: dict[s
     judge = Selection().judge(RULE)
     once, twice = PlayGroups(**how), PlayGroups(**how)
     for groups in (once, twice, twice):
-        groups.take(plays, judge)
+        groups.take(plays, judge, RULE.is_watched)
     assert _told_of(twice) == _told_of(once)
 
 

@@ -262,21 +262,21 @@ def test_a_play_that_goes_on_is_seen(nights: Nights) -> None:
 
 
 def test_a_resumed_viewing_is_one(nights: Nights) -> None:
-    first = nights.film(2, "Long", year=2001)
+    nights.film(2, "Long", year=2001)
     nights.run("--rewatches")
     before = len(nights.items())
-    nights.film(-0.5, "Long", year=2001, reference_id=first)
+    nights.rest(-0.5, "Long", year=2001)
     nights.night("--rewatches")
     assert nights.titles().count("Long") == 1
     assert len(nights.items()) == before
 
 
-def test_a_row_that_is_grouped_later_is_seen(nights: Nights) -> None:
-    first = nights.film(4, "Long", year=2001)
+def test_a_pause_that_changes_in_an_old_row_is_seen(nights: Nights) -> None:
+    nights.film(4, "Long", year=2001)
     second = nights.film(3, "Long", year=2001)
     nights.run("--rewatches")
     assert nights.titles().count("Long") == 2
-    nights.set("h.reference_id", first, second)
+    nights.set("h.paused_counter", 7_000, second)  # so it was only the last minutes
     nights.night("--rewatches")
     assert nights.titles().count("Long") == 1
 

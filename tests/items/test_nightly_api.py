@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.nightly import NOW, Night, Nights, at_home
+from tests.support.nightly import DAY, NOW, Night, Nights, at_home
 from tests.support.over_http import no_waiting
 from tests.support.tautulli import FakeTautulli
 
@@ -122,10 +122,18 @@ def test_corrections_replace_old_keys(both: Both, tmp_path: Path) -> None:
 
 
 def test_a_viewing_that_is_resumed_later_stands_once(both: Both) -> None:
-    first = both.db.film(2, "Long", year=2003)
+    both.db.film(2, "Long", year=2003)
     both.same("--rewatches", days=0)
-    both.db.film(-0.5, "Long", year=2003, reference_id=first)
+    both.db.rest(-0.5, "Long", year=2003)
     assert both.same("--rewatches").changes[2] == 1
+    assert both.db.titles().count("Long") == 1
+
+
+def test_a_viewing_with_a_long_pause_is_the_same_by_both_ways(both: Both) -> None:
+    both.db.film(3, "Long", year=2003)
+    pause = {"stopped": NOW - 2 * DAY + 360 + 7_000, "paused_counter": 7_000}
+    both.db.rest(2, "Long", year=2003, **pause)
+    both.same("--rewatches", days=0)
     assert both.db.titles().count("Long") == 1
 
 

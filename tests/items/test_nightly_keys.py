@@ -26,9 +26,9 @@ def nights(nights: Nights) -> Nights:
     return nights
 
 
-def moment(days_ago: float) -> int:
+def moment(days_ago: float, *, minutes: int = 120) -> int:
     """When a film that was begun so many days ago was over."""
-    return NOW - int(days_ago * DAY) + 7200
+    return NOW - int(days_ago * DAY) + 60 * minutes
 
 
 def ids(nights: Nights, *lines: str, name: str = "ids.csv") -> tuple[str, str]:
@@ -85,27 +85,27 @@ def test_every_viewing_is_given_its_new_key(nights: Nights, first: tuple[str, ..
 
 
 def test_a_viewing_that_is_resumed_later_stands_once(nights: Nights) -> None:
-    first = nights.film(2, "Long", year=2003)
+    nights.film(2, "Long", year=2003)
     nights.run("--rewatches")
-    nights.film(-0.5, "Long", year=2003, reference_id=first)
+    nights.rest(-0.5, "Long", year=2003)
     done = nights.night("--rewatches")
     (key,) = keys(nights, "Long")
-    assert key.endswith(f"@{moment(-0.5)}")
+    assert key.endswith(f"@{moment(-0.5, minutes=6)}")
     assert done.changes[2] == 1
 
 
 def test_a_viewing_that_was_begun_long_ago_and_is_resumed_stands_once(nights: Nights) -> None:
     nights.run("--rewatches")
-    nights.film(-0.5, "Unknown", year=2001, rating_key=KEY, reference_id=2)
+    nights.rest(-0.5, "Unknown", year=2001, rating_key=KEY)
     nights.night("--rewatches")
-    assert keys(nights) == [f"plex:12@{moment(-0.5)}"]
+    assert keys(nights) == [f"plex:12@{moment(-0.5, minutes=6)}"]
 
 
 def test_a_viewing_that_is_resumed_and_told_its_ids_at_once(nights: Nights) -> None:
     nights.run("--rewatches")
-    nights.film(-0.5, "Unknown", year=2001, rating_key=KEY, reference_id=2)
+    nights.rest(-0.5, "Unknown", year=2001, rating_key=KEY)
     nights.night("--rewatches", *ids(nights, "12,603"))
-    assert keys(nights) == [f"tmdb:603@{moment(-0.5)}"]
+    assert keys(nights) == [f"tmdb:603@{moment(-0.5, minutes=6)}"]
 
 
 def test_a_new_play_tells_the_id_of_old_ones(nights: Nights) -> None:

@@ -9,9 +9,12 @@ from hypothesis import given, settings, strategies as st
 
 from tautulli_import.model.guids import (
     clean_id,
+    fits_episode,
     guid_kind,
+    is_aired_order,
     listed_ids,
     movie_ids,
+    numbers_in,
     plex_guid,
     series_ids,
     show_ids,
@@ -28,6 +31,11 @@ FILMS = [
     (AGENT + "hama://anidb-112?lang=en", {"anidb": "112"}),
     (AGENT + "xbmcnfo://tt0111161?lang=en", {"imdb": "tt0111161"}),
     (AGENT + "xbmcnfo://278?lang=en", {"tmdb": "278"}),
+    (AGENT + "hama://3351?lang=en", {"anidb": "3351"}),
+    (AGENT + "anidb://112?lang=en", {"anidb": "112"}),
+    (AGENT + "tmdb://603?lang=en", {"tmdb": "603"}),
+    (AGENT + "standalone://278?lang=en", {"tmdb": "278"}),
+    ("net.fribbtastic.coding.plex.myanimelist://199?lang=en", {"mal": "199"}),
     ("imdb://tt0111161", {"imdb": "tt0111161"}),
     ("tmdb://278", {"tmdb": "278"}),
     ("tvdb://190", {"tvdb": "190"}),
@@ -38,25 +46,39 @@ EPISODES = [
     (AGENT + "thetvdb://79349/1/1?lang=en", {"tvdb": "79349"}),
     (AGENT + "thetvdb://79349/0/1?lang=en", {"tvdb": "79349"}),
     (AGENT + "thetvdb://79349/2015-01-05?lang=en", {"tvdb": "79349"}),
-    (AGENT + "thetvdbdvdorder://79349/1/1?lang=en", {"tvdb": "79349"}),
     (AGENT + "hama://tvdb-79349/1/5?lang=en", {"tvdb": "79349"}),
     (AGENT + "hama://tvdb2-79349/1/5?lang=en", {"tvdb": "79349"}),
-    (AGENT + "hama://tvdb3-79349/1/5?lang=en", {"tvdb": "79349"}),
-    (AGENT + "hama://tvdb4-79349/1/5?lang=en", {"tvdb": "79349"}),
-    (AGENT + "hama://tvdb5-79349/1/5?lang=en", {"tvdb": "79349"}),
-    (AGENT + "hama://tvdb6-79349/1/5?lang=en", {"tvdb": "79349"}),
     (AGENT + "hama://anidb-23/1/5?lang=en", {"anidb": "23"}),
+    (AGENT + "hama://anidb-23/0/5?lang=en", {"anidb": "23"}),
+    (AGENT + "hama://23/01/5?lang=en", {"anidb": "23"}),
+    (AGENT + "hama://tsdb-1399/2/5?lang=en", {"tmdb": "1399"}),
+    (AGENT + "anidb://23/1/5?lang=en", {"anidb": "23"}),
+    (AGENT + "tmdb://1398/2/1?lang=en", {"tmdb": "1398"}),
+    (AGENT + "mcm://MCM_TV_A_79349/2/6?lang=en", {"tvdb": "79349"}),
+    ("net.fribbtastic.coding.plex.myanimelist://1535/1/1?lang=en", {"mal": "1535"}),
+    ("net.devvsbugs.coding.plex.myanimelist://9253/1/2?lang=en", {"mal": "9253"}),
     (AGENT + "hama://tmdb-1399/1/5?lang=en", {"tmdb": "1399"}),
     (AGENT + "hama://imdb-tt0944947/1/5?lang=en", {"imdb": "tt0944947"}),
     (AGENT + "xbmcnfotv://79349/1/1?lang=en", {"tvdb": "79349"}),
 ]
 
+OTHER_ORDERS = [
+    AGENT + "thetvdbdvdorder://79349/1/1?lang=en",
+    AGENT + "abstvdb://79349/1/1?lang=en",
+    *(AGENT + f"hama://tvdb{mode}-79349/1/5?lang=en" for mode in (3, 4, 5, 6)),
+    *(AGENT + f"hama://anidb{mode}-23/1/5?lang=en" for mode in (2, 3, 4)),
+]
+
 SERIES = [
     (AGENT + "thetvdb://121361?lang=en", {"tvdb": "121361"}),
-    (AGENT + "thetvdbdvdorder://121361?lang=en", {"tvdb": "121361"}),
+    (AGENT + "mcm://MCM_TV_A_79349", {"tvdb": "79349"}),
+    (AGENT + "hama://tsdb-1399?lang=en", {"tmdb": "1399"}),
+    (AGENT + "anidb://23?lang=en", {"anidb": "23"}),
+    (AGENT + "tmdb://1398?lang=en", {"tmdb": "1398"}),
+    ("net.devvsbugs.coding.plex.myanimelist://1535?lang=en", {"mal": "1535"}),
     (AGENT + "themoviedb://1399?lang=en", {"tmdb": "1399"}),
     (AGENT + "hama://tvdb-79349?lang=en", {"tvdb": "79349"}),
-    (AGENT + "hama://tvdb4-79349?lang=en", {"tvdb": "79349"}),
+    (AGENT + "hama://tvdb2-79349?lang=en", {"tvdb": "79349"}),
     (AGENT + "hama://anidb-23?lang=en", {"anidb": "23"}),
     (AGENT + "hama://imdb-tt0944947?lang=en", {"imdb": "tt0944947"}),
     (AGENT + "xbmcnfotv://79349?lang=en", {"tvdb": "79349"}),
@@ -79,6 +101,20 @@ NO_IDS = [
     AGENT + "none://5f2c1b1a?lang=xn",
     "tv.plex.xmltv://EP012345670089",
     "com.someone.agents.imdb://tt0111161",
+    AGENT + "fernsehserien.de://tatort-1099/1/2",
+    AGENT + "coffeeflux://1535/1/1",
+    AGENT + "youtube://UC603xyz/1/603",
+    AGENT + "kinopoisk://42664?lang=ru",
+    AGENT + "ofdb://603",
+    AGENT + "mcm://MCM_M_603",
+    "mbid://f27ec8db",
+    "iva://603",
+    "tv.plex.agents.custom.someone://movie/603",
+    *OTHER_ORDERS,
+    *(re.sub(r"/1/\d", "", guid) for guid in OTHER_ORDERS if "anidb" not in guid),
+    AGENT + "hama://anidb-23/2/5?lang=en",
+    AGENT + "anidb://23/3/5?lang=en",
+    "net.devvsbugs.coding.plex.myanimelist://1535/2/1?lang=en",
     "imdb:tt0111161",
     "tt0111161",
     "278",
@@ -156,6 +192,63 @@ def test_what_tells_no_id_gives_none(guid: str | None) -> None:
 @pytest.mark.parametrize("guid", ["imdb://tt0959621", "tmdb://62085", "tvdb://349232"])
 def test_an_entry_of_an_episodes_guids_is_the_episodes_own_and_not_its_shows(guid: str) -> None:
     assert show_ids(guid) == {}
+
+
+@pytest.mark.parametrize(
+    "guid",
+    [
+        AGENT + "thetvdb://79349/2/6?lang=en",
+        AGENT + "themoviedb://1399/2/6#x",
+        AGENT + "hama://anidb-23/02/006",
+        AGENT + "hama://tvdb2-79349/2/6",
+        AGENT + "mcm://MCM_TV_A_79349/2/6",
+        AGENT + "none://c1d2603/2/6?lang=xn",
+        "net.fribbtastic.coding.plex.myanimelist://1535/2/6",
+    ],
+)
+def test_a_legacy_guid_of_an_episode_has_its_season_and_its_number(guid: str) -> None:
+    assert numbers_in(guid) == (2, 6)
+    assert is_aired_order(guid)
+
+
+@pytest.mark.parametrize(
+    "guid",
+    [
+        AGENT + "thetvdb://79349/2015-01-05?lang=en",
+        AGENT + "thetvdb://79349/2",
+        AGENT + "thetvdb://79349/2/6/7",
+        AGENT + "thetvdb://79349/-1/6",
+        AGENT + "thetvdb://79349/２/6",
+        "plex://episode/2/6",
+        "imdb://tt0111161/2/6",
+        "local://12345",
+        None,
+        *OTHER_ORDERS,
+    ],
+)
+def test_no_other_guid_has_numbers_that_count(guid: str | None) -> None:
+    assert numbers_in(guid) is None
+
+
+@pytest.mark.parametrize(
+    ("namespace", "season", "fits"),
+    [
+        *(("anidb", season, fits) for season, fits in ((None, True), (0, True), (1, True))),
+        *((namespace, 2, False) for namespace in ("anidb", "mal", "anilist", "kitsu")),
+        *((namespace, 2, True) for namespace in ("tvdb", "tmdb", "imdb")),
+    ],
+)
+def test_an_id_of_a_site_with_an_entry_a_season_fits_only_the_first(
+    namespace: str, season: int | None, fits: bool
+) -> None:
+    assert fits_episode(namespace, "plex://episode/5d9c135046115600200bb8ca", season) is fits
+    assert not fits_episode(namespace, OTHER_ORDERS[0], season)
+
+
+@pytest.mark.parametrize("guid", OTHER_ORDERS)
+def test_an_order_that_is_not_the_aired_one_is_recognised(guid: str) -> None:
+    assert not is_aired_order(guid)
+    assert not is_aired_order(guid.upper())
 
 
 def test_a_themoviedb_id_without_numbers_is_a_film_and_no_show() -> None:
@@ -255,7 +348,8 @@ def test_the_sort_of_a_guid_has_a_short_name(guid: str | None, kind: str) -> Non
 
 _SCHEMES = [
     *(AGENT + name for name in ("imdb", "themoviedb", "thetvdb", "thetvdbdvdorder", "hama")),
-    *(AGENT + name for name in ("xbmcnfo", "xbmcnfotv", "none")),
+    *(AGENT + name for name in ("xbmcnfo", "xbmcnfotv", "none", "anidb", "tmdb", "mcm")),
+    "net.fribbtastic.coding.plex.myanimelist",
     *("plex", "imdb", "tmdb", "tvdb", "local", "tv.plex.xmltv", "http", ""),
 ]
 _NUMBERS = st.integers(0, 10**9).map(str)
@@ -264,7 +358,7 @@ _SERIES = st.one_of(
     _NUMBERS.map("tt{}".format),
     st.builds(
         "{}-{}".format,
-        st.sampled_from(["tvdb", "tvdb4", "anidb", "tmdb", "imdb", "tsdb"]),
+        st.sampled_from(["tvdb", "tvdb4", "anidb", "anidb2", "tmdb", "imdb", "tsdb"]),
         _NUMBERS | _NUMBERS.map("tt{}".format),
     ),
     st.text(max_size=8),
@@ -288,6 +382,7 @@ def test_nothing_that_may_be_written_there_raises(guid: str | None) -> None:
     show_ids(guid)
     series_ids(guid)
     plex_guid(guid)
+    numbers_in(guid)
     listed_ids([guid or ""])
     assert guid_kind(guid)
 

@@ -12,13 +12,20 @@ from hypothesis import example, given, settings, strategies as st
 from msgspec import structs
 
 from tautulli_import.errors import ConfigurationError
-from tautulli_import.model.clock import WatchedAt, moment, parse_moment
+from tautulli_import.model.clock import (
+    FIRST_MOMENT,
+    WatchedAt,
+    latest_moment,
+    moment,
+    parse_moment,
+)
 from tautulli_import.model.plays import Play
 from tautulli_import.model.rejections import Reason
 from tautulli_import.model.selection import Selection
 from tautulli_import.model.watched import WatchedRule
 
 NOW = 1_732_000_000
+THEN = 1_600_000_000
 DAY = 86_400
 LAST_SECOND = 253_402_300_799
 
@@ -119,21 +126,21 @@ def test_only_the_libraries_asked_for_go_on() -> None:
 
 @pytest.mark.parametrize(
     ("when", "reason"),
-    [(999, Reason.DATE), (1000, None), (1001, None), (1999, None), (2000, Reason.DATE)],
+    [(-1, Reason.DATE), (0, None), (1, None), (999, None), (1000, Reason.DATE)],
 )
 def test_since_is_the_first_second_that_counts_and_until_the_first_that_does_not(
     when: int, reason: Reason | None
 ) -> None:
-    selection = Selection(since=1000, until=2000)
-    assert verdict(play(started=1, stopped=when), selection) is reason
+    selection = Selection(since=THEN, until=THEN + 1000)
+    assert verdict(play(started=FIRST_MOMENT, stopped=THEN + when), selection) is reason
 
 
 def test_dates_are_those_of_the_time_that_was_asked_for() -> None:
-    late = play(started=1000, stopped=3000)
-    assert verdict(late, Selection(until=2000)) is Reason.DATE
-    assert verdict(late, Selection(until=2000, watched_at="started")) is None
-    assert verdict(late, Selection(since=2000)) is None
-    assert verdict(late, Selection(since=2000, watched_at="started")) is Reason.DATE
+    late, between = play(started=THEN, stopped=THEN + 2000), THEN + 1000
+    assert verdict(late, Selection(until=between)) is Reason.DATE
+    assert verdict(late, Selection(until=between, watched_at="started")) is None
+    assert verdict(late, Selection(since=between)) is None
+    assert verdict(late, Selection(since=between, watched_at="started")) is Reason.DATE
 
 
 def test_a_play_without_a_time_is_rejected_and_not_taken_for_another_date() -> None:
@@ -190,21 +197,13 @@ def test_live_tv_has_every_percentage() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "reason"),
-    [
-        ({"episode": None}, Reason.NO_EPISODE_NUMBER),
-        ({"season": None}, Reason.NO_SEASON_NUMBER),
-        ({"season": None, "episode": None}, Reason.NO_EPISODE_NUMBER),
-        ({"season": 0}, None),
-        ({"episode": 0}, None),
-        ({"season": 2024, "episode": 1131}, None),
-        ({"title": None}, None),
-    ],
+    "fields",
+    [{"episode": None}, {"season": None}, {"season": 0}, {"episode": 0}, {"title": None}],
 )
-def test_an_episode_needs_both_its_numbers_and_nothing_else(
-    fields: dict[str, Any], reason: Reason | None
+def test_an_episode_may_lack_its_numbers_which_another_row_or_plex_can_tell(
+    fields: dict[str, Any],
 ) -> None:
-    assert verdict(episode(**fields)) is reason
+    assert verdict(episode(**fields)) is None
 
 
 @pytest.mark.parametrize(
@@ -235,7 +234,7 @@ def test_what_was_not_asked_for_is_filtered_before_anything_is_held_against_it()
     assert verdict(episode(**bad, view_offset=0)) is Reason.PARTIAL
     assert verdict(episode(**bad), Selection(users=frozenset({9}))) is Reason.USER
     assert verdict(episode(**bad, live=1)) is Reason.LIVE
-    assert verdict(episode(**bad)) is Reason.NO_EPISODE_NUMBER
+    assert verdict(episode(**bad)) is Reason.NO_TIME
 
 
 # Every way to be filtered, in the order in which verdicts are given.
@@ -244,7 +243,7 @@ _OBJECTIONS: list[tuple[Reason, dict[str, Any]]] = [
     (Reason.LIVE, {"live": 1}),
     (Reason.USER, {"user_id": 2}),
     (Reason.LIBRARY, {"section_id": 2}),
-    (Reason.DATE, {"started": 5, "stopped": 6}),
+    (Reason.DATE, {"started": THEN, "stopped": THEN + 1}),
     (Reason.PARTIAL, {"watched": False}),
     (Reason.NO_TITLE, {"title": None, "guid": None, "rating_key": None}),
 ]
@@ -256,7 +255,7 @@ _OBJECTIONS: list[tuple[Reason, dict[str, Any]]] = [
 def test_verdicts_are_given_in_one_order(
     first: tuple[Reason, dict[str, Any]], second: tuple[Reason, dict[str, Any]]
 ) -> None:
-    selection = Selection(users=frozenset({1}), sections=frozenset({1}), since=1000)
+    selection = Selection(users=frozenset({1}), sections=frozenset({1}), since=THEN + 2)
     assert verdict(play(**first[1]), selection) is first[0]
     assert verdict(play(**{**second[1], **first[1]}), selection) is first[0]
 
@@ -270,56 +269,69 @@ def test_every_reason_says_in_words_what_it_is(reason: Reason) -> None:
 # When it was.
 
 
+_LATEST = latest_moment(NOW)
+
+
 @pytest.mark.parametrize(
     ("started", "stopped", "watched_at", "when"),
     [
-        (1000, 2000, "stopped", 2000),
-        (1000, 2000, "started", 1000),
+        (THEN, THEN + 9, "stopped", THEN + 9),
+        (THEN, THEN + 9, "started", THEN),
         # One of them is missing.
-        (1000, None, "stopped", 1000),
-        (1000, 0, "stopped", 1000),
-        (None, 2000, "stopped", 2000),
-        (0, 2000, "started", 2000),
-        (None, 2000, "started", 2000),
+        (THEN, None, "stopped", THEN),
+        (THEN, 0, "stopped", THEN),
+        (None, THEN, "stopped", THEN),
+        (0, THEN, "started", THEN),
+        (None, THEN, "started", THEN),
         # A clock that ran backwards: the start is believed.
-        (2000, 1000, "stopped", 2000),
-        (2000, -5, "stopped", 2000),
-        (-5, 2000, "stopped", 2000),
-        (-5, 2000, "started", 2000),
+        (THEN, THEN - 9, "stopped", THEN),
+        (THEN, -5, "stopped", THEN),
         # Nothing is known.
         (None, None, "stopped", 0),
         (0, 0, "started", 0),
-        (-5, -3, "stopped", 0),
-        # The last second of the year 9999 is a time; milliseconds are none.
-        (1, LAST_SECOND, "stopped", LAST_SECOND),
-        (LAST_SECOND + 1, LAST_SECOND + 1, "stopped", 0),
-        (1_700_000_000_000, 1_700_000_001_000, "stopped", 0),
-        (1_700_000_000_000, 1_700_000_001_000, "started", 0),
-        (1000, LAST_SECOND + 1, "started", 1000),
+        # An impossible time is none, and the other one is enough.
+        (-5, THEN, "stopped", THEN),
+        (300, THEN, "started", THEN),
+        (THEN, _LATEST + 1, "stopped", THEN),
+        (_LATEST + 1, THEN, "started", THEN),
+        (THEN, LAST_SECOND, "started", THEN),
+        # The ends of what is possible.
+        (FIRST_MOMENT, FIRST_MOMENT, "stopped", FIRST_MOMENT),
+        (FIRST_MOMENT - 1, FIRST_MOMENT - 1, "stopped", 0),
+        (_LATEST, _LATEST, "stopped", _LATEST),
+        (_LATEST + 1, _LATEST + 1, "stopped", 0),
+        # Milliseconds are no seconds.
+        (THEN * 1000, THEN * 1000, "stopped", 0),
     ],
 )
 def test_a_play_took_place_when_it_stopped_else_when_it_started(
     started: int | None, stopped: int | None, watched_at: WatchedAt, when: int
 ) -> None:
-    assert moment(play(started=started, stopped=stopped), watched_at) == when
+    one = play(started=started, stopped=stopped)
+    assert moment(one, watched_at, latest=_LATEST) == when
+
+
+_TIMES = st.one_of(
+    st.none(),
+    st.integers(-10, 10),
+    st.integers(-(2**63), 2**63 - 1),
+    *(st.integers(edge - 2, edge + 2) for edge in (FIRST_MOMENT, _LATEST)),
+)
 
 
 @settings(deadline=None)
-@given(
-    st.none() | st.integers(-10, 10) | st.integers(-(2**63), 2**63 - 1),
-    st.none() | st.integers(-10, 10) | st.integers(-(2**63), 2**63 - 1),
-    st.sampled_from(["stopped", "started"]),
-)
-@example(1000, LAST_SECOND + 1, "started")
-def test_a_play_is_rejected_for_its_time_exactly_when_it_has_none(
+@given(_TIMES, _TIMES, st.sampled_from(["stopped", "started"]))
+@example(THEN, LAST_SECOND + 1, "started")
+def test_a_play_is_rejected_for_its_time_exactly_when_it_has_no_possible_one(
     started: int | None, stopped: int | None, watched_at: WatchedAt
 ) -> None:
     one = play(started=started, stopped=stopped)
-    when = moment(one, watched_at)
-    assert 0 <= when <= LAST_SECOND
+    when = moment(one, watched_at, latest=_LATEST)
     assert when in (0, started, stopped)
-    wanted = None if when else Reason.NO_TIME
-    assert verdict(one, Selection(watched_at=watched_at)) is wanted
+    assert not when or FIRST_MOMENT <= when <= _LATEST
+    wanted = Reason.IMPOSSIBLE_TIME if started or stopped else Reason.NO_TIME
+    selection = Selection(watched_at=watched_at, latest=_LATEST)
+    assert verdict(one, selection) is (None if when else wanted)
 
 
 # --since and --until.

@@ -135,8 +135,9 @@ def test_every_viewing_is_a_row_of_its_own_without_being_asked_for(
 
 def test_a_film_resumed_is_one_viewing(cli: Cli, tmp_path: Path) -> None:
     with closing(create(tmp_path / "a.db")) as conn:
-        add_play(conn, title="Heat", reference_id=1, started=1_600_000_000)
-        add_play(conn, title="Heat", reference_id=1, started=1_600_090_000)
+        add_play(conn, title="Heat", started=1_600_000_000)
+        rest = {"stopped": 1_600_090_360, "view_offset": 7_200_000}
+        add_play(conn, title="Heat", started=1_600_090_000, **rest)
 
     assert cli("db", tmp_path / "a.db", "--to", "editor").code == 0
 

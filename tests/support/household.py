@@ -57,6 +57,12 @@ class History:
             for number in range(count)
         ]
 
+    def rest(self, days_ago: float, title: str, **fields: Value) -> int:
+        """Write the last six minutes of a film of which `film` had stopped at 95 %."""
+        started = NOW - int(days_ago * DAY)
+        told: dict[str, Value] = {"stopped": started + 360, "view_offset": 7_200_000}
+        return self.film(days_ago, title, **told | fields)
+
     def episode(self, days_ago: float, number: int, **fields: Value) -> int:
         """Write an episode of a show."""
         told: dict[str, Value] = {"media_type": "episode", "media_index": number}

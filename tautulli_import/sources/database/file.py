@@ -23,7 +23,7 @@ from ...model.rejections import Reason, Rejected
 from ..base import Lookup, spread
 from .frozen_copy import FrozenCopy
 from .lookups import read_lookups
-from .rows import Identity, Row, decode, detail, identity_of, integer, settle, text
+from .rows import Identity, Row, decode, detail, identity_of, integer, name_of, settle, text
 from .schema import TABLES, Schema, columns_of, extent, read_schema
 from .sqlite import SqliteFile
 
@@ -35,6 +35,7 @@ _PAGE_AROUND_DAMAGE: Final = 10_000
 _CHECKSUM_IDS: Final = 50_000
 _CHECKSUM_QUERIES: Final = 200
 _SECTION: Final = Play.__struct_fields__.index("section_id")
+_USER: Final = Play.__struct_fields__.index("user")
 _Answer = TypeVar("_Answer")
 
 
@@ -175,11 +176,11 @@ class DatabaseFile:
             return ()
         return [SampleRow(row[0], integer(row[1]), integer(row[2])) for row in rows]
 
-    def identities(self, after: int, upto: int) -> Sequence[tuple[Identity, int | None]]:
-        """Return the identity and the section of every row between two ids."""
+    def identities(self, after: int, upto: int) -> Sequence[tuple[Identity, int | None, str]]:
+        """Return the identity, the section and the user's name of every row between two ids."""
         columns = [
             name if name in self._columns else "NULL"
-            for name in ("started", "user_id", "section_id")
+            for name in ("started", "user_id", "section_id", "user")
         ]
         query = (
             f"SELECT id, {', '.join(columns)} FROM session_history"  # noqa: S608 - our own names
@@ -188,8 +189,14 @@ class DatabaseFile:
         try:
             rows = self._ask(lambda db: self._decoded(db, query, (after, upto)))
         except DamagedPageError:
-            rows = [(*identity_of(row), row[_SECTION]) for row in self._readable_rows(after, upto)]
-        return [((row[0], integer(row[1]), integer(row[2])), integer(row[3])) for row in rows]
+            rows = [
+                (*identity_of(row), row[_SECTION], row[_USER])
+                for row in self._readable_rows(after, upto)
+            ]
+        return [
+            ((row[0], integer(row[1]), integer(row[2])), integer(row[3]), name_of(row[4]))
+            for row in rows
+        ]
 
     def spans(self, size: int) -> Iterator[tuple[int, int]]:
         """Return ranges of ``size`` ids, first excluded, that cover every row of the file.
@@ -207,22 +214,36 @@ class DatabaseFile:
             except DamagedPageError:
                 after = upto
 
-    def users_of_plays(self) -> Mapping[int, tuple[int, str]]:
-        """Return the number of plays and the newest name in the history, by user id."""
-        if "user_id" not in self._columns:
-            return {}
-        # The index alone gives the counts. Then one row of each user is read for the name.
-        counts = "SELECT user_id, count(*) FROM session_history GROUP BY user_id"
+    def users_of_plays(self) -> Mapping[int | str, tuple[int, str]]:
+        """Return the number of plays and the newest name in the history, by user id.
+
+        Plays without a user id are counted by the name in their rows.
+        """
         try:
-            found = self._ask(lambda db: self._decoded(db, counts))
-            return {
+            found: list[Row] = [(None, 1)]
+            if "user_id" in self._columns:
+                # The index alone gives the counts. Then one row of each user is read for the name.
+                counts = "SELECT user_id, count(*) FROM session_history GROUP BY user_id"
+                found = self._ask(lambda db: self._decoded(db, counts))
+            users: dict[int | str, tuple[int, str]] = {
                 number: (count, self._newest_name(number))
                 for number, count in found
                 if isinstance(number, int)
             }
+            if len(users) < len(found):
+                for name, count in self._plays_without_id():
+                    key = name_of(name)
+                    users[key] = (users.get(key, (0, ""))[0] + count, key)
         except DamagedPageError:
             users, _ = self._counted_around_damage
-            return users
+        return users
+
+    def _plays_without_id(self) -> Sequence[Row]:
+        """Count the plays without a user id, by the name in their rows."""
+        name = "user" if "user" in self._columns else "NULL"
+        where = "WHERE typeof(user_id) <> 'integer'" if "user_id" in self._columns else ""
+        query = f"SELECT {name}, count(*) FROM session_history {where} GROUP BY 1"  # noqa: S608 - our own names
+        return self._ask(lambda db: self._decoded(db, query))
 
     def _newest_name(self, user_id: int) -> str:
         if "user" not in self._columns:
@@ -232,9 +253,9 @@ class DatabaseFile:
             " ORDER BY id DESC LIMIT 1"
         )
         rows = self._ask(lambda db: self._decoded(db, query, (user_id,)))
-        return (text(rows[0][0]) or "").strip() if rows else ""
+        return name_of(rows[0][0]) if rows else ""
 
-    def sections_of_plays(self) -> Mapping[int, tuple[int, str]]:
+    def sections_of_plays(self) -> Mapping[int | str, tuple[int, str]]:
         """Return the number of plays and a made-up name, by section id."""
         if not self.schema.sections:
             return {}
@@ -247,11 +268,11 @@ class DatabaseFile:
             _, counts = self._counted_around_damage
         return {section: (count, f"library {section}") for section, count in counts.items()}
 
-    def known_users(self) -> Mapping[int, Named]:
+    def known_users(self) -> Mapping[int | str, Named]:
         """Return the users table, by user id."""
         return self._named("users", "user_id", "username", "friendly_name", "deleted_user")
 
-    def known_sections(self) -> Mapping[int, Named]:
+    def known_sections(self) -> Mapping[int | str, Named]:
         """Return the libraries table, by section id.
 
         After a new setup of Plex the table can have a section id once for each server id. Then the
@@ -267,14 +288,14 @@ class DatabaseFile:
 
     def _named(
         self, table: str, key: str, name: str, detail: str, deleted: str
-    ) -> dict[int, Named]:
+    ) -> dict[int | str, Named]:
         """Read one of the small tables. Columns that it lacks are read as NULL."""
         columns = self._ask(lambda db: columns_of(db, table))
         if key not in columns:
             return {}
         wanted = [column if column in columns else "NULL" for column in (name, detail, deleted)]
         query = f"SELECT {', '.join([key, *wanted])} FROM {table} ORDER BY rowid"  # noqa: S608 - our own names
-        found: dict[int, Named] = {}
+        found: dict[int | str, Named] = {}
         for number, *cells in self._ask(lambda db: self._decoded(db, query)):
             row_key = integer(number)
             title, more = ((text(cell) or "").strip() for cell in cells[:2])
@@ -284,18 +305,18 @@ class DatabaseFile:
         return found
 
     @cached_property
-    def _counted_around_damage(self) -> tuple[Mapping[int, tuple[int, str]], Counter[int]]:
+    def _counted_around_damage(self) -> tuple[dict[int | str, tuple[int, str]], Counter[int]]:
         """Users with their number of plays and newest name, and plays of each section.
 
         They are counted row by row, because the file is damaged.
         """
-        users: dict[int, tuple[int, str]] = {}
+        users: dict[int | str, tuple[int, str]] = {}
         sections: Counter[int] = Counter()
         for page in self.pages(self.first - 1, _PAGE_AROUND_DAMAGE):
             for play in page.plays:
-                if play.user_id is not None:
-                    count, _ = users.get(play.user_id, (0, ""))
-                    users[play.user_id] = (count + 1, play.user or "")
+                name = name_of(play.user)
+                user = name if play.user_id is None else play.user_id
+                users[user] = (users.get(user, (0, ""))[0] + 1, name)
                 if play.section_id is not None:
                     sections[play.section_id] += 1
         return users, sections

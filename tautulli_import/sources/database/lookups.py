@@ -7,8 +7,10 @@ so no id in them belongs to a single episode.
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 from ...model.guids import clean_id
 from ...model.items import Kind
@@ -17,6 +19,8 @@ from .rows import Row, text
 from .schema import columns_of
 
 __all__ = ["read_lookups"]
+
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def read_lookups(
@@ -62,7 +66,8 @@ def read_lookups(
             if kind == "movie":
                 ids = tuple(pair for pair in ids if pair[0] != "tvdb")
             if ids:
-                found.append(Lookup(kind, rating_key, _titles(raw), ids))
+                titles, date = _answer(raw)
+                found.append(Lookup(kind, rating_key, titles, ids, date))
     return found
 
 
@@ -76,13 +81,15 @@ def _kind(url: str) -> Kind | None:
     return "show" if "/tv/" in url else None
 
 
-def _titles(raw: object) -> tuple[str, ...]:
-    """Return the titles in the other site's answer; nothing if Tautulli has not stored it."""
+def _answer(raw: object) -> tuple[tuple[str, ...], str]:
+    """Return titles and release day in the other site's answer, if Tautulli has stored it."""
     try:
         answer = json.loads(raw) if isinstance(raw, str) else None
     except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict):
-        return ()
+        return (), ""
+    days = (answer.get(n) for n in ("release_date", "first_air_date", "premiered"))
+    date = next((day for day in days if isinstance(day, str) and _DAY.fullmatch(day)), "")
     titles = (answer.get(n) for n in ("title", "name", "original_title", "original_name"))
-    return tuple(title for title in titles if isinstance(title, str) and title)
+    return tuple(title for title in titles if isinstance(title, str) and title), date

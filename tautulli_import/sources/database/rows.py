@@ -23,6 +23,7 @@ __all__ = [
     "encodable",
     "identity_of",
     "integer",
+    "name_of",
     "settle",
     "text",
 ]
@@ -44,10 +45,8 @@ _MOST_DIGITS: Final = 18
 _INTEGER_LIMIT: Final = 2**63
 _PLAY_WIDTH: Final = len(Play.__struct_fields__)
 _WATCHED: Final = Play.__struct_fields__.index("watched")
-_NUMBERS: Final = frozenset(
-    {"paused_counter", "secure", "relayed", "audio_channels", "stream_bitrate", "bandwidth"}
-)
-_TEXTS: Final = frozenset({"user", "media_type", "title", "grandparent_title", "guid"})
+_NUMBERS: Final = frozenset({"secure", "relayed", "audio_channels", "stream_bitrate", "bandwidth"})
+_TEXTS: Final = frozenset({"user", "media_type", "title", "grandparent_title", "guid", "aired"})
 
 
 def settle(rows: list[Row], shown: str) -> tuple[Sequence[Play], Sequence[Rejected]]:
@@ -64,7 +63,8 @@ def settle(rows: list[Row], shown: str) -> tuple[Sequence[Play], Sequence[Reject
             rejected.append(Rejected(Reason.NO_METADATA, row[0], lost, shown))
             continue
         if row[_WATCHED] is not None:  # SQLite has no booleans
-            row = (*row[:_WATCHED], row[_WATCHED] == 1)  # noqa: PLW2901 - the same row
+            watched = row[_WATCHED] == 1
+            row = (*row[:_WATCHED], watched, *row[_WATCHED + 1 :])  # noqa: PLW2901 - the same row
         try:
             plays.append(convert(row, Play))
         except msgspec.ValidationError:
@@ -127,6 +127,11 @@ def text(value: object) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return decode(value) if isinstance(value, bytes) else str(value)
+
+
+def name_of(value: object) -> str:
+    """Return the name of a user in a row, without blanks around it; empty if there is none."""
+    return (text(value) or "").strip()
 
 
 def encodable(row: Row) -> Row:

@@ -58,16 +58,18 @@ _PLACES: Final[dict[str, tuple[str, ...]]] = {
     "duration": ("m.duration",),
     "credits_first": ("m.marker_credits_first",),
     "credits_final": ("m.marker_credits_final",),
-    # Only a history from Tautulli's API has these.
+    # Only a history from Tautulli's API has these two.
     "percent": ("h.percent",),
     "watched": ("h.watched",),
+    "aired": ("m.originally_available_at",),
+    "paused_counter": ("h.paused_counter",),
+    "parent_rating_key": ("m.parent_rating_key", "h.parent_rating_key"),
 }
 # Field of Details -> its column. A database has no friendly name with its plays, so that is looked
 # up in the table of users, as Tautulli's API does it (2.17.2).
 _DETAILS: Final[dict[str, str]] = {
     "friendly_name": "h.friendly_name",
     "parent_title": "m.parent_title",
-    "paused_counter": "h.paused_counter",
     "platform": "h.platform",
     "player": "h.player",
     "product": "h.product",
@@ -95,7 +97,6 @@ _USER: Final = ("user_id", "username", "friendly_name")
 _ESSENTIAL: Final = ("id", "started", "media_type", "title")
 # What a person loses when a column is missing. Other columns are not worth a notice.
 _LOSSES: Final = {
-    "reference_id": "resumed viewings cannot be told from rewatches",
     "section_id": "plays cannot be chosen by library",
     "live": "live TV cannot be told from films and episodes",
     "guid": "no external ids can be read from the plays themselves",
@@ -267,9 +268,26 @@ def _expression(field: str, places: list[str]) -> str:
     """Return SQL for a field of ``Play`` that is in one of these columns."""
     if not places:
         return "NULL"
+    if field == "aired":
+        return _day(places[0])
     if field == "section_id" and len(places) > 1:
         return "coalesce(" + ", ".join(f"nullif({place}, '')" for place in places) + ")"
     return f"nullif({places[0]}, '')" if field in _OFTEN_EMPTY else places[0]
+
+
+def _day(place: str) -> str:
+    """Return SQL for the day in a column as ``YYYY-MM-DD``, or NULL if it holds none.
+
+    Some agents wrote a time after the day. A year before 1870 is a placeholder such as 0001: no
+    film is that old. Without "+0 days" SQLite returns a 30 February as it is (3.40).
+    """
+    day = f"substr({place}, 1, 10)"
+    return (
+        f"CASE WHEN {place} < '1870' THEN NULL"
+        f" WHEN date({place}, '+0 days') = {place} THEN {place}"
+        f" WHEN substr({place}, 11, 1) IN (' ', 'T') AND date({day}, '+0 days') = {day} THEN {day}"
+        " END"
+    )
 
 
 def _not_tautulli(shown: str, tables: frozenset[str], absent: list[str]) -> str:

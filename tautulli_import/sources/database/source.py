@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, Final, Literal
+from typing import BinaryIO, Final, Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -37,6 +37,8 @@ _IDS_COMPARED_AT_ONCE: Final = 10_000
 
 
 _Counted = Literal["user", "library"]
+_Key: TypeAlias = int | str
+"""The id of a user or a library. Plays without a user id are counted under the user's name."""
 
 
 class _Opened(Struct, frozen=True):
@@ -201,10 +203,12 @@ class Source:
     def _users(self) -> Sequence[User]:
         counted = self._counted("user", DatabaseFile.known_users, DatabaseFile.users_of_plays)
         found = [
-            User(user_id, named.name, named.detail, plays, deleted=named.deleted)
-            for user_id, named, plays in counted
+            User(user, named.name, named.detail, plays, deleted=named.deleted)
+            if isinstance(user, int)
+            else User(None, user, "", plays)
+            for user, named, plays in counted
         ]
-        return sorted(found, key=lambda user: (-user.plays, user.user_id))
+        return sorted(found, key=lambda user: (-user.plays, user.user_id or 0, user.username))
 
     def libraries(self) -> Sequence[Library]:
         """Return every known library and every library with plays, most plays first."""
@@ -216,23 +220,24 @@ class Source:
         found = [
             Library(section, named.name, named.detail, plays, deleted=named.deleted)
             for section, named, plays in counted
+            if isinstance(section, int)
         ]
         return sorted(found, key=lambda library: (-library.plays, library.section_id))
 
     def _counted(
         self,
         what: _Counted,
-        known: Callable[[DatabaseFile], Mapping[int, Named]],
-        of_plays: Callable[[DatabaseFile], Mapping[int, tuple[int, str]]],
-    ) -> Iterator[tuple[int, Named, int]]:
+        known: Callable[[DatabaseFile], Mapping[_Key, Named]],
+        of_plays: Callable[[DatabaseFile], Mapping[_Key, tuple[int, str]]],
+    ) -> Iterator[tuple[_Key, Named, int]]:
         """Return the id, the names and the number of plays of users or libraries.
 
         ``known`` reads a file's table of them, and ``of_plays`` the history. One that has plays but
         is not in the table counts as deleted. A deleted one without plays is left out.
         """
-        plays: Counter[int] = Counter()
-        listed: dict[int, Named] = {}
-        unlisted: dict[int, Named] = {}
+        plays: Counter[_Key] = Counter()
+        listed: dict[_Key, Named] = {}
+        unlisted: dict[_Key, Named] = {}
         for file, repeated in self._files_and_repeats(what):  # the newest file's names win
             for number, named in known(file).items():
                 listed.setdefault(number, named)
@@ -274,19 +279,20 @@ class Source:
 
     def _files_and_repeats(
         self, what: _Counted
-    ) -> Iterator[tuple[DatabaseFile, Counter[int | None]]]:
+    ) -> Iterator[tuple[DatabaseFile, Counter[_Key | None]]]:
         """Return the files, newest first, each with the number of plays that newer ones have.
 
         These are counted for each user or each library.
         """
         newer: list[DatabaseFile] = []
         for one in self._opened:
-            repeated: Counter[int | None] = Counter()
+            repeated: Counter[_Key | None] = Counter()
             for after, upto in one.file.spans(_IDS_COMPARED_AT_ONCE) if newer else ():
                 in_newer = _identities(newer, after, upto)
-                for play, section in one.file.identities(after, upto):
+                for play, section, name in one.file.identities(after, upto):
                     if play in in_newer:
-                        repeated[section if what == "library" else play[2]] += 1
+                        user = name if play[2] is None else play[2]
+                        repeated[section if what == "library" else user] += 1
             yield one.file, repeated
             newer.append(one.file)
 
@@ -343,7 +349,7 @@ def _batch(
 
 
 def _identities(files: Sequence[DatabaseFile], after: int, upto: int) -> frozenset[Identity]:
-    return frozenset(play for file in files for play, _ in file.identities(after, upto))
+    return frozenset(play for file in files for play, *_ in file.identities(after, upto))
 
 
 def _distinct(paths: Sequence[Path | FrozenCopy]) -> list[Path | FrozenCopy]:

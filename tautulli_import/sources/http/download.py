@@ -130,7 +130,7 @@ def _missing_rows(file: DatabaseFile, tautulli: Tautulli, now: int) -> Sequence[
     for margin in _MARGINS:
         crawl.newest(newest - margin)
         low = min(rows, default=file.last) - 1
-        known = {play[0]: play for play, _ in file.identities(low, file.last)}
+        known = {play[0]: play for play, *_ in file.identities(low, file.last)}
         missing = [row for number, row in sorted(rows.items()) if number not in known]
         differing = [
             number

@@ -25,9 +25,9 @@ COLUMNS: Final = (
     "id", "reference_id", "started", "stopped", "user_id", "user", "section_id", "media_type",
     "live", "rating_key", "grandparent_rating_key", "title", "grandparent_title", "season",
     "episode", "year", "guid", "view_offset", "duration", "credits_first", "credits_final",
-    "percent", "watched",
+    "percent", "watched", "aired", "paused_counter", "parent_rating_key",
     # Users and playback events need these, plays do not.
-    "friendly_name", "parent_title", "paused_counter", "platform", "player", "product",
+    "friendly_name", "parent_title", "platform", "player", "product",
     "machine_id", "ip_address", "location", "transcode_decision", "secure", "relayed",
 )  # fmt: skip
 """The columns of the local copy. The fields of ``Play`` come first, in their order."""
@@ -117,11 +117,13 @@ class _Row(Struct):
     media_index: _Value = None
     year: _Value = None
     guid: _Value = None
+    originally_available_at: _Value = None
     percent_complete: _Value = None
     watched_status: _Value = None
     friendly_name: _Value = None
     parent_title: _Value = None
     paused_counter: _Value = None
+    parent_rating_key: _Value = None
     platform: _Value = None
     player: _Value = None
     product: _Value = None
@@ -298,9 +300,11 @@ def _normalise(row: _Row) -> Row:
         None,
         integer(row.percent_complete),
         watched,
+        text(row.originally_available_at),
+        integer(row.paused_counter),
+        integer(row.parent_rating_key),
         text(row.friendly_name),
         text(row.parent_title),
-        integer(row.paused_counter),
         text(row.platform),
         text(row.player),
         text(row.product),

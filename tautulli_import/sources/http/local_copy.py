@@ -32,7 +32,7 @@ _INTEGERS: Final = frozenset(
         *("id", "reference_id", "started", "stopped", "user_id", "section_id", "live"),
         *("rating_key", "grandparent_rating_key", "season", "episode", "year", "view_offset"),
         *("duration", "credits_first", "credits_final", "percent", "watched"),
-        *("paused_counter", "secure", "relayed"),
+        *("paused_counter", "parent_rating_key", "secure", "relayed"),
     }
 )
 _UPSERT: Final = (
@@ -47,8 +47,9 @@ _VIEWS: Final = {
     " media_type, view_offset, percent, watched, friendly_name, paused_counter, platform, player,"
     " product, machine_id, ip_address, location, secure, relayed FROM plays",
     "session_history_metadata": "SELECT id, live, rating_key, grandparent_rating_key, title,"
-    " parent_title, grandparent_title, season AS parent_media_index, episode AS media_index, year,"
-    " guid, duration, credits_first AS marker_credits_first,"
+    " parent_rating_key, parent_title, grandparent_title, season AS parent_media_index,"
+    " episode AS media_index, year,"
+    " guid, aired AS originally_available_at, duration, credits_first AS marker_credits_first,"
     " credits_final AS marker_credits_final FROM plays",
     "session_history_media_info": "SELECT id, transcode_decision FROM plays",
     "users": "SELECT user_id, user AS username, friendly_name, 0 AS deleted_user,"
@@ -72,6 +73,8 @@ class CrawlState(Struct, frozen=True):
     """The number of rows that Tautulli counts but never lists, because they lost their metadata."""
     rule: WatchedRule | None = None
     """The thresholds with which Tautulli computed ``watched``."""
+    columns: int = 0
+    """The number of columns that were read; 0 if an older version of this program read them."""
 
 
 class LocalCopy:
@@ -82,14 +85,22 @@ class LocalCopy:
         self._state = state
         self._frozen: FrozenCopy | None = None
         existing = {*state.db.table_names(), *state.db.view_names()}
-        if not {"plays", "undelivered", "sections", *_VIEWS} <= existing:
+        if not {"plays", "undelivered", "sections", *_VIEWS} <= existing or not state.db.table(
+            "plays"
+        ).columns_dict.keys() >= {*COLUMNS}:
             with state.step():
                 self._create_tables()
 
     def _create_tables(self) -> None:
+        """Create what is missing, and add the columns that an older version did not keep."""
         db = self._state.db
         types = {name: int if name in _INTEGERS else str for name in COLUMNS}
+        for name in _VIEWS:
+            db.conn.execute(f"DROP VIEW IF EXISTS {name}")
         db.table("plays").create(types, pk="id", if_not_exists=True)
+        for name in types.keys() - db.table("plays").columns_dict.keys():
+            kind = "INTEGER" if name in _INTEGERS else "TEXT"
+            db.conn.execute(f"ALTER TABLE plays ADD COLUMN {name} {kind}")
         db.table("undelivered").create(
             {"day": str, "until": str, "window": str, "position": int, "sorted": str},
             pk=("window", "position", "sorted"),
@@ -99,7 +110,7 @@ class LocalCopy:
             {"section_id": int, "upto": int}, pk="section_id", if_not_exists=True
         )
         for name, query in _VIEWS.items():
-            db.conn.execute(f"CREATE VIEW IF NOT EXISTS {name} AS {query}")
+            db.conn.execute(f"CREATE VIEW {name} AS {query}")
 
     def freeze(self, shown: str, users: Sequence[User] | None = None) -> FrozenCopy:
         """From now on read the copy as it is now, in spite of other runs that write to it.
@@ -234,9 +245,12 @@ class LocalCopy:
         """Count the rows that were delivered and those that could not be."""
         return sum(self.counts())
 
-    def newest(self) -> int | None:
-        """Return the start of the newest play (epoch seconds, UTC)."""
-        (newest,) = self._one("SELECT max(started) FROM plays WHERE started <= ?", LAST_MOMENT)
+    def newest(self, latest: int) -> int | None:
+        """Return the start of the newest play (epoch seconds, UTC), without those after ``latest``.
+
+        A play of 2036 would be the newest for years.
+        """
+        (newest,) = self._one("SELECT max(started) FROM plays WHERE started <= ?", latest)
         return None if newest is None else int(newest)
 
     def ids_since(self, started: int) -> set[int]:

@@ -15,13 +15,14 @@ import msgspec
 from msgspec.structs import astuple
 
 from ...errors import CheckpointError, SourceDamagedError, UnansweredError
+from ...model.clock import latest_moment
 from ...model.watched import WatchedRule
 from ...progress import UNSEEN, Progress
 from ..database.rows import identity_of, integer
 from ..same_history import OTHER_HISTORY_HINT
 from .client import Tautulli
 from .crawl import Crawl, FetchedDays
-from .history_api import HistoryApi, Window, day_of
+from .history_api import COLUMNS, HistoryApi, Window, day_of
 from .local_copy import CrawlState, LocalCopy
 from .positions import TOO_MANY, too_many
 
@@ -147,7 +148,7 @@ class Refresh:
         if not progress.oldest:
             return today - _FIRST_DAYS
         since = min(day_of(progress.read_at), today) - _OVERLAP
-        newest = self._copy.newest()
+        newest = self._copy.newest(latest_moment(self._now))
         # Include the day of the newest play, so that the answer shows whether it still exists.
         with_newest = since if newest is None else min(since, day_of(newest) - timedelta(days=1))
         return with_newest if self._copy.can_begin(with_newest) else since
@@ -156,7 +157,7 @@ class Refresh:
         """Return whether Tautulli no longer has the newest plays of the copy."""
         if self._not_seen:
             return True
-        newest = self._copy.newest()
+        newest = self._copy.newest(latest_moment(self._now))
         if newest is None or newest >= _start_everywhere(since):
             return False
         day = day_of(newest)
@@ -183,7 +184,7 @@ class Refresh:
         copy.forget_undelivered(oldest)
 
         def reached(day: date) -> None:
-            copy.note(CrawlState(str(day), read_at=read_at, rule=self._rule))
+            copy.note(CrawlState(str(day), read_at=read_at, rule=self._rule, columns=len(COLUMNS)))
 
         reached(oldest)
         crawl.backwards(
@@ -208,7 +209,14 @@ class Refresh:
     def _note_complete(self) -> None:
         """Save that everything was read just now."""
         self._copy.note(
-            CrawlState("-", complete=True, read_at=self._now, whole_at=self._now, rule=self._rule)
+            CrawlState(
+                "-",
+                complete=True,
+                read_at=self._now,
+                whole_at=self._now,
+                rule=self._rule,
+                columns=len(COLUMNS),
+            )
         )
 
     def _prove(self, crawl: Crawl, api: HistoryApi, since: date, *, incremental: bool) -> str:
@@ -289,6 +297,8 @@ class Refresh:
         progress = self._copy.progress
         if not progress.oldest:
             return ""
+        if progress.columns != len(COLUMNS):
+            return "an older version of tautulli-import kept less of each play"
         if progress.rule != self._rule:
             return "the thresholds for watched were changed"
         if progress.complete and self._now - progress.whole_at > _SECONDS_BETWEEN_FULL_READS:

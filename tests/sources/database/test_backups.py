@@ -71,7 +71,7 @@ def titles(*paths: Path) -> list[str]:
     return sorted(str(play.title) for play in read(*paths)[0])
 
 
-def users(*paths: Path) -> Mapping[int, User]:
+def users(*paths: Path) -> Mapping[int | None, User]:
     """Return the users, by id."""
     with closing(Source(paths)) as source:
         return {user.user_id: user for user in source.users()}

@@ -57,7 +57,7 @@ def plays_of(path: Path, *, page: int = 10_000) -> dict[int, Play]:
     return {play.id: play for batch in batches_of(path, page=page) for play in batch.plays}
 
 
-def people(path: Path) -> dict[int, User]:
+def people(path: Path) -> dict[int | None, User]:
     """Return the users of one database, by id."""
     with closing(Source([path])) as source:
         return {user.user_id: user for user in source.users()}
@@ -87,6 +87,7 @@ def test_every_field_of_a_play_is_read_from_its_column(path: Path) -> None:
             stopped=STOP,
             user_id=11,
             user="alice",
+            paused_counter=60,
             section_id=4,
             media_type="episode",
             rating_key=101,
@@ -101,6 +102,7 @@ def test_every_field_of_a_play_is_read_from_its_column(path: Path) -> None:
             duration=2000,
             marker_credits_first=1800,
             marker_credits_final=1900,
+            originally_available_at="2019-03-08",
         )
     assert plays_of(path) == {
         7: Play(
@@ -127,6 +129,9 @@ def test_every_field_of_a_play_is_read_from_its_column(path: Path) -> None:
             credits_final=1900,
             percent=None,
             watched=None,
+            aired="2019-03-08",
+            paused_counter=60,
+            parent_rating_key=1106713,
         )
     }
 
@@ -259,6 +264,24 @@ def test_half_an_episode_is_none_but_of_a_measured_time_the_fraction_is_cut(
     assert (play.season, play.episode, play.user_id) == (None, None, None)
     assert (play.view_offset, play.duration) == (7, 7)
     assert (play.credits_first, play.credits_final) == (7, 7)
+
+
+NO_DAYS = [
+    *(None, "", "0", "2019", "2019-02-29", "2019-3-8", "0001-01-01", "1869-12-31", "-2019-01-01"),
+    *("2019-03-08-09", "March 2019", "now", "12.5", "1999-00-00", "10000-01-01", b"\xff", 20190308),
+]
+
+
+def test_a_release_day_is_a_day_of_the_calendar_or_nothing(path: Path) -> None:
+    days = {"1870-01-01": "1870-01-01", "2020-02-29": "2020-02-29"}
+    times = {"2019-03-08 00:00:00": "2019-03-08", "2019-03-08T23:30:00-05:00": "2019-03-08"}
+    cells = [*days.items(), *times.items(), *((cell, None) for cell in NO_DAYS)]
+    with made(path) as conn:
+        for number, (cell, _) in enumerate(cells, 1):
+            add_play(conn)
+            sql = "UPDATE session_history_metadata SET originally_available_at = ? WHERE id = ?"
+            conn.execute(sql, (cell, number))
+    assert [play.aired for play in plays_of(path).values()] == [day for _, day in cells]
 
 
 NUMBERS = (
@@ -461,6 +484,15 @@ TIMES: Sequence[tuple[Cell, Cell, str | None]] = (
     ("", STOP, _AT_STOP),
     (str(START), str(STOP), _AT_STOP),
     (float(START), float(STOP), _AT_STOP),
+    # One possible time is enough.
+    (300, STOP, _AT_STOP),
+    (START, 2_114_380_800, _AT_START),
+    (2_114_380_800, STOP, _AT_STOP),
+    (START, START * 1000, _AT_START),
+    (300, 7_500, None),
+    (1_199_145_000, 1_199_145_599, None),
+    (1_199_145_000, 1_199_145_600, "2008-01-01T00:00:00Z"),
+    (2_114_380_800, 2_114_384_400, None),
     (None, None, None),
     (0, 0, None),
     ("", "", None),
@@ -484,9 +516,11 @@ def test_a_play_counts_when_it_stopped_else_when_it_started_else_it_is_rejected(
     found = {str(item["title"]): item["watched_at"] for item in json_lines(result.out)}
     assert found == {title: when for title, when in expected.items() if when}
     rejected = json.loads(report.read_text())["rejected_rows"]
-    assert {row["reason"] for row in rejected} == {"no_time"}
-    hopeless = [row for row, (_, _, when) in enumerate(TIMES, 1) if when is None]
-    assert sorted(row["id"] for row in rejected) == hopeless
+    assert {row["id"]: row["reason"] for row in rejected} == {
+        row: "impossible_time" if isinstance(started, int) and started else "no_time"
+        for row, (started, _, when) in enumerate(TIMES, 1)
+        if when is None
+    }
 
 
 # Users and libraries ---------------------------------------------------------------------
@@ -506,7 +540,8 @@ def test_users_are_told_by_table_and_by_plays(path: Path) -> None:
         add_play(conn, user_id=None, user="nobody")
     found = people(path)
     plays = {number: user.plays for number, user in found.items()}
-    assert plays == {0: 0, 1: 2, 2: 1, 3: 0, 4: 1, 6: 1, 7: 1}
+    assert plays == {0: 0, 1: 2, 2: 1, 3: 0, 4: 1, 6: 1, 7: 1, None: 1}
+    assert found[None].name == "nobody"
     assert [found[number].name for number in (1, 2, 4, 6, 7)] == [
         *("Alice", "bob", "Gone, with plays", "ghost", "7"),
     ]

@@ -23,11 +23,12 @@ READ: Final = (
     *("media_index", "year", "guid", "percent_complete", "watched_status", "friendly_name"),
     *("parent_title", "paused_counter", "platform", "player", "product", "machine_id"),
     *("ip_address", "location", "transcode_decision", "secure", "relayed"),
+    *("originally_available_at", "parent_rating_key"),
 )
 #: What nobody looks at.
 UNREAD: Final = (
-    *("date", "duration", "play_duration", "parent_rating_key", "full_title", "original_title"),
-    *("thumb", "user_thumb", "originally_available_at", "group_ids", "session_key"),
+    *("date", "duration", "play_duration", "full_title", "original_title"),
+    *("thumb", "user_thumb", "group_ids", "session_key"),
 )
 #: What a column can hold, where something else belongs.
 ODD: Final = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import stat
@@ -253,6 +254,16 @@ def test_another_database_with_as_many_rows_and_none_of_late(home: Home) -> None
         home.run(now=NOW + DAY)
 
 
+def test_a_play_of_a_wrong_clock_does_not_hide_that_all_others_changed(home: Home) -> None:
+    """Dated ten years ahead it would be the newest, and be there all the time."""
+    home.film(-3_650)
+    home.run()
+    home.execute("UPDATE session_history SET started = started - 864000 WHERE id <= 60")
+    run = home.run(now=NOW + DAY)
+    assert "Everything is read again: recent plays are gone." in run.notices
+    assert run.plays[60].started == NOW - 14 * DAY
+
+
 def test_a_backup_that_was_restored(home: Home, tmp_path: Path) -> None:
     backup = tmp_path / "backup.db"
     with closing(sqlite3.connect(backup)) as copy:
@@ -279,6 +290,26 @@ def test_once_a_month_everything_is_read_again(home: Home) -> None:
     assert run.notices == ["Everything is read again: it was last read completely a month ago."]
     assert not home.run(now=NOW + 59 * DAY).notices
     assert home.run(now=NOW + 62 * DAY).read_again
+
+
+def test_a_copy_of_an_older_version_without_release_days_is_read_again(home: Home) -> None:
+    home.run()
+    (file,) = home.state.glob("*.db")
+    with closing(sqlite3.connect(file)) as conn, conn:
+        (state,) = conn.execute("SELECT value FROM about WHERE name = 'progress'").fetchone()
+        older = {name: value for name, value in json.loads(state).items() if name != "columns"}
+        conn.execute("UPDATE about SET value = ? WHERE name = 'progress'", (json.dumps(older),))
+        conn.execute("DROP VIEW session_history_metadata")
+        conn.execute("ALTER TABLE plays DROP COLUMN aired")
+        conn.execute("CREATE VIEW session_history_metadata AS SELECT id, title FROM plays")
+    run = home.run(now=NOW + DAY)
+    assert run.notices == [
+        "Everything is read again: an older version of tautulli-import kept less of each play."
+    ]
+    assert {play.aired for play in run.plays.values()} == {
+        f"{1950 + number}-06-15" for number in range(60)
+    }
+    assert not home.run(now=NOW + DAY + 60).notices
 
 
 def test_restart_forgets_what_was_read(home: Home, env: Mapping[str, str], cli: Cli) -> None:

@@ -7,7 +7,6 @@ from tests.support.history.media import (
     FILM_AGENTS,
     MOVED,
     RECREATED,
-    REUSED,
     START,
     Home,
     Item,
@@ -21,8 +20,8 @@ from tests.support.history.words import HOSTILE, Texts, Titles
 
 #: Fates of the first films, so that the smallest catalogue has them all; the rest is drawn.
 _FIRST = fates(
-    "plex moved twins recreated namesakes legacy reused moved unmatched late moved_twins "
-    "legacy moved namesakes unmatched plex recreated legacy reused moved unmatched twins "
+    "plex moved twins recreated namesakes legacy legacy moved unmatched late moved_twins "
+    "legacy moved namesakes unmatched plex recreated legacy legacy moved unmatched twins "
     "legacy plex unmatched moved_twins moved plex recreated unmatched late"
 )
 _LATER = {
@@ -34,7 +33,6 @@ _LATER = {
     "recreated": 12,
     "legacy": 8,
     "unmatched": 6,
-    "reused": 2,
     "namesakes": 2,
 }
 _OLDEST, _NEWEST = 1950, 2013
@@ -66,7 +64,6 @@ class Films:
             "recreated": self._recreated,
             "legacy": self._legacy,
             "unmatched": self._unmatched,
-            "reused": self._reused,
             "namesakes": self._namesakes,
         }
 
@@ -128,12 +125,6 @@ class Films:
         film = self._film(known=False)
         span = (self._make.added(), END)
         self._current(film, Section.HOME, span, self._make.unmatched_guid())
-
-    def _reused(self) -> None:
-        """Leave a rating key to an unrelated film, which must not inherit the ids."""
-        first, second = self._film(), self._film()
-        home = self._old(first, Section.OLD_FILMS, (START, REUSED), next(self._moved_agents))
-        self._current(second, Section.MOVIES, (REUSED, END), self._guid(), home.rating_key)
 
     def _namesakes(self) -> None:
         """Share a title with another film, of which more is known."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from tests.support.history.catalogue import Catalogue, build
 from tests.support.history.collect import WATCHED, Collector, Entry
 from tests.support.history.ddl import INDEXES
-from tests.support.history.media import END, REUSED, START, Home, Item, epoch
+from tests.support.history.media import END, START, Home, Item, epoch
 from tests.support.history.oddities import Oddities, Row
 from tests.support.history.people import DEVICES, USERS
 from tests.support.history.rows import (
@@ -108,14 +108,13 @@ class _Household:
         self._turns = count()
         self._written = 0
         #: Per user and rating key the last play, if it was not finished: what Tautulli looks at
-        #: to group a resumed play. It knows nothing but these two, so where a rating key was
-        #: reused it groups what has nothing to do with each other.
+        #: to group a resumed play. It knows nothing but these two.
         self._unfinished: dict[tuple[int, int], tuple[int, int]] = {}
 
     def live(self, plays: int) -> None:
         """Go through the years at a pace that makes exactly `plays` rows."""
         rng = self._rng
-        pending = self._regrouped() if plays >= _ENOUGH else []
+        pending: list[Row] = []
         now = START
         while (left := plays - self._written - len(pending)) > 0:
             pace = (END - now) * _ROWS_PER_VIEWING / left
@@ -127,26 +126,6 @@ class _Household:
         while pending:
             self._write(heappop(pending))
         self._writer.flush()
-
-    def _regrouped(self) -> list[Row]:
-        """Return a film left unfinished, and the film that took over its key right after.
-
-        By the same user, which is what makes Tautulli call them one viewing. Chance makes more
-        of these, but not in every short history.
-        """
-        films = (film for film in self._shelves[1] if len(film.homes) == 1)
-        homes = {(home.rating_key, home.since): home for film in films for home in film.homes}
-        user = USERS[0]
-        for (key, since), old in homes.items():
-            new = homes.get((key, REUSED))
-            if since < REUSED and new is not None:
-                begun, done = REUSED - 3 * _DAY, REUSED + 3 * _DAY
-                short, full = old.item.duration // 10, new.item.duration * 95 // 100
-                return [
-                    Row(begun + 900, next(self._turns), begun, 0, old, user, short, "partial"),
-                    Row(done + 6000, next(self._turns), done, 0, new, user, full, "watched"),
-                ]
-        return []
 
     def _viewing(self, now: int) -> Iterator[Row]:
         """Begin to watch something, and yield its rows: several, if it is resumed later."""

@@ -25,7 +25,6 @@ MOVED = epoch(2020, 10)
 #: When the re-created libraries were deleted and scanned anew, with new rating keys.
 RECREATED = epoch(2021, 6, 15)
 #: When rating keys of deleted items were handed out again (a server that was set up anew).
-REUSED = epoch(2019, 3, 10)
 
 FILM_AGENTS = {
     "imdb": "com.plexapp.agents.imdb://{imdb}?lang=en",
@@ -37,10 +36,10 @@ FILM_AGENTS = {
 }
 SHOW_AGENTS = {
     "thetvdb": "com.plexapp.agents.thetvdb://{tvdb}/{season}/{episode}?lang=en",
-    "dvdorder": "com.plexapp.agents.thetvdbdvdorder://{tvdb}/{season}/{episode}?lang=en",
+    "mcm": "com.plexapp.agents.mcm://MCM_TV_A_{tvdb}/{season}/{episode}?lang=en",
     "themoviedb": "com.plexapp.agents.themoviedb://{tmdb}/{season}/{episode}?lang=en",
     "hama-tvdb": "com.plexapp.agents.hama://tvdb-{tvdb}/{season}/{episode}?lang=en",
-    "hama-tvdb4": "com.plexapp.agents.hama://tvdb4-{tvdb}/{season}/{episode}?lang=en",
+    "hama-tvdb2": "com.plexapp.agents.hama://tvdb2-{tvdb}/{season}/{episode}?lang=en",
     "hama-anidb": "com.plexapp.agents.hama://anidb-{anidb}/{season}/{episode}?lang=en",
     "nfo": "com.plexapp.agents.xbmcnfotv://{tvdb}/{season}/{episode}?lang=en",
     "daily": "com.plexapp.agents.thetvdb://{tvdb}/{date}?lang=en",

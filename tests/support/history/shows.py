@@ -8,7 +8,6 @@ from tests.support.history.media import (
     END,
     MOVED,
     RECREATED,
-    REUSED,
     SHOW_AGENTS,
     START,
     Home,
@@ -24,7 +23,7 @@ from tests.support.history.words import HOSTILE, Texts, Titles
 
 #: Fates of the first shows, so that the smallest catalogue has them all; the rest is drawn.
 _FIRST = fates(
-    "moved plex namesakes recreated reused anime daily anime seasonless moved unmatched anime "
+    "moved plex namesakes recreated legacy anime daily anime seasonless moved unmatched anime "
     "legacy late moved daily"
 )
 _LATER = {
@@ -37,7 +36,6 @@ _LATER = {
     "unmatched": 3,
     "daily": 3,
     "seasonless": 1,
-    "reused": 2,
     "namesakes": 2,
 }
 _OLDEST, _NEWEST, _LAST_SEASON = 1990, 2012, 2024
@@ -76,8 +74,8 @@ class Shows:
         self._mean = mean_length
         self._shows: list[Show] = []
         self._hostile = list(HOSTILE)
-        self._moved_agents = cycle(("thetvdb", "dvdorder", "themoviedb"))
-        self._anime_agents = cycle(("hama-tvdb", "hama-anidb", "hama-tvdb4"))
+        self._moved_agents = cycle(("thetvdb", "mcm", "themoviedb"))
+        self._anime_agents = cycle(("hama-tvdb", "hama-anidb", "hama-tvdb2"))
         self._no_number = cycle(("", None))
         self._daily_seasons = cycle((True, False))
         self._looked_up = False
@@ -92,7 +90,6 @@ class Shows:
             "unmatched": self._unmatched,
             "daily": self._daily,
             "seasonless": self._seasonless,
-            "reused": self._reused,
             "namesakes": self._namesakes,
         }
 
@@ -161,19 +158,6 @@ class Shows:
             episode.season, episode.season_cell = None, next(self._no_number)
         self._settle(show, Section.SHOWS, (START, END), None)
 
-    def _reused(self) -> None:
-        """Leave all keys, of show, seasons and episodes, to an unrelated show."""
-        first, second = self._show(), self._show(plain_titles=False)
-        keys = self._keys(first)
-        more = self._keys(second)
-        inherited = Keys(
-            keys.show,
-            more.seasons | keys.seasons,
-            keys.episodes[: len(more.episodes)] + more.episodes[len(keys.episodes) :],
-        )
-        self._settle(first, Section.SERIES, (START, REUSED), next(self._moved_agents), keys)
-        self._settle(second, Section.SHOWS, (REUSED, END), None, inherited)
-
     def _namesakes(self) -> None:
         """Share a title, numbers and even a "Pilot" with another show, of which more is known."""
         first = self._show()
@@ -231,7 +215,8 @@ class Shows:
                     episode=episode,
                     season_cell=season,
                     episode_cell=episode,
-                    aired=f"{aired}-{1 + episode % 12:02d}-{1 + episode % 28:02d}",
+                    aired=f"{aired}-{1 + (episode + show.subject.number) % 12:02d}"
+                    f"-{1 + (3 * episode + show.subject.number) % 28:02d}",
                     marker=marker,
                     texts=texts,
                 )
@@ -276,13 +261,17 @@ class Shows:
             return self._make.plex_guid("episode"), {}
         if not agent:
             return self._make.unmatched_guid(), {}
-        return spell(
+        guid, written = spell(
             SHOW_AGENTS[agent],
             episode.subject.ids,
             season=episode.season,
             episode=episode.episode,
             date=episode.aired,
         )
+        # Ids of these say nothing: the numbers are not those of the site.
+        is_own_order = agent in ("dvdorder", "hama-tvdb4")
+        is_later = agent == "hama-anidb" and (episode.season or 0) > 1
+        return guid, {} if is_own_order or is_later else written
 
     def _look_up(self, show: Show, keys: Keys) -> None:
         """Let Tautulli have looked the show up, by the show's key."""

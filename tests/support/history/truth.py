@@ -87,8 +87,17 @@ class Work:
 
     @property
     def offline_ids(self) -> dict[str, str]:
-        """Every id that some play of it makes known offline."""
-        return {name: value for play in self.plays for name, value in play.offline_ids.items()}
+        """Every id that some play of it makes known offline.
+
+        AniDB has an entry for each season, so its id of a show means the first season.
+        """
+        is_later = self.season is not None and self.season > 1
+        return {
+            name: value
+            for play in self.plays
+            for name, value in play.offline_ids.items()
+            if not (is_later and name == "anidb")
+        }
 
     @property
     def derivable(self) -> bool:

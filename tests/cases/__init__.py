@@ -1,0 +1,1 @@
+"""The cases: small histories with their right answers."""
