@@ -77,12 +77,10 @@ def items_under_keys(groups: Sequence[PlayGroup]) -> Mapping[Kind, Sequence[Item
 
     All groups are evidence for all keys. The order of the rows does not matter.
     """
-    by_key: dict[tuple[Kind, int], list[PlayGroup]] = {}
-    for group in groups:
-        kind = _kind(group)
-        if key := _key(kind, group):
-            by_key.setdefault((kind, key), []).append(group)
+    by_key, broadcasts = _by_key(groups)
     found: dict[Kind, list[Item]] = {"movie": [], "show": []}
+    for (kind, _, _), inside in broadcasts.items():
+        found[kind].append(inside)
     doubtful: dict[tuple[Kind, int], list[_Meaning]] = {}
     for (kind, key), inside in by_key.items():
         meanings = _meanings(kind, key, inside) if len(inside) > 1 else []
@@ -101,6 +99,37 @@ def items_under_keys(groups: Sequence[PlayGroup]) -> Mapping[Kind, Sequence[Item
             for members in sets.all()
         ]
     return found
+
+
+_Keyed: TypeAlias = dict[tuple[Kind, int], list[PlayGroup]]
+
+
+def _by_key(
+    groups: Sequence[PlayGroup],
+) -> tuple[_Keyed, dict[tuple[Kind, int, str], list[PlayGroup]]]:
+    """Return the groups with a key, and apart those of broadcasts, by their titles as well.
+
+    The key of a broadcast is a passing one. So it says nothing, unless the library has a film or
+    show of that title under it.
+    """
+    by_key: _Keyed = {}
+    broadcasts: dict[tuple[Kind, int, str], list[PlayGroup]] = {}
+    live: list[tuple[Kind, int, PlayGroup]] = []
+    for group in groups:
+        kind = _kind(group)
+        key = _key(kind, group)
+        if key and group.play.live:
+            live.append((kind, key, group))
+        elif key:
+            by_key.setdefault((kind, key), []).append(group)
+    for kind, key, group in live:
+        title = _title(kind, group)
+        library = by_key.get((kind, key), [])
+        if any(_title(kind, other) == title for other in library):
+            library.append(group)
+        else:
+            broadcasts.setdefault((kind, key, title), []).append(group)
+    return by_key, broadcasts
 
 
 def _pairs(
@@ -155,17 +184,21 @@ def _meanings(kind: Kind, key: int, groups: Sequence[PlayGroup]) -> list[_Meanin
         for one, other in combinations(known, 2):
             if not _differs(one, other):
                 together.join(one, other)
-        for part in called_alike:
-            if part not in known:
-                together.join(part, _nearest(part, known or called_alike))
-    for part in nameless:
-        others = [other for other in parts if other.titles]
-        if others and not part.ids:
-            together.join(part, _nearest(part, others))
-    return [
-        _Meaning(kind, key, [group for part in members for group in part.groups])
-        for members in together.all()
-    ]
+        unknown = [part for part in called_alike if not (part.ids or part in known)]
+        for part in unknown:
+            together.join(part, _nearest(part, known) if known else unknown[0])
+    meanings = [_united(members) for members in together.all()]
+    titled = [meaning for meaning in meanings if meaning.titles]
+    for part in nameless if titled else ():
+        if not part.ids:
+            nearest = _nearest(part, titled)
+            together.join(part, next(one for one in parts if one.groups[0] is nearest.groups[0]))
+    return [_united(members) for members in together.all()] if nameless else meanings
+
+
+def _united(parts: Sequence[_Meaning]) -> _Meaning:
+    groups = [group for part in parts for group in part.groups]
+    return _Meaning(parts[0].kind, parts[0].key, groups)
 
 
 def _differs(one: _Meaning, other: _Meaning) -> bool:
@@ -208,11 +241,16 @@ class _Witness:
         self._seen: dict[Hashable, dict[int, tuple[int, int]]] = {one: {} for one in wanted}
         kept: list[_Span] = []
         changed: list[_Span] = []
+        levels: dict[int, list[tuple[int, int, str]]] = {}
         episodes: dict[int, list[PlayGroup]] = {}
+        seasons: dict[int, tuple[int, int]] = {}
         for group in groups:
             kind = _kind(group)
             if kind == "show" and group.play.rating_key:
                 episodes.setdefault(group.play.rating_key, []).append(group)
+            if group.season_key and not group.play.live:
+                first, last = seasons.get(group.season_key, (group.first, group.when))
+                seasons[group.season_key] = min(first, group.first), max(last, group.when)
             for one in _evidence(kind, group):
                 if one in wanted:
                     self._note(one, _key(kind, group) or 0, group)
@@ -223,8 +261,19 @@ class _Witness:
             else:
                 spans = sorted((one.first, one.last) for one in meanings)
             _add(spans, key, kept, changed)
+            levels.setdefault(key, []).append((spans[0][0], spans[-1][1], kind))
         for key, inside in episodes.items():
-            _add(_spans_of_episode(inside), key, kept, changed)
+            spans = _spans_of_episode(inside)
+            _add(spans, key, kept, changed)
+            levels.setdefault(key, []).append((spans[0][0], spans[-1][1], "episode"))
+        for key, (first, last) in seasons.items():
+            levels.setdefault(key, []).append((first, last, "season"))
+        for key, of_levels in levels.items():  # an item never turns from a film into an episode
+            changed += [
+                (one[1], other[0], key)
+                for one, other in pairwise(sorted(of_levels))
+                if one[1] < other[0]
+            ]
         self._kept, self._changed = _Crossings(kept), _Crossings(changed)
         self._stairs = _Staircase(kept)
 

@@ -677,3 +677,36 @@ def test_above_a_directory_called_backups_is_the_config_ini_of_the_backups(
     count = 1 if folder == "backups" else 0
     assert len(outside.out.splitlines()) == count
     assert len(inside.out.splitlines()) == count
+
+
+# Many plays under one key.
+
+
+def test_a_show_of_thousands_of_episodes_that_was_renamed_takes_no_time(
+    tautulli: Tautulli,
+) -> None:
+    """Every one has a GUID of its own that says nothing. To compare each with each took minutes."""
+    with tautulli.conn:
+        for number in range(6_000):
+            tautulli.episode(
+                grandparent_title="Before" if number < 3_000 else "After",
+                grandparent_rating_key=77,
+                media_index=number + 1,
+                guid=f"local://{number}",
+                started=LONG_AGO + number * 3600,
+            )
+    assert len(tautulli.imported().records) == 6_000
+
+
+def test_broadcasts_under_one_passing_key_are_not_one_show(tautulli: Tautulli) -> None:
+    for number, title in enumerate(("The News", "A Game")):
+        tautulli.episode(
+            grandparent_title=title,
+            grandparent_rating_key=900,
+            live=1,
+            media_index=number + 1,
+            guid="tv.plex.xmltv://x",
+            started=LATELY + number,
+        )
+    selection = Selection(media_types=frozenset({"live"}))
+    assert len(tautulli.imported(selection).reading.identified.works) == 2
