@@ -84,7 +84,7 @@ def _refuse(path: Path, info: os.stat_result) -> None:
     if info.st_uid in (0, os.geteuid()):
         raise ConfigurationError(
             f"Other users can write in {shown(path)}, so no state is kept there.",
-            hint=f"Run: chmod go-w {name}\n  Or choose another directory with --state-dir.",
+            hint=f"Choose another directory with --state-dir, or run: chmod go-w {name}",
         )
     raise ConfigurationError(
         f"{shown(path)} belongs to another user (uid {info.st_uid}), so no state is kept there.",

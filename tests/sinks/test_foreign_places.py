@@ -283,7 +283,7 @@ def test_a_state_directory_in_which_others_can_write_is_refused(
     folder = tmp_path / "shared state"
     folder.mkdir()
     folder.chmod(mode)
-    refused(with_state(inside, history, folder), f"Run: chmod go-w '{folder}'")
+    refused(with_state(inside, history, folder), f"run: chmod go-w '{folder}'")
     refused(inside("status", "--state-dir", folder), "chmod go-w")
     refused(inside("stop", "--state-dir", folder), "chmod go-w")
     assert list(folder.iterdir()) == []
