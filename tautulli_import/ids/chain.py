@@ -34,6 +34,7 @@ from .metadata import Answers, Ask
 from .numbers import fill_numbers
 from .questions import ask_plex
 from .sharing import share
+from .suggestions import Suggestion, suggest
 from .titles import folded
 from .works import Known, Work, settle_keys, works_of
 
@@ -58,6 +59,8 @@ class Identified(Struct, frozen=True):
     """Sentences for a person about questions to Plex that got no answer."""
     unanswered: int = 0
     """The number of works that Plex was asked about without an answer."""
+    suggestions: Sequence[Suggestion] = ()
+    """What may be the ids of works without ids. They are used nowhere."""
 
 
 def identify(
@@ -78,7 +81,7 @@ def identify(
     for work in works:
         _ask_guids(work, conflicts)
         _ask_titles(work)
-    _ask_lookups(works, lookups, conflicts)
+    doubtful = _ask_lookups(works, lookups, conflicts)
     unused = apply(corrections, works)
     # A person's correction resolves the conflicts of its work.
     unresolved = [conflict for work, conflict in conflicts if not _is_corrected(work)]
@@ -92,7 +95,14 @@ def identify(
         shared = share(works)
     works = join_by_date(works)
     settle_keys(works)
-    return Identified(works, [*unresolved, *shared], unused, asked.warnings, asked.unanswered)
+    return Identified(
+        works,
+        [*unresolved, *shared],
+        unused,
+        asked.warnings,
+        asked.unanswered,
+        suggest(works, doubtful),
+    )
 
 
 def origin_in(work: Work, namespace: str, play: Play) -> Origin:
@@ -137,7 +147,11 @@ def _ask_titles(work: Work) -> None:
                 work.ids[namespace] = Known(value, Origin.TITLE, group.when, group.newest_id)
 
 
-def _ask_lookups(works: Sequence[Work], lookups: Sequence[Lookup], conflicts: _Conflicts) -> None:
+def _ask_lookups(
+    works: Sequence[Work], lookups: Sequence[Lookup], conflicts: _Conflicts
+) -> list[tuple[Work, Lookup]]:
+    """Fill gaps from the lookups. Return those of the right title, but of another release day."""
+    doubtful: list[tuple[Work, Lookup]] = []
     by_key: defaultdict[tuple[Kind, int], list[Work]] = defaultdict(list)
     for work in works if lookups else ():
         for rating_key in work.rating_keys:
@@ -146,6 +160,9 @@ def _ask_lookups(works: Sequence[Work], lookups: Sequence[Lookup], conflicts: _C
         meant = by_key[lookup.kind, lookup.rating_key]
         for work in meant:
             if not _is_about(lookup, work, sole=len(meant) == 1):
+                continue
+            if not (_shares_an_id(lookup, work) or _fits_the_day(lookup, work)):
+                doubtful.append((work, lookup))
                 continue
             against = [ns for ns, value in lookup.ids if _contradicts(work, ns, value)]
             values = dict(lookup.ids)
@@ -158,6 +175,7 @@ def _ask_lookups(works: Sequence[Work], lookups: Sequence[Lookup], conflicts: _C
                     work.ids[namespace] = Known(
                         value, Origin.LOOKUP_TABLES, newest.when, newest.newest_id
                     )
+    return doubtful
 
 
 def _is_about(lookup: Lookup, work: Work, *, sole: bool) -> bool:
@@ -167,11 +185,15 @@ def _is_about(lookup: Lookup, work: Work, *, sole: bool) -> bool:
     key before. So the two must have an id or the title in common. A lookup without a title is
     believed if only one work ever had the key (``sole``).
     """
-    if any(ns in work.ids and work.ids[ns].value == value for ns, value in lookup.ids):
+    if _shares_an_id(lookup, work):
         return True
     if not lookup.titles:
         return sole
-    return folded(work.title) in map(folded, lookup.titles) and _fits_the_day(lookup, work)
+    return folded(work.title) in map(folded, lookup.titles)
+
+
+def _shares_an_id(lookup: Lookup, work: Work) -> bool:
+    return any(ns in work.ids and work.ids[ns].value == value for ns, value in lookup.ids)
 
 
 def _fits_the_day(lookup: Lookup, work: Work) -> bool:

@@ -1022,3 +1022,25 @@ def test_an_id_is_only_ever_used_at_the_level_it_was_given_for(
 def _write(conn: sqlite3.Connection, rows: Sequence[dict[str, str | int | None]]) -> None:
     for row in rows:
         add_play(conn, **row)
+
+
+# Suggestions.
+
+
+def test_a_film_of_the_same_title_and_year_is_only_suggested(tautulli: Tautulli) -> None:
+    tautulli.film(rating_key=12, guid=IMDB.format("0133093"), originally_available_at="1999-03-31")
+    tautulli.film(rating_key=13, guid="local://13", originally_available_at="")
+    found = tautulli.imported()
+    assert found.keys == ["imdb:tt0133093", "plex:13"]
+    (suggestion,) = found.reading.identified.suggestions
+    assert (suggestion.work.own_keys, suggestion.ids) == ([13], {"imdb": "tt0133093"})
+    assert suggestion.reason == "same title and year"
+
+
+def test_a_lookup_of_another_release_day_is_only_suggested(tautulli: Tautulli) -> None:
+    tautulli.film(rating_key=12, title="Dune", year=2021, guid=plex("movie", 1))
+    tautulli.looked_up(12, tmdb=841, title="Dune", year=1984)
+    found = tautulli.imported()
+    assert found.keys == ["plex:12"]
+    (suggestion,) = found.reading.identified.suggestions
+    assert (suggestion.ids, suggestion.reason) == ({"tmdb": "841"}, "lookup of another release day")
