@@ -37,14 +37,15 @@ def join_by_date(works: Sequence[Work]) -> list[Work]:
             for day in set(_days(works[number])):
                 by_day[day].append(number)
         for together in by_day.values():
-            pairs = list(combinations(together, 2))
-            if all(may_be_one(works[one], works[other]) for one, other in pairs):
-                for one, other in pairs:
-                    sets.join(one, other)
-    return [
-        works[members[0]] if len(members) == 1 else _joined([works[n] for n in members])
-        for members in sets.all()
-    ]
+            for number in together[1:]:
+                sets.join(together[0], number)
+    found: list[Work] = []
+    for members in sets.all():
+        same = [works[number] for number in members]
+        # One contradiction, and it is unknown which of them belong together.
+        is_one = all(may_be_one(one, other) for one, other in combinations(same, 2))
+        found += [_joined(same)] if is_one and len(same) > 1 else same
+    return found
 
 
 def _days(work: Work) -> Iterator[Hashable]:

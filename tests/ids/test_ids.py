@@ -1024,6 +1024,32 @@ def _write(conn: sqlite3.Connection, rows: Sequence[dict[str, str | int | None]]
         add_play(conn, **row)
 
 
+# Release days.
+
+
+def test_a_show_that_could_be_either_of_two_by_its_air_days_is_neither(tautulli: Tautulli) -> None:
+    for key, number, guid in (
+        (77, 1, TVDB.format(1, 1, 1)),
+        (88, 1, plex("episode", 1)),
+        (88, 2, plex("episode", 2)),
+        (99, 2, TVDB.format(2, 1, 2)),
+    ):
+        tautulli.episode(
+            grandparent_title="The Show",
+            grandparent_rating_key=key,
+            media_index=number,
+            guid=guid,
+            originally_available_at=f"2019-01-0{number}",
+            started=LATELY + key * 10 + number,
+        )
+    assert tautulli.imported().keys == [
+        "tvdb:1#s01e01",
+        "plex:88#s01e01",
+        "plex:88#s01e02",
+        "tvdb:2#s01e02",
+    ]
+
+
 # Suggestions.
 
 
