@@ -330,6 +330,7 @@ def changed(before: Event, after: Event) -> dict[str, Any]:
     }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("table", "column"), DETAILS)
 def test_what_an_old_database_does_not_know_is_absent_and_all_else_the_same(
     rows: Rows, table: str, column: str

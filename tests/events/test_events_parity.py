@@ -190,6 +190,7 @@ ODD: Final[Mapping[str, list[Value]]] = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("place", ODD)
 def test_odd_values_are_taken_for_the_same(doors: Doors, place: str) -> None:
     table, _, column = place.partition(".")

@@ -96,6 +96,7 @@ ODD: dict[str, list[Value]] = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("place", "choice"), crossed(ODD, CHOICES))
 def test_odd_values_are_taken_for_the_same(
     doors: Doors, place: str, choice: tuple[str, ...]

@@ -95,6 +95,7 @@ def test_a_row_without_its_place_is_an_error_or_accounted_for(
     accounted(world)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("field", [*PLACE, *READ])
 def test_a_server_may_not_know_a_field(field: str, world: World) -> None:
     world.tautulli.faults[:] = [on("get_history", without(field))]
