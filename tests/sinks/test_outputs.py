@@ -120,6 +120,7 @@ def desk(tmp_path: Path, history: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("through", ["", "links/", "links/../"])
 @pytest.mark.parametrize("args", _OVER.values(), ids=_OVER.keys())
 def test_what_is_read_or_written_already_is_never_written_over(

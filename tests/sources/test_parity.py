@@ -156,6 +156,7 @@ OPTIONS: list[tuple[str, ...]] = [
 ]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("options", OPTIONS, ids=" ".join)
 def test_every_choice_is_the_same_through_all_doors(doors: Doors, options: tuple[str, ...]) -> None:
     expected = doors.listed("db", *options)

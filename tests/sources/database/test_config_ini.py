@@ -149,6 +149,7 @@ def test_any_percentage_will_do(ini: Path, value: str) -> None:
     assert rule(ini, f"[Monitoring]\ntv_watched_percent = {value}\n")[1] == int(value)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", ["movie_watched_percent", "tv_watched_percent", "watched_marker"])
 @pytest.mark.parametrize(
     "value",

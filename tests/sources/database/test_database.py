@@ -195,6 +195,7 @@ def test_a_database_in_utf_16_holds_the_same_text(path: Path, tmp_path: Path) ->
 # Odd cells -------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("sql", "expected"),
     [
@@ -344,6 +345,7 @@ def test_no_value_of_any_number_stops_the_judging_of_plays(
     assert json.loads(result.out)["plays"]["read"] == len(MONSTERS) * len(NUMBERS)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("sql", "expected"),
     [

@@ -189,6 +189,7 @@ def berlin(odd: Path) -> Iterator[Client]:
 # What the real one said.
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("cost", [False, True])
 @pytest.mark.parametrize("real", REAL, ids=[real["query"] for real in REAL])
 def test_the_answer_is_that_of_the_real_one(

@@ -219,7 +219,7 @@ def test_what_passes_is_survived(name: str, world: World, clean: Clean) -> None:
     assert world.items == clean.items, result.err
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("name", "told"),
     [*crossed(PASSING, [*MOMENTS][:2]), *crossed(FATAL, MOMENTS)],
