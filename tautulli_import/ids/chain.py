@@ -60,7 +60,7 @@ class Identified(Struct, frozen=True):
     unanswered: int = 0
     """The number of works that Plex was asked about without an answer."""
     suggestions: Sequence[Suggestion] = ()
-    """What may be the ids of works without ids. They are used nowhere."""
+    """Possible ids of works without ids, for a person to judge. Nothing else uses them."""
 
 
 def identify(

@@ -9,15 +9,14 @@ that keep their meaning across the moment of the change, the higher ones above a
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections import defaultdict
-from collections.abc import Hashable, ItemsView, Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate, combinations, pairwise
+from collections.abc import Hashable, ItemsView, Iterator, Mapping, Sequence
+from itertools import combinations, pairwise
 from typing import Final, TypeAlias
 
 from ..model.groups import PlayGroup
 from ..model.guids import guid_kind, movie_ids, plex_guid, show_ids
 from ..model.items import Kind
+from .intervals import Crossings, Span, Staircase
 from .sets import DisjointSets
 from .titles import folded
 
@@ -26,9 +25,6 @@ __all__ = ["Item", "items_under_keys"]
 Item: TypeAlias = Sequence[PlayGroup]
 """The groups of plays of one item of Plex: a film, or the episodes of a show."""
 
-_BLOCK: Final = 1024
-_Span: TypeAlias = tuple[int, int, int]
-"""A key between two times, as the first time, the last time and the key."""
 _UNMATCHED: Final = frozenset({"local", "none", "empty"})
 
 
@@ -229,7 +225,7 @@ def _nearest(part: _Meaning, others: Sequence[_Meaning]) -> _Meaning:
 
 
 class _Witness:
-    """What the whole history tells about the moments when a key changed its meaning."""
+    """Evidence of the whole history about the moments when a key changed its meaning."""
 
     def __init__(
         self,
@@ -239,8 +235,8 @@ class _Witness:
     ) -> None:
         wanted = {one for meanings in doubtful.values() for m in meanings for one in m.evidence}
         self._seen: dict[Hashable, dict[int, tuple[int, int]]] = {one: {} for one in wanted}
-        kept: list[_Span] = []
-        changed: list[_Span] = []
+        kept: list[Span] = []
+        changed: list[Span] = []
         levels: dict[int, list[tuple[int, int, str]]] = {}
         episodes: dict[int, list[PlayGroup]] = {}
         seasons: dict[int, tuple[int, int]] = {}
@@ -274,8 +270,8 @@ class _Witness:
                 for one, other in pairwise(sorted(of_levels))
                 if one[1] < other[0]
             ]
-        self._kept, self._changed = _Crossings(kept), _Crossings(changed)
-        self._stairs = _Staircase(kept)
+        self._kept, self._changed = Crossings(kept), Crossings(changed)
+        self._stairs = Staircase(kept)
 
     def _note(self, evidence: Hashable, key: int, group: PlayGroup) -> None:
         first, last = self._seen[evidence].get(key, (group.first, group.when))
@@ -303,57 +299,7 @@ class _Witness:
         return self._kept.count(begin, end, key), self._changed.count(begin, end, key)
 
 
-class _Crossings:
-    """Intervals of keys. Counts those that have a moment in common with another interval."""
-
-    def __init__(self, spans: Sequence[_Span]) -> None:
-        self._firsts = sorted(first for first, _, _ in spans)
-        self._lasts = sorted(last for _, last, _ in spans)
-        self._of_key: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
-        for first, last, key in spans:
-            self._of_key[key].append((first, last))
-
-    def count(self, begin: int, end: int, key: int) -> int:
-        """Count the intervals that overlap with one, without those of a key."""
-        begun = bisect_left(self._firsts, end)
-        over = bisect_right(self._lasts, begin)
-        own = sum(first < end and last > begin for first, last in self._of_key.get(key, ()))
-        return begun - over - own
-
-
-class _Staircase:
-    """Answers if an interval of a higher key contains a given one.
-
-    The intervals are sorted by key, in blocks. Of each block there are the sorted beginnings, and
-    the latest end of all that begin so early.
-    """
-
-    def __init__(self, spans: Iterable[_Span]) -> None:
-        self._spans = sorted((key, first, last) for first, last, key in spans)
-        self._keys = [key for key, _, _ in self._spans]
-        self._blocks: list[tuple[list[int], list[int]]] = []
-        for start in range(0, len(self._spans), _BLOCK):
-            inside = sorted((first, last) for _, first, last in self._spans[start:][:_BLOCK])
-            latest = list(accumulate((last for _, last in inside), max))
-            self._blocks.append(([first for first, _ in inside], latest))
-
-    def covers(self, key: int, begin: int, end: int) -> bool:
-        """Return true if an interval of a higher key begins by ``begin`` and ends after ``end``."""
-        start = bisect_right(self._keys, key)
-        whole = -(-start // _BLOCK)
-        for _, first, last in self._spans[start : whole * _BLOCK]:
-            if first <= begin and last >= end:
-                return True
-        for firsts, latest in self._blocks[whole:]:
-            begun = bisect_right(firsts, begin)
-            if begun and latest[begun - 1] >= end:
-                return True
-        return False
-
-
-def _add(
-    spans: Sequence[tuple[int, int]], key: int, kept: list[_Span], changed: list[_Span]
-) -> None:
+def _add(spans: Sequence[tuple[int, int]], key: int, kept: list[Span], changed: list[Span]) -> None:
     """Add the intervals in which a key kept its meaning, and those in which it changed it."""
     kept += [(first, last, key) for first, last in spans if first < last]
     changed += [(one[1], other[0], key) for one, other in pairwise(spans) if one[1] < other[0]]

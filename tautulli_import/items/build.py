@@ -91,7 +91,7 @@ def item(play: Play, ids: Ids, work_title: str, epoch: int) -> Item:
 
     ``ids`` are the film's, or those of the episode's *show* (never the episode's own).
     ``work_title`` is the newest title of the film or show. An episode has a season and an
-    episode number, because ``Selection.judge`` rejects the others.
+    episode number, because the others have no key and are rejected.
     """
     title = play.title or ""
     if play.media_type == "movie":

@@ -1,0 +1,64 @@
+"""Search many intervals of time, each of a rating key."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from typing import Final, TypeAlias
+
+__all__ = ["Crossings", "Span", "Staircase"]
+
+Span: TypeAlias = tuple[int, int, int]
+"""A key between two times (epoch seconds, UTC): the first time, the last time and the key."""
+
+_BLOCK: Final = 1024
+
+
+class Crossings:
+    """Intervals of keys. Counts those that have a moment in common with another interval."""
+
+    def __init__(self, spans: Sequence[Span]) -> None:
+        self._firsts = sorted(first for first, _, _ in spans)
+        self._lasts = sorted(last for _, last, _ in spans)
+        self._of_key: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+        for first, last, key in spans:
+            self._of_key[key].append((first, last))
+
+    def count(self, begin: int, end: int, key: int) -> int:
+        """Count the intervals that overlap with one, without those of a key."""
+        begun = bisect_left(self._firsts, end)
+        over = bisect_right(self._lasts, begin)
+        own = sum(first < end and last > begin for first, last in self._of_key.get(key, ()))
+        return begun - over - own
+
+
+class Staircase:
+    """Answers if an interval of a higher key contains a given one.
+
+    The intervals are sorted by key, in blocks. Of each block there are the sorted beginnings, and
+    the latest end of all that begin so early.
+    """
+
+    def __init__(self, spans: Iterable[Span]) -> None:
+        self._spans = sorted((key, first, last) for first, last, key in spans)
+        self._keys = [key for key, _, _ in self._spans]
+        self._blocks: list[tuple[list[int], list[int]]] = []
+        for start in range(0, len(self._spans), _BLOCK):
+            inside = sorted((first, last) for _, first, last in self._spans[start:][:_BLOCK])
+            latest = list(accumulate((last for _, last in inside), max))
+            self._blocks.append(([first for first, _ in inside], latest))
+
+    def covers(self, key: int, begin: int, end: int) -> bool:
+        """Return true if an interval of a higher key begins by ``begin`` and ends after ``end``."""
+        start = bisect_right(self._keys, key)
+        whole = -(-start // _BLOCK)
+        for _, first, last in self._spans[start : whole * _BLOCK]:
+            if first <= begin and last >= end:
+                return True
+        for firsts, latest in self._blocks[whole:]:
+            begun = bisect_right(firsts, begin)
+            if begun and latest[begun - 1] >= end:
+                return True
+        return False
