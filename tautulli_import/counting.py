@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from .errors import AccountingError
+from .model.played import Played, PlayedMovie
 from .model.plays import Play
 from .model.rejections import Reason, Rejected
-from .sources.base import Batch
+from .sources.base import Batch, JudgedBatch
 
 __all__ = ["Plays", "RowCounts", "add_up", "place_of", "rejected_play"]
 
@@ -25,7 +26,7 @@ class RowCounts:
         self.rejected: dict[tuple[str, int | str], Rejected] = {}
         """The rejected rows, by ``place_of``."""
 
-    def count(self, batch: Batch, rejected: Iterable[tuple[Play, Reason]]) -> None:
+    def count(self, batch: Batch | JudgedBatch, rejected: Iterable[Rejected]) -> None:
         """Count the rows of a batch that are not plays, and collect all rejected rows.
 
         ``rejected`` are the batch's plays that were rejected. The caller has counted their
@@ -36,9 +37,14 @@ class RowCounts:
             self.verdicts[row.reason] -= 1
             self.rejected.pop(place_of(row), None)
         self.verdicts[Reason.DUPLICATE] += batch.duplicates + len(batch.recovered)
-        plays = (rejected_play(play, reason, batch.source) for play, reason in rejected)
-        self.rejected |= {place_of(row): row for row in (*batch.rejected, *plays)}
-        self.rows += len(batch.plays) + len(batch.rejected) + batch.duplicates
+        for row in (*batch.rejected, *rejected):
+            self.rejected[place_of(row)] = row
+        self.rows += batch.size
+
+    def reject(self, row: Rejected) -> None:
+        """Count and collect a play that was accepted at first."""
+        self.verdicts[row.reason] += 1
+        self.rejected[place_of(row)] = row
 
 
 def place_of(row: Rejected) -> tuple[str, int | str]:
@@ -46,10 +52,10 @@ def place_of(row: Rejected) -> tuple[str, int | str]:
     return row.source, row.detail if row.id is None else row.id
 
 
-def rejected_play(play: Play, reason: Reason, source: str) -> Rejected:
+def rejected_play(play: Play | Played, row_id: int, reason: Reason, source: str) -> Rejected:
     """Describe a play that was rejected."""
-    name = " - ".join(filter(None, (play.grandparent_title, play.title)))
-    return Rejected(reason, play.id, name, source)
+    series = None if isinstance(play, PlayedMovie) else play.grandparent_title
+    return Rejected(reason, row_id, " - ".join(filter(None, (series, play.title))), source)
 
 
 class Plays(Struct, frozen=True):

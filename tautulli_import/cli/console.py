@@ -137,10 +137,9 @@ class Screen:
             _row(table, *row)
         self._out.print(table)
 
-    def dry_run(self, delivery: Delivery) -> None:
+    def dry_run(self, records: Sequence[Record], user: str | None) -> None:
         """Print what an import would write: counts per year, and the newest items."""
-        records = delivery.records
-        owner = f" of {harmless(delivery.user)}" if delivery.user else ""
+        owner = f" of {harmless(user)}" if user else ""
         self._out.print(Text(f"{many(len(records), 'item')}{owner}", style="bold"))
         if not records:
             return

@@ -233,10 +233,10 @@ def _as_table(settings: Settings) -> bool:
 def _show_items(outcome: ImportResult, settings: Settings, screen: Screen) -> None:
     """Print the items of a dry run. Other sinks than the first would repeat the same plays."""
     for delivery in outcome.deliveries:
-        if delivery.sink != outcome.deliveries[0].sink:
+        if delivery.records is None or delivery.sink != outcome.deliveries[0].sink:
             continue
         if _as_table(settings):
-            screen.dry_run(delivery)
+            screen.dry_run(delivery.records, delivery.user)
         else:
             sys.stdout.buffer.writelines(lines(delivery.records))
     sys.stdout.flush()

@@ -15,11 +15,10 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Struct
 
-from ..counting import RowCounts, place_of
+from ..counting import RowCounts, place_of, rejected_play
 from ..errors import SinkError, TautulliImportError
 from ..interrupts import defer_signals
 from ..model.events import PlaybackEvent
-from ..model.plays import Play
 from ..model.rejections import Reason, Rejected
 from ..model.selection import Selection
 from ..progress import UNSEEN, Progress
@@ -164,7 +163,7 @@ class EventCounts(RowCounts):
         """Return the events of a batch, in the order of its rows."""
         events: list[PlaybackEvent] = []
         kinds: list[str] = []
-        rejected: list[tuple[Play, Reason]] = []
+        rejected: list[Rejected] = []
         judge, refuses, details, naming = self._judge, self._refuses, batch.details, self._naming
         for play in batch.plays:
             reason = judge(play)
@@ -177,7 +176,7 @@ class EventCounts(RowCounts):
                     continue
             self.verdicts[reason] += 1
             if reason.rejects:
-                rejected.append((play, reason))
+                rejected.append(rejected_play(play, play.id, reason, batch.source))
         self.accepted.update(kinds)
         self.count(batch, rejected)
         self._checksum += batch.checksum

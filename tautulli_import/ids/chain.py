@@ -17,17 +17,16 @@ The same title and year alone is a suggestion for a person. It gives no ids.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from typing import TypeAlias
+from collections.abc import Sequence
+from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-from ..model.groups import PlayGroup
-from ..model.guids import movie_ids, show_ids
+from ..model.groups import PlayGroups
 from ..model.items import Conflict, Kind, Origin
-from ..model.plays import Play
 from ..model.title_tags import ids_in_title
 from ..sources.base import Lookup
+from .appearances import Appearance, appearances_of
 from .corrections import Correction, apply
 from .dates import join_by_date
 from .metadata import Answers, Ask
@@ -42,10 +41,7 @@ __all__ = ["Identified", "identify", "origin_in"]
 
 _Conflicts: TypeAlias = list[tuple[Work, Conflict]]
 
-_GUID_IDS: dict[Kind, Callable[[str | None], dict[str, str]]] = {
-    "movie": movie_ids,
-    "show": show_ids,
-}
+_BRACKETS: Final = frozenset("[{(")
 
 
 class Identified(Struct, frozen=True):
@@ -64,7 +60,7 @@ class Identified(Struct, frozen=True):
 
 
 def identify(
-    groups: Iterable[PlayGroup],
+    groups: PlayGroups,
     lookups: Sequence[Lookup] = (),
     corrections: Sequence[Correction] = (),
     ask: Ask | None = None,
@@ -73,9 +69,9 @@ def identify(
 
     ``ask`` asks Plex. Without it only offline evidence is used.
     """
-    everything = list(groups)
-    fill_numbers(everything)
-    works = works_of(everything)
+    appearances = appearances_of(groups)
+    fill_numbers(appearances.all, groups)
+    works = works_of(appearances, groups)
     settle_keys(works)
     conflicts: _Conflicts = []
     for work in works:
@@ -89,12 +85,14 @@ def identify(
     shared = share(works)
     asked = Answers({})
     if ask is not None:
-        asked = ask_plex(works, everything, ask)
+        asked = ask_plex(works, groups, ask)
         for work in works:
             work.ids = own[work] or work.answered
         shared = share(works)
-    works = join_by_date(works)
-    settle_keys(works)
+    joined = join_by_date(works)
+    if len(joined) < len(works):
+        settle_keys(joined)
+    works = joined
     return Identified(
         works,
         [*unresolved, *shared],
@@ -105,16 +103,13 @@ def identify(
     )
 
 
-def origin_in(work: Work, namespace: str, play: Play) -> Origin:
+def origin_in(work: Work, namespace: str, appearance: Appearance) -> Origin:
     """Return where an id of the work came from, as seen from one of its plays.
 
     An id from a GUID that is not the play's own came from other plays.
     """
     known = work.ids[namespace]
-    if (
-        known.origin is Origin.GUID
-        and _GUID_IDS[work.kind](play.guid).get(namespace) != known.value
-    ):
+    if known.origin is Origin.GUID and (namespace, known.value) not in appearance.ids:
         return Origin.OTHER_PLAYS
     return known.origin
 
@@ -124,27 +119,26 @@ def _is_corrected(work: Work) -> bool:
 
 
 def _ask_guids(work: Work, conflicts: _Conflicts) -> None:
-    ids_of = _GUID_IDS[work.kind]
-    for group in work.groups:
-        play = group.play
-        found = ids_of(play.guid)
+    for one in work.appearances:
+        found = dict(one.ids)
         against = [ns for ns, value in found.items() if _contradicts(work, ns, value)]
-        conflicts += [(work, _conflict(work, ns, found[ns], group.newest_id)) for ns in against]
+        conflicts += [(work, _conflict(work, ns, found[ns], one.newest_id)) for ns in against]
         if against:
             return
         for namespace, value in found.items():
             if namespace not in work.ids:
-                work.ids[namespace] = Known(value, Origin.GUID, group.when, group.newest_id)
+                work.ids[namespace] = Known(value, Origin.GUID, one.newest, one.newest_id)
 
 
 def _ask_titles(work: Work) -> None:
     """Fill gaps with the ids that a person wrote into a title, the newest first."""
-    for group in work.groups:
-        play = group.play
-        title = play.title if work.kind == "movie" else play.grandparent_title
-        for namespace, value in ids_in_title(title or "")[1].items():
+    for one in work.appearances:
+        title = one.played.work_title or ""
+        if _BRACKETS.isdisjoint(title):
+            continue  # nearly every title
+        for namespace, value in ids_in_title(title)[1].items():
             if namespace not in work.ids:
-                work.ids[namespace] = Known(value, Origin.TITLE, group.when, group.newest_id)
+                work.ids[namespace] = Known(value, Origin.TITLE, one.newest, one.newest_id)
 
 
 def _ask_lookups(
@@ -173,7 +167,7 @@ def _ask_lookups(
                 if namespace not in work.ids:
                     newest = work.newest
                     work.ids[namespace] = Known(
-                        value, Origin.LOOKUP_TABLES, newest.when, newest.newest_id
+                        value, Origin.LOOKUP_TABLES, newest.newest, newest.newest_id
                     )
     return doubtful
 
@@ -205,11 +199,11 @@ def _fits_the_day(lookup: Lookup, work: Work) -> bool:
     if not lookup.date:
         return True
     if work.kind == "movie":
-        day = next((group.aired for group in work.groups if group.aired), None)
+        day = work.day
         year = int(day[:4]) if day else work.year
         return year is None or abs(year - int(lookup.date[:4])) <= 1
     days = {
-        (group.play.season, group.play.episode): group.aired for group in work.groups if group.aired
+        (played.season, played.episode): day for _, played in work.episodes if (day := played.aired)
     }
     if first := days.get((1, 1)):
         return abs(int(first[:4]) - int(lookup.date[:4])) <= 1

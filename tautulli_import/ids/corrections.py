@@ -65,7 +65,7 @@ class Correction(Struct, frozen=True):
         keys = work.rating_keys if self.guid or self.title else work.own_keys
         if self.rating_key is not None and self.rating_key not in keys:
             return False
-        if self.guid and not any(_bare(play.guid) == self.guid for play in work.plays):
+        if self.guid and not any(_bare(guid) == self.guid for guid in work.guids):
             return False
         if not self.title:
             return True
@@ -169,7 +169,7 @@ def write_missing(works: Iterable[Work], file: TextIO) -> int:
         if work.ids:
             continue
         key = work.own_keys[0] if work.own_keys else ""
-        guid = "" if key else next(filter(None, (play.guid for play in work.plays)), "")
+        guid = "" if key else next(filter(None, work.guids), "")
         cells = (_FORMULA.sub("'", cell) for cell in (guid, work.title))
         writer.writerow([work.kind, key, *cells, work.year or "", "", "", ""])
         count += 1

@@ -13,7 +13,6 @@ from itertools import combinations
 
 from ..model.items import Kind
 from .sets import DisjointSets
-from .titles import folded
 from .works import Known, Work, newest_guids
 
 __all__ = ["join_by_date", "may_be_one"]
@@ -26,9 +25,9 @@ def join_by_date(works: Sequence[Work]) -> list[Work]:
     """
     named: defaultdict[tuple[Kind, str], list[int]] = defaultdict(list)
     for number, work in enumerate(works):
-        if title := folded(work.title):
+        if title := work.folded_title:
             named[work.kind, title].append(number)
-    sets: DisjointSets[int] = DisjointSets(range(len(works)))
+    sets: DisjointSets[int] = DisjointSets()
     for called_alike in named.values():
         if len(called_alike) < 2:
             continue
@@ -39,25 +38,27 @@ def join_by_date(works: Sequence[Work]) -> list[Work]:
         for together in by_day.values():
             for number in together[1:]:
                 sets.join(together[0], number)
-    found: list[Work] = []
+    joined: dict[int, Work | None] = {}
     for members in sets.all():
         same = [works[number] for number in members]
         # One contradiction, and it is unknown which of them belong together.
-        is_one = all(may_be_one(one, other) for one, other in combinations(same, 2))
-        found += [_joined(same)] if is_one and len(same) > 1 else same
-    return found
+        if all(may_be_one(one, other) for one, other in combinations(same, 2)):
+            joined |= dict.fromkeys(members)
+            joined[members[0]] = _joined(same)
+    found = (joined.get(number, work) for number, work in enumerate(works))
+    return [work for work in found if work is not None]
 
 
 def _days(work: Work) -> Iterator[Hashable]:
     """Yield the release day of a film, or the numbers and air days of a show's episodes."""
     if work.kind == "movie":
-        if day := next((group.aired for group in work.groups if group.aired), None):
+        if day := work.day:
             yield day
         return
-    for group in work.groups:
-        play = group.play
-        if group.aired and play.season is not None and play.episode is not None:
-            yield play.season, play.episode, group.aired
+    for one in work.appearances:
+        for _, played in one.episodes:
+            if (day := played.aired) and played.season is not None and played.episode is not None:
+                yield played.season, played.episode, day
 
 
 def may_be_one(one: Work, other: Work) -> bool:
@@ -70,7 +71,7 @@ def may_be_one(one: Work, other: Work) -> bool:
         return mine.lower() == theirs.lower()
     if one.kind == "movie":
         return True
-    return _agree(newest_guids(one.groups), newest_guids(other.groups)) and _agree(
+    return _agree(newest_guids(one.appearances), newest_guids(other.appearances)) and _agree(
         _air_days(one), _air_days(other)
     )
 
@@ -84,14 +85,14 @@ def _agree(mine: Mapping[Hashable, object], theirs: Mapping[Hashable, object]) -
 def _air_days(work: Work) -> dict[Hashable, str | int]:
     """Return the newest air days of a show's episodes, or their years where there is no day."""
     found: dict[Hashable, str | int] = {}
-    for group in work.groups:  # the newest first
-        if when := group.aired or group.play.year:
-            found.setdefault((group.play.season, group.play.episode), when)
+    for _, played in work.episodes:  # the newest first
+        if when := played.aired or played.year:
+            found.setdefault((played.season, played.episode), when)
     return found
 
 
 def _joined(works: Sequence[Work]) -> Work:
-    joined = Work(works[0].kind, [group for work in works for group in work.groups])
+    joined = Work(works[0].kind, [one for work in works for one in work.appearances])
     ids: dict[str, Known] = {}
     for work in works:
         for site, known in work.ids.items():

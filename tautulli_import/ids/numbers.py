@@ -6,32 +6,50 @@ from collections.abc import Sequence
 
 from msgspec import structs
 
-from ..model.groups import PlayGroup
+from ..model.groups import PlayGroups
 from ..model.guids import numbers_in
+from ..model.played import PlayedEpisode
+from .appearances import Appearance
 
-__all__ = ["fill_numbers"]
+__all__ = ["fill_numbers", "lack_numbers"]
 
 
-def fill_numbers(groups: Sequence[PlayGroup]) -> None:
+def lack_numbers(groups: PlayGroups) -> dict[int, PlayedEpisode]:
+    """Return the groups of accepted episodes that lack a number, with what was played."""
+    found = {group: groups[group] for group in dict.fromkeys(groups.unsure[1])}
+    return {
+        group: played
+        for group, played in found.items()
+        if isinstance(played, PlayedEpisode) and None in (played.season, played.episode)
+    }
+
+
+def fill_numbers(appearances: Sequence[Appearance], groups: PlayGroups) -> None:
     """Fill in numbers from the GUID, else from the newest row of the same rating key and GUID."""
-    episodes = [group for group in groups if group.play.media_type == "episode"]
-    without = [group for group in episodes if None in (group.play.season, group.play.episode)]
+    without = lack_numbers(groups)
     if not without:
         return
-    known: dict[tuple[int | None, str | None], PlayGroup] = {}
-    for group in sorted(episodes, key=lambda group: group.order):
-        play = group.play
-        if None not in (play.season, play.episode) and play.rating_key and play.guid:
-            known[play.rating_key, play.guid] = group
-    for group in without:
-        play = group.play
-        found: tuple[int | None, int | None] | None = numbers_in(play.guid)
-        if found is None and (other := known.get((play.rating_key, play.guid))) is not None:
-            found = other.play.season, other.play.episode
+    wanted = {(one.rating_key, one.guid) for one in without.values() if one.rating_key and one.guid}
+    shows = {played.grandparent_rating_key for played in without.values()}
+    known: dict[tuple[int | None, str | None], tuple[tuple[int, int], PlayedEpisode]] = {}
+    for one in appearances:
+        if one.kind == "movie" or one.played.work_key not in shows:
+            continue
+        for group, played in one.episodes:
+            place = played.rating_key, played.guid
+            if place not in wanted or None in (played.season, played.episode):
+                continue
+            if known.get(place, ((-1, -1),))[0] < groups.order(group):
+                known[place] = groups.order(group), played
+    for group, played in without.items():
+        found: tuple[int | None, int | None] | None = numbers_in(played.guid)
+        if found is None and (other := known.get((played.rating_key, played.guid))) is not None:
+            found = other[1].season, other[1].episode
         if found is not None:
             season, episode = found
-            group.play = structs.replace(
-                play,
-                season=season if play.season is None else play.season,
-                episode=episode if play.episode is None else play.episode,
+            filled = structs.replace(
+                played,
+                season=season if played.season is None else played.season,
+                episode=episode if played.episode is None else played.episode,
             )
+            groups.replace(group, filled)

@@ -9,58 +9,59 @@ that keep their meaning across the moment of the change, the higher ones above a
 
 from __future__ import annotations
 
-from collections.abc import Hashable, ItemsView, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import combinations, pairwise
 from typing import Final, TypeAlias
 
-from ..model.groups import PlayGroup
-from ..model.guids import guid_kind, movie_ids, plex_guid, show_ids
+from ..model.groups import PlayGroups
+from ..model.guids import guid_kind, plex_guid
 from ..model.items import Kind
+from ..model.played import PlayedEpisode
+from .appearances import Appearance
 from .intervals import Crossings, Span, Staircase
 from .sets import DisjointSets
 from .titles import folded
 
 __all__ = ["Item", "items_under_keys"]
 
-Item: TypeAlias = Sequence[PlayGroup]
-"""The groups of plays of one item of Plex: a film, or the episodes of a show."""
+Item: TypeAlias = Sequence[Appearance]
+"""The appearances of one item of Plex: a film or a show."""
 
 _UNMATCHED: Final = frozenset({"local", "none", "empty"})
 
 
 class _Meaning:
-    """The groups of one key that are evidently the same film or show."""
+    """The appearances under one key that are evidently the same film or show."""
 
-    __slots__ = (
-        "first",
-        "groups",
-        "guids",
-        "ids",
-        "is_unmatched",
-        "key",
-        "kind",
-        "last",
-        "seasons",
-        "titles",
-    )
+    __slots__ = ("first", "guids", "ids", "inside", "is_unmatched", "key", "kind", "last", "titles")
 
-    def __init__(self, kind: Kind, key: int, groups: Sequence[PlayGroup]) -> None:
-        self.kind = kind
-        self.key = key
-        self.groups = groups
-        self.first = min(group.first for group in groups)
-        self.last = max(group.when for group in groups)
-        self.titles = {title for group in groups if (title := _title(kind, group))}
-        self.ids = {pair for group in groups for pair in _ids(kind, group)}
-        self.guids = {guid for group in groups if (guid := _guid(kind, group))}
-        self.seasons = {group.season_key for group in groups if group.season_key}
-        self.is_unmatched = all(guid_kind(group.play.guid) in _UNMATCHED for group in groups)
+    def __init__(self, inside: Sequence[Appearance]) -> None:
+        self.inside = inside
+        self.kind = inside[0].kind
+        self.key = inside[0].key or 0
+        self.first = min(one.first for one in inside)
+        self.last = max(one.newest for one in inside)
+        self.titles = {one.title for one in inside if one.title}
+        self.ids = {pair for one in inside for pair in one.ids}
+        self.guids = {one.guid for one in inside if one.guid}
+        self.is_unmatched = all(guid_kind(one.played.guid) in _UNMATCHED for one in inside)
 
     @property
     def evidence(self) -> Iterator[Hashable]:
         """Yield what identifies it under any key."""
-        for group in self.groups:
-            yield from _evidence(self.kind, group)
+        for one in self.inside:
+            yield from _evidence(one)
+
+    @property
+    def seasons(self) -> set[int]:
+        """Return the rating keys of its seasons."""
+        return {
+            played.parent_rating_key
+            for one in self.inside
+            for _, played in one.episodes
+            if played.parent_rating_key
+        }
 
     def contradicts(self, other: _Meaning) -> bool:
         """Return true if both have external ids of one site, and none in common."""
@@ -68,63 +69,63 @@ class _Meaning:
         return bool(sites) and not self.ids & other.ids
 
 
-def items_under_keys(groups: Sequence[PlayGroup]) -> Mapping[Kind, Sequence[Item]]:
-    """Return the items of Plex, films and shows, that the groups with a rating key belong to.
+def items_under_keys(
+    appearances: Sequence[Appearance], groups: PlayGroups
+) -> Mapping[Kind, Sequence[Item]]:
+    """Return the items of Plex, films and shows, that the appearances with a rating key are of.
 
-    All groups are evidence for all keys. The order of the rows does not matter.
+    All ``groups`` are evidence for all keys. The order of the rows does not matter.
     """
-    by_key, broadcasts = _by_key(groups)
+    by_key, broadcasts = _by_key(appearances)
     found: dict[Kind, list[Item]] = {"movie": [], "show": []}
     for (kind, _, _), inside in broadcasts.items():
         found[kind].append(inside)
     doubtful: dict[tuple[Kind, int], list[_Meaning]] = {}
     for (kind, key), inside in by_key.items():
-        meanings = _meanings(kind, key, inside) if len(inside) > 1 else []
+        meanings = _meanings(inside) if len(inside) > 1 and not _mean_one(inside) else []
         if len(meanings) > 1:
             doubtful[kind, key] = meanings
         else:
             found[kind].append(inside)
-    witness = _Witness(groups, by_key, doubtful) if doubtful else None
+    witness = _Witness(appearances, groups, by_key, doubtful)
     for (kind, _), meanings in doubtful.items():
         sets: DisjointSets[int] = DisjointSets(range(len(meanings)))
         for (one, before), (other, after) in _pairs(meanings):
-            if witness is not None and _is_one_item(before, after, witness):
+            if _is_one_item(before, after, witness):
                 sets.join(one, other)
         found[kind] += [
-            [group for number in members for group in meanings[number].groups]
-            for members in sets.all()
+            [one for number in members for one in meanings[number].inside] for members in sets.all()
         ]
     return found
 
 
-_Keyed: TypeAlias = dict[tuple[Kind, int], list[PlayGroup]]
+_Keyed: TypeAlias = dict[tuple[Kind, int], list[Appearance]]
 
 
 def _by_key(
-    groups: Sequence[PlayGroup],
-) -> tuple[_Keyed, dict[tuple[Kind, int, str], list[PlayGroup]]]:
-    """Return the groups with a key, and apart those of broadcasts, by their titles as well.
+    appearances: Sequence[Appearance],
+) -> tuple[_Keyed, dict[tuple[Kind, int, str], list[Appearance]]]:
+    """Return the appearances with a key, and apart those of broadcasts, by their titles as well.
 
     The key of a broadcast is a passing one. So it says nothing, unless the library has a film or
     show of that title under it.
     """
     by_key: _Keyed = {}
-    broadcasts: dict[tuple[Kind, int, str], list[PlayGroup]] = {}
-    live: list[tuple[Kind, int, PlayGroup]] = []
-    for group in groups:
-        kind = _kind(group)
-        key = _key(kind, group)
-        if key and group.play.live:
-            live.append((kind, key, group))
+    broadcasts: dict[tuple[Kind, int, str], list[Appearance]] = {}
+    live: list[tuple[int, Appearance]] = []
+    for one in appearances:
+        key = one.key
+        if key and one.played.live:
+            live.append((key, one))
         elif key:
-            by_key.setdefault((kind, key), []).append(group)
-    for kind, key, group in live:
-        title = _title(kind, group)
-        library = by_key.get((kind, key), [])
-        if any(_title(kind, other) == title for other in library):
-            library.append(group)
+            by_key.setdefault((one.kind, key), []).append(one)
+    for key, one in live:
+        title = one.title
+        library = by_key.get((one.kind, key), [])
+        if any(other.title == title for other in library):
+            library.append(one)
         else:
-            broadcasts.setdefault((kind, key, title), []).append(group)
+            broadcasts.setdefault((one.kind, key, title), []).append(one)
     return by_key, broadcasts
 
 
@@ -132,7 +133,7 @@ def _pairs(
     meanings: list[_Meaning],
 ) -> Iterator[tuple[tuple[int, _Meaning], tuple[int, _Meaning]]]:
     """Yield the meanings that follow each other, and those that overlap in time."""
-    meanings.sort(key=lambda one: (one.first, one.last, min(g.newest_id for g in one.groups)))
+    meanings.sort(key=lambda one: (one.first, one.last, min(a.newest_id for a in one.inside)))
     for (one, before), (other, after) in combinations(enumerate(meanings), 2):
         if other == one + 1 or after.first <= before.last:
             yield (one, before), (other, after)
@@ -144,28 +145,45 @@ def _is_one_item(before: _Meaning, after: _Meaning, witness: _Witness) -> bool:
         return not before.contradicts(after)
     if witness.moved(before, after):
         return False
+    if before.is_unmatched or before.titles & after.titles or before.seasons & after.seasons:
+        return True
     begin, end = before.last, after.first
     if witness.keeps_a_higher_key(before.key, begin, end):
-        return True
-    if before.is_unmatched or before.titles & after.titles or before.seasons & after.seasons:
         return True
     kept, changed = witness.vote(begin, end, before.key)
     return kept >= changed
 
 
-def _meanings(kind: Kind, key: int, groups: Sequence[PlayGroup]) -> list[_Meaning]:
-    """Join the groups of a key that share an id, a GUID, or a title without a contradiction."""
-    if kind == "show" and len({(_title(kind, g), *_ids(kind, g)) for g in groups}) == 1:
-        return []  # nearly every show: this saves the rest
-    sets: DisjointSets[int] = DisjointSets(range(len(groups)))
+def _mean_one(inside: Sequence[Appearance]) -> bool:
+    """Return true if nothing at all differs under a key. This saves ``_meanings`` for most keys."""
+    title, kind = inside[0].title, inside[0].kind
+    if any(one.title != title for one in inside):
+        return False
+    if not title:
+        return kind == "show" and len({one.ids for one in inside}) == 1
+    if len({pair for one in inside for pair in one.ids}) != len(
+        {site for one in inside for site, _ in one.ids}
+    ):
+        return False
+    if kind == "show":
+        return True
+    years = [one.played.year for one in inside if one.played.year]
+    alike = not years or max(years) - min(years) <= 1
+    return alike and len({one.guid for one in inside if one.guid}) <= 1
+
+
+def _meanings(inside: Sequence[Appearance]) -> list[_Meaning]:
+    """Join what shares an id, a GUID, or a title without a contradiction, under one key."""
+    kind = inside[0].kind
+    sets: DisjointSets[int] = DisjointSets(range(len(inside)))
     by_evidence: dict[Hashable, int] = {}
-    for number, group in enumerate(groups):
-        evidence: list[Hashable] = [*_ids(kind, group)]
-        if kind == "movie" and (guid := _guid(kind, group)):
-            evidence.append(guid)
-        for one in evidence:
-            sets.join(number, by_evidence.setdefault(one, number))
-    parts = [_Meaning(kind, key, [groups[n] for n in members]) for members in sets.all()]
+    for number, appearance in enumerate(inside):
+        evidence: list[Hashable] = [*appearance.ids]
+        if appearance.guid:
+            evidence.append(appearance.guid)
+        for each in evidence:
+            sets.join(number, by_evidence.setdefault(each, number))
+    parts = [_Meaning([inside[n] for n in members]) for members in sets.all()]
     parts.sort(key=lambda one: (-one.last, one.first))
     named: dict[str, list[_Meaning]] = {}
     nameless: list[_Meaning] = []
@@ -188,13 +206,12 @@ def _meanings(kind: Kind, key: int, groups: Sequence[PlayGroup]) -> list[_Meanin
     for part in nameless if titled else ():
         if not part.ids:
             nearest = _nearest(part, titled)
-            together.join(part, next(one for one in parts if one.groups[0] is nearest.groups[0]))
+            together.join(part, next(one for one in parts if one.inside[0] is nearest.inside[0]))
     return [_united(members) for members in together.all()] if nameless else meanings
 
 
 def _united(parts: Sequence[_Meaning]) -> _Meaning:
-    groups = [group for part in parts for group in part.groups]
-    return _Meaning(parts[0].kind, parts[0].key, groups)
+    return parts[0] if len(parts) == 1 else _Meaning([one for part in parts for one in part.inside])
 
 
 def _differs(one: _Meaning, other: _Meaning) -> bool:
@@ -210,7 +227,7 @@ def _differs(one: _Meaning, other: _Meaning) -> bool:
 
 
 def _years(meaning: _Meaning) -> set[int]:
-    return {group.play.year for group in meaning.groups if group.play.year}
+    return {one.played.year for one in meaning.inside if one.played.year}
 
 
 def _nearest(part: _Meaning, others: Sequence[_Meaning]) -> _Meaning:
@@ -229,53 +246,39 @@ class _Witness:
 
     def __init__(
         self,
-        groups: Sequence[PlayGroup],
-        by_key: Mapping[tuple[Kind, int], Sequence[PlayGroup]],
+        appearances: Sequence[Appearance],
+        groups: PlayGroups,
+        by_key: _Keyed,
         doubtful: Mapping[tuple[Kind, int], Sequence[_Meaning]],
     ) -> None:
-        wanted = {one for meanings in doubtful.values() for m in meanings for one in m.evidence}
-        self._seen: dict[Hashable, dict[int, tuple[int, int]]] = {one: {} for one in wanted}
-        kept: list[Span] = []
-        changed: list[Span] = []
-        levels: dict[int, list[tuple[int, int, str]]] = {}
-        episodes: dict[int, list[PlayGroup]] = {}
-        seasons: dict[int, tuple[int, int]] = {}
-        for group in groups:
-            kind = _kind(group)
-            if kind == "show" and group.play.rating_key:
-                episodes.setdefault(group.play.rating_key, []).append(group)
-            if group.season_key and not group.play.live:
-                first, last = seasons.get(group.season_key, (group.first, group.when))
-                seasons[group.season_key] = min(first, group.first), max(last, group.when)
-            for one in _evidence(kind, group):
-                if one in wanted:
-                    self._note(one, _key(kind, group) or 0, group)
-        for (kind, key), inside in by_key.items():
-            meanings = doubtful.get((kind, key))
-            if meanings is None:
-                spans = [(min(g.first for g in inside), max(g.when for g in inside))]
-            else:
-                spans = sorted((one.first, one.last) for one in meanings)
-            _add(spans, key, kept, changed)
-            levels.setdefault(key, []).append((spans[0][0], spans[-1][1], kind))
-        for key, inside in episodes.items():
-            spans = _spans_of_episode(inside)
-            _add(spans, key, kept, changed)
-            levels.setdefault(key, []).append((spans[0][0], spans[-1][1], "episode"))
-        for key, (first, last) in seasons.items():
-            levels.setdefault(key, []).append((first, last, "season"))
-        for key, of_levels in levels.items():  # an item never turns from a film into an episode
-            changed += [
-                (one[1], other[0], key)
-                for one, other in pairwise(sorted(of_levels))
-                if one[1] < other[0]
-            ]
-        self._kept, self._changed = Crossings(kept), Crossings(changed)
-        self._stairs = Staircase(kept)
+        self._appearances = appearances
+        self._groups = groups
+        self._by_key = by_key
+        self._doubtful = doubtful
 
-    def _note(self, evidence: Hashable, key: int, group: PlayGroup) -> None:
-        first, last = self._seen[evidence].get(key, (group.first, group.when))
-        self._seen[evidence][key] = min(first, group.first), max(last, group.when)
+    @cached_property
+    def _seen(self) -> Mapping[Hashable, Mapping[int, tuple[int, int]]]:
+        """The evidence about the doubtful meanings: when it stood under which keys."""
+        wanted = {one for ms in self._doubtful.values() for m in ms for one in m.evidence}
+        kinds = {kind for kind, _ in self._doubtful}
+        seen: dict[Hashable, dict[int, tuple[int, int]]] = {one: {} for one in wanted}
+
+        def note(evidence: Hashable, key: int, first: int, last: int) -> None:
+            if (found := seen.get(evidence)) is not None:
+                before = found.get(key, (first, last))
+                found[key] = min(before[0], first), max(before[1], last)
+
+        for one in self._appearances:
+            if one.kind not in kinds:
+                continue
+            for pair in one.ids:
+                note((one.kind, *pair), one.key or 0, one.first, one.newest)
+            if one.guid:
+                note((one.kind, one.guid), one.key or 0, one.first, one.newest)
+            for group, guid in _episode_guids(one):
+                groups = self._groups
+                note(("show", guid), one.key or 0, groups.first[group], groups.newest[group])
+        return seen
 
     def moved(self, before: _Meaning, after: _Meaning) -> bool:
         """Return true if one of two meanings stands under another key, only on the other side."""
@@ -292,11 +295,50 @@ class _Witness:
 
     def keeps_a_higher_key(self, key: int, begin: int, end: int) -> bool:
         """Return true if a higher key means the same before ``begin`` and after ``end``."""
-        return self._stairs.covers(key, begin, end)
+        return self._intervals[2].covers(key, begin, end)
 
     def vote(self, begin: int, end: int, key: int) -> tuple[int, int]:
         """Return how many other keys keep and change their meaning between two moments."""
-        return self._kept.count(begin, end, key), self._changed.count(begin, end, key)
+        kept, changed, _ = self._intervals
+        return kept.count(begin, end, key), changed.count(begin, end, key)
+
+    @cached_property
+    def _intervals(self) -> tuple[Crossings, Crossings, Staircase]:
+        """The intervals in which keys keep their meaning, and those in which they change it."""
+        kept: list[Span] = []
+        changed: list[Span] = []
+        levels: dict[int, list[tuple[int, int, str]]] = {}
+        episodes: dict[int, list[int]] = {}
+        seasons: dict[int, tuple[int, int]] = {}
+        first, newest = self._groups.first, self._groups.newest
+        for group, played in enumerate(self._groups):
+            if isinstance(played, PlayedEpisode):
+                if played.rating_key:
+                    episodes.setdefault(played.rating_key, []).append(group)
+                if (season := played.parent_rating_key) and not played.live:
+                    before = seasons.get(season, (first[group], newest[group]))
+                    seasons[season] = min(before[0], first[group]), max(before[1], newest[group])
+        for (kind, key), inside in self._by_key.items():
+            meanings = self._doubtful.get((kind, key))
+            if meanings is None:
+                spans = [(min(one.first for one in inside), max(one.newest for one in inside))]
+            else:
+                spans = sorted((one.first, one.last) for one in meanings)
+            _add(spans, key, kept, changed)
+            levels.setdefault(key, []).append((spans[0][0], spans[-1][1], kind))
+        for key, inside_key in episodes.items():
+            spans = _spans_of_episode(self._groups, inside_key)
+            _add(spans, key, kept, changed)
+            levels.setdefault(key, []).append((spans[0][0], spans[-1][1], "episode"))
+        for key, (begun, ended) in seasons.items():
+            levels.setdefault(key, []).append((begun, ended, "season"))
+        for key, of_levels in levels.items():  # an item never turns from a film into an episode
+            changed += [
+                (one[1], other[0], key)
+                for one, other in pairwise(sorted(of_levels))
+                if one[1] < other[0]
+            ]
+        return Crossings(kept), Crossings(changed), Staircase(kept)
 
 
 def _add(spans: Sequence[tuple[int, int]], key: int, kept: list[Span], changed: list[Span]) -> None:
@@ -305,50 +347,39 @@ def _add(spans: Sequence[tuple[int, int]], key: int, kept: list[Span], changed: 
     changed += [(one[1], other[0], key) for one, other in pairwise(spans) if one[1] < other[0]]
 
 
-def _evidence(kind: Kind, group: PlayGroup) -> Iterator[Hashable]:
+def _evidence(one: Appearance) -> Iterator[Hashable]:
     """Yield what identifies a film or show under any key."""
-    for pair in _ids(kind, group):
-        yield kind, *pair
-    if guid := _guid(kind, group):
-        yield kind, guid
+    for pair in one.ids:
+        yield one.kind, *pair
+    if one.guid:
+        yield one.kind, one.guid
+    for _, guid in _episode_guids(one):
+        yield "show", guid
 
 
-def _spans_of_episode(groups: Sequence[PlayGroup]) -> list[tuple[int, int]]:
+def _episode_guids(one: Appearance) -> Iterator[tuple[int, str]]:
+    """Yield the groups of a show's episodes that have a ``plex://`` GUID, with that GUID."""
+    if one.kind == "show" and plex_guid(one.played.guid, ""):
+        for group, played in one.episodes:
+            if guid := plex_guid(played.guid, "episode"):
+                yield group, guid.lower()
+
+
+def _spans_of_episode(groups: PlayGroups, inside: Sequence[int]) -> list[tuple[int, int]]:
     """Return the intervals in which the key of an episode meant one episode."""
-    if len(groups) == 1:
-        return [(groups[0].first, groups[0].when)]
+    first, newest = groups.first, groups.newest
+    if len(inside) == 1:
+        return [(first[inside[0]], newest[inside[0]])]
     spans: dict[Hashable, tuple[int, int]] = {}
-    for group in groups:
-        play = group.play
-        what: Hashable = plex_guid(play.guid, "episode") or (
-            folded(play.grandparent_title),
-            play.season,
-            play.episode,
-            folded(play.title),
-        )
-        first, last = spans.get(what, (group.first, group.when))
-        spans[what] = min(first, group.first), max(last, group.when)
+    for group in inside:
+        played = groups[group]
+        if isinstance(played, PlayedEpisode):
+            what: Hashable = plex_guid(played.guid, "episode") or (
+                folded(played.grandparent_title),
+                played.season,
+                played.episode,
+                folded(played.title),
+            )
+            before = spans.get(what, (first[group], newest[group]))
+            spans[what] = min(before[0], first[group]), max(before[1], newest[group])
     return sorted(spans.values())
-
-
-def _kind(group: PlayGroup) -> Kind:
-    return "movie" if group.play.media_type == "movie" else "show"
-
-
-def _key(kind: Kind, group: PlayGroup) -> int | None:
-    play = group.play
-    return play.rating_key if kind == "movie" else play.grandparent_rating_key
-
-
-def _title(kind: Kind, group: PlayGroup) -> str:
-    play = group.play
-    return folded(play.title if kind == "movie" else play.grandparent_title)
-
-
-def _ids(kind: Kind, group: PlayGroup) -> ItemsView[str, str]:
-    guid = group.play.guid
-    return (movie_ids(guid) if kind == "movie" else show_ids(guid)).items()
-
-
-def _guid(kind: Kind, group: PlayGroup) -> str:
-    return (plex_guid(group.play.guid, "movie" if kind == "movie" else "episode") or "").lower()

@@ -22,7 +22,9 @@ class DisjointSets(Generic[_Node]):
         self._parent.setdefault(node, node)
 
     def join(self, one: _Node, other: _Node) -> None:
-        """Join the sets of two nodes."""
+        """Join the sets of two nodes, which are added if need be."""
+        self._parent.setdefault(one, one)
+        self._parent.setdefault(other, other)
         self._parent[self._root(one)] = self._root(other)
 
     def all(self) -> Iterable[list[_Node]]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from msgspec import Struct
 
 from .dates import may_be_one
-from .titles import folded
 
 if TYPE_CHECKING:
     from ..sources.base import Lookup
@@ -36,8 +35,9 @@ def suggest(works: Sequence[Work], doubtful: Iterable[tuple[Work, Lookup]]) -> S
     ``doubtful`` are Tautulli's lookups of the right title whose release day does not fit.
     """
     named: defaultdict[tuple[object, ...], list[Work]] = defaultdict(list)
+    wanted = {(work.kind, work.folded_title) for work in works if not work.ids}
     for work in works:
-        if title := folded(work.title):
+        if (work.kind, title := work.folded_title) in wanted and title:
             named[work.kind, title, work.year].append(work)
     found: list[Suggestion] = []
     for called_alike in named.values():

@@ -12,13 +12,14 @@ A title alone joins nothing.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 
-from ..model.groups import PlayGroup
-from ..model.guids import fits_episode, is_aired_order, plex_guid, show_ids
+from ..model.groups import PlayGroups
+from ..model.guids import fits_episode, is_aired_order, plex_guid
 from ..model.items import Ids, Kind, Origin
-from ..model.plays import Play
+from ..model.played import PlayedEpisode
+from .appearances import Appearance, Appearances
 from .rating_keys import Item, items_under_keys
 from .sets import DisjointSets
 from .titles import folded
@@ -43,15 +44,17 @@ class Known:
 
 
 class Work:
-    """A film or a show: its play groups, rating keys and ids. ``identify`` fills in the ids.
+    """A film or a show: how it appears in the history, its rating keys and ids.
 
-    Works are compared by identity, so that they can be keys of a dictionary.
+    ``identify`` fills in the ids. Works are compared by identity, so that they can be keys of a
+    dictionary.
     """
 
     __slots__ = (
-        "_last",
+        "_ids_for",
         "answered",
-        "groups",
+        "appearances",
+        "folded_title",
         "ids",
         "kind",
         "newest",
@@ -60,32 +63,39 @@ class Work:
         "title",
     )
 
-    def __init__(self, kind: Kind, groups: Sequence[PlayGroup]) -> None:
+    def __init__(self, kind: Kind, appearances: Sequence[Appearance]) -> None:
         self.kind = kind
-        self.groups = sorted(groups, key=lambda group: group.order, reverse=True)
+        self.appearances = tuple(appearances)
         """Newest first."""
-        self.newest = self.groups[0]
-        # A broadcast has a temporary key, so the keys of the library come first.
-        plays = sorted(self.plays, key=lambda play: bool(play.live))
-        self.rating_keys = list(dict.fromkeys(filter(None, map(self.rating_key_of, plays))))
+        library_first = self.appearances
+        if len(appearances) > 1:
+            self.appearances = tuple(sorted(appearances, key=_order, reverse=True))
+            # A broadcast has a temporary key, so the keys of the library come first.
+            library_first = tuple(sorted(self.appearances, key=_is_live))
+        self.newest = self.appearances[0]
+        keys = dict.fromkeys(one.played.work_key for one in library_first)
+        self.rating_keys = tuple(key for key in keys if key)
         """Newest first."""
         self.own_keys = self.rating_keys
         """The keys that no other work had later. ``settle_keys`` sets them."""
-        self.title = next(filter(None, map(self._title, self.plays)), "")
+        titles = (one.played.work_title for one in self.appearances)
+        self.title = next(filter(None, titles), "")
+        self.folded_title = folded(self.title)
+        """The newest title, folded for comparison."""
         self.ids: dict[str, Known] = {}
         self.answered: dict[str, Known] = {}
         """The ids in Plex's answer."""
-        self._last: tuple[frozenset[str], Ids] | None = None
-
-    @property
-    def plays(self) -> Iterable[Play]:
-        """Return a play of each group, the newest group first."""
-        return (group.play for group in self.groups)
+        self._ids_for: tuple[tuple[tuple[str, ...], Ids], ...] = ()
 
     @property
     def titles(self) -> set[str]:
         """Return all titles it had, folded for comparison."""
-        return {title for play in self.plays if (title := folded(self._title(play)))}
+        return {one.title for one in self.appearances if one.title}
+
+    @property
+    def accepted(self) -> int:
+        """Return the number of accepted plays."""
+        return sum(one.accepted for one in self.appearances)
 
     @property
     def year(self) -> int | None:
@@ -95,7 +105,14 @@ class Work:
         """
         if self.kind == "show":
             return None
-        return next((play.year for play in self.plays if play.year), None)
+        return next((one.played.year for one in self.appearances if one.played.year), None)
+
+    @property
+    def day(self) -> str | None:
+        """Return the newest release day of a film, or None of a show."""
+        if self.kind == "show":
+            return None
+        return next((day for one in self.appearances if (day := one.played.aired)), None)
 
     @property
     def has_own_order(self) -> bool:
@@ -103,42 +120,63 @@ class Work:
 
         An id of a show would then lead to other episodes.
         """
-        return self.kind == "show" and not any(is_aired_order(play.guid) for play in self.plays)
+        return self.kind == "show" and not any(
+            is_aired_order(one.played.guid) for one in self.appearances
+        )
+
+    @property
+    def episodes(self) -> Sequence[tuple[int, PlayedEpisode]]:
+        """Return the groups of a show's episodes with what was played, the newest group first."""
+        found = [pair for one in self.appearances for pair in one.episodes]
+        groups = self.newest.all_groups
+        return sorted(found, key=lambda pair: groups.order(pair[0]), reverse=True)
 
     def plex_guid(self) -> str | None:
         """Return a film's newest ``plex://`` GUID. The history has none of a show."""
         if self.kind == "show":
             return None
-        return next(filter(None, (plex_guid(play.guid, "movie") for play in self.plays)), None)
+        guids = (plex_guid(one.played.guid, "movie") for one in self.appearances)
+        return next(filter(None, guids), None)
 
-    def ids_for(self, play: Play) -> Ids:
+    @property
+    def guids(self) -> Iterator[str | None]:
+        """Yield the GUIDs of its plays, the newest first."""
+        if self.kind == "movie":
+            return (one.played.guid for one in self.appearances)
+        return (played.guid for _, played in self.episodes)
+
+    def ids_for(self, appearance: Appearance, season: int | None = None) -> Ids:
         """Return all ids for the item of a play: external ids, newest own rating key, GUID.
 
         Of an episode only the ids that fit its numbers count, and those that a person gave. The
-        last result is cached, so call this only after ``identify``.
+        results are kept, so call this only after ``identify``.
         """
-        fitting = frozenset(
-            site
-            for site, known in self.ids.items()
-            if self.kind == "movie"
-            or known.origin is Origin.CORRECTIONS
-            or fits_episode(site, play.guid, play.season)
-        )
-        if self._last is None or self._last[0] != fitting:
-            ids = Ids(
-                **{site: known.value for site, known in self.ids.items() if site in fitting},
-                plex=str(self.own_keys[0]) if self.own_keys else None,
-                guid=self.plex_guid(),
+        fitting: tuple[str, ...] = tuple(self.ids)
+        if self.kind == "show":
+            guid = appearance.played.guid
+            fitting = tuple(
+                site
+                for site, known in self.ids.items()
+                if known.origin is Origin.CORRECTIONS or fits_episode(site, guid, season)
             )
-            self._last = fitting, ids
-        return self._last[1]
+        for sites, ids in self._ids_for:
+            if sites == fitting:
+                return ids
+        ids = Ids(
+            **{site: self.ids[site].value for site in fitting},
+            plex=str(self.own_keys[0]) if self.own_keys else None,
+            guid=self.plex_guid(),
+        )
+        self._ids_for += ((fitting, ids),)
+        return ids
 
-    def rating_key_of(self, play: Play) -> int | None:
-        """Return the rating key that a play has for this kind of work: the film's or the show's."""
-        return play.rating_key if self.kind == "movie" else play.grandparent_rating_key
 
-    def _title(self, play: Play) -> str | None:
-        return play.title if self.kind == "movie" else play.grandparent_title
+def _order(one: Appearance) -> tuple[int, int]:
+    return one.newest, one.newest_id
+
+
+def _is_live(one: Appearance) -> bool:
+    return bool(one.played.live)
 
 
 def settle_keys(works: Iterable[Work]) -> None:
@@ -147,75 +185,86 @@ def settle_keys(works: Iterable[Work]) -> None:
     A rebuilt server gives the same keys out again. If two works kept ``plex:12`` as their id,
     they would be merged into one item.
     """
-    owners: dict[tuple[Kind, int], tuple[tuple[int, int], Work]] = {}
+    owners: dict[tuple[Kind, int], tuple[int, int, Work]] = {}
     for work in works:
-        for group in work.groups:
-            key = work.rating_key_of(group.play)
+        for one in work.appearances:
+            key = one.played.work_key
             if not key:
                 continue
-            if (work.kind, key) not in owners or owners[work.kind, key][0] < group.order:
-                owners[work.kind, key] = (group.order, work)
+            place = work.kind, key
+            other = owners.get(place)
+            if other is None or other[:2] < (one.newest, one.newest_id):
+                owners[place] = one.newest, one.newest_id, work
     for work in works:
-        work.own_keys = [key for key in work.rating_keys if owners[work.kind, key][1] is work]
+        work.own_keys = tuple(key for key in work.rating_keys if owners[work.kind, key][2] is work)
 
 
-def works_of(groups: Sequence[PlayGroup]) -> list[Work]:
+def works_of(appearances: Appearances, groups: PlayGroups) -> list[Work]:
     """Join the groups of films and episodes into works.
 
     An episode that names no show, neither by key nor title nor GUID, is left out.
     """
-    items = items_under_keys(groups)
-    return [*_films(groups, items["movie"]), *_shows(groups, items["show"])]
+    items = items_under_keys(appearances.all, groups)
+    keyless = [one for one in appearances.all if not one.key]
+    return [
+        *_films(keyless, items["movie"]),
+        *_shows(keyless, items["show"], appearances.sharing),
+    ]
 
 
-def _films(groups: Sequence[PlayGroup], items: Sequence[Item]) -> list[Work]:
+def _films(keyless: Sequence[Appearance], items: Sequence[Item]) -> list[Work]:
     nodes = list(items)
-    nameless: defaultdict[Hashable, list[PlayGroup]] = defaultdict(list)
-    for group in groups:
-        play = group.play
-        if play.media_type == "movie" and not play.rating_key:
-            title = folded(play.title)
-            nameless[(title, play.year) if title else group].append(group)
+    nameless: defaultdict[Hashable, list[Appearance]] = defaultdict(list)
+    for one in keyless:
+        if one.kind == "movie":
+            title = one.title
+            nameless[(title, one.played.year) if title else one].append(one)
     nodes += nameless.values()
-    sets: DisjointSets[int] = DisjointSets(range(len(nodes)))
+    sets: DisjointSets[int] = DisjointSets()
     # Only the newest GUID of each film counts: an older GUID from a wrong match would join the
     # film with the one that the GUID belongs to.
     by_guid: dict[str, int] = {}
     for number, inside in enumerate(nodes):
-        newest = sorted(inside, key=lambda group: group.order, reverse=True)
-        guids = (plex_guid(group.play.guid, "movie") for group in newest)
-        if guid := next(filter(None, guids), None):
-            sets.join(number, by_guid.setdefault(guid.lower(), number))
-    return [Work("movie", [g for n in members for g in nodes[n]]) for members in sets.all()]
+        newest = sorted(inside, key=_order, reverse=True) if len(inside) > 1 else inside
+        guid = next(filter(None, (one.guid for one in newest)), "")
+        if guid and (other := by_guid.setdefault(guid, number)) != number:
+            sets.join(number, other)
+    found = sets.all()
+    for first, *others in found:
+        nodes[first] = [one for number in (first, *others) for one in nodes[number]]
+        for number in others:
+            nodes[number] = ()
+    return [Work("movie", inside) for inside in nodes if inside]
 
 
-def _shows(groups: Sequence[PlayGroup], items: Sequence[Item]) -> list[Work]:
-    members: dict[Hashable, list[PlayGroup]] = {
+def _shows(
+    keyless: Sequence[Appearance], items: Sequence[Item], sharing: Collection[Appearance]
+) -> list[Work]:
+    members: dict[Hashable, list[Appearance]] = {
         number: list(item) for number, item in enumerate(items)
     }
-    for group in groups:
-        play = group.play
-        if play.media_type == "movie" or play.grandparent_rating_key:
+    for one in keyless:
+        if one.kind == "movie":
             continue
         node: Hashable | None = None
-        title = folded(play.grandparent_title)
-        if ids := show_ids(play.guid):
-            node = ("guid", tuple(ids.items()))
-        elif title:
-            node = ("title", title)
-        elif guid := plex_guid(play.guid, "episode"):
+        if one.ids:
+            node = ("guid", one.ids)
+        elif one.title:
+            node = ("title", one.title)
+        elif guid := plex_guid(one.played.guid, "episode"):
             node = ("episode", guid.lower())  # another play of the episode may name the show
         if node is not None:
-            members.setdefault(node, []).append(group)
+            members.setdefault(node, []).append(one)
     sets: DisjointSets[Hashable] = DisjointSets(members)
-    _join_by_episode_guids(members, sets)
-    return [
-        Work("show", [group for node in nodes for group in members[node]]) for nodes in sets.all()
-    ]
+    _join_by_episode_guids(
+        {node: inside for node, inside in members.items() if any(one in sharing for one in inside)},
+        sets,
+    )
+    return [Work("show", [one for node in nodes for one in members[node]]) for nodes in sets.all()]
 
 
 def _join_by_episode_guids(
-    members: Mapping[Hashable, Sequence[PlayGroup]], sets: DisjointSets[Hashable]
+    members: Mapping[Hashable, Sequence[Appearance]], sets: DisjointSets[Hashable]
 ) -> None:
     """Join shows that have episodes of the same ``plex://`` GUID.
 
@@ -240,13 +289,14 @@ def _join_by_episode_guids(
                 sets.join(one, other)
 
 
-def newest_guids(groups: Iterable[PlayGroup]) -> dict[Hashable, str]:
+def newest_guids(appearances: Iterable[Appearance]) -> dict[Hashable, str]:
     """Return the newest ``plex://`` GUID of each episode, by season and number."""
     newest: dict[Hashable, tuple[tuple[int, int], str]] = {}
-    for group in groups:
-        play = group.play
-        guid = plex_guid(play.guid, "episode")
-        number = (play.season, play.episode)
-        if guid and (number not in newest or newest[number][0] < group.order):
-            newest[number] = (group.order, guid.lower())
+    for one in appearances:
+        groups = one.all_groups
+        for group, played in one.episodes:
+            guid = plex_guid(played.guid, "episode")
+            number = (played.season, played.episode)
+            if guid and (number not in newest or newest[number][0] < groups.order(group)):
+                newest[number] = (groups.order(group), guid.lower())
     return {number: guid for number, (_, guid) in newest.items()}

@@ -78,7 +78,7 @@ class _Stats:
         self.first = 0
         self.last = 0
 
-    def __call__(self, plays: Sequence[Play]) -> None:
+    def count(self, plays: Sequence[Play]) -> None:
         for play in plays:
             self.media_types["live" if play.live else play.media_type or "unknown"] += 1
             if play.media_type in ("movie", "episode"):
@@ -104,12 +104,13 @@ def inspect_source(
         TautulliImportError: the source cannot be read.
     """
     stats = _Stats(selection.latest)
+    for batch in source.batches():
+        stats.count(batch.plays)
     result = read(
         source,
         selection,
         corrections=corrections,
         progress=progress,
-        watch=stats,
         enrich=enrich,
     )
     records = records_of(result, every_viewing=False)
@@ -125,7 +126,7 @@ def inspect_source(
         users=_by_name([(u.name, u.user_id, u.plays) for u in source.users()]),
         libraries=_by_name([(b.name, b.section_id, b.plays) for b in source.libraries()]),
         plays=add_up(result.read, result.verdicts, sum(result.accepted.values()), len(records)),
-        items=count_items(records, new=len(records)),
+        items=count_items(records.origins_of_keys(), new=len(records)),
         films=_ids_of(result, "movie", asked=asked),
         shows=_ids_of(result, "show", asked=asked),
         conflicts=result.identified.conflicts,
@@ -147,7 +148,8 @@ def _by_name(counted: Sequence[tuple[str, int | None, int]]) -> Mapping[str, int
 
 def _imported(result: ReadResult) -> Sequence[Work]:
     """Return the films and shows of which something would be imported."""
-    return list(dict.fromkeys(kept.work for kept in result.kept))
+    namings = result.kept.namings
+    return list(dict.fromkeys(namings[number].work for number in result.kept.naming))
 
 
 def _ids_of(result: ReadResult, kind: str, *, asked: bool) -> WorkIds:

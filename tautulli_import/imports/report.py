@@ -10,8 +10,9 @@ from msgspec import Struct
 
 from ..counting import Plays
 from ..formatting import many
+from ..items.build import Records
 from ..items.pipeline import ReadResult
-from ..model.items import Conflict, Movie, Origin, Record
+from ..model.items import EXTERNAL, Conflict, Kind, Movie, Origin, Record
 from ..model.rejections import Reason, Rejected
 from ..sinks.base import Receipt
 from ..sources.database.source import Source
@@ -46,7 +47,8 @@ class Delivery(Struct, frozen=True):
     receipt: Receipt
     accepted: int
     """The number of plays, or events, before they were merged."""
-    records: Sequence[Record] = ()
+    records: Records | None = None
+    """``None`` for a sink of events."""
     every_viewing: bool = False
     events: Mapping[str, int] | None = None
     """Events by media type, including those of earlier runs. ``None`` for a sink of items."""
@@ -57,7 +59,7 @@ class Delivery(Struct, frozen=True):
     @property
     def emitted(self) -> int:
         """Return the number of records, or of events including those of earlier runs."""
-        return len(self.records) if self.events is None else self.accepted
+        return self.accepted if self.records is None else len(self.records)
 
 
 class Items(Struct, frozen=True):
@@ -157,36 +159,30 @@ class Report(Summary, frozen=True):
 
 
 def count_items(
-    records: Sequence[Record],
+    origins: Mapping[tuple[Kind, Origin | None], int],
     kinds: Mapping[str, int] | None = None,
     *,
     new: int = 0,
     updated: int = 0,
     unchanged: int = 0,
 ) -> Items:
-    """Count these records, or events, given their numbers by media type (``kinds``)."""
-    if kinds:
-        return Items(
-            movies=kinds.get("movie", 0),
-            episodes=kinds.get("episode", 0),
-            new=new,
-            updated=updated,
-            unchanged=unchanged,
-            without_external_id=0,
-            ids_from={},
-            tracks=kinds.get("track", 0),
-        )
-    origins = [_origin_of_key(record) for record in records]
-    movies = sum(1 for record in records if isinstance(record.item, Movie))
-    counts = Counter(origins)
+    """Count records by the ``origins`` of their keys, or events by media type (``kinds``)."""
+    counts: Counter[Origin | None] = Counter()
+    movies = 0
+    for (kind, origin), count in origins.items():
+        counts[origin] += count
+        movies += count if kind == "movie" else 0
+    are_events = kinds is not None
+    kinds = kinds or {"movie": movies, "episode": counts.total() - movies}
     return Items(
-        movies=movies,
-        episodes=len(records) - movies,
+        movies=kinds.get("movie", 0),
+        episodes=kinds.get("episode", 0),
         new=new,
         updated=updated,
         unchanged=unchanged,
         without_external_id=counts[None],
-        ids_from={origin.value: counts[origin] for origin in Origin},
+        ids_from={origin.value: counts[origin] for origin in Origin if not are_events},
+        tracks=kinds.get("track", 0),
     )
 
 
@@ -200,13 +196,8 @@ def without_external_id(records: Sequence[Record]) -> Sequence[WithoutId]:
             record.play_id,
         )
         for record in records
-        if _origin_of_key(record) is None
+        if record.key.partition(":")[0] not in EXTERNAL
     ]
-
-
-def _origin_of_key(record: Record) -> Origin | None:
-    """Return the origin of the external id in the key, or ``None`` without such an id."""
-    return dict(record.origins).get(record.key.partition(":")[0])
 
 
 def alarms_of(result: ReadResult) -> Sequence[str]:
@@ -249,7 +240,10 @@ def make_report(
     order = [target.name for target in job.targets]
     name = min((one.sink for one in deliveries), key=order.index, default="")
     first = [one for one in deliveries if one.sink == name]
-    records = [record for one in first for record in one.records]
+    origins: Counter[tuple[Kind, Origin | None]] = Counter()
+    for one in first:
+        origins += one.records.origins_of_keys() if one.records is not None else Counter()
+    reported = [one.records for one in first if one.records is not None] if job.report else []
     of_first = plays.get(name) or next(iter(plays.values()))
     carried = first[0].carried if first else 0
     return Report(
@@ -260,7 +254,7 @@ def make_report(
         sinks=order,
         plays=of_first,
         items=count_items(
-            records,
+            origins,
             first[0].events if first else None,
             new=sum(one.receipt.new for one in first),
             updated=sum(one.receipt.updated for one in first),
@@ -291,10 +285,8 @@ def make_report(
         carried=carried,
         view=_view(first[0] if first else None),
         rejected_rows=rejected if job.report is not None else [],
-        without_external_id=without_external_id(records),
-        ids=[IdsOf(record.key, dict(record.origins)) for record in records if record.origins]
-        if job.report
-        else [],
+        without_external_id=[item for records in reported for item in without_external_id(records)],
+        ids=[IdsOf(*pair) for records in reported for pair in records.origins() if pair[1]],
         conflicts=conflicts,
     )
 

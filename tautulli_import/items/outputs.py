@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -17,14 +17,12 @@ from msgspec import Struct
 from ..errors import SinkError, TautulliImportError
 from ..formatting import shown
 from ..interrupts import defer_signals
-from ..model.clock import moment
-from ..model.items import Record
 from ..model.selection import Selection
 from ..sinks.base import Receipt, Sink
 from ..sources.base import User
 from ..sources.database.source import Source
 from ..state.checkpoint import CheckpointStore, Published
-from .build import records_of
+from .build import Records, records_of
 from .pipeline import ReadResult
 
 __all__ = ["Planned", "deliver", "plan"]
@@ -36,7 +34,7 @@ class Planned(Struct, frozen=True):
     name: str
     sink: Sink
     user: User | None
-    records: Sequence[Record]
+    records: Records
     before: Published
     """The keys that earlier runs gave to this sink."""
     retired: Mapping[str, int]
@@ -84,7 +82,7 @@ def deliver(planned: Planned, store: CheckpointStore | None, *, dry_run: bool) -
     if remembers and store is not None:
         # The key of a deleted play stays known, because its item is still in the sink.
         kept = {key: play for key, play in planned.before.items() if key not in planned.retired}
-        now = {record.key: (record.play_id, record.epoch) for record in planned.records}
+        now = {key: (play_id, when) for key, play_id, when in planned.records.published()}
         store.stage(*planned.place, kept | now)
     sink.superseded = planned.retired
     # A write is finished before anything stops, except to a pipe, whose reader may take forever.
@@ -125,7 +123,7 @@ def _retired(
     result: ReadResult,
     source: Source,
     before: Published,
-    records: Sequence[Record],
+    records: Records,
     selection: Selection,
 ) -> Mapping[str, int]:
     """Find the keys of earlier runs whose plays have other keys now.
@@ -133,15 +131,14 @@ def _retired(
     Return the time of each (epoch seconds, UTC). The key of a deleted play stays, because an
     import removes nothing.
     """
-    keys = {record.key for record in records}
+    keys = {key for key, _, _ in records.published()}
     orphans: defaultdict[int, list[str]] = defaultdict(list)
     for key, (play_id, _) in before.items():
         if key not in keys:
             orphans[play_id].append(key)
-    found: dict[str, int] = {}
-    for batch in source.chosen(orphans) if orphans else ():
-        for play in batch.plays:
-            when = moment(play, selection.watched_at, latest=selection.latest)
-            if result.is_imported(play, batch.rule):
-                found |= {key: when for key in orphans[play.id] if before[key][1] == when}
-    return found
+    return {
+        key: when
+        for play_id, when in result.imported(source, selection, orphans).items()
+        for key in orphans[play_id]
+        if before[key][1] == when
+    }

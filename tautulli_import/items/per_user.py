@@ -32,10 +32,10 @@ def _by_number(user: User) -> int:
 
 def owners(source: Source, result: ReadResult) -> Sequence[User]:
     """Return the users that have something to import."""
-    with_plays = {kept.user for kept in result.kept}
+    with_plays = set(result.kept.user)
     # By id, because an API and a database may count a user's plays differently.
     known = sorted((user for user in source.users() if user.user_id in with_plays), key=_by_number)
-    strangers = with_plays - {*map(_by_number, known), None}
+    strangers = with_plays - {*map(_by_number, known)}
     return [
         *known,
         *(

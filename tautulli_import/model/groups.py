@@ -1,26 +1,25 @@
-"""Group plays of the same film or episode, and keep the newest, or all of them for viewings.
+"""Group the plays of the same film or episode, and keep the newest, or all of them for viewings.
 
-A million plays are mostly the same few tens of thousands of films and episodes. So a play costs
-one dictionary lookup here, and its ``PlayGroup`` keeps only what differs between its plays.
-External ids are found once for each group's work. Items are built only for the plays that are
-kept.
+A million plays are of a few hundred thousand films and episodes at most, and most rows repeat
+what another one says. So a play costs one dictionary lookup here. A group is a number: the place
+of its values in arrays, which take a tenth of the memory of objects.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Final, TypeAlias
 
-from .clock import FIRST_MOMENT, LAST_MOMENT, WatchedAt, moment
-from .plays import Play
+from .clock import WatchedAt
+from .judged import REASONS, JudgedRow
+from .played import Played, decode_played
 from .rejections import Reason
-from .selection import Judge
-from .viewings import UNKNOWN, Evidence, played_seconds, viewings
-from .watched import percent_complete
+from .viewings import Evidence, viewings
 
-__all__ = ["NOBODY", "KeptOfGroup", "Newest", "PlayGroup", "PlayGroups", "owner"]
+__all__ = ["NOBODY", "Kept", "Newest", "PlayGroups"]
 
 NOBODY = -1
 """The owner of plays that name no user."""
@@ -28,10 +27,8 @@ NOBODY = -1
 Newest: TypeAlias = tuple[int, int]
 """The time of a play (epoch seconds, UTC) and its row id. The newer play compares greater."""
 
-KeptOfGroup: TypeAlias = tuple["PlayGroup", int | None, Newest]
+Kept: TypeAlias = tuple[int, int | None, Newest]
 """A play that will be imported: its group, its user with ``--each-user``, its time and row id."""
-
-_NONE: Newest = (-1, -1)
 
 # A play among all plays: the place of the one before it in its group, then the fields below.
 _WIDTH: Final = 8
@@ -39,201 +36,216 @@ _WATCHED: Final = 1
 _ACCEPTED: Final = 2
 # These plays are of another user or no evidence of a film or episode in the library.
 _NO_EVIDENCE: Final = frozenset({Reason.USER, Reason.LIVE, Reason.NO_TIME, Reason.IMPOSSIBLE_TIME})
+_IS_EVIDENCE: Final = [reason not in _NO_EVIDENCE for reason in REASONS]
+_REJECTS: Final = {n: reason for n, reason in enumerate(REASONS) if reason and reason.rejects}
 
 
-class PlayGroup:
-    """All plays of one film or episode under exactly the same GUID, keys, titles and year.
-
-    ``play`` is a representative play: the fields that an item needs are equal in all of them.
-    ``when`` and ``newest_id`` are those of the newest play, of any user and watched or not,
-    because each play is evidence of the title. ``accepted`` counts the accepted plays. ``best``
-    is the newest of them if all are merged. ``best_of`` has the newest of each user if they are
-    kept apart. ``last`` is the place of the last play, if every viewing is kept.
-
-    ``play`` is not replaced by newer plays, so that memory does not fragment. It is replaced if
-    season and episode numbers are found for it.
-    """
-
-    __slots__ = (
-        "accepted",
-        "aired",
-        "best",
-        "best_of",
-        "first",
-        "last",
-        "newest_id",
-        "play",
-        "season_key",
-        "when",
-    )
-
-    def __init__(self, play: Play, when: int) -> None:
-        self.play = play
-        self.aired = play.aired
-        """The newest release or air day that a play has."""
-        self.season_key = play.parent_rating_key
-        """The newest rating key of the season."""
-        self.first = when
-        """The time of the oldest play with a valid time."""
-        self.when = when
-        self.newest_id = play.id
-        self.best = _NONE
-        self.best_of: dict[int, Newest] | None = None
-        self.last = -1
-        self.accepted = 0
-
-    @property
-    def order(self) -> Newest:
-        """Sort by time, then by row id: the newest group is the greatest."""
-        return self.when, self.newest_id
-
-    def newest(self) -> Iterable[KeptOfGroup]:
-        """Yield the newest accepted play, or that of each user."""
-        if self.best != _NONE:
-            yield self, None, self.best
-        for user, best in (self.best_of or {}).items():
-            yield self, user, best
+_PLAIN: Final = itemgetter(0, 1, 2, 3)
 
 
 class _Row(Evidence, frozen=True, gc=False):
     """One play of a group."""
 
-    group: PlayGroup
+    group: int
     user: int
     accepted: bool
 
 
 class PlayGroups:
-    """Groups and counts plays, in any order."""
+    """Groups and counts judged rows, in any order.
+
+    ``settle`` decodes what was played where values are of odd types.
+
+    ``first``, ``newest`` and ``newest_id`` are of any play of a group, of any user and watched or
+    not, because each play is evidence of the title. ``best`` and ``best_id`` are those of the
+    newest accepted play, and 0 without one. They are epoch seconds (UTC) and row ids.
+    """
 
     def __init__(
         self,
+        settle: Callable[[bytes], Played],
         *,
         every_viewing: bool = False,
         each_user: bool = False,
         watched_at: WatchedAt = "stopped",
-        latest: int = LAST_MOMENT,
     ) -> None:
+        self.is_detailed = every_viewing or each_user or watched_at == "started"
+        """True if detailed rows are needed."""
+        self._settle = settle
         self._every_viewing = every_viewing
         self._each_user = each_user
-        self._watched_at: WatchedAt = watched_at
-        self._latest = latest
-        self._groups: dict[tuple[object, ...], PlayGroup] = {}
+        self._starts_count = watched_at == "started"
+        self._numbers: dict[bytes, int] = {}
+        self._texts: list[bytes] = []
+        self._replaced: dict[int, Played] = {}
+        self.first, self.newest, self.newest_id = array("q"), array("q"), array("q")
+        self.best, self.best_id = array("q"), array("q")
+        self.accepted = array("q")
+        """The number of accepted plays."""
+        self._best_of: dict[tuple[int, int], Newest] = {}
+        self._accepted_of: Counter[tuple[int, int]] = Counter()
         # With every viewing all plays are kept until ``free``. A million of them take 64 MB.
         self._rows = array("q")
-        self.unnumbered: list[Play] = []
-        """Accepted episodes without a season or episode number. The reader takes them out."""
-        self.verdicts: Counter[Reason] = Counter()
-        self.accepted: Counter[int | None] = Counter()
-        """Accepted plays, by user with ``--each-user``, otherwise under ``None``."""
+        self._last_row = array("q")
+        self.unsure: tuple[array[int], array[int]] = array("q"), array("q")
+        """The row ids and the groups of accepted plays that may lack something for a key."""
+        self._verdicts = [0] * len(REASONS)
 
-    def __iter__(self) -> Iterator[PlayGroup]:
-        """Yield the groups of all films and episodes, accepted or not."""
-        return iter(self._groups.values())
+    def __len__(self) -> int:
+        return len(self.newest)
 
-    def find(self, play: Play) -> PlayGroup | None:
-        """Return the group that a play belongs to."""
-        return self._groups.get(_identity(play))
+    def __getitem__(self, group: int) -> Played:
+        """Return what was played."""
+        if group in self._replaced:
+            return self._replaced[group]
+        try:
+            return decode_played(self._texts[group])
+        except ValueError:
+            return self._settle(self._texts[group])
 
-    def take(  # noqa: PLR0915 - one loop, for speed
-        self, plays: Sequence[Play], judge: Judge, is_watched: Callable[[Play], bool]
-    ) -> list[tuple[Play, Reason]]:
-        """Add plays, and return those that ``judge`` rejected, for the report.
-
-        ``is_watched`` is asked about all plays if every viewing is kept, because a play that is
-        not accepted is still evidence of where a viewing begins.
-
-        This loop runs a million times. For a play of a known group it builds only the key.
-        """
-        groups = self._groups
-        find = groups.get
-        started_counts = self._watched_at == "started"
-        each_user, every_viewing, latest = self._each_user, self._every_viewing, self._latest
-        verdicts: list[Reason] = []
-        rejected: list[tuple[Play, Reason]] = []
-        accepted = 0
-        for play in plays:
-            reason = judge(play)
-            if reason is Reason.MEDIA_TYPE:  # it is no evidence for films and shows
-                verdicts.append(reason)
+    def __iter__(self) -> Iterator[Played]:
+        """Yield what was played, group by group."""
+        replaced, decode = self._replaced, decode_played
+        for group, text in enumerate(self._texts):
+            if group in replaced:
+                yield replaced[group]
                 continue
-            key = _identity(play)
-            when = play.stopped
-            if not when or not FIRST_MOMENT <= (play.started or 0) <= when <= latest:
-                when = moment(play, latest=latest)
-            group = find(key)
-            if group is None:
-                groups[key] = group = PlayGroup(play, when)
-            else:
-                if when > group.when or (when == group.when and play.id > group.newest_id):
-                    group.when = when
-                    group.newest_id = play.id
-                    group.aired = play.aired or group.aired
-                    group.season_key = play.parent_rating_key or group.season_key
-                if when and (when < group.first or not group.first):
-                    group.first = when
-            if every_viewing and reason not in _NO_EVIDENCE and when:
-                marks = _WATCHED * is_watched(play) + _ACCEPTED * (reason is None)
-                self._add_row(group, play, when, marks)
-            if reason is not None:
-                verdicts.append(reason)
-                if reason.rejects:
-                    rejected.append((play, reason))
-                continue
-            accepted += 1
-            group.accepted += 1
-            if None in (play.season, play.episode) and play.media_type == "episode":
-                self.unnumbered.append(play)
-            if each_user:
-                self.accepted[owner(play)] += 1
-            if every_viewing:
-                continue
-            if started_counts:
-                when = moment(play, "started", latest=latest)
-            newest = (when, play.id)
-            if each_user:
-                _keep(group, play, newest)
-            elif newest > group.best:
-                group.best = newest
-        self.verdicts.update(verdicts)
-        if not each_user:
-            self.accepted[None] += accepted
-        return rejected
+            try:
+                yield decode(text)
+            except ValueError:
+                yield self._settle(text)
 
-    def _add_row(self, group: PlayGroup, play: Play, ended: int, marks: int) -> None:
-        begun = moment(play, "started", latest=self._latest)
-        dated = begun == play.started and ended == play.stopped
-        played = played_seconds(begun, ended, play.paused_counter) if dated else UNKNOWN
-        percent = percent_complete(play)
-        reached = UNKNOWN if percent is None else min(max(percent, 0), 100)
-        place = len(self._rows)
-        self._rows.extend((group.last, play.id, owner(play), begun, ended, played, reached, marks))
-        group.last = place
+    def replace(self, group: int, played: Played) -> None:
+        """Replace what was played, because a missing number was found."""
+        self._replaced[group] = played
 
-    def _rows_of(self, group: PlayGroup) -> Iterator[_Row]:
-        place = group.last
-        while place >= 0:
-            before, number, user, begun, ended, played, reached, marks = self._rows[
-                place : place + _WIDTH
-            ]
-            watched, accepted = bool(marks & _WATCHED), bool(marks & _ACCEPTED)
-            yield _Row(number, begun, ended, played, reached, watched, group, user, accepted)
-            place = before
+    def order(self, group: int) -> Newest:
+        """Sort by time, then by row id: the newest group is the greatest."""
+        return self.newest[group], self.newest_id[group]
+
+    def find(self, encoded: bytes) -> int | None:
+        """Return the group of plays of what a row says was played."""
+        if not self._numbers:
+            self._numbers = {known: group for group, known in enumerate(self._texts)}
+        return self._numbers.get(encoded)
 
     def free(self) -> None:
-        """Release the memory of the plays that ``viewings`` needs."""
+        """Release the memory that only ``take`` and ``viewings`` need."""
+        self._numbers = {}
         self._rows = array("q")
 
-    def viewings(self, groups: Iterable[PlayGroup]) -> Iterator[KeptOfGroup]:
+    @property
+    def verdicts(self) -> Counter[Reason]:
+        """Return the number of rows that were left out, by reason."""
+        counts: Counter[Reason] = Counter()
+        for reason, count in zip(REASONS, self._verdicts, strict=True):
+            if reason is not None and count:
+                counts[reason] += count
+        return counts
+
+    def accepted_by_user(self, without: Collection[int] = ()) -> Counter[int | None]:
+        """Count accepted plays, by user with ``--each-user``, otherwise under ``None``.
+
+        Those of the groups ``without`` are left out.
+        """
+        if not self._each_user:
+            lost = sum(self.accepted[group] for group in without)
+            return Counter({None: sum(self.accepted) - lost})
+        found: Counter[int | None] = Counter()
+        for (group, user), count in self._accepted_of.items():
+            if group not in without:
+                found[user] += count
+        return found
+
+    def take(self, rows: Sequence[JudgedRow]) -> list[tuple[int, Reason, int]]:
+        """Add rows. Return the id, reason and group of those that were rejected.
+
+        This loop runs a million times.
+        """
+        numbers, texts, verdicts = self._numbers, self._texts, self._verdicts
+        first, newest, newest_id = self.first, self.newest, self.newest_id
+        best, best_id = self.best, self.best_id
+        accepted = self.accepted
+        find = numbers.get
+        newest_counts = not self.is_detailed
+        rejected = []
+        plain = rows if newest_counts else map(_PLAIN, rows)
+        for row_id, verdict, when, what in plain:
+            if what is None:
+                verdicts[verdict] += 1
+                continue
+            group = find(what)
+            if group is None:
+                numbers[what] = group = len(newest)
+                texts.append(what)
+                first.append(when)
+                newest.append(when)
+                newest_id.append(row_id)
+                best.append(0)
+                best_id.append(0)
+                accepted.append(0)
+            elif when > newest[group] or (when == newest[group] and row_id > newest_id[group]):
+                if not first[group]:
+                    first[group] = when
+                newest[group] = when
+                newest_id[group] = row_id
+            elif when and when < first[group]:
+                first[group] = when
+            if verdict:
+                verdicts[verdict] += 1
+                if reason := _REJECTS.get(verdict):
+                    rejected.append((row_id, reason, group))
+                continue
+            accepted[group] += 1
+            if verdict is not None:
+                self.unsure[0].append(row_id)
+                self.unsure[1].append(group)
+            if newest_counts and (
+                when > best[group] or (when == best[group] and row_id > best_id[group])
+            ):
+                best[group] = when
+                best_id[group] = row_id
+        if self.is_detailed:
+            for row in rows:
+                if row[3] is not None:
+                    self._take_detailed(row, numbers[row[3]])
+        return rejected
+
+    def _take_detailed(self, row: JudgedRow, group: int) -> None:
+        row_id, verdict, ended, _, user, begun, played, reached, watched = row
+        if self._every_viewing and ended and _IS_EVIDENCE[verdict or 0]:
+            marks = _WATCHED * watched + _ACCEPTED * (not verdict)
+            while len(self._last_row) <= group:
+                self._last_row.append(-1)
+            place = len(self._rows)
+            self._rows.extend(
+                (self._last_row[group], row_id, user, begun, ended, played, reached, marks)
+            )
+            self._last_row[group] = place
+        if verdict:
+            return
+        if self._each_user:
+            self._accepted_of[group, user] += 1
+        if self._every_viewing:
+            return
+        newest = (begun if self._starts_count else ended), row_id
+        if self._each_user:
+            self._best_of[group, user] = max(newest, self._best_of.get((group, user), newest))
+        elif newest > (self.best[group], self.best_id[group]):
+            self.best[group], self.best_id[group] = newest
+
+    def newest_of_users(self) -> Mapping[int, Sequence[tuple[int, Newest]]]:
+        """Return the newest accepted play of each user, by group. Only with ``--each-user``."""
+        found: defaultdict[int, list[tuple[int, Newest]]] = defaultdict(list)
+        for (group, user), newest in self._best_of.items():
+            found[group].append((user, newest))
+        return found
+
+    def viewings(self, groups: Iterable[int]) -> Iterator[Kept]:
         """Yield the newest accepted play of each viewing of a film or episode.
 
         ``groups`` are all groups with the same canonical key.
         """
-        started_counts = self._watched_at == "started"
-
-        def newest(row: _Row) -> Newest:
-            return (row.begun if started_counts else row.ended), row.id
-
         by_user: defaultdict[int, list[_Row]] = defaultdict(list)
         for group in groups:
             for row in self._rows_of(group):
@@ -242,36 +254,18 @@ class PlayGroups:
             for viewing in viewings(rows):
                 accepted = [row for row in viewing if row.accepted]
                 if accepted:
-                    best = max(accepted, key=newest)
-                    yield best.group, user if self._each_user else None, newest(best)
+                    best = max(accepted, key=self._newest)
+                    yield best.group, user if self._each_user else None, self._newest(best)
 
+    def _newest(self, row: _Row) -> Newest:
+        return (row.begun if self._starts_count else row.ended), row.id
 
-def _keep(group: PlayGroup, play: Play, newest: Newest) -> None:
-    """Keep the play if it is the newest of its user."""
-    user = owner(play)
-    if group.best_of is None:
-        group.best_of = {}
-    if newest > group.best_of.get(user, _NONE):
-        group.best_of[user] = newest
-
-
-def _identity(play: Play) -> tuple[object, ...]:
-    """Return the fields that identify a film or an episode, and that an item needs."""
-    if play.media_type == "movie":
-        return play.guid, play.rating_key, play.title, play.year, not play.live
-    return (
-        play.guid,
-        play.rating_key,
-        play.title,
-        play.season,
-        play.episode,
-        play.grandparent_rating_key,
-        play.grandparent_title,
-        play.year,
-        not play.live,
-    )
-
-
-def owner(play: Play) -> int:
-    """Return the user whose play it is, for ``--each-user``."""
-    return NOBODY if play.user_id is None else play.user_id
+    def _rows_of(self, group: int) -> Iterator[_Row]:
+        place = self._last_row[group] if group < len(self._last_row) else -1
+        while place >= 0:
+            before, number, user, begun, ended, played, reached, marks = self._rows[
+                place : place + _WIDTH
+            ]
+            watched, accepted = bool(marks & _WATCHED), bool(marks & _ACCEPTED)
+            yield _Row(number, begun, ended, played, reached, watched, group, user, accepted)
+            place = before

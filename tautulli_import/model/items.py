@@ -81,7 +81,6 @@ class Record(Struct, frozen=True, gc=False):
     item: Item
     epoch: int
     play_id: int
-    origins: tuple[tuple[str, Origin], ...]
     user: str | None = None
     """The user's name, with ``--each-user``."""
 

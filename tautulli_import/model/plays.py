@@ -41,7 +41,7 @@ class Play(Struct, frozen=True, gc=False, array_like=True):
     watched: bool | None = None
     """Tautulli's own verdict (API), or ``None`` if the rule must be applied (database)."""
     aired: str | None = None
-    """The day of the release or of the first broadcast, as ``YYYY-MM-DD``."""
+    """The day of the release or of the first broadcast, as Tautulli has it."""
     paused_counter: int | None = None
     """Seconds of pauses between start and stop."""
     parent_rating_key: int | None = None

@@ -1,8 +1,8 @@
 """Select the plays of a run, and reject those that cannot become an item or an event.
 
-``Selection.judge`` gives every play exactly one verdict for items, and ``judge_event`` one for
-playback events: a ``Reason``, or ``None`` if the play is accepted. The filters come first, so a
-rejected row is always one that was asked for.
+``judge_event`` gives every play exactly one verdict for playback events: a ``Reason``, or ``None``
+if the play is accepted. The filters come first, so a rejected row is always one that was asked
+for. For items ``sources.database.judged`` does it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from .clock import FIRST_MOMENT, LAST_MOMENT, WatchedAt, moment
-from .guids import movie_ids, plex_guid
+from .clock import LAST_MOMENT, WatchedAt, moment
 from .plays import Play
 from .rejections import Reason
-from .watched import WatchedRule, percent_complete
+from .watched import percent_complete
 
 __all__ = ["Judge", "MediaType", "Selection"]
 
@@ -42,32 +41,6 @@ class Selection(Struct, frozen=True):
     watched_at: WatchedAt = "stopped"
     latest: int = LAST_MOMENT
     """The last possible time of a play; see ``latest_moment``."""
-
-    def judge(self, rule: WatchedRule) -> Judge:
-        """Return the verdict for items under Tautulli's thresholds. A closure, for speed."""
-        unwanted = self._unwanted(frozenset({"movie", "episode"}))
-        every, is_watched, latest = self.include_partial, self.watched(rule), self.latest
-
-        def verdict(play: Play) -> Reason | None:
-            if reason := unwanted(play):
-                return reason
-            if not (every or is_watched(play)):
-                return Reason.PARTIAL
-            return _unusable(play, latest)
-
-        return verdict
-
-    def watched(self, rule: WatchedRule) -> Callable[[Play], bool]:
-        """Return the test for watched plays, selected or not: ``min_percent``, else the rule."""
-        least = self.min_percent
-        if least is None:
-            return rule.is_watched
-
-        def is_watched(play: Play) -> bool:
-            percent = percent_complete(play)
-            return percent is not None and percent >= least
-
-        return is_watched
 
     def judge_event(self) -> Judge:
         """Return the verdict for playback events. Unwatched plays count, unless ``min_percent``.
@@ -122,20 +95,3 @@ class Selection(Struct, frozen=True):
             return None
 
         return reason
-
-
-def _unusable(play: Play, latest: int) -> Reason | None:
-    """Return why a selected play cannot become an item, or ``None`` if it can."""
-    # Another row, the GUID or Plex can tell the numbers of an episode.
-    if (
-        play.media_type == "movie"
-        and not (play.rating_key or play.title or movie_ids(play.guid))
-        and (plex_guid(play.guid, "movie") is None)
-    ):
-        return Reason.NO_TITLE
-    started, stopped = play.started, play.stopped
-    if started and stopped and FIRST_MOMENT <= started <= stopped <= latest:
-        return None  # nearly every play: this saves a million calls of ``moment``
-    if moment(play, latest=latest):
-        return None
-    return Reason.IMPOSSIBLE_TIME if started or stopped else Reason.NO_TIME

@@ -1,7 +1,6 @@
-"""Apply Tautulli's own rule for "watched" to a row of its database.
+"""Define the thresholds from which Tautulli shows a play as watched, and how far a play got.
 
-The rule is ``helpers.check_watched`` of Tautulli 2.17.2. The API's ``watched_status`` is 1 for
-exactly these rows (measured 2026-08). Offsets and durations are in milliseconds.
+The rule itself is applied where rows are read, in ``sources.database.judged``.
 """
 
 from __future__ import annotations
@@ -21,26 +20,6 @@ class WatchedRule(Struct, frozen=True, gc=False):
     marker: int = 3
     """Credits marker that decides: 1 the final one, 2 the first, 3 the first or the percentage."""
     origin: str = "Tautulli's defaults"
-
-    def is_watched(self, play: Play) -> bool:
-        """Return true if Tautulli shows this play as watched."""
-        if play.watched is not None:
-            return play.watched
-        if play.live:
-            return True
-        percent = self.movie_percent if play.media_type == "movie" else self.tv_percent
-        threshold = percent / 100 * (play.duration or 0)
-        if not threshold:
-            return False
-        first = play.credits_first
-        if self.marker == 3:
-            if first and first < threshold:
-                threshold = first
-        elif self.marker == 1:
-            threshold = play.credits_final or threshold
-        elif self.marker == 2:
-            threshold = first or threshold
-        return (play.view_offset or 0) >= threshold
 
 
 def percent_complete(play: Play) -> int | None:

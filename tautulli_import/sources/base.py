@@ -8,6 +8,7 @@ from typing import Final, NewType
 from msgspec import Struct
 
 from ..model.items import Kind
+from ..model.judged import JudgedRow
 from ..model.plays import Details, Play
 from ..model.rejections import Rejected
 from ..model.watched import WatchedRule
@@ -15,6 +16,7 @@ from ..model.watched import WatchedRule
 __all__ = [
     "Batch",
     "Cursor",
+    "JudgedBatch",
     "Library",
     "Lookup",
     "User",
@@ -52,6 +54,26 @@ class Batch(Struct, frozen=True):
     """The details for playback events, by row id. Only a detailed batch has them."""
     numbered: bool = False
     """True if ``Source.checksum`` counts all of its rows and all rows before them."""
+
+    @property
+    def size(self) -> int:
+        """Return the number of rows."""
+        return len(self.plays) + len(self.rejected) + self.duplicates
+
+
+class JudgedBatch(Struct, frozen=True):
+    """Some rows, judged for items, in the source's order. See ``Batch`` for the other fields."""
+
+    rows: Sequence[JudgedRow]
+    rejected: Sequence[Rejected] = ()
+    duplicates: int = 0
+    recovered: Sequence[Rejected] = ()
+    source: str = ""
+
+    @property
+    def size(self) -> int:
+        """Return the number of rows."""
+        return len(self.rows) + len(self.rejected) + self.duplicates
 
 
 class User(Struct, frozen=True):

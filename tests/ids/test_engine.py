@@ -55,14 +55,14 @@ def test_an_id_is_given_only_where_a_play_of_the_film_or_show_tells_it(plays: li
     reading = read(InMemory(plays), Selection(include_partial=True))
     for work in reading.identified.works:
         of_guid = movie_ids if work.kind == "movie" else show_ids
-        evidence = {pair for play in work.plays for pair in of_guid(play.guid).items()}
+        evidence = {pair for guid in work.guids for pair in of_guid(guid).items()}
         others = {
             pair
             for other in reading.identified.works
             if other.kind == work.kind
-            for play in other.plays
-            for pair in of_guid(play.guid).items()
-            if not evidence.isdisjoint(of_guid(play.guid).items())
+            for guid in other.guids
+            for pair in of_guid(guid).items()
+            if not evidence.isdisjoint(of_guid(guid).items())
         }
         assert {(site, known.value) for site, known in work.ids.items()} <= evidence | others
 

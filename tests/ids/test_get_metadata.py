@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from hypothesis import given, strategies as st
 from msgspec import Struct
 
 from tautulli_import.errors import SinkError
+from tautulli_import.ids.appearances import appearances_of
 from tautulli_import.ids.corrections import parse
 from tautulli_import.ids.metadata import Answers, Metadata, Question, ids_of, is_about
 from tautulli_import.ids.plex import PlexMetadata
@@ -31,10 +32,9 @@ from tautulli_import.imports.inspect import inspect_source
 from tautulli_import.imports.job import Job
 from tautulli_import.imports.report import alarms_of, count_items
 from tautulli_import.imports.run import run
-from tautulli_import.items.build import records_of
+from tautulli_import.items.build import Records, records_of
 from tautulli_import.items.pipeline import ReadResult, read
-from tautulli_import.model.groups import PlayGroup
-from tautulli_import.model.items import EXTERNAL, Conflict, Episode, Origin, Record
+from tautulli_import.model.items import EXTERNAL, Conflict, Episode, Kind, Origin
 from tautulli_import.model.plays import Play
 from tautulli_import.model.selection import Selection
 from tautulli_import.progress import UNSEEN, Phase, Progress, ProgressGroup
@@ -46,6 +46,7 @@ from tautulli_import.state.file import StateFile
 from tests.support.history import Truth, add_library, add_play, create, generate
 from tests.support.history.schema import Value, insert_sql
 from tests.support.one_run import add_up_outputs, target
+from tests.support.rows import groups_of
 from tests.support.tautulli import (
     Asked,
     FakeTautulli,
@@ -99,7 +100,7 @@ class Found(Struct, frozen=True):
     """What an import made of it, and what it asked for."""
 
     reading: ReadResult
-    records: Sequence[Record]
+    records: Records
     asked: Sequence[int]
     """The rating keys that Plex was asked for, in ascending order."""
 
@@ -118,9 +119,10 @@ class Found(Struct, frozen=True):
         """What a person should know about the asking."""
         return self.reading.identified.warnings
 
-    def origins(self, play: int) -> dict[str, Origin]:
+    def origins(self, play: int) -> Mapping[str, Origin]:
         """Where each id of the record that a play became came from."""
-        return dict(next(one for one in self.records if one.play_id == play).origins)
+        (key,) = (one.key for one in self.records if one.play_id == play)
+        return dict(self.records.origins())[key]
 
 
 class Watching(ProgressGroup):
@@ -272,7 +274,7 @@ def test_a_film_without_ids_is_asked_for_by_its_rating_key(home: Home) -> None:
     assert found.asked == [12]
     assert found.keys == ["tmdb:603"]
     assert found.origins(play) == {"imdb": Origin.GET_METADATA, "tmdb": Origin.GET_METADATA}
-    assert count_items(found.records).ids_from["get_metadata"] == 1
+    assert count_items(found.records.origins_of_keys()).ids_from["get_metadata"] == 1
 
 
 def test_a_show_is_asked_for_once_however_many_episodes_were_watched(home: Home) -> None:
@@ -359,29 +361,30 @@ def test_users_who_are_kept_apart_cost_no_more(home: Home) -> None:
 
 def work_of(*plays: tuple[str, str | None, int | None]) -> Work:
     """Return a film played under these titles, GUIDs and years, the newest first."""
-    return Work(
-        "movie",
-        [
-            PlayGroup(_play("movie", title=title, guid=guid, year=year), LATELY - number)
-            for number, (title, guid, year) in enumerate(plays)
-        ],
-    )
+    films = [
+        _play("movie", number, title=title, guid=guid, year=year)
+        for number, (title, guid, year) in enumerate(plays)
+    ]
+    return _work("movie", films)
 
 
 def show_of(*titles: str) -> Work:
     """Return a show played under these titles, the newest first."""
-    return Work(
-        "show",
-        [
-            PlayGroup(_play("episode", title="Its Episode", grandparent_title=title), LATELY - n)
-            for n, title in enumerate(titles)
-        ],
-    )
+    episodes = [
+        _play("episode", number, title="Its Episode", grandparent_title=title)
+        for number, title in enumerate(titles)
+    ]
+    return _work("show", episodes)
 
 
-def _play(media_type: str, **fields: Any) -> Play:
+def _work(kind: Kind, plays: Sequence[Play]) -> Work:
+    return Work(kind, appearances_of(groups_of(plays)).all)
+
+
+def _play(media_type: str, age: int, **fields: Any) -> Play:
     blank: dict[str, Any] = dict.fromkeys(Play.__struct_fields__)
-    return Play(**blank | {"id": 1, "media_type": media_type, "rating_key": 12} | fields)
+    named = {"media_type": media_type, "rating_key": 12, "stopped": LATELY - age}
+    return Play(**blank | {"id": 100 - age} | named | fields)
 
 
 MINE, OTHER = plex("movie", 0xABC), plex("movie", 0xDEF)
@@ -981,14 +984,14 @@ def test_a_plex_that_knows_everything_is_asked_little_and_believed_rightly(
     assert len(asked) == len(set(asked)) < len(keys) / 2
     records = records_of(reading, every_viewing=False)
     add_up_outputs(reading, [records])
-    learnt = 0
+    learnt, origins = 0, dict(records.origins())
     for record in records:
         work = truth.work(record.play_id)
         assert work is not None
         ids = record.item.show_ids if isinstance(record.item, Episode) else record.item.ids
         known = {name: value for name in EXTERNAL if (value := getattr(ids, name))}
         assert known.items() <= work.ids.items(), f"{work.title} ({work.show})"
-        learnt += Origin.GET_METADATA in dict(record.origins).values()
+        learnt += Origin.GET_METADATA in origins[record.key].values()
         if work.ids and ids.plex and int(ids.plex) in asked:
             assert known, f"{work.title} ({work.show}) has no id"
     assert learnt > 10

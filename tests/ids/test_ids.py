@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from msgspec import Struct, to_builtins
 
 from tautulli_import.ids.corrections import Correction, parse
 from tautulli_import.imports.report import count_items, without_external_id
-from tautulli_import.items.build import records_of
+from tautulli_import.items.build import Records, records_of
 from tautulli_import.items.pipeline import ReadResult, read
 from tautulli_import.model.items import EXTERNAL, Conflict, Episode, Ids, Movie, Origin, Record
 from tautulli_import.model.selection import Selection
@@ -49,7 +49,7 @@ class Found(Struct, frozen=True):
     """What an import made of a database."""
 
     reading: ReadResult
-    records: Sequence[Record]
+    records: Records
 
     @property
     def keys(self) -> list[str]:
@@ -70,9 +70,9 @@ class Found(Struct, frozen=True):
         """Return the record that a play became."""
         return next(record for record in self.records if record.play_id == play)
 
-    def origins(self, play: int) -> dict[str, Origin]:
+    def origins(self, play: int) -> Mapping[str, Origin]:
         """Where each id of the record that a play became came from."""
-        return dict(self.of_play(play).origins)
+        return dict(self.records.origins())[self.of_play(play).key]
 
 
 class Tautulli:
@@ -921,7 +921,7 @@ def test_an_item_without_external_ids_is_kept_and_listed(tautulli: Tautulli) -> 
         ("plex:12", film),
         ("plex:78#s01e01", episode),
     ]
-    items = count_items(records)
+    items = count_items(records.origins_of_keys())
     assert items.without_external_id == 2
     assert items.ids_from == {origin.value: int(origin is Origin.GUID) for origin in Origin}
 
@@ -1059,7 +1059,7 @@ def test_a_film_of_the_same_title_and_year_is_only_suggested(tautulli: Tautulli)
     found = tautulli.imported()
     assert found.keys == ["imdb:tt0133093", "plex:13"]
     (suggestion,) = found.reading.identified.suggestions
-    assert (suggestion.work.own_keys, suggestion.ids) == ([13], {"imdb": "tt0133093"})
+    assert (suggestion.work.own_keys, suggestion.ids) == ((13,), {"imdb": "tt0133093"})
     assert suggestion.reason == "same title and year"
 
 

@@ -151,7 +151,10 @@ def works_of(path: Path) -> set[frozenset[int]]:
     with closing(Source([path])) as source:
         reading = read(source, Selection(include_partial=True))
     return {
-        frozenset(group.newest_id for group in work.groups) for work in reading.identified.works
+        frozenset(
+            reading.groups.newest_id[group] for one in work.appearances for group in one.groups
+        )
+        for work in reading.identified.works
     }
 
 
@@ -274,7 +277,7 @@ def test_a_row_that_only_the_oldest_of_three_has_whole_is_imported_once(
 
     reading = reading_of(backups, page=page)
 
-    assert sorted(kept.play.id for kept in reading.kept) == list(range(1, 11))
+    assert sorted(reading.kept.play_id) == list(range(1, 11))
     assert dict(reading.verdicts) == {Reason.DUPLICATE: 11}
     assert reading.rejected == []
 
@@ -286,7 +289,7 @@ def test_a_row_that_the_newest_alone_has_lost_is_imported_once(
 
     reading = reading_of(backups)
 
-    assert sorted(kept.play.id for kept in reading.kept) == list(range(1, 11))
+    assert sorted(reading.kept.play_id) == list(range(1, 11))
     assert dict(reading.verdicts) == {Reason.DUPLICATE: 11}
     assert reading.rejected == []
 

@@ -11,18 +11,20 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from msgspec import structs
 
 from tautulli_import.counting import Plays
-from tautulli_import.items.build import newest_per_key, records_of
+from tautulli_import.items.build import records_of as lazy_records_of
 from tautulli_import.items.pipeline import ReadResult, read
 from tautulli_import.model.clock import LAST_MOMENT, moment
-from tautulli_import.model.groups import NOBODY, KeptOfGroup, PlayGroups
-from tautulli_import.model.items import Ids, Movie, Record
+from tautulli_import.model.groups import NOBODY, PlayGroups
+from tautulli_import.model.items import Record
 from tautulli_import.model.plays import Play
 from tautulli_import.model.rejections import Reason, Rejected
 from tautulli_import.model.selection import Selection
 from tautulli_import.model.watched import WatchedRule
-from tautulli_import.sources.base import Batch, Cursor, Library, Lookup, User
+from tautulli_import.sources.base import JudgedBatch, Library, Lookup, User
+from tautulli_import.sources.database.rows import settled_played
 from tautulli_import.sources.database.source import Source
 from tests.support.one_run import add_up_outputs
+from tests.support.rows import judged, verdict
 
 HOUR = 3_600_000
 RULE = WatchedRule()
@@ -55,14 +57,13 @@ class InMemory(Source):
         """How many rows there are, however they are read."""
         return len(self._plays) + len(self._rejected) + self._duplicates
 
-    def batches(self, after: Cursor | None = None, *, detailed: bool = False) -> Iterator[Batch]:
+    def judged(self, selection: Selection, *, detailed: bool = False) -> Iterator[JudgedBatch]:
         """Yield the plays, then what never became one."""
-        assert after is None
-        assert not detailed
-        for start in range(0, len(self._plays), self._size):
-            yield Batch(self._plays[start : start + self._size], Cursor(str(start)), RULE)
+        rows = judged(self._plays, selection, RULE, detailed=detailed)
+        for start in range(0, len(rows), self._size):
+            yield JudgedBatch(rows[start : start + self._size])
         if self._rejected or self._duplicates:
-            yield Batch((), Cursor("end"), RULE, self._rejected, self._duplicates)
+            yield JudgedBatch((), self._rejected, self._duplicates)
 
     def users(self) -> Sequence[User]:
         """Nobody is known by name."""
@@ -82,6 +83,11 @@ class InMemory(Source):
 
     def close(self) -> None:
         """There is nothing to let go of."""
+
+
+def records_of(reading: ReadResult, *, every_viewing: bool, **user: Any) -> list[Record]:
+    """Return the records, each built."""
+    return list(lazy_records_of(reading, every_viewing=every_viewing, **user))
 
 
 def film(play_id: int, **fields: Any) -> Play:
@@ -154,11 +160,6 @@ def imported(
 def ids_of(records: Iterable[Record]) -> list[int]:
     """Which plays the records were made of."""
     return [record.play_id for record in records]
-
-
-def a_record(key: str, epoch: int, play_id: int) -> Record:
-    """Return a record of which only key and time matter."""
-    return Record(key, Movie(Ids(), "", None, ""), epoch, play_id, ())
 
 
 # Newest wins.
@@ -306,37 +307,39 @@ def test_a_user_whose_plays_all_turned_out_unusable_has_none() -> None:
     assert reading.verdicts == {Reason.NO_SHOW: 1}
 
 
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"title": None, "guid": None, "rating_key": None}, Reason.NO_TITLE),
+        ({"title": "", "guid": "", "rating_key": 0}, Reason.NO_TITLE),
+        ({"title": None, "guid": None}, None),
+        ({"rating_key": None, "guid": None}, None),
+        ({"rating_key": None, "title": None}, None),
+        ({"rating_key": None, "title": None, "guid": "com.plexapp.agents.imdb://tt1"}, None),
+        # A GUID that tells nothing.
+        ({"rating_key": None, "title": "", "guid": "local://77"}, Reason.NO_TITLE),
+        (
+            {"rating_key": None, "title": "", "guid": "com.plexapp.agents.none://f0"},
+            Reason.NO_TITLE,
+        ),
+        ({"rating_key": None, "title": "", "guid": "nonsense"}, Reason.NO_TITLE),
+    ],
+)
+def test_a_film_needs_a_title_or_a_key_or_an_id(
+    fields: dict[str, Any], reason: Reason | None
+) -> None:
+    reading = read(InMemory([film(1, **fields)]), Selection())
+    assert [row.reason for row in reading.rejected] == ([] if reason is None else [reason])
+    assert len(records_of(reading, every_viewing=False)) == (reason is None)
+
+
 # Records.
 
 
 def test_records_come_in_ascending_order_of_watching() -> None:
-    records = [a_record("b", 5, 2), a_record("a", 5, 1), a_record("c", 1, 9), a_record("d", 5, 1)]
-    assert [record.key for record in newest_per_key(records)] == ["c", "a", "d", "b"]
-
-
-@UNHURRIED
-@given(
-    st.lists(
-        st.builds(
-            a_record,
-            st.sampled_from("abc"),
-            st.integers(1, 4),
-            st.integers(1, 50),
-        ),
-        unique_by=lambda record: record.play_id,
-    ).flatmap(lambda records: st.tuples(st.just(records), st.permutations(records)))
-)
-def test_the_newest_per_key_is_the_same_in_whatever_order_they_come(
-    both: tuple[list[Record], list[Record]],
-) -> None:
-    records, shuffled = both
-    newest = newest_per_key(records)
-    assert newest_per_key(shuffled) == newest
-    assert newest_per_key(newest) == newest
-    assert [record.key for record in newest] == list(dict.fromkeys(record.key for record in newest))
-    for record in newest:
-        rivals = [other for other in records if other.key == record.key]
-        assert (record.epoch, record.play_id) == max((r.epoch, r.play_id) for r in rivals)
+    plays = [film(5, rating_key=2), film(2, rating_key=3), film(3, rating_key=4), film(4)]
+    apart = [structs.replace(play, guid=None, title=str(play.id)) for play in plays]
+    assert ids_of(imported(apart)) == [2, 3, 4, 5]
 
 
 # Whatever is in the history.
@@ -443,10 +446,9 @@ def test_every_row_is_filtered_rejected_merged_or_emitted(
 def test_what_is_imported_was_wanted_and_something_is_if_anything_was(
     plays: list[Play], selection: Selection
 ) -> None:
-    judge = selection.judge(RULE)
     reading = read(InMemory(plays), selection)
     unkeyable = {row.id for row in reading.rejected}
-    wanted = {play.id for play in plays if judge(play) is None} - unkeyable
+    wanted = {play.id for play in plays if verdict(play, selection) is None} - unkeyable
     found = set(ids_of(records_of(reading, every_viewing=False)))
     assert found <= wanted
     assert bool(found) == bool(wanted)
@@ -497,22 +499,36 @@ def test_each_users_records_are_those_of_a_history_with_that_user_alone(
 
 
 @UNHURRIED
+@given(plays=HISTORIES, every_viewing=st.booleans())
+def test_each_key_has_one_record_and_they_are_in_order(
+    plays: list[Play], every_viewing: bool
+) -> None:
+    records = imported(plays, every_viewing=every_viewing)
+    keys = [record.key for record in records]
+    assert len(set(keys)) == len(keys)
+    assert records == sorted(records, key=lambda record: (record.epoch, record.play_id))
+
+
+@UNHURRIED
 @given(plays=HISTORIES)
 def test_reading_a_play_twice_changes_nothing_but_the_counts(plays: list[Play]) -> None:
     assert imported([*plays, *plays]) == imported(plays)
 
 
-def _told_of(groups: PlayGroups) -> list[str]:
+def _told_of(groups: PlayGroups, *, every_viewing: bool) -> list[str]:
     """Of each group its newest play of all, and what is kept of it."""
     return sorted(
-        repr((group.order, sorted(_kept(group.newest())), sorted(_kept(groups.viewings([group])))))
-        for group in groups
+        repr(
+            (
+                groups.order(group),
+                groups.first[group],
+                (groups.best[group], groups.best_id[group]),
+                sorted(groups.newest_of_users().get(group, ())),
+                sorted(kept[2] for kept in groups.viewings([group])) if every_viewing else (),
+            )
+        )
+        for group in range(len(groups))
     )
-
-
-def _kept(found: Iterable[KeptOfGroup]) -> Iterator[str]:
-    for _, user, newest in found:
-        yield repr((user, newest))
 
 
 GROUPINGS = st.fixed_dictionaries(
@@ -534,28 +550,27 @@ GROUPINGS = st.fixed_dictionaries(
 def test_groups_are_the_same_in_whatever_order_and_parts_plays_come(
     both: tuple[list[Play], list[Play]], how: dict[str, Any], selection: Selection, split: int
 ) -> None:
-    judge = selection.judge(RULE)
-    whole, parts = PlayGroups(**how), PlayGroups(**how)
-    watched = selection.watched(RULE)
-    rejected = whole.take(both[0], judge, watched)
-    again = [
-        *parts.take(both[1][:split], judge, watched),
-        *parts.take(both[1][split:], judge, watched),
-    ]
-    assert _told_of(parts) == _told_of(whole)
-    assert (parts.verdicts, parts.accepted) == (whole.verdicts, whole.accepted)
-    assert sorted(play.id for play, _ in again) == sorted(play.id for play, _ in rejected)
-    assert all(parts.find(play) for play in both[0] if judge(play) is None)
+    whole, parts = PlayGroups(settled_played, **how), PlayGroups(settled_played, **how)
+    rows, shuffled = (judged(plays, selection, RULE, detailed=whole.is_detailed) for plays in both)
+    rejected = whole.take(rows)
+    again = [*parts.take(shuffled[:split]), *parts.take(shuffled[split:])]
+    viewings = how["every_viewing"]
+    assert _told_of(parts, every_viewing=viewings) == _told_of(whole, every_viewing=viewings)
+    assert parts.verdicts == whole.verdicts
+    assert parts.accepted_by_user() == whole.accepted_by_user()
+    assert sorted(row[:2] for row in again) == sorted(row[:2] for row in rejected)
+    assert all(parts.find(row[3]) is not None for row in rows if row[1] is None)
 
 
 @UNHURRIED
 @given(plays=HISTORIES, how=GROUPINGS)
 def test_plays_that_are_taken_twice_are_kept_once(plays: list[Play], how: dict[str, Any]) -> None:
-    judge = Selection().judge(RULE)
-    once, twice = PlayGroups(**how), PlayGroups(**how)
+    once, twice = PlayGroups(settled_played, **how), PlayGroups(settled_played, **how)
+    rows = judged(plays, Selection(), RULE, detailed=once.is_detailed)
     for groups in (once, twice, twice):
-        groups.take(plays, judge, RULE.is_watched)
-    assert _told_of(twice) == _told_of(once)
+        groups.take(rows)
+    viewings = how["every_viewing"]
+    assert _told_of(twice, every_viewing=viewings) == _told_of(once, every_viewing=viewings)
 
 
 @pytest.mark.parametrize("first", [0, 1])

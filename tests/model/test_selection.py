@@ -22,7 +22,7 @@ from tautulli_import.model.clock import (
 from tautulli_import.model.plays import Play
 from tautulli_import.model.rejections import Reason
 from tautulli_import.model.selection import Selection
-from tautulli_import.model.watched import WatchedRule
+from tests.support.rows import verdict
 
 NOW = 1_732_000_000
 THEN = 1_600_000_000
@@ -61,11 +61,6 @@ def play(**fields: Any) -> Play:
 def episode(**fields: Any) -> Play:
     """Return an episode, watched to its end."""
     return play(**{"media_type": "episode", "season": 1, "episode": 1, **fields})
-
-
-def verdict(one: Play, selection: Selection | None = None) -> Reason | None:
-    """Return what becomes of a play under Tautulli's defaults."""
-    return (selection or Selection()).judge(WatchedRule())(one)
 
 
 # What was asked for.
@@ -206,29 +201,6 @@ def test_an_episode_may_lack_its_numbers_which_another_row_or_plex_can_tell(
     assert verdict(episode(**fields)) is None
 
 
-@pytest.mark.parametrize(
-    ("fields", "reason"),
-    [
-        ({"title": None, "guid": None, "rating_key": None}, Reason.NO_TITLE),
-        ({"title": "", "guid": "", "rating_key": 0}, Reason.NO_TITLE),
-        ({"title": None, "guid": None}, None),
-        ({"rating_key": None, "guid": None}, None),
-        ({"rating_key": None, "title": None}, None),
-        ({"rating_key": None, "title": None, "guid": "com.plexapp.agents.imdb://tt1"}, None),
-    ],
-)
-def test_a_film_needs_a_title_or_a_key_or_an_id(
-    fields: dict[str, Any], reason: Reason | None
-) -> None:
-    assert verdict(play(**fields)) is reason
-
-
-@pytest.mark.parametrize("guid", ["local://77", "com.plexapp.agents.none://f00", "nonsense"])
-def test_a_guid_that_tells_nothing_does_not_make_up_for_title_and_key(guid: str) -> None:
-    nameless = play(rating_key=None, title="", guid=guid)
-    assert verdict(nameless) is Reason.NO_TITLE
-
-
 def test_what_was_not_asked_for_is_filtered_before_anything_is_held_against_it() -> None:
     bad = {"season": None, "episode": None, "started": None, "stopped": None}
     assert verdict(episode(**bad, view_offset=0)) is Reason.PARTIAL
@@ -245,7 +217,6 @@ _OBJECTIONS: list[tuple[Reason, dict[str, Any]]] = [
     (Reason.LIBRARY, {"section_id": 2}),
     (Reason.DATE, {"started": THEN, "stopped": THEN + 1}),
     (Reason.PARTIAL, {"watched": False}),
-    (Reason.NO_TITLE, {"title": None, "guid": None, "rating_key": None}),
 ]
 
 

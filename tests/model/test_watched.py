@@ -9,6 +9,7 @@ from hypothesis import given, settings, strategies as st
 
 from tautulli_import.model.plays import Play
 from tautulli_import.model.watched import WatchedRule, percent_complete
+from tests.support.rows import watched
 
 LENGTH = 100_000
 DEFAULTS = WatchedRule()
@@ -32,7 +33,7 @@ def test_tautullis_defaults_are_85_percent_and_the_first_of_percent_and_marker()
 
 
 def test_a_film_stopped_after_two_minutes_is_not_watched() -> None:
-    assert not DEFAULTS.is_watched(play(120_000, duration=7_200_000))
+    assert not watched(play(120_000, duration=7_200_000))
 
 
 # Where the watched part begins, in milliseconds of 100,000, by marker mode.
@@ -74,11 +75,11 @@ def test_where_the_watched_part_begins(
 ) -> None:
     rule = WatchedRule(marker=mode)
     markers = {"credits_first": first, "credits_final": final}
-    assert rule.is_watched(play(begins, **markers))
-    assert rule.is_watched(play(LENGTH, **markers))
-    assert not rule.is_watched(play(begins - 1, **markers))
-    assert not rule.is_watched(play(0, **markers))
-    assert not rule.is_watched(play(None, **markers))
+    assert watched(play(begins, **markers), rule)
+    assert watched(play(LENGTH, **markers), rule)
+    assert not watched(play(begins - 1, **markers), rule)
+    assert not watched(play(0, **markers), rule)
+    assert not watched(play(None, **markers), rule)
 
 
 @pytest.mark.parametrize("mode", [0, 1, 2, 3])
@@ -89,35 +90,35 @@ def test_what_has_no_length_is_never_watched(
 ) -> None:
     rule = WatchedRule(marker=mode)
     given_play = play(99_000, duration=duration, credits_first=first, credits_final=first)
-    assert not rule.is_watched(given_play)
+    assert not watched(given_play, rule)
 
 
 @pytest.mark.parametrize("mode", [0, 1, 2, 3])
 @pytest.mark.parametrize("duration", [None, LENGTH])
 def test_live_tv_is_always_watched(mode: int, duration: int | None) -> None:
-    assert WatchedRule(marker=mode).is_watched(play(0, live=1, duration=duration))
-    assert WatchedRule(marker=mode).is_watched(play(None, live=1, duration=duration))
+    assert watched(play(0, live=1, duration=duration), WatchedRule(marker=mode))
+    assert watched(play(None, live=1, duration=duration), WatchedRule(marker=mode))
 
 
 def test_films_and_episodes_have_thresholds_of_their_own() -> None:
     rule = WatchedRule(movie_percent=90, tv_percent=50)
-    assert not rule.is_watched(play(89_999))
-    assert rule.is_watched(play(90_000))
-    assert not rule.is_watched(play(49_999, media_type="episode"))
-    assert rule.is_watched(play(50_000, media_type="episode"))
+    assert not watched(play(89_999), rule)
+    assert watched(play(90_000), rule)
+    assert not watched(play(49_999, media_type="episode"), rule)
+    assert watched(play(50_000, media_type="episode"), rule)
 
 
 @pytest.mark.parametrize(("percent", "begins"), [(1, 1000), (50, 50_000), (100, 100_000)])
 def test_the_threshold_is_a_share_of_the_length(percent: int, begins: int) -> None:
     rule = WatchedRule(movie_percent=percent)
-    assert rule.is_watched(play(begins))
-    assert not rule.is_watched(play(begins - 1))
+    assert watched(play(begins), rule)
+    assert not watched(play(begins - 1), rule)
 
 
 def test_what_tautulli_itself_said_is_not_computed_again() -> None:
-    assert DEFAULTS.is_watched(play(0, watched=True))
-    assert not DEFAULTS.is_watched(play(LENGTH, watched=False))
-    assert not DEFAULTS.is_watched(play(LENGTH, watched=False, live=1))
+    assert watched(play(0, watched=True))
+    assert not watched(play(LENGTH, watched=False))
+    assert not watched(play(LENGTH, watched=False, live=1))
 
 
 @settings(deadline=None)
@@ -134,7 +135,7 @@ def test_whoever_got_further_watched_no_less(
 ) -> None:
     rule = WatchedRule(movie_percent=percent, marker=mode)
     less, more = (
-        rule.is_watched(play(offset, credits_first=first, credits_final=final))
+        watched(play(offset, credits_first=first, credits_final=final), rule)
         for offset in sorted((one, other))
     )
     assert more or not less

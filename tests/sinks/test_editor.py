@@ -28,13 +28,13 @@ def utc(epoch: int) -> str:
 
 def film(when: int = THEN, title: str = "The Matrix", *, play: int = 7) -> Record:
     item = Movie(Ids(tmdb="603", plex="17"), title, 1999, utc(when))
-    return Record(f"tmdb:603@{when}", item, when, play, ())
+    return Record(f"tmdb:603@{when}", item, when, play)
 
 
 def episode(when: int = THEN + 60, *, play: int = 8) -> Record:
     ids = Ids(tvdb="81189", plex="40")
     item = Episode(ids, "Pilot", 2008, 0, 1, utc(when), "Breaking Bad", ids)
-    return Record(f"tvdb:81189#s00e01@{when}", item, when, play, ())
+    return Record(f"tvdb:81189#s00e01@{when}", item, when, play)
 
 
 def sink(out: Path | None, *records: Record, now: int = NOW, **more: Any) -> EditorSink:

@@ -28,7 +28,7 @@ NOW = 1_790_000_000
 
 def film(title: str = "The Matrix", *, key: str = "tmdb:603", user: str | None = None) -> Record:
     item = Movie(Ids(tmdb="603"), title, 1999, "2023-11-14T22:13:20Z")
-    return Record(key, item, 1_700_000_000, 7, (), user)
+    return Record(key, item, 1_700_000_000, 7, user)
 
 
 def sink(out: Path | None, *records: Record, stdout: BytesIO | None = None) -> JsonlSink:

@@ -15,7 +15,7 @@ from hypothesis import given, settings, strategies as st
 
 from tautulli_import.directory import Directory
 from tautulli_import.errors import ConfigurationError, NotFoundError, SinkError
-from tautulli_import.model.items import Episode, Ids, Movie, Origin, Record
+from tautulli_import.model.items import Episode, Ids, Movie, Record
 from tautulli_import.sinks.base import SinkOptions
 from tautulli_import.sinks.tracker import TrackerSink
 from tests.conftest import Cli
@@ -35,13 +35,13 @@ def film(
 ) -> Record:
     ids = Ids(imdb="tt0133093", tmdb="603", plex="17", guid="plex://movie/5d77")
     item = Movie(ids, title, 1999, utc(when))
-    return Record(key, item, when, play, (("tmdb", Origin.GUID),))
+    return Record(key, item, when, play)
 
 
 def episode(key: str = "tvdb:81189#s01e02", when: int = THEN + 60, *, play: int = 2) -> Record:
     ids = Ids(tvdb="81189", plex="40")
     item = Episode(ids, "Cat's in the Bag…", 2008, 1, 2, utc(when), "Breaking Bad", ids)
-    return Record(key, item, when, play, (("tvdb", Origin.GUID),))
+    return Record(key, item, when, play)
 
 
 def sink(

@@ -24,7 +24,7 @@ from tautulli_import.events import consume, resume
 from tautulli_import.jetstream.consumer import Consumer, Message
 from tautulli_import.sinks import duckdb, editor, tracker
 from tautulli_import.sinks.events_jsonl import EventsSink
-from tautulli_import.sources.database.file import DatabaseFile, Page
+from tautulli_import.sources.database.file import DatabaseFile, Page, Read
 from tautulli_import.state.checkpoint import Position
 from tests.support import over_http
 
@@ -33,8 +33,8 @@ def before_page(number: int, pipe: Path) -> None:
     """Stop before the so-many-th page of a database, counted from 0."""
     pages = DatabaseFile.pages
 
-    def some(self: DatabaseFile, after: int, size: int, **how: bool) -> Iterator[Page]:
-        for place, page in enumerate(pages(self, after, size, **how)):
+    def some(self: DatabaseFile, after: int, size: int, read: Read) -> Iterator[Page]:
+        for place, page in enumerate(pages(self, after, size, read)):
             if place == number:
                 pipe.read_bytes()
             yield page
@@ -48,8 +48,8 @@ def deaf_page(number: int, pipe: Path) -> None:
     library = ctypes.CDLL(None)
     mutex = ctypes.create_string_buffer(64)
 
-    def some(self: DatabaseFile, after: int, size: int, **how: bool) -> Iterator[Page]:
-        for place, page in enumerate(pages(self, after, size, **how)):
+    def some(self: DatabaseFile, after: int, size: int, read: Read) -> Iterator[Page]:
+        for place, page in enumerate(pages(self, after, size, read)):
             if place == number:
                 pipe.read_bytes()
                 library.pthread_mutex_lock(mutex)

@@ -20,7 +20,7 @@ from unittest.mock import patch
 from msgspec import Struct
 
 from tautulli_import.errors import SourceUnreachableError
-from tautulli_import.sources.database.file import DatabaseFile, Page
+from tautulli_import.sources.database.file import DatabaseFile, Page, Read
 from tests.conftest import Result
 from tests.support.history.schema import Value
 from tests.support.household import DAY, NOW, Household, household
@@ -114,8 +114,8 @@ class Nights(Household):
         """Run `db`, and have the database vanish after so many batches."""
         pages = DatabaseFile.pages
 
-        def vanishing(file: DatabaseFile, begin: int, size: int, **how: bool) -> Iterator[Page]:
-            for number, page in enumerate(pages(file, begin, size, **how)):
+        def vanishing(file: DatabaseFile, begin: int, size: int, read: Read) -> Iterator[Page]:
+            for number, page in enumerate(pages(file, begin, size, read)):
                 if number == after:
                     raise SourceUnreachableError("It vanished.")
                 yield page

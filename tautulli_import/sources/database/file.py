@@ -11,23 +11,25 @@ import time
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property, partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from msgspec import Struct
 
 from ...errors import BusyError, DamagedPageError, TautulliImportError
 from ...interrupts import check
-from ...model.plays import Details, Play, SampleRow
+from ...model.plays import Play, SampleRow
 from ...model.rejections import Reason, Rejected
 from ..base import Lookup, spread
 from .frozen_copy import FrozenCopy
+from .judged import Judge, add_functions, judged_rows
 from .lookups import read_lookups
-from .rows import Identity, Row, decode, detail, identity_of, integer, name_of, settle, text
+from .rows import Identity, Row, decode, identity_of, integer, name_of, settle, text
 from .schema import TABLES, Schema, columns_of, extent, read_schema
 from .sqlite import SqliteFile
 
-__all__ = ["DatabaseFile", "Named", "Page"]
+__all__ = ["DatabaseFile", "Named", "Page", "Read"]
 
 _MOST_TRIES: Final = 8
 _PAGE_AROUND_DAMAGE: Final = 10_000
@@ -39,20 +41,19 @@ _USER: Final = Play.__struct_fields__.index("user")
 _Answer = TypeVar("_Answer")
 
 
+Read: TypeAlias = Callable[[sqlite3.Connection, int, int, int], list[Any]]
+"""Reads rows: after an id, up to an id, at most so many. The first value of a row is its id."""
+
+
 class Page(Struct, frozen=True):
     """Some rows of one file, and the range of ids that they cover."""
 
-    plays: Sequence[Play]
-    rejected: Sequence[Rejected]
+    rows: Sequence[Any]
+    unreadable: Sequence[Rejected]
     after: int
     """The id before the first one."""
     upto: int
     """The last id."""
-    checksum: int = 0
-    """The sum of its rows' checksums in a detailed page, else 0."""
-    is_whole: bool = True
-    """True if every row of it could be read."""
-    details: Mapping[int, Details] = {}
 
 
 class Named(Struct, frozen=True):
@@ -77,6 +78,7 @@ class DatabaseFile:
         self.shown = sqlite.shown
         self.unusable: dict[int, Rejected] = {}
         """Rows that were read but could not be used, by id. A backup may have them whole."""
+        self._with_functions: sqlite3.Connection | None = None
         self.has_older = False
         """True if an older backup is read as well. Without one ``unusable`` stays empty."""
         try:
@@ -97,30 +99,37 @@ class DatabaseFile:
         """Sentences about a private copy, and about columns that the file lacks."""
         return [*self.sqlite.notices, *self.schema.missing]
 
-    def pages(self, after: int, size: int, *, detailed: bool = False) -> Iterator[Page]:
+    def pages(self, after: int, size: int, read: Read) -> Iterator[Page]:
         """Read all rows with an id above ``after``, ``size`` rows a page.
 
-        ``detailed`` pages have details and checksums. Around a damaged page of the file the rows
-        are read one by one. Rows that cannot be read are rejected by their ids.
+        Around a damaged page of the file the rows are read one by one. Rows that cannot be read
+        are rejected by their ids.
         """
-        query = self.schema.detailed if detailed else self.schema.query
         while after < self.last:
             unreadable: list[Rejected] = []
             try:
-                rows = self._ask(
-                    partial(self._rows, query=query, after=after, upto=self.last, size=size)
-                )
+                rows = self._ask(partial(_call, read, after, self.last, size))
                 upto = rows[-1][0] if rows else self.last
             except DamagedPageError:
-                rows, unreadable, upto = self._rows_around_damage(query, after, size)
-            plays, rejected = settle(rows, self.shown)
-            rejected = [*rejected, *unreadable]
-            if self.has_older:
-                self.unusable.update((row.id, row) for row in rejected if row.id is not None)
-            checksum = sum([row[-2] + row[-1] for row in rows]) if detailed else 0
-            details = detail(rows) if detailed else {}
-            yield Page(plays, rejected, after, upto, checksum, not unreadable, details)
+                rows, unreadable, upto = self._rows_around_damage(read, after, size)
+            yield Page(rows, unreadable, after, upto)
             after = upto
+
+    def plays(self, *, detailed: bool = False) -> Read:
+        """Return how to read the fields of ``Play``. Detailed rows have details and checksums."""
+        query = self.schema.detailed if detailed else self.schema.query
+        return lambda db, *window: self._decoded(db, query, window)
+
+    def judged(self, judge: Judge) -> Read:
+        """Return how to read the rows as a judge has them."""
+
+        def read(db: sqlite3.Connection, *window: int) -> list[Any]:
+            if db is not self._with_functions:
+                add_functions(db)
+                self._with_functions = db
+            return judged_rows(db, judge, window)
+
+        return read
 
     def checksum(self, upto: int) -> tuple[int, int] | None:
         """Count the rows up to an id, and sum up their checksums.
@@ -157,15 +166,11 @@ class DatabaseFile:
         found = self._sample_rows(where, [one.id for one in wanted])
         return sum(1 for one in found if one in wanted)
 
-    def chosen(self, ids: Sequence[int]) -> Iterator[Page]:
+    def chosen(self, ids: Sequence[int], read: Read) -> Iterator[Any]:
         """Read the rows with these ids. Missing and unreadable ones are left out."""
         for number in ids:
-            try:
-                rows = self._ask(partial(self._row, number=number))
-            except DamagedPageError:
-                continue
-            plays, rejected = settle(rows, self.shown)
-            yield Page(plays, rejected, number - 1, number)
+            with suppress(DamagedPageError):
+                yield from self._ask(partial(_call, read, number - 1, number, 1))
 
     def _sample_rows(self, where: str, values: Sequence[object]) -> Sequence[SampleRow]:
         user = "user_id" if "user_id" in self._columns else "NULL"
@@ -189,9 +194,10 @@ class DatabaseFile:
         try:
             rows = self._ask(lambda db: self._decoded(db, query, (after, upto)))
         except DamagedPageError:
+            ids = self._ids[bisect_right(self._ids, after) : bisect_right(self._ids, upto)]
             rows = [
                 (*identity_of(row), row[_SECTION], row[_USER])
-                for row in self._readable_rows(after, upto)
+                for row in self.chosen(ids, self.plays())
             ]
         return [
             ((row[0], integer(row[1]), integer(row[2])), integer(row[3]), name_of(row[4]))
@@ -312,8 +318,8 @@ class DatabaseFile:
         """
         users: dict[int | str, tuple[int, str]] = {}
         sections: Counter[int] = Counter()
-        for page in self.pages(self.first - 1, _PAGE_AROUND_DAMAGE):
-            for play in page.plays:
+        for page in self.pages(self.first - 1, _PAGE_AROUND_DAMAGE, self.plays()):
+            for play in settle(page.rows, self.shown)[0]:
                 name = name_of(play.user)
                 user = name if play.user_id is None else play.user_id
                 users[user] = (users.get(user, (0, ""))[0] + 1, name)
@@ -321,38 +327,20 @@ class DatabaseFile:
                     sections[play.section_id] += 1
         return users, sections
 
-    def _rows(
-        self, db: sqlite3.Connection, query: str, after: int, upto: int, size: int
-    ) -> list[Row]:
-        return self._decoded(db, query, (after, upto, size))
-
-    def _row(self, db: sqlite3.Connection, number: int) -> list[Row]:
-        return self._rows(db, self.schema.query, number - 1, number, 1)
-
     def _rows_around_damage(
-        self, query: str, after: int, size: int
-    ) -> tuple[list[Row], list[Rejected], int]:
+        self, read: Read, after: int, size: int
+    ) -> tuple[list[Any], list[Rejected], int]:
         """Read the next rows one by one. Return rows, unreadable rows and the last id."""
         begin = bisect_right(self._ids, after)
         ids = self._ids[begin : begin + size]
-        rows: list[Row] = []
+        rows: list[Any] = []
         unreadable: list[Rejected] = []
         for number in ids:
             try:
-                rows += self._ask(
-                    partial(self._rows, query=query, after=number - 1, upto=number, size=1)
-                )
+                rows += self._ask(partial(_call, read, number - 1, number, 1))
             except DamagedPageError:
                 unreadable.append(Rejected(Reason.UNREADABLE, number, source=self.shown))
         return rows, unreadable, ids[-1] if ids else self.last
-
-    def _readable_rows(self, after: int, upto: int) -> Iterator[Row]:
-        """Read the rows between two ids one by one, without the unreadable ones."""
-        for number in self._ids[bisect_right(self._ids, after) : bisect_right(self._ids, upto)]:
-            try:
-                yield from self._ask(partial(self._row, number=number))
-            except DamagedPageError:
-                continue
 
     @cached_property
     def _ids(self) -> Sequence[int]:
@@ -415,3 +403,7 @@ class DatabaseFile:
             f"{self.shown} kept changing while it was read.",
             hint="Try again when Tautulli is less busy, or read one of its backups.",
         )
+
+
+def _call(read: Read, after: int, upto: int, size: int, db: sqlite3.Connection) -> list[Any]:
+    return read(db, after, upto, size)

@@ -6,12 +6,14 @@ numbers, and bytes that are not UTF-8. After this module every value has the typ
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from math import isfinite
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from ...model.played import Played, PlayedEpisode, PlayedMovie
 from ...model.plays import Details, Play
 from ...model.rejections import Reason, Rejected
 
@@ -23,8 +25,10 @@ __all__ = [
     "encodable",
     "identity_of",
     "integer",
+    "milliseconds",
     "name_of",
     "settle",
+    "settled_played",
     "text",
 ]
 
@@ -46,10 +50,17 @@ _INTEGER_LIMIT: Final = 2**63
 _PLAY_WIDTH: Final = len(Play.__struct_fields__)
 _WATCHED: Final = Play.__struct_fields__.index("watched")
 _NUMBERS: Final = frozenset({"secure", "relayed", "audio_channels", "stream_bitrate", "bandwidth"})
-_TEXTS: Final = frozenset({"user", "media_type", "title", "grandparent_title", "guid", "aired"})
+_TEXTS: Final = frozenset(
+    {
+        *("user", "media_type", "title", "grandparent_title", "guid", "aired"),
+        "originally_available_at",
+    }
+)
+# SQLite writes an infinite number as Inf, from 3.42 on as 9e999. JSON has neither.
+_INFINITY: Final = re.compile(r"(?<=,)-?(?:Inf|9(?:\.0)?e\+?999)(?=[,\]])")
 
 
-def settle(rows: list[Row], shown: str) -> tuple[Sequence[Play], Sequence[Rejected]]:
+def settle(rows: Sequence[Row], shown: str) -> tuple[Sequence[Play], Sequence[Rejected]]:
     """Return the plays of raw rows, and the rows that cannot become plays, with the reason.
 
     ``shown`` is the name of the source in the report.
@@ -97,9 +108,7 @@ def _play_of_odd_values(row: Row) -> Play:
     """Return the play of a row with text in INTEGER columns or numbers in TEXT columns."""
     values: dict[str, Any] = {}
     for field, value in zip(Play.__struct_fields__, row, strict=False):
-        normalise = (
-            text if field in _TEXTS else _milliseconds if field in _MILLISECONDS else integer
-        )
+        normalise = text if field in _TEXTS else milliseconds if field in _MILLISECONDS else integer
         values[field] = normalise(value)
     values["media_type"] = values["media_type"] or ""
     values["watched"] = row[_WATCHED]
@@ -120,6 +129,18 @@ def integer(value: object) -> int | None:
     digits = written[1:] if written[:1] == "-" else written
     plain = digits.isascii() and digits.isdecimal() and len(digits) <= _MOST_DIGITS
     return int(written) if plain else None
+
+
+def settled_played(encoded: bytes) -> Played:
+    """Decode what was played from a judge's JSON. Normalise values of odd types."""
+    found = _INFINITY.sub("null", decode(encoded))
+    tag, *values = msgspec.json.decode(found, type=list[Any])
+    kind = PlayedMovie if tag == 0 else PlayedEpisode
+    settled = [
+        text(value) if field in _TEXTS else integer(value)
+        for field, value in zip(kind.__struct_fields__, values, strict=True)
+    ]
+    return msgspec.convert([tag, *settled], Played)  # type: ignore[no-any-return,unused-ignore]
 
 
 def text(value: object) -> str | None:
@@ -155,8 +176,8 @@ def identity_of(row: Row) -> Identity:
     return row[0], row[2], row[4]
 
 
-def _milliseconds(value: object) -> int | None:
-    """Return milliseconds without their fraction, as Tautulli does (``cast_to_int``)."""
+def milliseconds(value: object) -> int | None:
+    """Return whole milliseconds, without their fraction, as Tautulli does (``cast_to_int``)."""
     if isinstance(value, float):
         return int(value) if isfinite(value) and abs(value) < _INTEGER_LIMIT else None
     return integer(value)

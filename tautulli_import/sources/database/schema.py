@@ -92,7 +92,9 @@ _DETAILS: Final[dict[str, str]] = {
 _LOWEST: Final = -(2**63)
 _IDENTITY: Final = ("h.started", "h.user_id")
 # Tautulli often writes '' into these INTEGER columns, for example as the season of a film.
-_OFTEN_EMPTY: Final = frozenset({"grandparent_rating_key", "season", "episode", "year", "duration"})
+_OFTEN_EMPTY: Final = frozenset(
+    {"grandparent_rating_key", "parent_rating_key", "season", "episode", "year", "duration"}
+)
 _USER: Final = ("user_id", "username", "friendly_name")
 _ESSENTIAL: Final = ("id", "started", "media_type", "title")
 # What a person loses when a column is missing. Other columns are not worth a notice.
@@ -120,6 +122,12 @@ class Schema(Struct, frozen=True):
     """Count the rows between two ids, and sum up their checksums and what is absent."""
     columns: Mapping[str, str]
     """The alias and name of the column of each field of ``Play`` and ``Details``."""
+    expressions: Mapping[str, str]
+    """The SQL for each field of ``Play``. It is ``NULL`` if the database has no such column."""
+    joined: str
+    """The FROM clause of the tables that hold a play."""
+    has_media_info: bool
+    """False if the database has no table for it."""
     missing: tuple[str, ...]
     """Sentences about missing columns."""
     tables: frozenset[str]
@@ -158,7 +166,8 @@ def read_schema(connection: sqlite3.Connection, shown: str, tables: frozenset[st
         if not chosen[field]
     )
     has_info = _MEDIA_INFO in tables
-    selected = ", ".join(_expression(field, places) for field, places in chosen.items())
+    expressions = {field: _expression(field, places) for field, places in chosen.items()}
+    selected = ", ".join(expressions.values())
     join = f"LEFT JOIN {_MEDIA_INFO} i ON i.id = h.id " if has_info else ""
     absence = "(m.id IS NULL) + 2 * (i.id IS NULL)" if has_info else "m.id IS NULL"
     tables_joined = f"FROM {_HISTORY} h LEFT JOIN {_METADATA} m ON m.id = h.id {join}"
@@ -180,6 +189,9 @@ def read_schema(connection: sqlite3.Connection, shown: str, tables: frozenset[st
         checksums=f"SELECT count(*), coalesce(sum({checksum} + ({absence})), 0) {tables_joined}"
         "WHERE h.id > ? AND h.id <= ?",
         columns=found,
+        expressions=expressions,
+        joined=tables_joined,
+        has_media_info=has_info,
         missing=missing,
         tables=tables,
         sections=_sections(chosen["section_id"]),
@@ -268,26 +280,9 @@ def _expression(field: str, places: list[str]) -> str:
     """Return SQL for a field of ``Play`` that is in one of these columns."""
     if not places:
         return "NULL"
-    if field == "aired":
-        return _day(places[0])
     if field == "section_id" and len(places) > 1:
         return "coalesce(" + ", ".join(f"nullif({place}, '')" for place in places) + ")"
     return f"nullif({places[0]}, '')" if field in _OFTEN_EMPTY else places[0]
-
-
-def _day(place: str) -> str:
-    """Return SQL for the day in a column as ``YYYY-MM-DD``, or NULL if it holds none.
-
-    Some agents wrote a time after the day. A year before 1870 is a placeholder such as 0001: no
-    film is that old. Without "+0 days" SQLite returns a 30 February as it is (3.40).
-    """
-    day = f"substr({place}, 1, 10)"
-    return (
-        f"CASE WHEN {place} < '1870' THEN NULL"
-        f" WHEN date({place}, '+0 days') = {place} THEN {place}"
-        f" WHEN substr({place}, 11, 1) IN (' ', 'T') AND date({day}, '+0 days') = {day} THEN {day}"
-        " END"
-    )
 
 
 def _not_tautulli(shown: str, tables: frozenset[str], absent: list[str]) -> str:

@@ -18,14 +18,17 @@ from msgspec import Struct
 
 from ...errors import ConfigurationError
 from ...files import identity
+from ...model.judged import JudgedRow
 from ...model.plays import SampleRow
 from ...model.rejections import Reason, Rejected
+from ...model.selection import Selection
 from ...model.watched import WatchedRule
-from ..base import Batch, Cursor, Library, Lookup, User
+from ..base import Batch, Cursor, JudgedBatch, Library, Lookup, User
 from .config_ini import beside, rule_from
-from .file import DatabaseFile, Named, Page
+from .file import DatabaseFile, Named, Page, Read
 from .frozen_copy import FrozenCopy
-from .rows import Identity
+from .judged import NO_MEDIA_INFO, NO_METADATA, Judge
+from .rows import Identity, detail, settle
 from .sqlite import SqliteFile
 
 __all__ = ["PAGE", "ServerInfo", "Source"]
@@ -41,11 +44,64 @@ _Key: TypeAlias = int | str
 """The id of a user or a library. Plays without a user id are counted under the user's name."""
 
 
+class _Parts(Struct, frozen=True):
+    """The rows of a page that no newer file has whole."""
+
+    kept: set[int] | None
+    """Their ids; ``None`` for all."""
+    rejected: Sequence[Rejected]
+    duplicates: int = 0
+    recovered: Sequence[Rejected] = ()
+
+
 class _Opened(Struct, frozen=True):
     """A file, and the thresholds for its plays."""
 
     file: DatabaseFile
     rule: WatchedRule
+
+    def judged(self, selection: Selection, *, detailed: bool) -> Read:
+        """Return how to read the rows as they are judged for items."""
+        judge = Judge.of(self.file.schema, selection, self.rule, detailed=detailed)
+        return self.file.judged(judge)
+
+    def parts(
+        self,
+        page: Page,
+        usable: Sequence[int],
+        rejected: Sequence[Rejected],
+        newer: Sequence[DatabaseFile],
+    ) -> _Parts:
+        """Tell the rows of a page that a newer file has from those that count.
+
+        ``usable`` are the ids of those that can be used.
+        """
+        rejected = [*rejected, *page.unreadable] if page.unreadable else rejected
+        if self.file.has_older:
+            self.file.unusable.update((row.id, row) for row in rejected if row.id is not None)
+        if not newer:
+            return _Parts(None, rejected)
+        in_newer = _identities(newer, page.after, page.upto)
+        own = {play[0]: play for play, *_ in self.file.identities(page.after, page.upto)}
+        kept: set[int] = set()
+        recovered: list[Rejected] = []
+        for number in usable:
+            incomplete = [file.unusable[number] for file in newer if number in file.unusable]
+            known = own.get(number) in in_newer
+            if incomplete and (known or all(row.reason is Reason.UNREADABLE for row in incomplete)):
+                recovered += incomplete
+                for file in newer:
+                    file.unusable.pop(number, None)
+            elif known:
+                continue
+            kept.add(number)
+        ids = {number for number, _, _ in in_newer}
+        for row in rejected:
+            if row.id in ids:  # counted as a duplicate, so it is not recovered later
+                self.file.unusable.pop(row.id, None)
+        lost = [row for row in rejected if row.id not in ids]
+        duplicates = len(usable) + len(rejected) - len(kept) - len(lost)
+        return _Parts(kept, lost, duplicates, recovered)
 
     def cursor(self, index: int, page: Page) -> Cursor:
         """Return the position at the end of a page.
@@ -163,12 +219,48 @@ class Source:
                 continue
             begin = last if index == position and last is not None else one.file.first - 1
             newer = [opened.file for opened in self._opened[:index]]
-            for page in one.file.pages(begin, self._page, detailed=detailed):
+            for page in one.file.pages(begin, self._page, one.file.plays(detailed=detailed)):
                 cursor = one.cursor(index, page)
-                numbered = numbered and page.is_whole
-                yield _batch(page, cursor, one, newer, numbered=numbered)
+                numbered = numbered and not page.unreadable
+                plays, rejected = settle(page.rows, one.file.shown)
+                parts = one.parts(page, [play.id for play in plays], rejected, newer)
+                yield Batch(
+                    plays if parts.kept is None else [p for p in plays if p.id in parts.kept],
+                    cursor,
+                    one.rule,
+                    parts.rejected,
+                    parts.duplicates,
+                    parts.recovered,
+                    source=one.file.shown,
+                    checksum=sum([r[-2] + r[-1] for r in page.rows]) if detailed else 0,
+                    details=detail(page.rows) if detailed else {},
+                    numbered=numbered,
+                )
         if self._missing:
             yield Batch((), cursor, self._opened[0].rule, self._missing, source=self.name)
+
+    def judged(self, selection: Selection, *, detailed: bool = False) -> Iterator[JudgedBatch]:
+        """Read every row once as it is judged for items, at the end those that cannot be fetched.
+
+        Raises:
+            TautulliImportError: as of ``batches``.
+        """
+        for index, one in enumerate(self._opened):
+            newer = [opened.file for opened in self._opened[:index]]
+            read = one.judged(selection, detailed=detailed)
+            for page in one.file.pages(one.file.first - 1, self._page, read):
+                rows, rejected = _complete(page.rows, one.file.shown)
+                ids = [row[0] for row in rows] if newer else ()
+                parts = one.parts(page, ids, rejected, newer)
+                yield JudgedBatch(
+                    rows if parts.kept is None else [r for r in rows if r[0] in parts.kept],
+                    parts.rejected,
+                    parts.duplicates,
+                    parts.recovered,
+                    one.file.shown,
+                )
+        if self._missing:
+            yield JudgedBatch((), self._missing, source=self.name)
 
     def checksum(self, upto: Cursor) -> tuple[int, int] | None:
         """Count the rows up to a cursor, and sum up the checksums of ``detailed`` batches.
@@ -189,11 +281,11 @@ class Source:
         """Count the sample rows in the file that has most of them."""
         return max(file.count_matches(samples) for file in self.files)
 
-    def chosen(self, ids: Collection[int]) -> Iterator[Batch]:
-        """Read the plays with these ids from each file that has them."""
-        for index, one in enumerate(self._opened):
-            for page in one.file.chosen(sorted(ids)):
-                yield _batch(page, one.cursor(index, page), one, ())
+    def chosen(self, ids: Collection[int], selection: Selection) -> Iterator[JudgedRow]:
+        """Read the rows with these ids from each file that has them, as they are judged."""
+        for one in self._opened:
+            read = one.judged(selection, detailed=True)
+            yield from _complete(list(one.file.chosen(sorted(ids), read)), one.file.shown)[0]
 
     def users(self) -> Sequence[User]:
         """Return all users in the users tables or with plays, most plays first."""
@@ -297,55 +389,17 @@ class Source:
             newer.append(one.file)
 
 
-def _batch(
-    page: Page,
-    cursor: Cursor,
-    one: _Opened,
-    newer: Sequence[DatabaseFile],
-    *,
-    numbered: bool = False,
-) -> Batch:
-    """Return the rows of a page that no newer file has whole."""
-    if not newer:
-        return Batch(
-            page.plays,
-            cursor,
-            one.rule,
-            page.rejected,
-            source=one.file.shown,
-            checksum=page.checksum,
-            details=page.details,
-            numbered=numbered,
-        )
-    in_newer = _identities(newer, page.after, page.upto)
-    plays = []
-    recovered: list[Rejected] = []
-    for play in page.plays:
-        incomplete = [file.unusable[play.id] for file in newer if play.id in file.unusable]
-        known = (play.id, play.started, play.user_id) in in_newer
-        if incomplete and (known or all(row.reason is Reason.UNREADABLE for row in incomplete)):
-            recovered += incomplete
-            for file in newer:
-                file.unusable.pop(play.id, None)
-        elif known:
-            continue
-        plays.append(play)
-    ids = {number for number, _, _ in in_newer}
-    rejected = [row for row in page.rejected if row.id not in ids]
-    for row in page.rejected:
-        if row.id in ids:  # counted as a duplicate, so it is not recovered later
-            one.file.unusable.pop(row.id, None)
-    duplicates = len(page.plays) + len(page.rejected) - len(plays) - len(rejected)
-    return Batch(
-        plays,
-        cursor,
-        one.rule,
-        rejected,
-        duplicates,
-        recovered,
-        one.file.shown,
-        details=page.details,
-    )
+def _complete(
+    rows: Sequence[JudgedRow], shown: str
+) -> tuple[Sequence[JudgedRow], Sequence[Rejected]]:
+    """Return the rows of plays, and the rejected rows that lack metadata or media info."""
+    verdicts = [row[1] for row in rows]
+    if NO_METADATA not in verdicts and NO_MEDIA_INFO not in verdicts:
+        return rows, ()
+    lost = {NO_METADATA: "no metadata", NO_MEDIA_INFO: "no media info"}
+    return [row for row in rows if row[1] not in lost], [
+        Rejected(Reason.NO_METADATA, row[0], lost[row[1]], shown) for row in rows if row[1] in lost
+    ]
 
 
 def _identities(files: Sequence[DatabaseFile], after: int, upto: int) -> frozenset[Identity]:

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from tautulli_import.model.plays import Play
+from tautulli_import.model.selection import Selection
 from tautulli_import.sources.base import Batch, Cursor, Library, User
+from tautulli_import.sources.database.rows import settled_played
 from tautulli_import.sources.database.source import Source
 from tests.conftest import Cli
 from tests.support.history import add_library, add_play, add_user, create, generate
@@ -282,7 +284,9 @@ def test_a_release_day_is_a_day_of_the_calendar_or_nothing(path: Path) -> None:
             add_play(conn)
             sql = "UPDATE session_history_metadata SET originally_available_at = ? WHERE id = ?"
             conn.execute(sql, (cell, number))
-    assert [play.aired for play in plays_of(path).values()] == [day for _, day in cells]
+    with closing(Source([path])) as source:
+        rows = [row for batch in source.judged(Selection()) for row in batch.rows]
+    assert [settled_played(row[3]).aired for row in rows] == [day for _, day in cells]
 
 
 NUMBERS = (

@@ -36,12 +36,12 @@ class Catalogue:
     lookups: dict[tuple[str, int], dict[str, str]]
 
 
-def build(plays: int, rng: random.Random) -> Catalogue:
-    """Invent what a history of `plays` plays is about."""
+def build(plays: int, rng: random.Random, variety: int = 1) -> Catalogue:
+    """Invent what a history of `plays` plays is about: `variety` times as much as usual."""
     make, titles, texts = Maker(rng), Titles(rng), Texts(rng)
     share = plays / _MILLION
-    film_count = max(_FEWEST_FILMS, round(_FILMS * share**_FILMS_EXPONENT))
-    episode_count = max(_FEWEST_EPISODES, round(_EPISODES * share**_EPISODES_EXPONENT))
+    film_count = variety * max(_FEWEST_FILMS, round(_FILMS * share**_FILMS_EXPONENT))
+    episode_count = variety * max(_FEWEST_EPISODES, round(_EPISODES * share**_EPISODES_EXPONENT))
     shortest, longest = _SHOW_LENGTHS
     mean_length = min(longest, max(shortest, isqrt(episode_count) // 6))
     shows = Shows(make, titles, texts, mean_length=mean_length)

@@ -55,15 +55,22 @@ _DAY = 86_400
 
 
 def generate(
-    path: str | Path, *, plays: int = 3000, seed: int = 1, wal: bool = False, truth: bool = True
+    path: str | Path,
+    *,
+    plays: int = 3000,
+    seed: int = 1,
+    wal: bool = False,
+    truth: bool = True,
+    variety: int = 1,
 ) -> Truth:
     """Write a new database with exactly `plays` plays, and return the truth about it.
 
     The same numbers give the same database. Without `truth` the plays are not remembered, so
-    that memory is bounded by the catalogue and `works` is empty; totals are counted anyway.
+    that memory is bounded by the catalogue and `works` is empty; totals are counted anyway. With
+    a `variety` there is as many times as much to play, as on a large server.
     """
     rng = random.Random(seed)  # noqa: S311 - has to be repeatable, and protects nothing
-    catalogue = build(plays, rng)
+    catalogue = build(plays, rng, variety)
     collector = Collector(remember=truth)
     conn = create_tables(path)
     try:

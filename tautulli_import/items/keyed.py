@@ -1,0 +1,257 @@
+"""Give every watched play its canonical key, and keep one play for each key, or each viewing."""
+
+from __future__ import annotations
+
+from array import array
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, Literal, TypeAlias
+
+from msgspec import Struct
+
+from ..ids.appearances import Appearance
+from ..ids.chain import origin_in
+from ..ids.works import Work
+from ..model.groups import NOBODY, Kept, Newest, PlayGroups
+from ..model.guids import PER_SEASON, plex_guid
+from ..model.items import Ids, Kind, Origin
+from ..model.keys import best_id, movie_key
+from ..model.played import Played, PlayedEpisode
+from ..model.rejections import Reason
+
+__all__ = ["KeptPlays", "Naming", "keyed"]
+
+_Number: TypeAlias = tuple[int, int]
+"""The season and the episode; of a film ``_FILM``."""
+
+_FILM: Final[_Number] = (0, 0)
+
+
+class Naming(Struct, frozen=True, gc=False):
+    """What the items of one appearance of a film or show have in common."""
+
+    work: Work
+    appearance: Appearance
+    ids: Ids
+    base: str
+    """The canonical key, of an episode without its numbers."""
+    seasons: Literal["all", "first", "later"] = "all"
+
+    @property
+    def kind(self) -> Kind:
+        """Return the kind."""
+        return self.work.kind
+
+    @property
+    def origins(self) -> Mapping[str, Origin]:
+        """Return the origin of each external id."""
+        return {
+            site: origin_in(self.work, site, self.appearance)
+            for site in self.work.ids
+            if getattr(self.ids, site)
+        }
+
+    @property
+    def origin_of_key(self) -> Origin | None:
+        """Return the origin of the external id in the key, or ``None`` without such an id."""
+        site = self.base.partition(":")[0]
+        return origin_in(self.work, site, self.appearance) if site in self.work.ids else None
+
+    def has(self, season: int) -> bool:
+        """Return true if it names the episodes of a season."""
+        return self.seasons == "all" or (self.seasons == "first") is (season <= 1)
+
+
+class KeptPlays:
+    """The plays that will be imported, in columns: each one's film or show, numbers and time."""
+
+    def __init__(self) -> None:
+        self.namings: list[Naming] = []
+        self.naming, self.group = array("l"), array("l")
+        self.season, self.episode = array("q"), array("q")
+        self.when, self.play_id, self.user = array("q"), array("q"), array("q")
+
+    def __len__(self) -> int:
+        return len(self.when)
+
+    def add(self, naming: int, number: _Number, kept: Kept) -> None:
+        """Add a play."""
+        group, user, (when, play_id) = kept
+        self.naming.append(naming)
+        self.group.append(group)
+        self.season.append(number[0])
+        self.episode.append(number[1])
+        self.when.append(when)
+        self.play_id.append(play_id)
+        self.user.append(NOBODY if user is None else user)
+
+
+def keyed(
+    works: Sequence[Work], groups: PlayGroups, *, every_viewing: bool, each_user: bool
+) -> tuple[KeptPlays, Mapping[int, Reason]]:
+    """Return the plays to import, and the groups of accepted plays without a key.
+
+    Without ``every_viewing`` it is the newest play of each key, with ``each_user`` that of each
+    user.
+    """
+    kept = KeptPlays()
+    unkeyable: dict[int, Reason] = {}
+    bases = _bases(works, groups, kept, unkeyable, every_viewing=every_viewing)
+    users = groups.newest_of_users() if each_user and not every_viewing else None
+    for same in bases.values():
+        if (
+            users is None
+            and not every_viewing
+            and len(same) == 1
+            and _keep_film(kept, groups, *same)
+        ):
+            continue
+        plays = _plays_under(same, kept.namings, groups, unkeyable, every_viewing=every_viewing)
+        if every_viewing:
+            _keep_viewings(kept, groups, plays)
+        elif users is None:
+            _keep_newest(kept, groups, plays)
+        else:
+            _keep_newest_of_users(kept, users, plays)
+    groups.free()
+    return kept, unkeyable
+
+
+def _bases(
+    works: Sequence[Work],
+    groups: PlayGroups,
+    kept: KeptPlays,
+    unkeyable: dict[int, Reason],
+    *,
+    every_viewing: bool,
+) -> Mapping[str, Sequence[int]]:
+    """Name every appearance. Return the places of the namings by their bases."""
+    placed = bytearray(len(groups))
+    bases: dict[str, list[int]] = {}
+    for work in works:
+        for one in work.appearances:
+            for group in one.groups:
+                placed[group] = 1
+            # The viewings also need the plays that are not accepted.
+            if not (one.accepted or every_viewing):
+                continue
+            for naming in _namings(work, one):
+                bases.setdefault(naming.base, []).append(len(kept.namings))
+                kept.namings.append(naming)
+    for group, accepted in enumerate(groups.accepted):
+        if accepted and not placed[group]:
+            unkeyable[group] = _why_no_key(None, groups[group])
+    return bases
+
+
+def _namings(work: Work, one: Appearance) -> Iterator[Naming]:
+    """Yield how the items of an appearance are named; with an empty base if they have no key."""
+    played = one.played
+    if not isinstance(played, PlayedEpisode):
+        ids = work.ids_for(one)
+        known = played.title or played.rating_key or one.ids or plex_guid(played.guid, "movie")
+        base = movie_key(ids, played.title or "", played.year) if known else ""
+        yield Naming(work, one, ids, base)
+    elif PER_SEASON.isdisjoint(work.ids):
+        ids = work.ids_for(one)
+        yield Naming(work, one, ids, best_id(ids) or "")
+    else:
+        first, later = work.ids_for(one, 1), work.ids_for(one, 2)
+        yield Naming(work, one, first, best_id(first) or "", "first")
+        yield Naming(work, one, later, best_id(later) or "", "later")
+
+
+_Plays: TypeAlias = Iterable[tuple[_Number, int, int]]
+"""Numbers, groups, and places of namings."""
+
+
+def _plays_under(
+    same: Sequence[int],
+    namings: Sequence[Naming],
+    groups: PlayGroups,
+    unkeyable: dict[int, Reason],
+    *,
+    every_viewing: bool,
+) -> _Plays:
+    """Yield the groups of plays under one base. Those without a key become ``unkeyable``."""
+    accepted = groups.accepted
+    for place in same:
+        naming = namings[place]
+        has_base, is_film = bool(naming.base), naming.kind == "movie"
+        for group in naming.appearance.groups:
+            if not (accepted[group] or every_viewing):
+                continue
+            if is_film and has_base:
+                yield _FILM, group, place
+                continue
+            played = groups[group]
+            number = _number_of(played)
+            if number is not None and not naming.has(number[0]):
+                continue
+            if number is not None and has_base:
+                yield number, group, place
+            elif accepted[group]:
+                unkeyable[group] = _why_no_key(naming.work, played)
+
+
+def _keep_film(kept: KeptPlays, groups: PlayGroups, place: int) -> bool:
+    """Keep the newest play of a film, if nothing else has its key. Most films are so."""
+    naming = kept.namings[place]
+    if naming.kind == "show" or not naming.base:
+        return False
+    group = naming.appearance.last
+    kept.add(place, _FILM, (group, None, (groups.best[group], groups.best_id[group])))
+    return True
+
+
+def _keep_newest(kept: KeptPlays, groups: PlayGroups, plays: _Plays) -> None:
+    best, best_id = groups.best, groups.best_id
+    newest: dict[_Number, tuple[int, int]] = {}
+    for number, group, place in plays:
+        other = newest.get(number)
+        if other is None or (best[other[0]], best_id[other[0]]) < (best[group], best_id[group]):
+            newest[number] = group, place
+    for number, (group, place) in newest.items():
+        kept.add(place, number, (group, None, (best[group], best_id[group])))
+
+
+def _keep_newest_of_users(
+    kept: KeptPlays, users: Mapping[int, Sequence[tuple[int, Newest]]], plays: _Plays
+) -> None:
+    newest: dict[tuple[_Number, int], tuple[Newest, int, int]] = {}
+    for number, group, place in plays:
+        for user, best in users.get(group, ()):
+            one = best, group, place
+            if (number, user) not in newest or newest[number, user] < one:
+                newest[number, user] = one
+    for (number, user), (best, group, place) in newest.items():
+        kept.add(place, number, (group, user, best))
+
+
+def _keep_viewings(kept: KeptPlays, groups: PlayGroups, plays: _Plays) -> None:
+    members: defaultdict[_Number, dict[int, int]] = defaultdict(dict)
+    for number, group, place in plays:
+        members[number][group] = place
+    for number, places in members.items():
+        for one in groups.viewings(places):
+            kept.add(places[one[0]], number, one)
+
+
+def _number_of(played: Played) -> _Number | None:
+    """Return the numbers of an episode, or ``None`` without a valid one."""
+    if not isinstance(played, PlayedEpisode):
+        return None
+    season, episode = played.season, played.episode
+    if season is None or season < 0 or episode is None or episode < 0:
+        return None
+    return season, episode
+
+
+def _why_no_key(work: Work | None, played: Played) -> Reason:
+    if not isinstance(played, PlayedEpisode):
+        return Reason.NO_TITLE
+    if played.episode is None or played.episode < 0:
+        return Reason.NO_EPISODE_NUMBER
+    if played.season is None or played.season < 0:
+        return Reason.NO_SEASON_NUMBER
+    return Reason.REUSED_NUMBER if work is not None and work.rating_keys else Reason.NO_SHOW
