@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Final
 
 from .directory import Directory, Place, located, open_directory
 from .errors import SinkError
 from .formatting import shown
 
 __all__ = [
+    "chunks_of",
     "identity",
     "is_stream",
     "make_directory",
     "names_in",
     "read_bytes",
+    "read_chunks",
     "read_start",
     "stamp",
     "sync_name",
     "write_error",
     "write_whole",
 ]
+
+_CHUNK: Final = 1 << 20
 
 
 def write_whole(
@@ -108,6 +113,18 @@ def make_directory(directory: Path) -> None:
     open_directory(directory, make=True).close()
 
 
+def chunks_of(path: Path) -> Iterator[bytes]:
+    """Yield the content of a file that exists, piece by piece.
+
+    Raises:
+        OSError: it cannot be read.
+        SinkError: a link on the way to it is not followed.
+    """
+    with located(path) as place, os.fdopen(place.directory.open(place.name), "rb") as file:
+        while chunk := file.read(_CHUNK):
+            yield chunk
+
+
 def names_in(directory: Path) -> list[str]:
     """Return the names in a directory; none if it is absent or cannot be read."""
     try:
@@ -145,6 +162,23 @@ def read_start(path: Path, size: int, option: str = "--out") -> bytes | None:
             hint="Writing would lose its content. Check its permissions, or choose another place "
             f"with {option}.",
         ) from error
+
+
+def read_chunks(path: Path, size: int = 1 << 20) -> Iterator[bytes] | None:
+    """Return the content of a regular file in pieces, or ``None`` if there is no such file.
+
+    Raises:
+        SinkError: the file cannot be read, or a link on the way to it is not followed.
+    """
+    if is_stream(path) or read_start(path, 0) is None:
+        return None
+
+    def chunks() -> Iterator[bytes]:
+        with located(path) as place, os.fdopen(place.directory.open(place.name), "rb") as file:
+            while chunk := file.read(size):
+                yield chunk
+
+    return chunks()
 
 
 def sync_name(directory: Directory, path: Path) -> None:

@@ -143,6 +143,7 @@ class Settings(BaseSettings):
     format: Format | None = None
     user: _Names = []
     each_user: bool = False
+    all_users: bool = False
     library: _Names = []
     media_type: Annotated[list[MediaType], NoDecode, BeforeValidator(_split)] = [
         "movie",
@@ -154,6 +155,7 @@ class Settings(BaseSettings):
     min_percent: Annotated[int, Field(ge=0, le=100)] | None = None
     include_partial: bool = False
     rewatches: bool = False
+    same_play: Annotated[int, Field(ge=0, le=86_400)] = 60
     watched_at: WatchedAt = "stopped"
     ids: _File = None
     merge_with: _File = None

@@ -85,6 +85,24 @@ class Screen:
         """Print a warning, also if ``quiet``."""
         self._err.print(Text("Warning: ", style="yellow bold") + Text(harmless(text), style=""))
 
+    @property
+    def can_ask(self) -> bool:
+        """Return true if a person can read a question and answer it."""
+        is_heard = sys.stdin is not None and sys.stdin.isatty()
+        return is_heard and self._err.is_terminal and not self.quiet
+
+    def ask(self, question: str) -> str | None:
+        """Print a question, and return the answer; ``None`` at the end of the input."""
+        self._err.print(Text(harmless(question)), end="")
+        return sys.stdin.readline() or None
+
+    def choices(self, rows: Iterable[tuple[str, ...]]) -> None:
+        """Print the possible answers to a question."""
+        table = Table(box=None, show_header=False)
+        for row in rows:
+            _row(table, *row)
+        self._err.print(table)
+
     def error(self, error: TautulliImportError) -> None:
         """Print an error and its hint."""
         self._err.print(Text("Error: ", style="red bold") + Text(harmless(str(error)), style=""))
@@ -229,6 +247,8 @@ class Screen:
                 self.note(f"{output.sink}{owner}: {_changes(output)}")
                 for path in output.written:
                     self.note(f"  wrote {path}")
+                for path in output.copies:
+                    self.note(f"  kept what was there in {path}")
             elif not delivery.is_on_stdout:
                 self.note(f"{output.sink}{owner}: nothing new in {output.target}.")
         sinks: set[str] = set()
@@ -365,10 +385,12 @@ def _changes(output: Output) -> str:
     if output.duplicates is not None:
         known = f", {output.duplicates:,} known already" if output.duplicates else ""
         return f"{many(output.new, 'new event')}{known}; {output.total:,} in all."
-    return (
-        f"{output.new:,} new, {output.updated:,} updated, {output.unchanged:,} unchanged"
-        f"{f', {output.removed:,} removed' if output.removed else ''}; {output.total:,} in all."
-    )
+    parts = [
+        f"{output.new:,} new, {output.updated:,} updated, {output.unchanged:,} unchanged",
+        *([f"{output.removed:,} removed"] if output.removed else []),
+        *([f"{output.kept:,} kept because they were changed since"] if output.kept else []),
+    ]
+    return f"{', '.join(parts)}; {output.total:,} in all."
 
 
 def _option_for(reason: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, SinkError, TautulliImportError
 from ..events.build import Naming
 from ..files import identity, write_whole
 from ..formatting import many
@@ -30,16 +30,22 @@ from ..state.runs import RunLog
 from . import inputs
 from .console import EventsSeen, Screen
 from .formatting import print_json
-from .jobs import RememberedJobs
+from .jobs import RememberedJobs, wish_of
 from .redact import typed_again
 from .session import Command, Record, Request, open_session
 from .targets import targets
+from .whose import announce_leftovers, choose_whose
 
 __all__ = ["import_history"]
 
 
 def import_history(
-    command: Command, flags: Mapping[str, object], *, as_json: bool, restart: bool = False
+    command: Command,
+    flags: Mapping[str, object],
+    *,
+    as_json: bool,
+    restart: bool = False,
+    replace: bool = False,
 ) -> None:
     """Run ``tautulli-import api`` or ``db``.
 
@@ -53,10 +59,7 @@ def import_history(
     outputs = targets(loaded, screen, now=now)
     streams = [isinstance(target.sink, StreamSink) for target in outputs]
     _check_stdout(settings, outputs, as_json=as_json)
-    inputs.check_report_path(settings.report)
-    inputs.check_not_read(settings, "--report", settings.report)
-    if command == "db":
-        inputs.check_databases(settings)
+    _check_files(command, settings)
     line = typed_again(sys.argv[1:], settings)
     with ExitStack() as stack:
         stack.enter_context(_offer_to_resume(line))
@@ -82,10 +85,17 @@ def import_history(
         )
         source = session.source
         shower = _Shower(settings, screen) if settings.dry_run and streams[0] else None
+        for notice in source.notices:
+            screen.note(notice)
+        known = remembered.outputs(session.state)
+        asked = time.perf_counter()
+        settings, reason = choose_whose(settings, source, outputs, known, screen, replace=replace)
+        began += time.perf_counter() - asked
+        selection = inputs.selection(settings, source, now=now)
         job = Job(
             command=command,
             targets=outputs,
-            selection=inputs.selection(settings, source, now=now),
+            selection=selection,
             corrections=corrections,
             dry_run=settings.dry_run,
             each_user=settings.each_user,
@@ -95,10 +105,12 @@ def import_history(
             asked=session.asked,
             naming=Naming(settings.event_source, settings.server_id),
             tee=shower,
+            wish=wish_of(settings, selection, replace=replace),
+            announce=partial(announce_leftovers, screen=screen, dry_run=settings.dry_run),
         )
         memory = remembered.memory(session.state, source, job, restart=restart)
-        store = None if settings.dry_run else memory.items
-        inputs.announce(source, settings, screen, store, merges=not all(streams))
+        if replace and memory.outputs is None and not settings.dry_run:
+            raise _nowhere_to_copy(session.state)
         for notice in session.state.notices if session.state and command == "db" else ():
             screen.note(notice)
         for rule in source.rules():
@@ -116,12 +128,42 @@ def import_history(
             outcome = run(source, job, memory, progress=progress, began=began)
         for notice in outcome.notices:
             screen.note(notice)
-        _show(outcome, settings, screen, shower, as_json=as_json)
+        if _show(outcome, settings, screen, shower, as_json=as_json):
+            if reason:
+                screen.note(reason)
+            if memory.outputs:
+                memory.outputs.save_conflicts(outcome.report.conflicts)
         if outcome.failure is not None:
             raise outcome.failure
         inputs.judge_rejected(outcome.rejected, source, settings)
         if session.log:
             session.log.ended(_in_a_sentence(outcome.report))
+
+
+def _check_files(command: Command, settings: Settings) -> None:
+    """Check that the databases exist, and that the report can be written and replaces none.
+
+    Raises:
+        TautulliImportError: see the errors of ``inputs``.
+    """
+    inputs.check_report_path(settings.report)
+    inputs.check_not_read(settings, "--report", settings.report)
+    if command == "db":
+        inputs.check_databases(settings)
+
+
+def _nowhere_to_copy(state: StateFile | None) -> TautulliImportError:
+    """Return the error to raise when ``--replace`` could keep no copy of the output."""
+    if state is not None:
+        return SinkError(
+            f"--replace keeps a copy of the output. {' '.join(state.notices)}",
+            hint="Nothing was changed. Make room, or choose another directory with --state-dir.",
+        )
+    return ConfigurationError(
+        "--replace keeps a copy of the output with the saved state, and there is no saved state "
+        "for a database from standard input.",
+        hint="Name the file of the database.",
+    )
 
 
 def _begin_log(remembered: RememberedJobs, held: HeldLocks, line: str, state: StateFile) -> RunLog:
@@ -189,7 +231,8 @@ def _show(
     shower: _Shower | None,
     *,
     as_json: bool,
-) -> None:
+) -> bool:
+    """Show what came of a run. Return true if its warnings were printed."""
     report = outcome.report
     if settings.report == Path("-"):
         print_json(report)
@@ -216,14 +259,22 @@ def _show(
         verb = "are" if ", " in places else "is"
         known = sum(output.duplicates or 0 for output in report.outputs)
         again = f" {many(known, 'event')} delivered again and already known there." if known else ""
-        screen.note(f"Nothing new: {read} read, {places} {verb} up to date.{again}")
-        return
+        count = sum(len(one.leftovers.times) for one in outcome.deliveries)
+        stay = (
+            f" {count:,} entries of earlier runs there are not in this selection; --replace "
+            "removes them."
+        )
+        screen.note(
+            f"Nothing new: {read} read, {places} {verb} up to date.{again}{stay if count else ''}"
+        )
+        return False
     if not as_json:
         screen.summary(report)
     if settings.dry_run:
         screen.changes(report)
     else:
         screen.outputs(report, outcome.deliveries)
+    return True
 
 
 def _as_table(settings: Settings) -> bool:

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from msgspec import structs
+
 from ..errors import (
     ConfigurationError,
     NotFoundError,
@@ -25,11 +27,9 @@ from ..settings import Loaded, Settings, load
 from ..sources.choose import choose_libraries, choose_users
 from ..sources.database.source import Source
 from ..sources.database.sqlite import not_there
-from ..state.checkpoint import CheckpointStore
 from .console import Screen
 
 __all__ = [
-    "announce",
     "check_databases",
     "check_not_read",
     "check_report_path",
@@ -64,7 +64,30 @@ def settings_from(flags: Mapping[str, object]) -> Loaded:
             f"Only one of {' and '.join(piped)} can be read from standard input.",
             hint="Use files for the others.",
         )
-    return loaded
+    return _with_one_choice_of_users(loaded)
+
+
+def _with_one_choice_of_users(loaded: Loaded) -> Loaded:
+    """Let ``all_users`` and the choice of users override each other by precedence.
+
+    Raises:
+        ConfigurationError: both come from the same place.
+    """
+    settings, ranks = loaded.settings, loaded.ranks
+    others = [name for name in ("user", "each_user") if getattr(settings, name)]
+    if not settings.all_users or not others:
+        return loaded
+    other = max(others, key=ranks.__getitem__)
+    if ranks[other] == ranks["all_users"]:
+        raise ConfigurationError(
+            f"{loaded.where('all_users')} and {loaded.where(other)} cannot be used together.",
+            hint="Remove one of them.",
+        )
+    if ranks[other] > ranks["all_users"]:
+        update: Mapping[str, object] = {"all_users": False}
+    else:
+        update = {"user": [], "each_user": False}
+    return structs.replace(loaded, settings=settings.model_copy(update=update))
 
 
 def name_dotenv(loaded: Loaded, screen: Screen) -> None:
@@ -238,36 +261,6 @@ def corrections(settings: Settings) -> Sequence[Correction]:
             f"Cannot read {path}: {error.strerror}.",
             hint="Check the path and the permissions of the file.",
         ) from None
-
-
-def announce(
-    source: Source,
-    settings: Settings,
-    screen: Screen,
-    store: CheckpointStore | None = None,
-    *,
-    merges: bool = True,
-) -> None:
-    """Print the source's notices, and the users whose plays become one history.
-
-    ``store`` remembers these users, so that a nightly run does not print them again. ``merges`` is
-    false if the plays are not merged.
-    """
-    for notice in source.notices:
-        screen.note(notice)
-    if settings.user or settings.each_user or not merges:
-        return
-    people = [user for user in source.users() if user.plays and user.user_id is not None]
-    ids = sorted(user.user_id for user in people if user.user_id is not None)
-    if len(people) > 1 and not (store and store.was_told_of_merge(ids)):
-        names = ", ".join(f"{user.name} ({user.plays:,})" for user in people[:6])
-        more = f" and {len(people) - 6} more" if len(people) > 6 else ""
-        screen.note(
-            f"Merging the plays of {len(people)} users into one history: {names}{more}. "
-            "Select users with --user, or keep them apart with --each-user."
-        )
-        if store and not screen.quiet:
-            store.save_told_of_merge(ids)
 
 
 def judge_rejected(rejected: Mapping[str, int], source: Source, settings: Settings) -> None:

@@ -12,6 +12,7 @@ from ..events.resume import EventCheckpoint
 from ..formatting import shown
 from ..imports.job import Job, Target
 from ..imports.run import Memory
+from ..items.outputs import Wish
 from ..model.selection import Selection
 from ..settings import Settings
 from ..sinks.base import StreamSink
@@ -19,9 +20,10 @@ from ..sources.database.source import Source
 from ..sources.http.address import parse_address
 from ..state.checkpoint import CheckpointStore, JobKey
 from ..state.file import StateFile, database_source, state_file
+from ..state.outputs import OutputStore
 from .session import Command
 
-__all__ = ["RememberedJobs"]
+__all__ = ["RememberedJobs", "wish_of"]
 
 
 class RememberedJobs:
@@ -54,21 +56,34 @@ class RememberedJobs:
         if settings.dry_run and command == "db" and not (self.path and self.path.exists()):
             self.folder = None  # there is no state to read, and a dry run writes none
 
+    def outputs(self, state: StateFile | None) -> OutputStore | None:
+        """Return what is remembered of all outputs, or ``None`` if no state is kept."""
+        if state is None or state.path is None:
+            return None
+        return OutputStore(state, writes=not self._settings.dry_run)
+
     def memory(self, state: StateFile | None, source: Source, job: Job, *, restart: bool) -> Memory:
         """Return the saved state of the items, and of each stream by the name of its sink."""
-        if state is None or not self._remembers(state):
+        outputs = self.outputs(state)
+        if state is None or outputs is None:
             return Memory()
         settings = self._settings
+        if not self._remembers():
+            return Memory(outputs=outputs)
         selection = _plain(job.selection)
-        options = {"rewatches": settings.rewatches, "each_user": settings.each_user}
+        options = {"rewatches": settings.rewatches, "each_user": job.each_user}
         of_events = {
             **selection,
             "events": True,
             "event_source": job.naming.source,
             "server_id": job.naming.server_id,
         }
+        items = self._store(state, self._items, selection, options) if self._items else None
+        if items:
+            outputs.job = items.job.key
         return Memory(
-            items=self._store(state, self._items, selection, options) if self._items else None,
+            items=items,
+            outputs=outputs,
             events={
                 name: EventCheckpoint(
                     self._store(state, (sink,), of_events, {}), source, restart=restart
@@ -78,10 +93,10 @@ class RememberedJobs:
             restart=restart,
         )
 
-    def _remembers(self, state: StateFile) -> bool:
+    def _remembers(self) -> bool:
         """Return false if the next run selects other plays anyway, as "30d" does tomorrow."""
         moments = (self._settings.since, self._settings.until)
-        return state.path is not None and not any(_is_relative(when) for when in moments)
+        return not any(_is_relative(when) for when in moments)
 
     def _store(
         self,
@@ -107,6 +122,20 @@ def _plain(selection: Selection) -> dict[str, object]:
     return {
         name: sorted(value) if isinstance(value, list) else value for name, value in values.items()
     }
+
+
+def wish_of(settings: Settings, selection: Selection, *, replace: bool) -> Wish:
+    """Return the selection as outputs remember it. It is the same text every night."""
+    values = _plain(selection)
+    values["media_types"] = sorted({*selection.media_types} - {"track"})  # never an item
+    values["rewatches"] = settings.rewatches
+    for name in ("since", "until"):
+        if _is_relative(when := getattr(settings, name)):
+            values[name] = when.strip().lower()
+    if settings.each_user:
+        for name in ("users", "names"):
+            values.pop(name, None)
+    return Wish(msgspec.json.encode(sorted(values.items())).decode(), replace)
 
 
 def _is_relative(when: str | None) -> bool:

@@ -77,6 +77,7 @@ def _options(
         now=now,
         every_viewing=settings.rewatches or (issubclass(cls, Sink) and cls.every_viewing),
         merge_with=settings.merge_with,
+        same_play=settings.same_play,
         dry_run=settings.dry_run,
         wait=settings.wait,
         nats=access if cls.wants_nats else Access(),

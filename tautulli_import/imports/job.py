@@ -15,6 +15,7 @@ from ..events.build import Naming
 from ..files import identity, is_stream, read_start
 from ..formatting import shown
 from ..ids.corrections import Correction
+from ..items.outputs import Planned, Wish
 from ..items.per_user import file_names, with_plays
 from ..items.pipeline import Enricher
 from ..model.events import PlaybackEvent
@@ -60,6 +61,10 @@ class Job(Struct, frozen=True):
     naming: Naming = Naming()
     tee: Callable[[Sequence[PlaybackEvent]], None] | None = None
     """Called with the events that go to the first sink."""
+    wish: Wish = Wish()
+    """The selection as the outputs remember it, and whether entries of ours are removed."""
+    announce: Callable[[Sequence[Planned]], None] | None = None
+    """Called with what is planned before any item is written."""
 
 
 def sink_for_each() -> SinkFor:
@@ -88,6 +93,15 @@ def check(job: Job, source: Source, sink_for: SinkFor) -> None:
                 "--merge-with is one user's history, and --each-user would give it to all users.",
                 hint="Run once for each --user, with that user's own export.",
             )
+    if job.wish.replace and not any(
+        isinstance(target.sink, Sink) and (target.sink.merges or target.sink.supersedes)
+        for target in job.targets
+    ):
+        raise ConfigurationError(
+            "None of these sinks can use --replace.",
+            hint="Leave it out. It is for outputs that keep the entries of earlier runs, such as "
+            "--to tracker.",
+        )
     known = with_plays(source) if job.each_user else []
     names = file_names(known)
     users: Sequence[User | None] = known or [None]

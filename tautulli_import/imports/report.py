@@ -11,11 +11,13 @@ from msgspec import Struct
 from ..counting import Plays
 from ..formatting import many
 from ..items.build import Records
+from ..items.leftovers import Leftovers
 from ..items.pipeline import ReadResult
 from ..model.items import EXTERNAL, Conflict, Kind, Movie, Origin, Record
 from ..model.rejections import Reason, Rejected
 from ..sinks.base import Receipt
 from ..sources.database.source import Source
+from ..state.outputs import OutputStore
 from .job import Job
 
 __all__ = [
@@ -55,6 +57,10 @@ class Delivery(Struct, frozen=True):
     carried: int = 0
     """The number of rows that were not read again."""
     is_on_stdout: bool = False
+    copies: Sequence[str] = ()
+    """The files with what was in the output before."""
+    leftovers: Leftovers = Leftovers()
+    """Entries of ours that stay in the output, and that earlier runs announced."""
 
     @property
     def emitted(self) -> int:
@@ -95,6 +101,11 @@ class Output(Struct, frozen=True):
     """The files that were written. Empty if nothing changed."""
     duplicates: int | None = None
     """The events of this run that the target already had. ``None`` for a sink of items."""
+    kept: int = 0
+    """Entries that ``--replace`` did not remove, because somebody changed them since."""
+    copies: Sequence[str] = ()
+    """The files with what was in the target before. Only the first change and ``--replace`` make
+    them."""
 
 
 class Requests(Struct, frozen=True):
@@ -200,15 +211,19 @@ def without_external_id(records: Sequence[Record]) -> Sequence[WithoutId]:
     ]
 
 
-def alarms_of(result: ReadResult) -> Sequence[str]:
-    """Return warnings for a person about what was read, one or two sentences each."""
+def alarms_of(result: ReadResult, told: OutputStore | None = None) -> Sequence[str]:
+    """Return warnings for a person about what was read, one or two sentences each.
+
+    Leave out the conflicts that ``told`` knows.
+    """
     warnings = []
     if count := result.verdicts.get(Reason.NOT_DELIVERED, 0):
         warnings.append(
             f"Tautulli's API fails on {many(count, 'row')} (mostly films without a length). "
             "The import left them out. Use --via database, or db, to read them."
         )
-    if conflicts := result.identified.conflicts:
+    conflicts = result.identified.conflicts
+    if conflicts := told.new_conflicts(conflicts) if told else conflicts:
         count = len({(conflict.kind, conflict.title) for conflict in conflicts})
         warnings.append(
             f"{many(count, 'title')} {'has' if count == 1 else 'have'} conflicting ids; the id of "
@@ -277,6 +292,8 @@ def make_report(
                 total=one.receipt.total,
                 written=one.receipt.written,
                 duplicates=None if one.events is None else one.receipt.unchanged,
+                kept=one.receipt.kept,
+                copies=one.copies,
             )
             for one in deliveries
         ],

@@ -14,7 +14,9 @@ from ..counting import Plays, add_up
 from ..errors import TautulliImportError
 from ..events.pipeline import StreamResult, stream
 from ..events.resume import EventCheckpoint
-from ..items.outputs import Planned, deliver, plan
+from ..formatting import shown
+from ..items.leftovers import Leftovers
+from ..items.outputs import Planned, deliver, place_of, plan
 from ..items.per_user import file_names, owners, with_plays
 from ..items.pipeline import ReadResult, read
 from ..model.plays import SampleRow
@@ -25,6 +27,7 @@ from ..sources.base import User
 from ..sources.database.source import Source
 from ..sources.same_history import refuse_other_history
 from ..state.checkpoint import CheckpointStore
+from ..state.outputs import OutputStore
 from .job import Job, SinkFor, Target, check, sink_for_each
 from .report import Delivery, Report, alarms_of, make_report
 
@@ -38,6 +41,8 @@ class Memory(Struct, frozen=True):
     """``None`` if no sink takes items, or without saved state."""
     events: Mapping[str, EventCheckpoint] = {}
     """By the names of the sinks that take events."""
+    outputs: OutputStore | None = None
+    """What the outputs were given, over all jobs; ``None`` without saved state."""
     restart: bool = False
     """Forget the state of earlier runs."""
 
@@ -51,7 +56,7 @@ class ImportResult(Struct, frozen=True):
     plays: Mapping[str, Plays]
     """The numbers of rows, by the name of the sink."""
     alarms: Sequence[str]
-    """Warnings for a person."""
+    """Warnings for a person, but for conflicts that an earlier run has told."""
     notices: Sequence[str] = ()
     """Information for a person."""
     failure: TautulliImportError | None = None
@@ -118,6 +123,8 @@ def run(
         # Every sink's view of the plays has to add up before anything is written.
         plays |= _plays_by_sink(job, result, planned)
         progress.begin("writing", sum(len(one.records) for one in planned))
+        if job.announce:
+            job.announce(planned)
         for one in planned:
             try:
                 deliveries.append(_deliver(one, result, memory, dry_run=job.dry_run))
@@ -126,7 +133,7 @@ def run(
         if memory.items and not failures:
             memory.items.finish(samples, result.read)
         rejected += result.rejected
-        alarms += alarms_of(result)
+        alarms += alarms_of(result, memory.outputs)
     for target in job.targets:
         if isinstance(target.sink, StreamSink):
             checkpoint = memory.events.get(target.name)
@@ -158,7 +165,8 @@ def run(
         raise failures[0]
     for checkpoint in memory.events.values():
         notices += checkpoint.notices
-    alarms += dict.fromkeys(said for one in deliveries for said in one.receipt.warnings)
+    of_outputs = list(dict.fromkeys(said for one in deliveries for said in one.receipt.warnings))
+    all_alarms = [*(alarms_of(result) if result else ()), *of_outputs]
     report = make_report(
         source,
         job,
@@ -166,11 +174,12 @@ def run(
         plays,
         is_failed=bool(failures),
         elapsed=time.perf_counter() - began,
-        warnings=[*source.notices, *notices, *alarms],
+        warnings=[*source.notices, *notices, *all_alarms],
         rejected=list(dict.fromkeys(rejected)),
         conflicts=result.identified.conflicts if result else (),
     )
     failure = failures[0] if failures else None
+    alarms += of_outputs
     return ImportResult(report, deliveries, plays, alarms, notices, failure)
 
 
@@ -211,14 +220,41 @@ def _plan(
 ) -> Sequence[Planned]:
     users: Sequence[User | None] = owners(source, result) if job.each_user else [None]
     names = file_names([*with_plays(source), *(user for user in users if user)])
-    planned = []
-    for target in job.targets:
-        for user in users if isinstance(target.sink, Sink) else ():
-            sink = sink_for(target, names[user.user_id] if user else None)
-            if isinstance(sink, Sink):
-                one = plan(source, result, job.selection, memory.items, target.name, sink, user)
-                planned.append(one)
-    return planned
+
+    def planned_for(target: Target, user: User | None) -> Iterator[Planned]:
+        sink = sink_for(target, names[user.user_id] if user else None)
+        if isinstance(sink, Sink) and (user in users or _has_entries(target, sink, user, memory)):
+            yield plan(
+                *(source, result, job.selection, memory.outputs, target.name, sink, user, job.wish)
+            )
+
+    everybody = [*users, *(_without_items(source, job, users) if job.wish.replace else ())]
+    return [
+        one
+        for target in job.targets
+        if isinstance(target.sink, Sink)
+        for user in everybody
+        for one in planned_for(target, user)
+    ]
+
+
+def _without_items(source: Source, job: Job, users: Sequence[User | None]) -> Sequence[User]:
+    """Return the users of the selection that have plays, but nothing to import."""
+    if not job.each_user:
+        return []
+    chosen = job.selection.users
+    known = {user.user_id for user in users if user}
+    return [
+        user
+        for user in with_plays(source)
+        if user.user_id not in known and (chosen is None or user.user_id in chosen)
+    ]
+
+
+def _has_entries(target: Target, sink: Sink, user: User | None, memory: Memory) -> bool:
+    """Return true if earlier runs gave this output something that ``--replace`` may remove."""
+    outputs = memory.outputs
+    return outputs is not None and bool(outputs.entries(place_of(target.name, sink, user)))
 
 
 def _plays_by_sink(job: Job, result: ReadResult, planned: Sequence[Planned]) -> Mapping[str, Plays]:
@@ -234,7 +270,7 @@ def _plays_by_sink(job: Job, result: ReadResult, planned: Sequence[Planned]) -> 
 
 def _deliver(planned: Planned, result: ReadResult, memory: Memory, *, dry_run: bool) -> Delivery:
     user = planned.user
-    receipt = deliver(planned, memory.items, dry_run=dry_run)
+    receipt, copies = deliver(planned, memory.outputs, dry_run=dry_run)
     return Delivery(
         sink=planned.name,
         user=user.name if user else None,
@@ -243,6 +279,8 @@ def _deliver(planned: Planned, result: ReadResult, memory: Memory, *, dry_run: b
         records=planned.records,
         every_viewing=planned.sink.keeps_viewings,
         is_on_stdout=planned.sink.is_on_stdout,
+        copies=[shown(path) for path in copies],
+        leftovers=Leftovers() if planned.is_announced else planned.leftovers,
     )
 
 

@@ -10,7 +10,7 @@ from typing import overload
 from ..model.clock import watched_at
 from ..model.groups import NOBODY
 from ..model.items import Episode, Item, Kind, Movie, Origin, Record
-from ..model.keys import event_key
+from ..model.keys import event_key, numbered_key
 from ..model.played import PlayedEpisode
 from .keyed import KeptPlays
 from .pipeline import ReadResult
@@ -101,14 +101,15 @@ class Records(Sequence[Record]):
         key = naming.base
         if isinstance(played, PlayedEpisode):
             season, episode = kept.season[place], kept.episode[place]
-            key = f"{key}#s{season:02d}e{episode:02d}"
+            key = numbered_key(key, season, episode)
             series = naming.work.title or played.grandparent_title or ""
             item = Episode(ids, title, played.year, season, episode, when, series, ids)
         else:
             item = Movie(ids, naming.work.title or title, played.year, when)
-        if self._every_viewing:
-            key = event_key(key, epoch)
-        return Record(key, item, epoch, play_id, self._user)
+        if not self._every_viewing:
+            return Record(key, item, epoch, play_id, self._user)
+        begun, ended = kept.begun[place], kept.ended[place]
+        return Record(event_key(key, epoch), item, epoch, play_id, self._user, begun, ended)
 
 
 def _ordered(result: ReadResult, *, every_viewing: bool, user_id: int | None) -> array[int]:
@@ -134,5 +135,5 @@ def _key_of(kept: KeptPlays, place: int, *, every_viewing: bool) -> str:
     naming = kept.namings[kept.naming[place]]
     key = naming.base
     if naming.kind == "show":
-        key = f"{key}#s{kept.season[place]:02d}e{kept.episode[place]:02d}"
+        key = numbered_key(key, kept.season[place], kept.episode[place])
     return event_key(key, kept.when[place]) if every_viewing else key

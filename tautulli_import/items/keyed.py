@@ -15,11 +15,11 @@ from ..ids.works import Work
 from ..model.groups import NOBODY, Kept, Newest, PlayGroups
 from ..model.guids import PER_SEASON, plex_guid
 from ..model.items import Ids, Kind, Origin
-from ..model.keys import best_id, movie_key
+from ..model.keys import best_id, movie_key, numbered_key
 from ..model.played import Played, PlayedEpisode
 from ..model.rejections import Reason
 
-__all__ = ["KeptPlays", "Naming", "keyed"]
+__all__ = ["KeptPlays", "Naming", "base_keys", "keyed"]
 
 _Number: TypeAlias = tuple[int, int]
 """The season and the episode; of a film ``_FILM``."""
@@ -62,6 +62,16 @@ class Naming(Struct, frozen=True, gc=False):
         return self.seasons == "all" or (self.seasons == "first") is (season <= 1)
 
 
+def base_keys(works: Sequence[Work], groups: PlayGroups) -> Iterator[tuple[int, str]]:
+    """Yield the groups of plays, accepted or not, that have a canonical key, with that key."""
+    for work in works:
+        for one in work.appearances:
+            for naming in _namings(work, one):
+                for number, group, _ in _plays_under([0], [naming], groups, {}, every_viewing=True):
+                    is_film = naming.kind == "movie"
+                    yield group, naming.base if is_film else numbered_key(naming.base, *number)
+
+
 class KeptPlays:
     """The plays that will be imported, in columns: each one's film or show, numbers and time."""
 
@@ -70,6 +80,8 @@ class KeptPlays:
         self.naming, self.group = array("l"), array("l")
         self.season, self.episode = array("q"), array("q")
         self.when, self.play_id, self.user = array("q"), array("q"), array("q")
+        self.begun, self.ended = array("q"), array("q")
+        """Only with every viewing, otherwise empty."""
 
     def __len__(self) -> int:
         return len(self.when)
@@ -233,8 +245,10 @@ def _keep_viewings(kept: KeptPlays, groups: PlayGroups, plays: _Plays) -> None:
     for number, group, place in plays:
         members[number][group] = place
     for number, places in members.items():
-        for one in groups.viewings(places):
+        for one, begun, ended in groups.viewings(places):
             kept.add(places[one[0]], number, one)
+            kept.begun.append(begun)
+            kept.ended.append(ended)
 
 
 def _number_of(played: Played) -> _Number | None:

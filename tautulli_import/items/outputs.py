@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Final
 
+import msgspec
 from msgspec import Struct
 
 from ..errors import SinkError, TautulliImportError
@@ -21,11 +23,26 @@ from ..model.selection import Selection
 from ..sinks.base import Receipt, Sink
 from ..sources.base import User
 from ..sources.database.source import Source
-from ..state.checkpoint import CheckpointStore, Published
+from ..state.copies import keep_copy, settle_copy
+from ..state.outputs import OutputNotes, OutputStore, Place, Published, encoded
 from .build import Records, records_of
+from .leftovers import Leftovers, find_leftovers, find_unrecorded, is_given
 from .pipeline import ReadResult
 
-__all__ = ["Planned", "deliver", "plan"]
+__all__ = ["Planned", "Wish", "deliver", "place_of", "plan"]
+
+
+_SELECTIONS: Final = 50
+"""The most selections to remember of an output. A script may choose another date every day."""
+
+
+class Wish(Struct, frozen=True):
+    """The selection of a run as its outputs remember it, and what to do with other entries."""
+
+    selection: str = ""
+    """Equal for runs that select the same, whatever their options are called."""
+    replace: bool = False
+    """``--replace``: remove the entries of ours that this run would not write."""
 
 
 class Planned(Struct, frozen=True):
@@ -35,62 +52,144 @@ class Planned(Struct, frozen=True):
     sink: Sink
     user: User | None
     records: Records
-    before: Published
-    """The keys that earlier runs gave to this sink."""
-    retired: Mapping[str, int]
+    wish: Wish = Wish()
+    notes: OutputNotes = OutputNotes()
+    """What else is remembered of it."""
+    retired: Mapping[str, int] = {}
     """The keys in ``before`` whose plays have other keys now, with their times (epoch seconds)."""
+    leftovers: Leftovers = Leftovers()
+    """Entries of ours that this run would not write. Without ``replace`` they stay."""
+    staged: bytes = b""
+    """The entries of ours that the output may have after the run, encoded to save memory."""
 
     @property
-    def place(self) -> tuple[str, str, str]:
-        """Return the key for the published keys: the sink, its files, the user's number."""
-        where = "\n".join(shown(Path(os.path.realpath(path))) for path in self.sink.writes())
-        return self.name, where, str(self.user.user_id) if self.user else ""
+    def place(self) -> Place:
+        """Return the key for what is remembered of the output."""
+        return place_of(self.name, self.sink, self.user)
+
+    @property
+    def is_new_selection(self) -> bool:
+        """Return true if no earlier run wrote into this output with this selection."""
+        return self.wish.selection not in self.notes.selections
+
+    @property
+    def is_announced(self) -> bool:
+        """Return true if this run tells of the leftovers before it writes."""
+        return self.wish.replace or self.is_new_selection
+
+
+def place_of(name: str, sink: Sink, user: User | None = None) -> Place:
+    """Return the key for what is remembered of an output: the sink, its files, the user's id."""
+    where = "\n".join(shown(Path(os.path.realpath(path))) for path in sink.writes())
+    return name, where, str(user.user_id) if user else ""
 
 
 def plan(  # noqa: PLR0917 - all that one output depends on
     source: Source,
     result: ReadResult,
     selection: Selection,
-    store: CheckpointStore | None,
+    outputs: OutputStore | None,
     name: str,
     sink: Sink,
     user: User | None,
+    wish: Wish,
 ) -> Planned:
-    """Choose the records of one output, and find the keys that have changed."""
+    """Choose the records of one output, and find the entries of ours that it should not have."""
     records = records_of(
         result,
         every_viewing=sink.keeps_viewings,
         user_id=user.user_id if user else None,
         user=user.name if user else None,
     )
-    planned = Planned(name, sink, user, records, {}, {})
-    if store is None or not sink.supersedes:
+    planned = Planned(name, sink, user, records, wish)
+    if not _is_kept_up(sink) or not (outputs or wish.replace):
         return planned
-    before = store.published(*planned.place)
-    retired = _retired(result, source, before, records, selection)
-    return Planned(name, sink, user, records, before, retired)
+    notes = (outputs and outputs.notes(planned.place)) or OutputNotes()
+    before = outputs.entries(planned.place) if outputs else {}
+    if not notes.selections:  # it is new, or an earlier version wrote the record
+        is_complete = bool(before) or not any(map(os.path.exists, sink.writes()))
+        notes = msgspec.structs.replace(notes, is_complete=is_complete)
+    given = {key: (play_id, when) for key, play_id, when in records.published()}
+    retired = _retired(result, source, before, given, selection, every_viewing=sink.keeps_viewings)
+    if wish.replace:  # also what has the other form of its key: of a viewing, or of a title
+        retired |= {
+            key: epoch
+            for key, (_, epoch) in before.items()
+            if key not in given and is_given(key, epoch, given)
+        }
+    leftovers = Leftovers()
+    if wish.replace or {*notes.selections} != {wish.selection}:
+        rest = {key: entry for key, entry in before.items() if key not in retired}
+        leftovers = find_leftovers(source, rest, given, selection.latest)
+    if wish.replace and not notes.is_complete:
+        leftovers = leftovers.plus(
+            find_unrecorded(source, result, sink, before, given, selection.latest)
+        )
+    removed = leftovers.times if wish.replace else {}
+    staged = _staged(before, given, {*retired, *removed}) if sink.supersedes else {}
+    return Planned(name, sink, user, records, wish, notes, retired, leftovers, encoded(staged))
 
 
-def deliver(planned: Planned, store: CheckpointStore | None, *, dry_run: bool) -> Receipt:
+def _staged(before: Published, given: Published, removed: Collection[str]) -> Published:
+    """Return the entries of ours that the output may have after the run.
+
+    The key of a deleted play stays known, because its item is still in the sink. ``before`` is
+    changed, because a copy would take as much memory again.
+    """
+    for key in removed:
+        before.pop(key, None)
+    for key, entry in given.items():
+        if key not in before or before[key][1] <= entry[1]:  # as in the outputs
+            before[key] = entry
+    return before
+
+
+def deliver(
+    planned: Planned, outputs: OutputStore | None, *, dry_run: bool
+) -> tuple[Receipt, Sequence[Path]]:
     """Give a sink its records. In a dry run only ask what it would do.
 
+    Also return the copies of what was there before, if the run has made them and then changed it.
+
     Raises:
-        SinkError: the sink failed.
+        SinkError: the sink failed, or no copy could be made.
     """
-    sink = planned.sink
-    remembers = store is not None and sink.supersedes
-    if remembers and store is not None:
-        # The key of a deleted play stays known, because its item is still in the sink.
-        kept = {key: play for key, play in planned.before.items() if key not in planned.retired}
-        now = {key: (play_id, when) for key, play_id, when in planned.records.published()}
-        store.stage(*planned.place, kept | now)
+    sink, wish, place = planned.sink, planned.wish, planned.place
     sink.superseded = planned.retired
-    # A write is finished before anything stops, except to a pipe, whose reader may take forever.
-    with nullcontext() if sink.is_piped or dry_run else defer_signals():
-        receipt = _committed(planned, dry_run=dry_run)
-    if remembers and store is not None:
-        store.publish(*planned.place)
-    return receipt
+    if wish.replace:
+        sink.superseded = {**planned.retired, **planned.leftovers.times}
+    if dry_run or outputs is None or not _is_kept_up(sink):
+        return _committed(planned, dry_run=dry_run), ()
+    notes = planned.notes
+    notes = msgspec.structs.replace(
+        notes,
+        selections=_with(notes.selections, wish.selection)[-_SELECTIONS:],
+        jobs=_with(notes.jobs, outputs.job) if outputs.job else notes.jobs,
+    )
+    folder, copies = outputs.folder, []
+    if folder is not None and (wish.replace or not notes.is_changed):
+        found = (keep_copy(folder, path, sink.options.now) for path in sink.writes())
+        copies = [copy for copy in found if copy is not None]
+    if sink.supersedes:
+        outputs.stage(place, planned.staged, notes)
+    receipt = _committed(planned, dry_run=False)
+    is_changed = bool(receipt.written or receipt.new or receipt.updated or receipt.removed)
+    if wish.replace:  # all that is there of ours is known now
+        notes = msgspec.structs.replace(notes, selections=(wish.selection,), is_complete=True)
+    notes = msgspec.structs.replace(notes, is_changed=notes.is_changed or is_changed)
+    outputs.publish(place, notes)
+    for copy in copies:
+        settle_copy(copy, is_changed=is_changed)
+    return receipt, [copy.path for copy in copies] if is_changed else []
+
+
+def _is_kept_up(sink: Sink) -> bool:
+    """Return true if the files of a sink also hold entries of other runs, or of other programs."""
+    return (sink.supersedes or sink.merges) and bool(sink.writes()) and not sink.is_piped
+
+
+def _with(known: Sequence[str], one: str) -> tuple[str, ...]:
+    return (*known, one) if one not in known else (*known,)
 
 
 def _committed(planned: Planned, *, dry_run: bool) -> Receipt:
@@ -101,8 +200,11 @@ def _committed(planned: Planned, *, dry_run: bool) -> Receipt:
     """
     sink, name = planned.sink, planned.name
     try:
-        sink.write(planned.records)
-        return sink.preview() if dry_run else sink.commit()
+        # A write is finished before anything stops, except to a pipe, whose reader may take
+        # forever.
+        with nullcontext() if sink.is_piped or dry_run else defer_signals():
+            sink.write(planned.records)
+            return sink.preview() if dry_run else sink.commit()
     except BrokenPipeError:
         return sink.preview()
     except (TautulliImportError, MemoryError):
@@ -123,18 +225,22 @@ def _retired(
     result: ReadResult,
     source: Source,
     before: Published,
-    records: Records,
+    given: Published,
     selection: Selection,
-) -> Mapping[str, int]:
+    *,
+    every_viewing: bool,
+) -> dict[str, int]:
     """Find the keys of earlier runs whose plays have other keys now.
 
     Return the time of each (epoch seconds, UTC). The key of a deleted play stays, because an
-    import removes nothing.
+    import removes nothing. With and without ``--rewatches`` a play has different keys by the
+    person's wish, so those stay, too.
     """
-    keys = {key for key, _, _ in records.published()}
     orphans: defaultdict[int, list[str]] = defaultdict(list)
-    for key, (play_id, _) in before.items():
-        if key not in keys:
+    for key, (play_id, epoch) in before.items():
+        if key in given or key.endswith(f"@{epoch}") is not every_viewing:
+            continue
+        if not is_given(key, epoch, given):
             orphans[play_id].append(key)
     return {
         key: when

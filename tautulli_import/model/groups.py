@@ -241,10 +241,11 @@ class PlayGroups:
             found[group].append((user, newest))
         return found
 
-    def viewings(self, groups: Iterable[int]) -> Iterator[Kept]:
+    def viewings(self, groups: Iterable[int]) -> Iterator[tuple[Kept, int, int]]:
         """Yield the newest accepted play of each viewing of a film or episode.
 
-        ``groups`` are all groups with the same canonical key.
+        ``groups`` are all groups with the same canonical key. With each play come the times when
+        it began and ended (epoch seconds, UTC).
         """
         by_user: defaultdict[int, list[_Row]] = defaultdict(list)
         for group in groups:
@@ -255,7 +256,8 @@ class PlayGroups:
                 accepted = [row for row in viewing if row.accepted]
                 if accepted:
                     best = max(accepted, key=self._newest)
-                    yield best.group, user if self._each_user else None, self._newest(best)
+                    owner = user if self._each_user else None
+                    yield (best.group, owner, self._newest(best)), best.begun, best.ended
 
     def _newest(self, row: _Row) -> Newest:
         return (row.begun if self._starts_count else row.ended), row.id

@@ -83,6 +83,10 @@ class Record(Struct, frozen=True, gc=False):
     play_id: int
     user: str | None = None
     """The user's name, with ``--each-user``."""
+    begun: int = 0
+    """When its viewing began (epoch seconds, UTC), or 0 if unknown."""
+    ended: int = 0
+    """When its viewing ended (epoch seconds, UTC), or 0 if unknown."""
 
 
 class Conflict(Struct, frozen=True, gc=False):

@@ -19,6 +19,7 @@ __all__ = [
     "event_id",
     "event_key",
     "movie_key",
+    "numbered_key",
     "session_key",
 ]
 
@@ -47,7 +48,12 @@ def episode_key(show_ids: Ids, season: int, episode: int) -> str | None:
     Return ``None`` without an id, because shows of the same title would get the same key.
     """
     show = best_id(show_ids)
-    return f"{show}#s{season:02d}e{episode:02d}" if show else None
+    return numbered_key(show, season, episode) if show else None
+
+
+def numbered_key(show: str, season: int, episode: int) -> str:
+    """Return the canonical key of an episode, by the key of its show."""
+    return f"{show}#s{season:02d}e{episode:02d}"
 
 
 def event_key(key: str, epoch: int) -> str:

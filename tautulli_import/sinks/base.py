@@ -65,6 +65,8 @@ class SinkOptions(Struct, frozen=True):
     """``--wait``: seconds to wait while another process uses the place."""
     nats: Access = Access()
     """The NATS server, with secrets. Only sinks with ``wants_nats`` are given it."""
+    same_play: int = 60
+    """``--same-play``: seconds between two times of one viewing."""
 
 
 class Receipt(Struct, frozen=True):
@@ -84,6 +86,8 @@ class Receipt(Struct, frozen=True):
     """Sentences about things that a person may want to know."""
     next_steps: Sequence[str] = ()
     """Sentences about what to do next."""
+    kept: int = 0
+    """Entries under a superseded key that somebody changed since, so they stay."""
 
 
 class BaseSink(ABC):  # noqa: B024 - the abstract methods are in its two subclasses
@@ -143,9 +147,10 @@ class Sink(BaseSink):
     for_events: ClassVar[type[StreamSink] | None] = None
     """The sink to use instead with ``--events``; ``None`` if there is none."""
     superseded: Mapping[str, int] = {}
-    """Keys that earlier runs gave to this sink and whose plays have other keys now, with the time
-    of each (epoch seconds, UTC). It is set before ``write``. The sink may remove an entry under
-    such a key if the entry is unchanged since it was written."""
+    """Keys that earlier runs gave to this sink and that its place should no longer have, with the
+    time of each (epoch seconds, UTC). It is set before ``write``. The sink may remove an entry
+    under such a key if the entry is unchanged since it was written. If a record has the same key,
+    it replaces such an entry, even a newer one. An entry that is a record's stays."""
 
     @property
     def keeps_viewings(self) -> bool:
@@ -174,11 +179,11 @@ class SnapshotSink(Sink):
 
     def __init__(self, options: SinkOptions) -> None:
         super().__init__(options)
-        self.records: list[Record] = []
+        self.records: Sequence[Record] = ()
 
     def write(self, records: Sequence[Record]) -> None:
-        """Take records."""
-        self.records += records
+        """Take records. A single sequence is kept as it is, because it may be built lazily."""
+        self.records = [*self.records, *records] if self.records else records
 
 
 class StreamSink(BaseSink):

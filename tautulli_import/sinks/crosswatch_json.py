@@ -1,4 +1,4 @@
-"""Read, merge and encode the history JSON of CrossWatch.
+"""Read the history JSON of CrossWatch: ``history.json``, its export, and Editor datasets.
 
 Measured on CrossWatch v0.11.3: it reads a file with a byte order mark, or a malformed one, as
 empty, and then overwrites it. It keeps the fields of an item that its function ``minimal`` keeps.
@@ -8,33 +8,32 @@ It compares ``watched_at`` as a string. On the same key the newer entry wins. A 
 
 from __future__ import annotations
 
+import codecs
 import io
-import re
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from ..errors import NotFoundError, SinkError
 from ..files import read_bytes
-from ..model.clock import watched_at
-from ..model.items import Ids, Movie, Record
-from ..model.keys import event_key, movie_key
+from ..model.keys import event_key
+from .entries import epoch_of, is_event, time_of, values_of
 
 __all__ = [
     "UPLOAD",
-    "Entry",
-    "Merged",
-    "entries_of",
-    "event_entries_of",
+    "check_history",
+    "check_text",
+    "content_of",
+    "decoded",
     "exported",
-    "merge",
     "newer_of",
+    "no_history",
+    "under_event_keys",
 ]
 
 UPLOAD: Final = (
@@ -43,255 +42,35 @@ UPLOAD: Final = (
 )
 """The menu path in CrossWatch (v0.11.3) to upload a tracker file. The last part is an icon."""
 
-_EVENT: Final = re.compile(r"@(\d{7,}(~.+)?|id:.+)$")
-_WEAK: Final = ("plex:", "guid:")
-_NONE: Final[Mapping[str, int]] = {}
 # A million plays of 285,000 titles are 90 MB in this format (November 2026).
 _MOST_BYTES: Final = 256 * 1024 * 1024
 # An export of everything has some dozens.
 _MOST_MEMBERS: Final = 10_000
-_encode: Final = msgspec.json.Encoder().encode
+_CHUNK: Final = 1 << 20
+_MARK: Final = codecs.BOM_UTF8
 
 
-class Entry(Struct, frozen=True, gc=False):
-    """One entry of a history file: its JSON, and the fields that merging compares."""
+class _Tracker(Struct):
+    """A tracker file. Its entries are decoded only where they differ."""
 
-    raw: bytes
-    watched_at: str
-    value: Mapping[str, Any]
+    items: dict[str, Raw]
 
 
-class Merged(Struct, frozen=True):
-    """A history after merging, entries in ascending ``watched_at`` order."""
+class _Envelope(Struct):
+    """The start of any of the formats."""
 
-    entries: Mapping[str, Entry]
-    new: int
-    updated: int
-    unchanged: int
-    removed: int = 0
-    """Our entries whose plays have other keys now."""
+    items: Raw = Raw(b"null")
+    kind: Raw = Raw(b"null")
 
 
-def entries_of(path: Path) -> dict[str, Entry]:
-    """Return the entries of a ``history.json``; nothing if the file is absent.
+class _Row(Struct):
+    """A row of an Editor dataset."""
 
-    Raises:
-        SinkError: the file is not a history, so merging would lose its content.
-    """
-    content = _content(path)
-    return {} if content is None else _decoded(content, path)
+    key: str
 
 
-def exported(path: Path) -> dict[str, Entry]:
-    """Return the entries of an export of CrossWatch: ``history.json``, or a ZIP with one.
-
-    Raises:
-        NotFoundError: there is no such file, or no history in the ZIP.
-        SinkError: the file is not a history.
-    """
-    content = _content(path) if path.is_file() else None
-    if content is None:
-        raise NotFoundError(
-            f"The file of --merge-with does not exist: {path}.",
-            hint="Use --merge-with with the archive that CrossWatch exported, or its history.json.",
-        )
-    if content.startswith(b"PK"):
-        content = _history_in_archive(content, path)
-    return _decoded(content, path)
-
-
-def event_entries_of(path: Path | None) -> dict[str, Entry]:
-    """Return the entries of an export under event keys, for the Editor; nothing for ``None``.
-
-    Raises:
-        NotFoundError: there is no such file, or no history in the ZIP.
-        SinkError: the file is not a history.
-    """
-    if path is None:
-        return {}
-    found: dict[str, Entry] = {}
-    for key, entry in exported(path).items():
-        epoch = None if _EVENT.search(key) else _epoch(entry.watched_at)
-        found[key if epoch is None else event_key(key, epoch)] = entry
-    return found
-
-
-def merge(
-    existing: Mapping[str, Entry],
-    records: Iterable[Record],
-    superseded: Mapping[str, int] = _NONE,
-) -> Merged:
-    """Merge records into existing entries by CrossWatch's own rule. Keep every foreign entry.
-
-    Remove an entry under a ``superseded`` key if its ``watched_at`` is still the time (epoch
-    seconds, UTC) that we wrote: the records have its plays under other keys. Where key and time
-    are equal, replace only the fields that we write, and keep those that CrossWatch or another
-    source added.
-    """
-    entries = dict(existing)
-    new = updated = unchanged = 0
-    others = _Others(existing)
-    for record in records:
-        raw = _encode(record.item)
-        when = record.item.watched_at
-        standing = _key_there(record, existing)
-        twins = [key for key in others.twins_of(record) if key != standing and key in entries]
-        there = existing[standing] if standing else None
-        if there is None:
-            # The twin has its key from old ids, so only its other fields are kept.
-            same = [key for key in twins if existing[key].watched_at == when]
-            value = {**existing[same[0]].value, **msgspec.json.decode(raw)} if same else {}
-            entries[record.key] = Entry(_encode(value) if same else raw, when, value)
-        elif there.watched_at == when:
-            value = _overlaid(there.value, msgspec.json.decode(raw))
-            if value != there.value:
-                entries[standing or record.key] = Entry(_encode(value), when, value)
-        elif there.watched_at < when:
-            entries[standing or record.key] = Entry(raw, when, {})
-        for key in twins:
-            del entries[key]
-        if twins:
-            updated += 1
-        elif there is None:
-            new += 1
-        elif entries[standing or record.key] is there:
-            unchanged += 1
-        else:
-            updated += 1
-    stale = [
-        key
-        for written, epoch in superseded.items()
-        for key in (written, event_key(written, epoch))  # a pair with "Rewatches" rewrote it
-        if key in existing
-        and entries.get(key) is existing[key]
-        and existing[key].watched_at == watched_at(epoch)
-    ]
-    for key in stale:
-        del entries[key]
-    ordered = dict(sorted(entries.items(), key=lambda pair: pair[1].watched_at))
-    return Merged(ordered, new, updated, unchanged, len(stale))
-
-
-def newer_of(one: Mapping[str, Entry], other: Mapping[str, Entry]) -> dict[str, Entry]:
-    """Merge two histories. On the same key the newer entry wins; of equal ones, ``other``'s."""
-    merged = dict(one)
-    for key, entry in other.items():
-        if key not in merged or merged[key].watched_at <= entry.watched_at:
-            merged[key] = entry
-    return merged
-
-
-def _key_there(record: Record, existing: Mapping[str, Entry]) -> str | None:
-    """Return the existing key of this title or viewing, or ``None``."""
-    if record.key in existing:
-        return record.key
-    event = event_key(record.key, record.epoch)  # a pair with "Rewatches" on rewrote it
-    return event if event in existing else None
-
-
-class _Others:
-    """Finds entries under another key that are the same title or viewing as a record.
-
-    Such an entry was written before an external id was known or corrected, or without
-    ``--rewatches``. It is recognised by type, titles and numbers, together with the Plex rating
-    key, or with the title if that is its key. An entry of the same time is the same viewing. An
-    older entry whose key is an id of this Plex server is the same title, and the record replaces
-    it, as it would under one key.
-    """
-
-    def __init__(self, existing: Mapping[str, Entry]) -> None:
-        self._by_moment: dict[str, list[tuple[str, Entry]]] = {}
-        self._weak: dict[str, list[tuple[str, Entry]]] = {}
-        for key, entry in existing.items():
-            self._by_moment.setdefault(entry.watched_at, []).append((key, entry))
-            if key.startswith(_WEAK):
-                self._weak.setdefault(key, []).append((key, entry))
-
-    def twins_of(self, record: Record) -> list[str]:
-        item = record.item
-        events = bool(_EVENT.search(record.key))
-        found = [
-            key
-            for key, entry in self._by_moment.get(item.watched_at, ())
-            if key != record.key
-            and (events or not _EVENT.search(key))
-            and _is_same(key, entry, record)
-        ]
-        if events or record.key.startswith(_WEAK):
-            return found
-        ids = item.ids if isinstance(item, Movie) else item.show_ids
-        number = "" if isinstance(item, Movie) else record.key[record.key.index("#") :]
-        for name, value in (("plex", ids.plex), ("guid", ids.guid)):
-            for key, entry in self._weak.get(f"{name}:{value}{number}".lower(), ()):
-                older = entry.watched_at < item.watched_at
-                if older and _is_same(key, entry, record):
-                    found.append(key)
-        return found
-
-
-def _is_same(key: str, entry: Entry, record: Record) -> bool:
-    item = msgspec.to_builtins(record.item)
-    fields = ("type", "title", "season", "episode", "series_title")
-    if any(entry.value.get(field) != item.get(field) for field in fields):
-        return False
-    base = _EVENT.sub("", key)
-    if base == _EVENT.sub("", record.key):
-        return True
-    if "|title:" in base:
-        return bool(base == movie_key(Ids(), item["title"], item["year"]))
-    which = "show_ids" if "show_ids" in item else "ids"
-    theirs = entry.value.get(which)
-    plex = item[which].get("plex")
-    return plex is not None and isinstance(theirs, dict) and theirs.get("plex") == plex
-
-
-def _overlaid(there: Mapping[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
-    """Return an existing entry of the same time with our fields over its own, and all ids."""
-    merged = {**there, **ours}
-    for name in ("ids", "show_ids"):
-        before = there.get(name)
-        if name in ours and isinstance(before, dict):
-            merged[name] = {**before, **ours[name]}
-    return merged
-
-
-def _decoded(content: bytes, path: Path) -> dict[str, Entry]:
-    """Decode ``{"ts": …, "items": {…}}``, an old bare ``{key: item}``, or an Editor dataset.
-
-    Raises:
-        SinkError: the content is none of these.
-    """
-    try:
-        state = msgspec.json.decode(content.removeprefix(b"\xef\xbb\xbf"))
-        items = state.get("items")
-        if items is None and all(isinstance(v, dict) and "watched_at" in v for v in state.values()):
-            items = state
-        if isinstance(items, list) and state.get("kind") == "history":  # an Editor dataset
-            items = {row["key"]: {k: v for k, v in row.items() if k != "key"} for row in items}
-        return {str(key): _entry(value) for key, value in items.items()}
-    except (
-        msgspec.DecodeError,
-        UnicodeDecodeError,
-        RecursionError,  # nested more than a thousand times
-        AttributeError,
-        KeyError,
-        TypeError,
-    ):
-        raise SinkError(
-            f"{path} is not a CrossWatch history, so nothing can be merged into it.",
-            hint="CrossWatch reads it as empty. Check it, move it away, and run the same command "
-            "again.",
-        ) from None
-
-
-def _entry(value: object) -> Entry:
-    """Return an entry of a file. What is not an item is kept unchanged."""
-    item = value if isinstance(value, dict) else {}
-    return Entry(_encode(value), str(item.get("watched_at") or ""), item)
-
-
-def _content(path: Path) -> bytes | None:
-    """Return the content of a file, or ``None`` if it is absent.
+def content_of(path: Path) -> bytes | None:
+    """Return the content of a history, or ``None`` if it is absent.
 
     Raises:
         SinkError: it cannot be read, or is larger than any history.
@@ -300,6 +79,117 @@ def _content(path: Path) -> bytes | None:
         if path.stat().st_size > _MOST_BYTES:
             raise _too_large(path)
     return read_bytes(path)
+
+
+def check_history(path: Path) -> None:
+    """Check that the content of a ``history.json`` can be merged, without decoding its entries.
+
+    Raises:
+        SinkError: the file is not a history, so merging would lose its content.
+    """
+    content = content_of(path)
+    if content is None:
+        return
+    try:
+        is_history = _starts(msgspec.json.decode(content, type=_Envelope).items, b"{")
+    except (msgspec.DecodeError, RecursionError):
+        is_history = False
+    if not is_history:
+        decoded(content, path)
+
+
+def exported(path: Path) -> dict[str, Raw]:
+    """Return the entries of an export of CrossWatch: ``history.json``, or a ZIP with one.
+
+    Raises:
+        NotFoundError: there is no such file, or no history in the ZIP.
+        SinkError: the file is not a history.
+    """
+    content = content_of(path) if path.is_file() else None
+    if content is None:
+        raise NotFoundError(
+            f"The file of --merge-with does not exist: {path}.",
+            hint="Use --merge-with with the archive that CrossWatch exported, or its history.json.",
+        )
+    if content.startswith(b"PK"):
+        content = _history_in_archive(content, path)
+    return decoded(content, path)
+
+
+def under_event_keys(entries: Mapping[str, Raw]) -> dict[str, Raw]:
+    """Return entries under event keys, for the Editor."""
+    found: dict[str, Raw] = {}
+    for key, raw in entries.items():
+        epoch = None if is_event(key) else epoch_of(time_of(raw))
+        found[key if epoch is None else event_key(key, epoch)] = raw
+    return found
+
+
+def newer_of(one: Mapping[str, Raw], other: Mapping[str, Raw]) -> dict[str, Raw]:
+    """Merge two histories. On the same key the newer entry wins; of equal ones, ``other``'s."""
+    merged = dict(one)
+    for key, raw in other.items():
+        if key not in merged or time_of(merged[key]) <= time_of(raw):
+            merged[key] = raw
+    return merged
+
+
+def decoded(content: bytes, path: Path) -> dict[str, Raw]:
+    """Decode ``{"ts": …, "items": {…}}``, an old bare ``{key: item}``, or an Editor dataset.
+
+    Raises:
+        SinkError: the content is none of these.
+    """
+    try:
+        check_text(content)
+        try:
+            return msgspec.json.decode(content, type=_Tracker).items
+        except msgspec.DecodeError:
+            return _other_format(content.removeprefix(_MARK))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # nested too deeply
+        raise no_history(path) from None
+
+
+def no_history(path: Path) -> SinkError:
+    """Return the error to raise for a file whose content would be lost."""
+    return SinkError(
+        f"{path} is not a CrossWatch history, so nothing can be merged into it.",
+        hint="CrossWatch reads it as empty. Check it, move it away, and run the same command "
+        "again.",
+    )
+
+
+def _other_format(content: bytes) -> dict[str, Raw]:
+    envelope = msgspec.json.decode(content, type=_Envelope)
+    if _starts(envelope.items, b"[") and _starts(envelope.kind, b'"history"'):
+        rows = msgspec.json.decode(envelope.items, type=list[_Row])
+        values = msgspec.json.decode(envelope.items, type=list[dict[str, Raw]])
+        for one in values:
+            del one["key"]
+        return {
+            row.key: Raw(msgspec.json.encode(one)) for row, one in zip(rows, values, strict=True)
+        }
+    if not _starts(envelope.items, b"null"):
+        return msgspec.json.decode(envelope.items, type=dict[str, Raw])
+    items = msgspec.json.decode(content, type=dict[str, Raw])
+    if not all("watched_at" in values_of(raw) for raw in items.values()):
+        raise msgspec.DecodeError("no items")
+    return items
+
+
+def _starts(raw: Raw, start: bytes) -> bool:
+    return bytes(memoryview(raw)[: len(start)]) == start
+
+
+def check_text(content: bytes) -> None:
+    """Check that all of a file is UTF-8, because entries are copied without being decoded."""
+    if content.isascii():
+        return
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    view = memoryview(content)
+    for start in range(0, len(view), _CHUNK):
+        decoder.decode(view[start : start + _CHUNK])
+    decoder.decode(b"", final=True)
 
 
 def _history_in_archive(content: bytes, path: Path) -> bytes:
@@ -353,11 +243,3 @@ def _too_large(path: Path) -> SinkError:
         f"{path} holds more than {_MOST_BYTES >> 20} MB, which is more than any history.",
         hint="Check that CrossWatch made it. It is not read and not changed.",
     )
-
-
-def _epoch(watched_at: str) -> int | None:
-    try:
-        when = datetime.fromisoformat(watched_at)
-    except ValueError:
-        return None
-    return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp())

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Generic, TypeVar
 
 import msgspec
+from msgspec import Raw, Struct
 
 from ..errors import ConfigurationError, SinkError
-from ..files import read_bytes, write_whole
+from ..files import write_whole
 from ..formatting import many, shown
+from ..model.items import Record
 from .base import Receipt, SnapshotSink
-from .crosswatch_json import UPLOAD, event_entries_of, merge
+from .comparing import same_start
+from .crosswatch_json import (
+    UPLOAD,
+    check_text,
+    content_of,
+    exported,
+    newer_of,
+    under_event_keys,
+)
+from .entries import values_of
+from .merged import Merged, Rules, encoded_item
+from .merging import merge
 
 __all__ = ["EditorSink"]
 
@@ -32,11 +45,31 @@ _HEAD: Final = {
 }
 
 
+_BLOCKS: Final = b',"blocks":['
+_Kind = TypeVar("_Kind")
+
+
+class _Row(Struct, gc=False):
+    """The fields of a row that tell whose it is."""
+
+    key: str
+    provider_event_id: object = ""
+
+
+class _Dataset(Struct, Generic[_Kind]):
+    """An Editor dataset."""
+
+    kind: str
+    provider: str
+    items: list[_Kind]
+
+
 class EditorSink(SnapshotSink):
     """Writes one file that CrossWatch's Editor, tracker upload and import all take."""
 
     every_viewing = True
     merges = True
+    supersedes = True
 
     @property
     def path(self) -> Path:
@@ -69,24 +102,81 @@ class EditorSink(SnapshotSink):
         return [] if self.path == Path("-") else [self.path]
 
     def check(self) -> None:
-        """Check the name, and that the file to replace has no foreign rows.
+        """Check the name, and that the existing file has no foreign rows.
 
         Raises:
             ConfigurationError: CrossWatch does not take a file of that name.
-            SinkError: the file to replace has foreign content.
+            SinkError: the existing file has foreign content.
             NotFoundError: the file of ``--merge-with`` does not exist.
         """
-        if self.path != Path("-"):
-            self._before()
-        event_entries_of(self.options.merge_with)
+        content = self._content()
+        if content is not None:
+            self._check_rows(content)
+        if self.options.merge_with:
+            exported(self.options.merge_with)
 
     def preview(self) -> Receipt:
         """Return the receipt that ``commit`` would return."""
+        receipt, _ = self._compared()
+        return receipt
+
+    def commit(self) -> Receipt:
+        """Merge into the existing dataset, if that changes it.
+
+        Raises:
+            SinkError: the existing file has foreign content, or the file cannot be written.
+        """
         path = self.path
-        before = {} if path == Path("-") else self._before()
-        after = self._rows()
-        new = sum(1 for key in after if key not in before)
-        unchanged = sum(1 for key, row in after.items() if before.get(key) == row)
+        receipt, merged = self._compared()
+        if merged is None:
+            return receipt
+        chunks = _encoded(self.options.now, (raw for _, raw in merged.entries()))
+        if path == Path("-"):
+            self.options.stdout.writelines(chunks)
+            self.options.stdout.flush()
+            return receipt
+        write_whole(path, chunks)
+        return msgspec.structs.replace(receipt, written=[shown(path)])
+
+    def _compared(self) -> tuple[Receipt, Merged | None]:
+        """Merge with the existing rows. Return ``None`` in place of an unchanged dataset."""
+        base, records, path = self.options.merge_with, self.records, self.path
+        content = self._content()
+        same = 0
+        if content is not None:
+            self._check_rows(content)
+            if not base:
+                same, is_all = _same_start(content, records)
+                if is_all:
+                    count = len(records)
+                    return self._receipt(Receipt("", 0, unchanged=count, total=count)), None
+        there = _rows_of(content, path) if content is not None else {}
+        rules = Rules(_encoded_row, True, self.superseded, self.options.same_play)
+        try:
+            foreign = under_event_keys(exported(base)) if base else {}
+            rows = {
+                key: Raw(msgspec.json.encode({"key": key, **values_of(raw)}))
+                for key, raw in foreign.items()
+            }
+            existing = newer_of(rows, there) if base else there
+            merged = merge(existing, records, rules, file=there, same=same)
+        except (msgspec.DecodeError, RecursionError):
+            raise _no_dataset(path) from None
+        is_changed = merged.differs_from(there) if base else merged.is_changed
+        receipt = Receipt(
+            "",
+            new=merged.new,
+            updated=merged.updated,
+            unchanged=merged.unchanged,
+            total=merged.total,
+            removed=merged.removed,
+            kept=merged.kept,
+        )
+        return self._receipt(receipt), merged if is_changed or path == Path("-") else None
+
+    def _receipt(self, counts: Receipt) -> Receipt:
+        """Return the receipt with the target and what to do next."""
+        path = self.path
         add = (
             f"In CrossWatch: Main › Import / Export › Import, source Generic CSV/JSON, and choose "
             f"{shown(path)}. This adds every row to the tracker (from v0.11.0, up to "
@@ -99,94 +189,100 @@ class EditorSink(SnapshotSink):
         clean = (
             "Then clean up in the Editor: Source Current State, Kind History, Provider CrossWatch."
         )
-        return Receipt(
-            "standard output" if path == Path("-") else shown(path),
-            new=new,
-            updated=len(after) - new - unchanged,
-            unchanged=unchanged,
-            total=len(after),
-            removed=sum(1 for key in before if key not in after),
-            next_steps=(add, replace, clean) if unchanged < len(after) else (),
+        return msgspec.structs.replace(
+            counts,
+            target="standard output" if path == Path("-") else shown(path),
+            next_steps=(add, replace, clean) if counts.unchanged < counts.total else (),
         )
 
-    def commit(self) -> Receipt:
-        """Write the dataset, if it differs from the existing one.
-
-        Raises:
-            SinkError: the existing file has foreign content, or the file cannot be written.
-        """
+    def _content(self) -> bytes | None:
+        """Return the existing dataset, or ``None``. A pipe or device is not read."""
         path = self.path
-        receipt = self.preview()
-        if path == Path("-"):
-            self.options.stdout.writelines(self._encoded())
-            self.options.stdout.flush()
-            return receipt
-        if receipt.unchanged == receipt.total and not receipt.removed:
-            return receipt
-        write_whole(path, self._encoded())
-        return msgspec.structs.replace(receipt, written=[shown(path)])
+        is_there = path != Path("-") and (path.is_file() or path.is_dir())
+        return content_of(path) if is_there else None
 
-    def _rows(self) -> Mapping[str, Mapping[str, Any]]:
-        """Return all rows by key, in ascending ``watched_at`` order. Ours win over others."""
-        base = self.options.merge_with
-        merged = merge(event_entries_of(base), self.records)
-        ours = {record.key: f"{_OURS}{record.play_id}" for record in self.records}
-        rows: dict[str, Mapping[str, Any]] = {}
-        for key, entry in merged.entries.items():
-            rows[key] = {"key": key, **(entry.value or msgspec.json.decode(entry.raw))}
-            if key in ours:
-                rows[key] = {**rows[key], "provider_event_id": ours[key]}
-        return rows
-
-    def _before(self) -> Mapping[str, Mapping[str, Any]]:
-        """Return the existing rows, which a commit replaces.
+    def _check_rows(self, content: bytes) -> None:
+        """Check that all existing rows are ours, or are meant to be merged with.
 
         Raises:
             SinkError: some rows are not ours, or the file is not a dataset.
         """
         path = self.path
-        rows = _rows_of(path) if path.is_file() or path.is_dir() else {}
-        kept = self._rows() if self.options.merge_with else {}
-        foreign = [
-            key
-            for key, row in rows.items()
-            if not str(row.get("provider_event_id", "")).startswith(_OURS) and key not in kept
-        ]
-        if foreign:
+        rows = _dataset(content, path, _Row)
+        foreign = [row.key for row in rows if not str(row.provider_event_id).startswith(_OURS)]
+        if foreign and not self.options.merge_with:
             raise SinkError(
                 f"{shown(path)} has {many(len(foreign), 'row')} that did not come from Tautulli "
                 f"(first: {foreign[0]}), so it is not replaced.",
                 hint="Choose another file with --out, or merge with it: --merge-with "
                 + shlex.quote(shown(path)),
             )
-        return rows
-
-    def _encoded(self) -> Iterator[bytes]:
-        head = msgspec.json.encode({**_HEAD, "ts": self.options.now, "blocks": []})
-        yield head[:-1] + b',"items":['
-        separator = b"\n"
-        for row in self._rows().values():
-            yield separator + msgspec.json.encode(row)
-            separator = b",\n"
-        yield b"\n]}\n"
 
 
-def _rows_of(path: Path) -> Mapping[str, Mapping[str, Any]]:
-    """Return the rows of the dataset at ``path`` by key; none if the file is absent.
+def _encoded_row(record: Record) -> bytes:
+    encode = msgspec.json.encode
+    return (
+        b'{"key":'
+        + encode(record.key)
+        + b","
+        + encoded_item(record)[1:-1]
+        + b',"provider_event_id":"%s%d"}' % (_OURS.encode(), record.play_id)
+    )
+
+
+def _encoded(now: int, rows: Iterable[bytes]) -> Iterator[bytes]:
+    head = msgspec.json.encode({**_HEAD, "ts": now, "blocks": []})
+    yield head[:-1] + b',"items":['
+    separator = b"\n"
+    for row in rows:
+        yield separator + row
+        separator = b",\n"
+    yield b"\n]}\n"
+
+
+def _same_start(content: bytes, records: Sequence[Record]) -> tuple[int, bool]:
+    """Compare a file with what would be written if it had nothing but the records.
+
+    Return the number of rows that are equal, and true if that is the whole file.
+    """
+    lines = _encoded(0, map(_encoded_row, records))
+    start = next(lines)
+    rest = start[start.index(_BLOCKS) :]
+    place = content.find(_BLOCKS)
+    if not content.startswith(rest, place):
+        return 0, False
+    count, is_all = same_start(content, place + len(rest), lines)
+    return min(count, len(records)), is_all and bool(records)
+
+
+def _rows_of(content: bytes, path: Path) -> dict[str, Raw]:
+    """Return the rows of a dataset by key.
 
     Raises:
         SinkError: the file is not a dataset.
     """
-    content = read_bytes(path)
-    if content is None:
-        return {}
+    keys = (row.key for row in _dataset(content, path, _Row))
+    return dict(zip(keys, _dataset(content, path, Raw), strict=True))
+
+
+def _dataset(content: bytes, path: Path, row: type[_Kind]) -> list[_Kind]:
+    """Decode the rows of a dataset, each as a ``row``.
+
+    Raises:
+        SinkError: the file is not a dataset.
+    """
     try:
-        dataset = msgspec.json.decode(content)
-        if any(dataset[name] != _HEAD[name] for name in ("kind", "provider")):
-            raise KeyError(path)  # noqa: TRY301 - one message below serves all these errors
-        return {row["key"]: row for row in dataset["items"]}
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError):
-        raise SinkError(
-            f"{shown(path)} is not an Editor dataset, so it is not replaced.",
-            hint="Move it away, or choose another file with --out.",
-        ) from None
+        check_text(content)
+        dataset = msgspec.json.decode(content, type=_Dataset[row])  # type: ignore[valid-type]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise _no_dataset(path) from None
+    if (dataset.kind, dataset.provider) != (_HEAD["kind"], _HEAD["provider"]):
+        raise _no_dataset(path)
+    return dataset.items
+
+
+def _no_dataset(path: Path) -> SinkError:
+    return SinkError(
+        f"{shown(path)} is not an Editor dataset, so it is not replaced.",
+        hint="Move it away, or choose another file with --out.",
+    )

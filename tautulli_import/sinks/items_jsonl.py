@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from ..errors import SinkError
-from ..files import read_bytes, write_whole
+from ..files import read_start, write_whole
 from ..formatting import shown
 from ..model.items import Record
 from .base import Receipt, SnapshotSink
+from .comparing import FileComparison
 from .events_jsonl import EventsSink
 
 __all__ = ["JsonlSink", "lines"]
+
+
+_START: Final = b'{"key":'
+"""The beginning of each file of items."""
 
 
 def lines(records: Sequence[Record]) -> Iterator[bytes]:
@@ -52,10 +58,11 @@ class JsonlSink(SnapshotSink):
         Raises:
             SinkError: the file has other content.
         """
-        before = self._before()
-        if before and not before.startswith(b'{"key":'):
+        path = self._existing()
+        start = read_start(path, len(_START)) if path else None
+        if path and start and start != _START:
             raise SinkError(
-                f"{shown(self.path or Path())} is not a file of items, so it is not replaced.",
+                f"{shown(path)} is not a file of items, so it is not replaced.",
                 hint="Move it away, or choose another file with --out.",
             )
 
@@ -71,7 +78,7 @@ class JsonlSink(SnapshotSink):
         if path is None:
             self.options.stdout.writelines(lines(self.records))
             self.options.stdout.flush()
-        elif (self._before() or b"") != b"".join(lines(self.records)):
+        elif receipt.new or (not self.records and self._has_content()):
             write_whole(path, lines(self.records))
             receipt = msgspec.structs.replace(receipt, written=[shown(path)])
         return receipt
@@ -83,12 +90,21 @@ class JsonlSink(SnapshotSink):
         if path is None:
             return Receipt("standard output", new=count, total=count)
         self.check()
-        same = (self._before() or b"") == b"".join(lines(self.records))
+        same = self._is_same()
         return Receipt(
             shown(path), new=0 if same else count, unchanged=count if same else 0, total=count
         )
 
-    def _before(self) -> bytes | None:
-        """Return the content of the file, or ``None`` if absent. A pipe or device is not read."""
+    def _is_same(self) -> bool:
+        """Return true if the file has the lines of the records."""
+        there = FileComparison(self._existing())
+        return all(there.take(line) for line in lines(self.records)) and there.is_equal()
+
+    def _has_content(self) -> bool:
+        path = self._existing()
+        return bool(path and read_start(path, 1))
+
+    def _existing(self) -> Path | None:
+        """Return the path of the file if it is there. A pipe or device is not read."""
         path = self.path
-        return read_bytes(path) if path is not None and (path.is_file() or path.is_dir()) else None
+        return path if path is not None and (path.is_file() or path.is_dir()) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -12,11 +12,23 @@ from typing import Final
 import msgspec
 
 from ..errors import ConfigurationError, SinkError
-from ..files import names_in, read_bytes, stamp, write_whole
+from ..files import chunks_of, names_in, stamp, write_whole
 from ..formatting import shown
 from ..interrupts import is_asked
+from ..model.items import Record
 from .base import Receipt, SnapshotSink
-from .crosswatch_json import UPLOAD, Entry, Merged, entries_of, exported, merge, newer_of
+from .comparing import FileComparison, same_start
+from .crosswatch_json import (
+    UPLOAD,
+    check_history,
+    content_of,
+    decoded,
+    exported,
+    newer_of,
+    no_history,
+)
+from .merged import Merged, Rules, encoded_item
+from .merging import merge
 
 __all__ = ["TrackerSink"]
 
@@ -28,6 +40,7 @@ _ROUNDS: Final = 5
 _WRITES: Final = 3
 _A_MOMENT: Final = 1.0
 _OURS: Final = frozenset({"history.json", "snapshots"})
+_END: Final = b"\n}}\n"
 
 
 class TrackerSink(SnapshotSink):
@@ -67,11 +80,15 @@ class TrackerSink(SnapshotSink):
             SinkError: ``history.json`` is not a history.
             NotFoundError: the file of ``--merge-with`` does not exist.
         """
-        self._merged(entries_of(self.root / "history.json"))
+        check_history(self.root / "history.json")
+        if self.options.merge_with:
+            exported(self.options.merge_with)
 
     def preview(self) -> Receipt:
         """Return the receipt that ``commit`` would return."""
-        return self._receipt(self._merged(entries_of(self.root / "history.json")))
+        content = content_of(self.root / "history.json")
+        receipt, _ = self._compared(content)
+        return receipt
 
     def commit(self) -> Receipt:
         """Write the snapshot, then ``history.json``, if anything changed.
@@ -90,20 +107,23 @@ class TrackerSink(SnapshotSink):
         writes = 0
         for _ in range(_ROUNDS):
             before = stamp(history)
-            there = entries_of(history)
-            merged = self._merged(there)
-            if _is_same(merged.entries, there):
-                # No empty history is written, because its upload would empty the tracker.
-                return self._receipt(merged)
-            content = b"".join(_encoded(self.options.now, merged.entries))
-            snapshot = self._snapshot_with(content)
-            if snapshot is None:
-                snapshot = own = own or self._snapshot_path()
-                age = self.options.now - _SNAPSHOT_AGE
-                write_whole(snapshot, [content], mtime=age, is_read_in_place=True)
-            if not write_whole(
-                history, [content], unless=_changed(history, before), is_read_in_place=True
-            ):
+            receipt, merged = self._compared(content_of(history))
+            if merged is None:
+                return receipt
+            own = own or self._snapshot_path()
+            snapshot = self._snapshot(merged, own)
+            try:
+                is_written = write_whole(
+                    history,
+                    chunks_of(snapshot),
+                    unless=_changed(history, before),
+                    is_read_in_place=True,
+                )
+            except SinkError:
+                if os.path.lexists(snapshot):
+                    raise
+                continue  # another program deleted the snapshot
+            if not is_written:
                 continue
             writes += 1
             if is_live and self._was_lost(history):
@@ -116,7 +136,7 @@ class TrackerSink(SnapshotSink):
                 "Run the same command again afterwards to check."
             )
             return msgspec.structs.replace(
-                self._receipt(merged),
+                receipt,
                 written=[shown(history), shown(snapshot)],
                 warnings=[said] if writes > 1 else [],
             )
@@ -140,26 +160,57 @@ class TrackerSink(SnapshotSink):
             time.sleep(_A_MOMENT)
         if stamp(history) == written:
             return False
-        there = entries_of(history)
-        return not _is_same(self._merged(there).entries, there)
+        _, merged = self._compared(content_of(history))
+        return merged is not None
 
-    def _snapshot_with(self, content: bytes) -> Path | None:
-        """Return the newest snapshot if it has this content, from a run that was killed later."""
+    def _compared(self, content: bytes | None) -> tuple[Receipt, Merged | None]:
+        """Merge with the content of the history. Return ``None`` in place of an unchanged one.
+
+        Without records no history is written, because its upload would empty the tracker.
+        """
+        base, records, history = self.options.merge_with, self.records, self.root / "history.json"
+        same = 0
+        if content is not None and not base:
+            same, is_all = _same_start(content, records)
+            if is_all:
+                count = len(records)
+                return self._receipt(Receipt("", new=0, unchanged=count, total=count)), None
+        there = decoded(content, history) if content is not None else {}
+        existing = newer_of(exported(base), there) if base else there
+        rules = Rules(superseded=self.superseded, same_play=self.options.same_play)
+        try:
+            merged = merge(existing, records, rules, file=there, same=same)
+        except (msgspec.DecodeError, RecursionError):  # text that is escaped wrongly
+            raise no_history(history) from None
+        is_changed = merged.differs_from(there) if base else merged.is_changed
+        receipt = Receipt(
+            "",
+            new=merged.new,
+            updated=merged.updated,
+            unchanged=merged.unchanged,
+            removed=merged.removed,
+            kept=merged.kept,
+            total=merged.total,
+        )
+        return self._receipt(receipt), merged if is_changed else None
+
+    def _snapshot(self, merged: Merged, own: Path) -> Path:
+        """Write the snapshot ``own``, and return its path.
+
+        If a run that was killed later has left one with this content, return that one.
+        """
+        newest = self._newest_snapshot()
+        compared = _Compared(newest, _encoded(self.options.now, merged.entries()))
+        age = self.options.now - _SNAPSHOT_AGE
+        is_new = write_whole(
+            own, compared, mtime=age, unless=compared.is_equal, is_read_in_place=True
+        )
+        return own if is_new or newest is None else newest
+
+    def _newest_snapshot(self) -> Path | None:
         folder = self.root / "snapshots"
         names = [name for name in names_in(folder) if name.endswith("-history.json")]
-        if not names:
-            return None
-        try:
-            there = read_bytes(folder / names[-1]) or b""
-        except SinkError:
-            return None
-        same = there.partition(b",")[2] == content.partition(b",")[2]
-        return folder / names[-1] if same else None
-
-    def _merged(self, there: Mapping[str, Entry]) -> Merged:
-        base = self.options.merge_with
-        existing = newer_of(exported(base), there) if base else there
-        return merge(existing, self.records, self.superseded)
+        return folder / names[-1] if names else None
 
     def _snapshot_path(self) -> Path:
         """Return an unused name with the time of the run.
@@ -175,7 +226,8 @@ class TrackerSink(SnapshotSink):
                 return path
             second += 1
 
-    def _receipt(self, merged: Merged) -> Receipt:
+    def _receipt(self, counts: Receipt) -> Receipt:
+        """Return the receipt with the target and what to do next."""
         root = self.root
         upload = f"In CrossWatch: {UPLOAD}, and choose {shown(root / 'history.json')}."
         export = (
@@ -191,14 +243,10 @@ class TrackerSink(SnapshotSink):
             "keeps only the newest viewing of each title."
         )
         steps = (upload, export, place, *((rewatches,) if self.options.every_viewing else ()))
-        return Receipt(
-            shown(root),
-            new=merged.new,
-            updated=merged.updated,
-            unchanged=merged.unchanged,
-            removed=merged.removed,
-            total=len(merged.entries),
-            next_steps=steps if merged.new or merged.updated else (),
+        return msgspec.structs.replace(
+            counts,
+            target=shown(root),
+            next_steps=steps if counts.new or counts.updated else (),
         )
 
 
@@ -207,15 +255,49 @@ def _changed(path: Path, before: object) -> Callable[[], bool]:
     return lambda: stamp(path) != before
 
 
-def _is_same(one: Mapping[str, Entry], other: Mapping[str, Entry]) -> bool:
-    return one.keys() == other.keys() and all(one[key] is entry for key, entry in other.items())
-
-
-def _encoded(now: int, entries: Mapping[str, Entry]) -> Iterator[bytes]:
+def _encoded(now: int, entries: Iterable[tuple[str, bytes]]) -> Iterator[bytes]:
     """Yield the file with one entry a line, so that ``diff`` can compare two histories."""
     yield b'{"ts":%d,"items":{' % now
+    encode = msgspec.json.Encoder().encode
     separator = b"\n"
-    for key, entry in entries.items():
-        yield separator + msgspec.json.encode(key) + b":" + entry.raw
+    for key, raw in entries:
+        yield separator + encode(key) + b":" + raw
         separator = b",\n"
-    yield b"\n}}\n"
+    yield _END
+
+
+def _same_start(content: bytes, records: Sequence[Record]) -> tuple[int, bool]:
+    """Compare a file with what would be written if it had nothing but the records.
+
+    Return the number of entries that are equal, and true if that is the whole file.
+    """
+    lines = _encoded(0, ((record.key, encoded_item(record)) for record in records))
+    start = next(lines)
+    place = content.find(b",")
+    rest = start[start.index(b",") :]
+    if not content.startswith(b'{"ts":') or not content.startswith(rest, place):
+        return 0, False
+    count, is_all = same_start(content, place + len(rest), lines)
+    return min(count, len(records)), is_all and bool(records)
+
+
+class _Compared:
+    """The chunks of a new file, compared with an existing one while they are written."""
+
+    def __init__(self, path: Path | None, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._there = FileComparison(path)
+
+    def is_equal(self) -> bool:
+        """Return true if the files are equal, but for the time at the beginning."""
+        return self._there.is_equal()
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the chunks."""
+        start = next(self._chunks)
+        self._there.skip_to(b",")
+        self._there.take(start[start.index(b",") :])
+        yield start
+        for chunk in self._chunks:
+            self._there.take(chunk)
+            yield chunk

@@ -1,8 +1,7 @@
-"""Save the keys that a job has published, and how far its events were delivered.
+"""Save whether a job has ended, how it recognises its history, and how far its events are.
 
 A job is a source, its sinks, and every option that changes the output. Each job has a record of
-its own. The order is always: read, stage the keys here, make the items durable in the sink, and
-only then save the keys as published.
+its own. ``outputs`` remembers what was given to a place, over all jobs.
 """
 
 from __future__ import annotations
@@ -25,7 +24,6 @@ __all__ = [
     "JobKey",
     "JobStatus",
     "Position",
-    "Published",
     "SavedJob",
     "packed",
     "saved_jobs",
@@ -33,8 +31,6 @@ __all__ = [
 ]
 
 JobStatus: TypeAlias = Literal["unfinished", "completed"]
-Published: TypeAlias = dict[str, tuple[int, int]]
-"""The row id and the time (epoch seconds, UTC) of each key that a sink was given."""
 
 _KEY_DIGITS: Final = 12
 _SUM_BYTES: Final = 16
@@ -146,61 +142,11 @@ class CheckpointStore:
         self._set_status("completed", samples, rows)
 
     def forget(self) -> None:
-        """Forget the job, but not the keys that it has published."""
+        """Forget the job, but not what its outputs were given."""
         if not self.writes:
             return
         with self._state.step() as db:
             db.execute("DELETE FROM jobs WHERE series = ?", (self.job.series,))
-
-    def was_told_of_merge(self, users: Sequence[int]) -> bool:
-        """Return true if the user was told that these users' plays become one history."""
-        return self._state.get(f"{self._key}:merges", list[int]) == list(users)
-
-    def save_told_of_merge(self, users: Sequence[int]) -> None:
-        """Save that the user was told that these users' plays become one history."""
-        if self.writes:
-            with self._state.step():
-                self._state.put(f"{self._key}:merges", list(users))
-
-    def published(self, sink: str, target: str, user: str) -> Published:
-        """Return the keys of this job that a sink may have: published or staged."""
-        row = self._state.db.conn.execute(
-            "SELECT published, staged FROM published"
-            " WHERE job = ? AND sink = ? AND target = ? AND user = ?",
-            (self._key, sink, target, user),
-        ).fetchone()
-        return {} if row is None else _decode_keys(row[0]) | _decode_keys(row[1])
-
-    def stage(self, sink: str, target: str, user: str, keys: Published) -> None:
-        """Save the keys of the items that a sink will be given next."""
-        if not self.writes:
-            return
-        row_key = (self._key, sink, target, user)
-        where = "WHERE job = ? AND sink = ? AND target = ? AND user = ?"
-        staged = msgspec.msgpack.encode(keys)
-        row = self._state.db.conn.execute(
-            f"SELECT published, staged FROM published {where}",  # noqa: S608 - a constant
-            row_key,
-        ).fetchone()
-        if row == (staged, None):
-            return
-        with self._state.step(durable=True) as db:
-            db.execute("INSERT OR IGNORE INTO published VALUES (?, ?, ?, ?, NULL, NULL)", row_key)
-            db.execute(
-                f"UPDATE published SET staged = ? {where}",  # noqa: S608 - a constant
-                (staged, *row_key),
-            )
-
-    def publish(self, sink: str, target: str, user: str) -> None:
-        """Save the staged keys as published, because their items are durable in the sink."""
-        if not self.writes:
-            return
-        with self._state.step() as db:
-            db.execute(
-                "UPDATE published SET published = staged, staged = NULL WHERE job = ? AND sink = ?"
-                " AND target = ? AND user = ? AND staged IS NOT NULL",
-                (self._key, sink, target, user),
-            )
 
     def _set_status(
         self, status: JobStatus, samples: Sequence[SampleRow], rows: int | None = None
@@ -280,12 +226,3 @@ def _sum(plain: bytes) -> bytes:
 
 def _digest(value: object) -> str:
     return hashlib.sha256(msgspec.json.encode(value)).hexdigest()[:_KEY_DIGITS]
-
-
-def _decode_keys(encoded: bytes | None) -> Published:
-    if encoded is None:
-        return {}
-    try:
-        return msgspec.msgpack.decode(encoded, type=Published)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError):
-        return {}

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..errors import BusyError, NotFoundError
 from .checkpoint import SavedJob, saved_jobs
 from .file import StateFile, state_files
+from .outputs import forget_outputs
 from .runs import lock_of
 
 __all__ = ["clear", "clear_all", "named", "stored"]
@@ -49,8 +50,7 @@ def clear(path: Path, key: str) -> None:
         if state is not None:
             with state.step() as db:
                 db.execute("DELETE FROM jobs WHERE key = ?", (key,))
-                db.execute("DELETE FROM about WHERE name = ?", (f"{key}:merges",))
-                db.execute("DELETE FROM published WHERE job = ?", (key,))
+                forget_outputs(state, key)
 
 
 def clear_all(folder: Path) -> int:

@@ -75,6 +75,7 @@ def import_remembering(database: Path, folder: Path) -> None:
     from tautulli_import.sources.database.source import Source
     from tautulli_import.state.checkpoint import CheckpointStore, JobKey
     from tautulli_import.state.file import StateFile, database_source
+    from tautulli_import.state.outputs import OutputStore
     from tests.support.one_run import target
 
     now = int(time.time())
@@ -84,7 +85,8 @@ def import_remembering(database: Path, folder: Path) -> None:
     ):
         key = JobKey(str(database), "db", ("tracker",), {}, {})
         job = Job("db", [target("tracker", folder / "T", now=now)], Selection())
-        run(source, job, Memory(items=CheckpointStore(state, key)))
+        outputs = OutputStore(state, key.key)
+        run(source, job, Memory(items=CheckpointStore(state, key), outputs=outputs))
 
 
 def seconds(work: Callable[[Path], object], database: Path) -> float:

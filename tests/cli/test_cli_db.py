@@ -367,7 +367,7 @@ def test_the_summary_tells_how_many_partial_plays_were_left_out_and_how_to_have_
 
 def test_quiet_says_nothing_when_all_is_well(cli: Cli, household: Path) -> None:
     for _ in range(2):
-        result = cli("db", household, "--to", "tracker", "--quiet")
+        result = cli("db", household, "--to", "tracker", "--quiet", "--all-users")
         assert (result.code, result.out, result.err) == (0, "", "")
 
 
@@ -444,7 +444,7 @@ def assert_adds_up(plays: dict[str, Any]) -> None:
 
 
 def test_the_summary_as_json_is_the_contract(cli: Cli, household: Path) -> None:
-    result = cli("db", household, "--to", "tracker", "--json", "-q")
+    result = cli("db", household, "--to", "tracker", "--json", "-q", "--all-users")
 
     assert (result.code, result.err) == (0, "")
     assert result.out.count("\n") == 1

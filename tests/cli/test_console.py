@@ -42,9 +42,13 @@ def evil_history(path: Path) -> Path:
 
 
 def in_a_terminal(
-    *args: str | Path, cwd: Path, environment: Mapping[str, str], **more: str
+    *args: str | Path, cwd: Path, environment: Mapping[str, str], typed: str = "\x04", **more: str
 ) -> tuple[int, str]:
-    """Run the program with a terminal on all three streams; its exit code and what was shown."""
+    """Run the program with a terminal on all three streams; its exit code and what was shown.
+
+    ``typed`` waits in the terminal until the program reads it. It is the end of the input if a
+    test expects no question.
+    """
     ours, theirs = pty.openpty()
     env = {**environment, "TERM": "xterm-256color", "COLUMNS": "200", "LINES": "50", **more}
     with started(
@@ -57,6 +61,7 @@ def in_a_terminal(
         session=True,
     ) as process:
         os.close(theirs)
+        os.write(ours, typed.encode())
         shown = b""
         with suppress(OSError):  # the far end of a terminal that is gone: EIO
             while chunk := os.read(ours, 65536):
@@ -183,7 +188,7 @@ def test_there_is_progress_on_a_terminal_and_nowhere_else(
     cli: Cli, tmp_path: Path, environment: dict[str, str]
 ) -> None:
     generate(tmp_path / "a.db", plays=3000, truth=False)
-    args = ("db", "a.db", "--to", "tracker", "--batch-size", "100")
+    args = ("db", "a.db", "--to", "tracker", "--all-users", "--batch-size", "100")
 
     _, shown = in_a_terminal(*args, cwd=tmp_path, environment=environment)
     _, quiet = in_a_terminal(*args, "--quiet", cwd=tmp_path, environment=environment)

@@ -149,7 +149,7 @@ def test_while_a_database_is_read(
     assert re.match(
         r"Stopped while reading, 35 % \(21 of 60 plays\)[^\n]*\. Every output is whole: [^\n]*\n"
         r"  To go on: tautulli-import db [^\n]*\n\Z",
-        done.err.partition("--each-user.\n")[2],
+        done.err.partition("--all-users.\n")[2],
     )
     assert not (tmp_path / "crosswatch-tracker").exists()
     left_nothing(tmp_path)
@@ -505,7 +505,7 @@ def test_while_nobody_reads_the_pipe_that_out_names(
 def test_a_reader_that_has_enough_is_no_error(
     cli: Cli, database: Path, tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    command = 'tautulli-import db "$0" --to jsonl --quiet'
+    command = 'tautulli-import db "$0" --to jsonl --quiet --all-users'
     done = subprocess.run(
         ["/bin/bash", "-c", f"set -o pipefail; {command} | head -1", str(database)],
         cwd=tmp_path,
@@ -521,7 +521,13 @@ def test_a_reader_that_has_enough_is_no_error(
 
 
 @pytest.mark.parametrize(
-    "command", ["--to jsonl", "--dry-run", "--to tracker --json", "--to editor --out -"]
+    "command",
+    [
+        "--to jsonl --all-users",
+        "--dry-run",
+        "--to tracker --json --all-users",
+        "--to editor --out - --all-users",
+    ],
 )
 def test_a_reader_that_was_never_there_is_no_error(
     running: Programs, database: Path, command: str

@@ -168,6 +168,7 @@ class Stage:
         furnished = {path: path.read_bytes() for path in self.out.rglob("*") if path.is_file()}
         if self.scenario.run != "first":
             self._clean_run()
+        self._arguments += self.scenario.options()
         if self.scenario.run == "more":
             add_plays(self._database)
         self._source = self._digest()

@@ -17,7 +17,7 @@ __all__ = ["CONSTANTS", "FOREIGN", "SCENARIOS", "Scenario", "add_plays", "write_
 
 Door: TypeAlias = Literal["db", "api", "via"]
 Sinks: TypeAlias = Literal["tracker", "editor", "jsonl", "tracker+editor", "events"]
-Run: TypeAlias = Literal["first", "more", "nothing"]
+Run: TypeAlias = Literal["first", "more", "nothing", "replace"]
 
 CONSTANTS: Final[dict[str, Any]] = {
     # A checkpoint after every batch, however little time has passed.
@@ -40,7 +40,10 @@ _DAY: Final = 86_400
 
 
 class Scenario(Struct, frozen=True):
-    """A run: the first one, one that finds more plays than the last, or one that finds none."""
+    """A run: the first one, one that finds more plays than the last, or one that finds none.
+
+    Or one that takes back what the first has put there of other people.
+    """
 
     door: Door
     sinks: Sinks
@@ -72,6 +75,10 @@ class Scenario(Struct, frozen=True):
             args += ["--to", name, "--out", place if len(names) == 1 else f"{name}={place}"]
         return [*args, *(() if self.enrich else ("--no-enrich",)), "--batch-size", str(self.batch)]
 
+    def options(self) -> list[str]:
+        """Return the options that the runs before it have not had."""
+        return ["--user", "alice", "--replace"] if self.run == "replace" else []
+
     def furnish(self, out: Path) -> None:
         """Put there what stands there before the first run."""
         if not self.foreign:
@@ -101,7 +108,12 @@ def _all() -> tuple[Scenario, ...]:
         if door != "via" or sink == "tracker"
     ]
     asking = [Scenario("api", "tracker", run, enrich=True) for run in runs]
-    return (*made, *asking)
+    taking = [
+        Scenario(door, sink, "replace", foreign="tracker" in sink)
+        for door, sink in product(doors, sinks)
+        if door != "via" and ("tracker" in sink or "editor" in sink)
+    ]
+    return (*made, *asking, *taking)
 
 
 SCENARIOS: Final = _all()

@@ -26,6 +26,7 @@ from tests.crash.scenarios import Scenario
 from tests.crash.spec import Fault, Strike
 
 FEW = (
+    Scenario("db", "tracker", "replace", foreign=True, plays=120, batch=60),
     Scenario("db", "tracker", foreign=True, plays=120, batch=60),
     Scenario("api", "events", "more", plays=60, windows=80),
 )
@@ -41,6 +42,7 @@ OUTPUTS = (
 LATER = (
     Scenario("db", "tracker+editor", "more", foreign=True, plays=120, batch=60),
     Scenario("db", "tracker", "nothing", plays=120, batch=40),
+    Scenario("db", "tracker+editor", "replace", foreign=True, plays=120, batch=60),
     Scenario("db", "events", "more", plays=120, batch=40),
     Scenario("api", "editor", "more", plays=60, windows=80),
     Scenario("api", "tracker", "nothing", plays=60, windows=80),

@@ -83,6 +83,8 @@ SHAPE: dict[str, Any] = {
             "total": 8,
             "written": ["events.jsonl"],
             "duplicates": 0,
+            "kept": 0,
+            "copies": [],
         }
     ],
     "warnings": [],

@@ -524,7 +524,7 @@ def _told_of(groups: PlayGroups, *, every_viewing: bool) -> list[str]:
                 groups.first[group],
                 (groups.best[group], groups.best_id[group]),
                 sorted(groups.newest_of_users().get(group, ())),
-                sorted(kept[2] for kept in groups.viewings([group])) if every_viewing else (),
+                sorted(kept[2] for kept, *_ in groups.viewings([group])) if every_viewing else (),
             )
         )
         for group in range(len(groups))

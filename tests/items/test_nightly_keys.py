@@ -340,7 +340,7 @@ def test_what_was_staged_and_never_came_through_is_cleaned_up(
 ) -> None:
     """It was killed between the sink's commit and the note of it: the keys are ours."""
     with monkeypatch.context() as patch:
-        patch.setattr("tautulli_import.state.checkpoint.CheckpointStore.publish", lambda *_: None)
+        patch.setattr("tautulli_import.state.outputs.OutputStore.publish", lambda *_: None)
         nights.run(*ids(nights, "12,603"))
     nights.film(-0.5, "Unknown", year=2001, rating_key=KEY)
     nights.night(*ids(nights, "12,604"))

@@ -200,15 +200,40 @@ def test_a_new_play_is_told_as_new_and_a_changed_one_as_updated(tmp_path: Path) 
     assert receipt.written == [str(out)]
 
 
-def test_a_play_that_is_no_longer_selected_leaves_the_dataset(tmp_path: Path) -> None:
+def test_a_row_of_an_earlier_run_stays_unless_it_is_superseded(tmp_path: Path) -> None:
     out = tmp_path / "x-history.json"
     sink(out, film(), episode()).commit()
+    before = out.read_bytes()
 
-    sink(out, film(), now=LATER).commit()
+    receipt = sink(out, film(), now=LATER).commit()
+    assert (receipt.removed, receipt.unchanged, receipt.total) == (0, 1, 2)
+    assert out.read_bytes() == before
+
+    replacing = sink(out, film(), now=LATER)
+    replacing.superseded = {f"tvdb:81189#s00e01@{THEN + 60}": THEN + 60}
+    receipt = replacing.commit()
+    assert (receipt.removed, receipt.kept, receipt.total) == (1, 0, 1)
     assert keys(out) == [f"tmdb:603@{THEN}"]
 
-    sink(out, now=LATER).commit()
+    everything = sink(out, now=LATER)
+    everything.superseded = {f"tmdb:603@{THEN}": THEN}
+    assert everything.commit().removed == 1
     assert keys(out) == []
+
+
+def test_a_superseded_row_that_somebody_changed_stays_and_is_counted(tmp_path: Path) -> None:
+    out = tmp_path / "x-history.json"
+    sink(out, film(), episode()).commit()
+    changed = dataset(out)
+    changed["items"][1]["watched_at"] = utc(THEN + 3600)
+    out.write_text(json.dumps(changed), encoding="utf-8")
+
+    replacing = sink(out, film(), now=LATER)
+    replacing.superseded = {f"tvdb:81189#s00e01@{THEN + 60}": THEN + 60}
+    receipt = replacing.commit()
+
+    assert (receipt.removed, receipt.kept, receipt.total) == (0, 1, 2)
+    assert dataset(out) == changed
 
 
 def test_a_preview_writes_nothing(tmp_path: Path) -> None:
@@ -277,7 +302,7 @@ def test_an_exported_history_is_kept_row_by_row_under_event_keys(tmp_path: Path)
         {
             "tmdb:949": heat,
             f"tmdb:950@{THEN + 90}": heat | {"watched_at": utc(THEN + 90)},
-            "tmdb:603": {"type": "movie", "title": "old", "watched_at": utc(THEN - 30)},
+            "tmdb:603": {"type": "movie", "title": "old", "watched_at": utc(THEN - 300)},
         },
     )
     out = tmp_path / "x-history.json"
@@ -285,7 +310,7 @@ def test_an_exported_history_is_kept_row_by_row_under_event_keys(tmp_path: Path)
     receipt = sink(out, film(), episode(), merge_with=before).commit()
 
     assert keys(out) == [
-        f"tmdb:603@{THEN - 30}",
+        f"tmdb:603@{THEN - 300}",
         f"tmdb:603@{THEN}",
         f"tmdb:949@{THEN + 30}",
         f"tvdb:81189#s00e01@{THEN + 60}",

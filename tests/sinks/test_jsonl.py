@@ -179,7 +179,14 @@ def test_with_quiet_a_reader_who_leaves_is_not_mentioned(
     long_history: Path, tmp_path: Path, environment: dict[str, str]
 ) -> None:
     _, code, errors = read_one_line(
-        "db", long_history, "--to", "jsonl", "-q", cwd=tmp_path, environment=environment
+        "db",
+        long_history,
+        "--to",
+        "jsonl",
+        "-q",
+        "--all-users",
+        cwd=tmp_path,
+        environment=environment,
     )
     assert (code, errors) == (0, b"")
 

@@ -467,18 +467,33 @@ def test_a_dataset_with_rows_of_somebody_else_is_not_replaced(
     assert len(json.loads(out.read_bytes())["items"]) == 5
 
 
-def test_rows_that_leave_a_dataset_are_counted(
+def test_rows_of_earlier_runs_stay_in_a_dataset(
     inside: Inside, history: Path, tmp_path: Path
 ) -> None:
     args = ("db", history, "--to", "editor", "--out", "x-history.json", "--json")
     assert told(inside(*args))["items"]["new"] == 4
+    before = (tmp_path / "x-history.json").read_bytes()
 
     result = inside(*args, "--user", "bob")
 
     (output,) = told(result)["outputs"]
-    assert (output["removed"], output["unchanged"], output["total"]) == (3, 1, 1)
-    assert "3 removed" in result.err
-    assert len(json.loads((tmp_path / "x-history.json").read_bytes())["items"]) == 1
+    assert (output["removed"], output["unchanged"], output["total"]) == (0, 1, 4)
+    assert (tmp_path / "x-history.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("every", [(), ("--rewatches",)], ids=["newest", "every viewing"])
+def test_a_dataset_has_no_row_under_an_id_that_was_corrected(
+    inside: Inside, viewings: Path, tmp_path: Path, every: Sequence[str]
+) -> None:
+    (tmp_path / "ids.csv").write_text(_RIGHT, encoding="utf-8")
+    args: Sequence[str | Path] = ("db", viewings, "--to", "editor", "--out", "x-history.json")
+    assert inside(*args, *every).code == 0
+
+    assert inside(*args, *every, "--ids", "ids.csv").code == 0
+
+    rows = json.loads((tmp_path / "x-history.json").read_bytes())["items"]
+    assert {row["key"].partition("@")[0] for row in rows if row["title"] == "Heat"} == {"tmdb:603"}
+    assert len(rows) == 7
 
 
 @pytest.mark.parametrize("name", ["watchlist-history.json", "My-LIST-history.json"])

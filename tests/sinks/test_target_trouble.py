@@ -198,17 +198,12 @@ def test_what_another_program_takes_away_meanwhile_is_gone(
 def test_who_has_written_the_same_meanwhile_is_left_alone(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = sink(root, film())
-    while_it_is_written(monkeypatch, lambda: whole_files.write_whole(*_as_committed(other)))
+    shutil.copytree(root, root.parent / "other")
+    sink(root.parent / "other", film()).commit()
+    while_it_is_written(monkeypatch, replaced(root, items_of(root.parent / "other")))
     receipt = sink(root, film()).commit()
     assert not receipt.written
     assert (receipt.new, receipt.unchanged) == (0, 1)
-
-
-def _as_committed(other: module.TrackerSink) -> tuple[Path, list[bytes]]:
-    there = module.entries_of(other.root / "history.json")  # type: ignore[attr-defined]
-    merged = module.merge(there, other.records)  # type: ignore[attr-defined]
-    return other.root / "history.json", [*module._encoded(3, merged.entries)]  # noqa: SLF001
 
 
 def test_who_writes_each_time_before_it_wins_at_the_end(

@@ -190,7 +190,7 @@ def test_two_packages_with_one_name_of_a_sink_are_an_error_when_it_is_used(
     env = install(site, COMPLETE, "other_sink:TitlesSink", package="other-sink")
 
     used = cli("db", history, "--to", "titles", env=env)
-    unused = cli("db", history, "--to", "tracker", "--out", "tracker", env=env)
+    unused = cli("db", history, "--to", "tracker", "--out", "tracker", "--all-users", env=env)
 
     assert used.code == 2
     assert "Several packages have a sink called 'titles': " in used.err

@@ -70,15 +70,12 @@ def test_another_job_knows_nothing_of_it(state: StateFile) -> None:
     assert (other.saved(), other.position()) == (None, None)
 
 
-def test_a_job_that_is_forgotten_leaves_what_was_published(state: StateFile) -> None:
+def test_a_job_that_is_forgotten_leaves_others(state: StateFile) -> None:
     store, other = CheckpointStore(state, JOB), CheckpointStore(state, OTHER)
     for one in (store, other):
         one.save(POSITION, SAMPLES)
-        one.stage("x", "y", "", {"key": (1, 2)})
-        one.publish("x", "y", "")
     store.forget()
     assert (store.saved(), store.position()) == (None, None)
-    assert store.published("x", "y", "") == {"key": (1, 2)}
     assert other.position() == POSITION
 
 
@@ -86,38 +83,12 @@ def test_a_store_that_only_looks_notes_nothing(state: StateFile) -> None:
     only = CheckpointStore(state, JOB, writes=False)
     only.begin(SAMPLES)
     only.save(POSITION, SAMPLES)
-    only.stage("x", "y", "", {"key": (1, 2)})
-    only.publish("x", "y", "")
     only.finish(SAMPLES)
-    assert (only.saved(), only.position(), only.published("x", "y", "")) == (None, None, {})
+    assert (only.saved(), only.position()) == (None, None)
     CheckpointStore(state, JOB).save(POSITION, SAMPLES)
     only.forget()
     only.clear_position()
     assert only.position() == POSITION
-
-
-def test_what_is_staged_counts_until_it_is_published(state: StateFile) -> None:
-    one = CheckpointStore(state, JOB)
-    one.stage("x", "y", "", {"a": (1, 10)})
-    assert one.published("x", "y", "") == {"a": (1, 10)}
-    one.publish("x", "y", "")
-    one.stage("x", "y", "", {"b": (1, 10)})
-    assert one.published("x", "y", "") == {"a": (1, 10), "b": (1, 10)}
-    one.publish("x", "y", "")
-    assert one.published("x", "y", "") == {"b": (1, 10)}
-    assert one.published("x", "y", "1") == one.published("x", "z", "") == {}
-
-
-def test_what_was_staged_and_never_published_gives_way_to_what_is_published_again(
-    state: StateFile,
-) -> None:
-    one = CheckpointStore(state, JOB)
-    one.stage("x", "y", "", {"a": (1, 10)})
-    one.publish("x", "y", "")
-    one.stage("x", "y", "", {"b": (1, 10)})  # and the sink failed
-    one.stage("x", "y", "", {"a": (1, 10)})
-    one.publish("x", "y", "")
-    assert one.published("x", "y", "") == {"a": (1, 10)}
 
 
 # A state file of schema 2, in which plays were kept as well.

@@ -7,7 +7,7 @@ from ..options import Flags
 __all__ = ["api"]
 
 
-def api(flags: Flags, *, json: bool, restart: bool) -> None:
+def api(flags: Flags, *, json: bool, restart: bool, replace: bool) -> None:
     """Import from a running Tautulli over HTTP. Later runs read only what is new.
 
     For example, with the key in TAUTULLI_API_KEY:
@@ -20,4 +20,4 @@ def api(flags: Flags, *, json: bool, restart: bool) -> None:
     """
     from ..importing import import_history
 
-    import_history("api", flags, as_json=json, restart=restart)
+    import_history("api", flags, as_json=json, restart=restart, replace=replace)

@@ -7,7 +7,7 @@ from ..options import Flags
 __all__ = ["db"]
 
 
-def db(flags: Flags, *, json: bool, restart: bool) -> None:
+def db(flags: Flags, *, json: bool, restart: bool, replace: bool) -> None:
     """Import from Tautulli's database, or from several backups.
 
     For example:
@@ -23,4 +23,4 @@ def db(flags: Flags, *, json: bool, restart: bool) -> None:
     """
     from ..importing import import_history
 
-    import_history("db", flags, as_json=json, restart=restart)
+    import_history("db", flags, as_json=json, restart=restart, replace=replace)
