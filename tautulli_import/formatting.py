@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-__all__ = ["duration", "harmless", "many", "shown"]
+__all__ = ["day", "duration", "harmless", "many", "minute", "shown"]
 
 # Bidirectional overrides and isolates reorder the rest of the line.
 _REORDERS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
@@ -30,6 +31,16 @@ def duration(seconds: float) -> str:
 def many(count: int, what: str) -> str:
     """Format a number of things: ``1 film``, ``2 films``, ``1,200 plays``."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def day(epoch: int) -> str:
+    """Format epoch seconds as a day in UTC. 0 is an unknown one."""
+    return minute(epoch)[:10] if epoch else "an unknown day"
+
+
+def minute(epoch: int) -> str:
+    """Format epoch seconds as a day and a time in UTC."""
+    return datetime.fromtimestamp(epoch, UTC).isoformat(" ", "minutes")[:16]
 
 
 def shown(path: Path) -> str:

@@ -92,7 +92,8 @@ def _sinks() -> Sequence[str]:
 
 
 _IMPORTS: Final = "api, db"
-_READERS: Final = f"{_IMPORTS}, check"
+_COUNTING: Final = f"{_IMPORTS}, check"
+_READERS: Final = f"{_COUNTING}, unresolved, why"
 _ASKING: Final = f"{_READERS}, users, libraries"
 _CHECKPOINTS: Final = "checkpoint list, checkpoint show, checkpoint clear"
 _WITH_STATE: Final = f"{_ASKING}, consume, status, stop, {_CHECKPOINTS}"
@@ -103,8 +104,11 @@ OPTIONS: Final[Sequence[Option]] = [
         Option("database", Path, "DATABASE",
             repeatable=True, is_argument=True, seed="IMPORT_DB_PATH", commands="db",
             help="Tautulli's database or backups of it; - is standard input. Or IMPORT_DB_PATH."),
+        Option("title", str, "TITLE|ROW",
+            is_argument=True, is_required=True, own=True, commands="why",
+            help="A title, a part of one, or the number of a row in Tautulli's history."),
         Option("database", str, "SOURCE",
-            repeatable=True, is_argument=True, commands="check, users, libraries",
+            repeatable=True, is_argument=True, commands="check, users, libraries, unresolved, why",
             help="The word api, or Tautulli's database or backups of it; - is standard input."),
         Option("name", str, "ID",
             is_argument=True, is_required=True, own=True, commands="checkpoint show",
@@ -172,6 +176,8 @@ OPTIONS: Final[Sequence[Option]] = [
             help="CSV file with your own external ids; - is standard input."),
         Option("missing_ids", Path, "FILE", own=True, commands="check",
             help="Write films and shows without external ids to a CSV for --ids."),
+        Option("csv", Path, "FILE", own=True, commands="unresolved",
+            help="Write the list to a CSV for --ids, with suggestions; - is standard output."),
         Option("enrich", bool,
             help="Ask Plex for missing ids, through Tautulli. Default: on, with a URL and key."),
     ),
@@ -189,7 +195,8 @@ OPTIONS: Final[Sequence[Option]] = [
             help="Accept any certificate."),
         Option("timeout", float, "SECONDS",
             help="Longest silence to accept from Tautulli. Default: 120."),
-        Option("via", str, "history|database", choices=get_args(Via), commands="api, check",
+        Option("via", str, "history|database", choices=get_args(Via),
+            commands="api, check, unresolved, why",
             help="Ask for the history or download the database. Default: history."),
     ),
     *_panel("Work", "consume",
@@ -243,9 +250,9 @@ OPTIONS: Final[Sequence[Option]] = [
             help="Longest wait for another import of this source or output. Default: 0."),
         Option("batch_size", int, "N", seed="IMPORT_BATCH_SIZE",
             help="Rows to read at a time, 1 to 10000. Default: 200."),
-        Option("strict", bool,
+        Option("strict", bool, commands=_COUNTING,
             help="Exit with code 9 if any row was rejected."),
-        Option("config_ini", Path, "FILE", reads="file", commands="db, check",
+        Option("config_ini", Path, "FILE", reads="file", commands="db, check, unresolved, why",
             help="Tautulli's config.ini with its thresholds. Default: beside the database."),
     ),
     *_panel("Output", f"{_READERS}, consume",

@@ -220,7 +220,7 @@ def test_of_a_step_that_fails_and_is_stopped_nothing_is_kept_and_the_next_one_wo
 
 def synchronous(state: StateFile) -> int:
     """How hard SQLite tries: 1 is after the death of a process, 2 after a power cut as well."""
-    return int(state.db.conn.execute("PRAGMA synchronous").fetchone()[0])
+    return int(state.conn.execute("PRAGMA synchronous").fetchone()[0])
 
 
 def test_a_durable_step_is_durable_and_the_next_one_is_as_ever(state: StateFile) -> None:
@@ -233,12 +233,12 @@ def test_a_durable_step_is_durable_and_the_next_one_is_as_ever(state: StateFile)
 
 
 def test_a_failing_disk_is_said_with_the_path_and_the_way_out(state: StateFile) -> None:
-    state.db.conn.execute("PRAGMA query_only = 1")
+    state.conn.execute("PRAGMA query_only = 1")
     with pytest.raises(SinkError) as failed, state.step():
         state.put("number", 1)
     assert str(state.path) in str(failed.value)
     assert "--state-dir" in failed.value.hint
-    state.db.conn.execute("PRAGMA query_only = 0")
+    state.conn.execute("PRAGMA query_only = 0")
     with state.step():
         state.put("number", 2)
     assert kept(state) == 2

@@ -12,8 +12,9 @@ from .commands.checkpoint import clear, list_, show
 from .commands.config import path, show as show_settings
 from .commands.consume import consume
 from .commands.db import db
-from .commands.inspect import check, libraries, users
+from .commands.inspect import check, libraries, unresolved, users
 from .commands.status import status, stop
+from .commands.why import why
 from .options import add_command
 
 __all__ = ["app"]
@@ -50,6 +51,8 @@ add_command(app, "consume", consume)
 add_command(app, "check", check)
 add_command(app, "users", users)
 add_command(app, "libraries", libraries)
+add_command(app, "unresolved", unresolved)
+add_command(app, "why", why)
 add_command(app, "status", status)
 add_command(app, "stop", stop)
 

@@ -7,13 +7,14 @@ execute (escapes, bells, carriage returns, reversed text) is printed as a questi
 from __future__ import annotations
 
 import sys
-from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, TextIO
 
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, JustifyMethod
 from rich.live import Live
+from rich.padding import Padding
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -27,16 +28,15 @@ from rich.text import Text
 
 from ..errors import TautulliImportError
 from ..formatting import harmless, many
-from ..imports.report import Delivery, Output, Report
-from ..model.events import PlaybackEvent
-from ..model.items import Episode, Movie, Record
+from ..imports.report import Delivery, Report
+from ..model.items import Record
 from ..model.rejections import Reason
 from ..progress import UNITS, Phase
 from ..sources.base import Library, User
+from .formatting import SHOWN, EventsSeen, changes_of, names_of, option_for, years_of
 
-__all__ = ["EventsSeen", "Screen"]
+__all__ = ["Screen"]
 
-_SHOWN: Final = 20
 _BAR: Final = 30
 _LABELS: Final[Mapping[Phase, str]] = {
     "downloading": "Downloading, MB",
@@ -47,6 +47,7 @@ _LABELS: Final[Mapping[Phase, str]] = {
 _STEPS: Final[Mapping[Phase, int]] = {"reading": 5_000, "consuming": 5_000}
 """The phases that show a rate, and the number of plays or messages between two updates."""
 _UNCUT: Final = 1_000_000
+_DAY: Final = 10
 
 
 def harmless_lines(lines: Iterable[str]) -> str:
@@ -148,6 +149,50 @@ class Screen:
                 _row(table, row.section_id, row.name, row.section_type, f"{row.plays:,}", gone)
         self._out.print(table)
 
+    def paragraph(self, text: str, *, indent: int = 0, bold: bool = False) -> None:
+        """Print a text on standard output, on a terminal wrapped and indented."""
+        lines = Text(harmless(text), style="bold" if bold else "", overflow="fold")
+        self._out.print(Padding.indent(lines, indent))
+
+    def facts(self, rows: Iterable[tuple[str, str]], *, indent: int = 0) -> None:
+        """Print names and values on standard output. Nothing is cut."""
+        pairs = list(rows)
+        width = max((cell_len(name) for name, _ in pairs), default=0)
+        for pair in pairs:
+            table = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
+            table.add_column(width=width)
+            table.add_column(overflow="fold")
+            _row(table, *pair)
+            self._out.print(Padding.indent(table, indent))
+
+    def entries(
+        self, headings: Sequence[str], rows: Iterable[tuple[Sequence[str], Sequence[str]]]
+    ) -> None:
+        """Print a table on standard output with paragraphs below each row. Nothing is cut.
+
+        The first column is as wide as it may be, the others as wide as their headings or a day.
+        """
+        entries = list(rows)
+        width = max((cell_len(cells[0]) for cells, _ in entries), default=0)
+        widths = [max(len(heading), _DAY if "play" in heading else 0) for heading in headings[1:]]
+        others = sum(widths) + 2 * len(widths)
+        width = max(len(headings[0]), min(width, self._out.width - others))
+
+        def line(cells: Sequence[str], style: str = "") -> None:
+            table = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
+            table.add_column(width=width, overflow="fold")
+            for heading, least in zip(headings[1:], widths, strict=True):
+                justify: JustifyMethod = "right" if heading == "Plays" else "left"
+                table.add_column(width=least, justify=justify)
+            table.add_row(*(Text(harmless(cell)) for cell in cells), style=style)
+            self._out.print(table)
+
+        line(headings, "bold")
+        for cells, paragraphs in entries:
+            line(cells)
+            for text in paragraphs:
+                self.paragraph(text, indent=2)
+
     def pairs(self, rows: Iterable[tuple[str, ...]], *headings: str) -> None:
         """Print a plain table on standard output."""
         table = _table(*headings) if headings else Table(box=None, show_header=False)
@@ -161,15 +206,15 @@ class Screen:
         self._out.print(Text(f"{many(len(records), 'item')}{owner}", style="bold"))
         if not records:
             return
-        self._out.print(_per_year(_years_of(records)))
-        newest = list(reversed(records[-_SHOWN:]))
+        self._out.print(_per_year(years_of(records)))
+        newest = list(reversed(records[-SHOWN:]))
         table = Table(box=None, pad_edge=False, header_style="bold", expand=self._out.is_terminal)
         for heading in ("Watched (UTC)", "Title", "", "Year", "Key"):
             # On a narrow terminal only the title is shortened.
             ratio = 1 if heading == "Title" else None
             table.add_column(heading, no_wrap=True, overflow="ellipsis", ratio=ratio)
         for record in newest:
-            title, numbers = _names(record)
+            title, numbers = names_of(record)
             when = record.item.watched_at.replace("T", " ").removesuffix("Z")[:16]
             _row(table, when, title, numbers, record.item.year or "", record.key)
         self._out.print(table)
@@ -202,7 +247,9 @@ class Screen:
         """Print what an import would change in each target."""
         for output in report.outputs:
             owner = f", {output.user}" if output.user else ""
-            self.note(f"Would change in {output.sink}{owner} ({output.target}): {_changes(output)}")
+            self.note(
+                f"Would change in {output.sink}{owner} ({output.target}): {changes_of(output)}"
+            )
 
     def summary(self, report: Report) -> None:
         """Print the counts of a run."""
@@ -216,7 +263,7 @@ class Screen:
             f"{sum(plays.rejected.values()):,} rejected."
         )
         for name, count in plays.filtered.items():
-            self.note(f"  left out  {count:>9,}  {Reason(name).sentence}{_option_for(name)}")
+            self.note(f"  left out  {count:>9,}  {Reason(name).sentence}{option_for(name)}")
         for name, count in plays.rejected.items():
             self.note(f"  rejected  {count:>9,}  {Reason(name).sentence}")
         if plays.rejected and not report.rejected_rows:
@@ -244,7 +291,7 @@ class Screen:
         for output, delivery in zip(report.outputs, deliveries, strict=True):
             owner = f" ({output.user})" if output.user else ""
             if output.written:
-                self.note(f"{output.sink}{owner}: {_changes(output)}")
+                self.note(f"{output.sink}{owner}: {changes_of(output)}")
                 for path in output.written:
                     self.note(f"  wrote {path}")
                 for path in output.copies:
@@ -322,21 +369,6 @@ class Bar:
             self._bars.update(self._task, rate=f"{speed:,.0f} {UNITS[self._phase]}/s")
 
 
-class EventsSeen:
-    """Events to be shown: their number by year and kind, and the newest events."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.years: Counter[tuple[str, str]] = Counter()
-        self.newest: deque[PlaybackEvent] = deque(maxlen=_SHOWN)
-
-    def add(self, events: Sequence[PlaybackEvent]) -> None:
-        """Count events, and keep the newest. They come in ascending order of time."""
-        self.count += len(events)
-        self.years.update((event.started_at[:4], event.media_type) for event in events)
-        self.newest += events
-
-
 _KINDS: Final = {
     "movie": ("Films", "cyan"),
     "episode": ("Episodes", "magenta"),
@@ -360,45 +392,8 @@ def _per_year(counts: Mapping[tuple[str, str], int]) -> Table:
     return table
 
 
-def _years_of(records: Sequence[Record]) -> Counter[tuple[str, str]]:
-    return Counter(
-        (
-            record.item.watched_at[:4],
-            "movie" if isinstance(record.item, Movie) else "episode",
-        )
-        for record in records
-    )
-
-
 def _length(count: int, most: int) -> int:
     return max(1, round(count / most * _BAR)) if count else 0
-
-
-def _names(record: Record) -> tuple[str, str]:
-    item = record.item
-    if isinstance(item, Episode):
-        return f"{item.series_title}: {item.title}", f"S{item.season:02d}E{item.episode:02d}"
-    return item.title, ""
-
-
-def _changes(output: Output) -> str:
-    if output.duplicates is not None:
-        known = f", {output.duplicates:,} known already" if output.duplicates else ""
-        return f"{many(output.new, 'new event')}{known}; {output.total:,} in all."
-    parts = [
-        f"{output.new:,} new, {output.updated:,} updated, {output.unchanged:,} unchanged",
-        *([f"{output.removed:,} removed"] if output.removed else []),
-        *([f"{output.kept:,} kept because they were changed since"] if output.kept else []),
-    ]
-    return f"{', '.join(parts)}; {output.total:,} in all."
-
-
-def _option_for(reason: str) -> str:
-    ways: Mapping[str, str] = {
-        Reason.PARTIAL.value: " (--include-partial, or --min-percent N)",
-        Reason.LIVE.value: " (--media-type live)",
-    }
-    return ways.get(reason, "")
 
 
 def _table(*headings: str) -> Table:

@@ -28,8 +28,8 @@ from ..sinks.items_jsonl import lines
 from ..state.file import StateFile
 from ..state.runs import RunLog
 from . import inputs
-from .console import EventsSeen, Screen
-from .formatting import print_json
+from .console import Screen
+from .formatting import EventsSeen, print_json
 from .jobs import RememberedJobs, wish_of
 from .redact import typed_again
 from .session import Command, Record, Request, open_session

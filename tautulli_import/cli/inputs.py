@@ -249,7 +249,7 @@ def corrections(settings: Settings) -> Sequence[Correction]:
     except FileNotFoundError:
         raise NotFoundError(
             f"There is no file {path}.",
-            hint="Write one to fill in: tautulli-import check DATABASE --missing-ids FILE",
+            hint="Write one to fill in: tautulli-import unresolved DATABASE --csv FILE",
         ) from None
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1

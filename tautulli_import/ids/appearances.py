@@ -101,7 +101,7 @@ class _Groups:
 
     def __init__(self, plays: PlayGroups) -> None:
         self.plays = plays
-        self.before = array("l", [-1]) * len(plays)
+        self.before = array("i", [-1]) * len(plays)
 
 
 class Appearances(Struct, frozen=True):
@@ -125,7 +125,9 @@ def appearances_of(plays: PlayGroups) -> Appearances:
         if isinstance(played, PlayedMovie):
             one = Appearance(every, played, group)
             found.append(one)
+            plays.number(None, None)
             continue
+        plays.number(played.season, played.episode)
         guid = played.guid or ""
         is_plex = guid[:7].lower() == "plex://"
         place = _place(played, is_plex=is_plex)

@@ -17,7 +17,7 @@ The same title and year alone is a suggestion for a person. It gives no ids.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
 from msgspec import Struct
@@ -29,9 +29,10 @@ from ..sources.base import Lookup
 from .appearances import Appearance, appearances_of
 from .corrections import Correction, apply
 from .dates import join_by_date
-from .metadata import Answers, Ask
+from .metadata import Answers, Ask, Metadata
 from .numbers import fill_numbers
 from .questions import ask_plex
+from .rulings import Ruling
 from .sharing import share
 from .suggestions import Suggestion, suggest
 from .titles import folded
@@ -57,6 +58,10 @@ class Identified(Struct, frozen=True):
     """The number of works that Plex was asked about without an answer."""
     suggestions: Sequence[Suggestion] = ()
     """Possible ids of works without ids, for a person to judge. Nothing else uses them."""
+    rulings: Sequence[Ruling] = ()
+    """Why appearances were taken for one film or show, or for two. Nothing else uses them."""
+    answers: Mapping[int, Metadata] | None = None
+    """Plex's answers by rating key; ``None`` if Plex was not asked."""
 
 
 def identify(
@@ -71,7 +76,8 @@ def identify(
     """
     appearances = appearances_of(groups)
     fill_numbers(appearances.all, groups)
-    works = works_of(appearances, groups)
+    rulings: list[Ruling] = []
+    works = works_of(appearances, groups, rulings)
     settle_keys(works)
     conflicts: _Conflicts = []
     for work in works:
@@ -81,15 +87,17 @@ def identify(
     unused = apply(corrections, works)
     # A person's correction resolves the conflicts of its work.
     unresolved = [conflict for work, conflict in conflicts if not _is_corrected(work)]
-    own = {work: work.ids for work in works}
-    shared = share(works)
+    own = {work: work.ids for work in works} if ask is not None else {}
+    of_ids: list[Ruling] = []
+    shared = share(works, of_ids)
     asked = Answers({})
     if ask is not None:
         asked = ask_plex(works, groups, ask)
         for work in works:
-            work.ids = own[work] or work.answered
-        shared = share(works)
-    joined = join_by_date(works)
+            work.ids = own[work] or dict(work.answered)
+        of_ids = []
+        shared = share(works, of_ids)
+    joined = join_by_date(works, rulings)
     if len(joined) < len(works):
         settle_keys(joined)
     works = joined
@@ -100,6 +108,8 @@ def identify(
         asked.warnings,
         asked.unanswered,
         suggest(works, doubtful),
+        [*rulings, *of_ids],
+        None if ask is None else asked.answers,
     )
 
 

@@ -12,7 +12,7 @@ the ids        ``tmdb``, ``imdb``, ``tvdb``, ``anidb`` …: a line without any i
 Other columns are ignored. Commas, semicolons or tabs separate the columns.
 
 A spreadsheet runs a cell that begins with ``=``, ``+``, ``-`` or ``@`` as a formula, and a title
-can begin with anything. So ``write_missing`` writes an apostrophe before it, and ``parse`` removes
+can begin with anything. So ``harmless_cell`` puts an apostrophe before it, and ``parse`` removes
 it.
 """
 
@@ -24,7 +24,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import combinations
-from typing import Final, TextIO
+from typing import Final
 
 from msgspec import Struct
 
@@ -35,7 +35,7 @@ from .dates import may_be_one
 from .titles import folded
 from .works import Known, Work
 
-__all__ = ["COLUMNS", "Correction", "apply", "parse", "write_missing"]
+__all__ = ["COLUMNS", "Correction", "apply", "harmless_cell", "parse"]
 
 _MATCH: Final = ("rating_key", "guid", "title", "year")
 COLUMNS: Final = ("type", *_MATCH, "tmdb", "imdb", "tvdb")
@@ -160,20 +160,9 @@ def _check_is_one(correction: Correction, works: Sequence[Work]) -> None:
         )
 
 
-def write_missing(works: Iterable[Work], file: TextIO) -> int:
-    """Write the works without external ids as a file to fill in; return their number."""
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    count = 0
-    for work in sorted(works, key=lambda work: (work.kind, folded(work.title), work.year or 0)):
-        if work.ids:
-            continue
-        key = work.own_keys[0] if work.own_keys else ""
-        guid = "" if key else next(filter(None, work.guids), "")
-        cells = (_FORMULA.sub("'", cell) for cell in (guid, work.title))
-        writer.writerow([work.kind, key, *cells, work.year or "", "", "", ""])
-        count += 1
-    return count
+def harmless_cell(text: str) -> str:
+    """Return the text of a cell that no spreadsheet runs as a formula. ``parse`` undoes it."""
+    return _FORMULA.sub("'", text)
 
 
 def _check_header(names: Sequence[str], shown: str) -> None:

@@ -11,28 +11,23 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from itertools import combinations
 
-from ..model.items import Kind
+from .rulings import Rule, Ruling
 from .sets import DisjointSets
-from .works import Known, Work, newest_guids
+from .works import Known, Work, called_alike, newest_guids
 
 __all__ = ["join_by_date", "may_be_one"]
 
 
-def join_by_date(works: Sequence[Work]) -> list[Work]:
+def join_by_date(works: Sequence[Work], rulings: list[Ruling]) -> list[Work]:
     """Return the works, those of one title and day joined. Their ids are known before.
 
     Works whose ids contradict stay apart. A work that could be one of these stays alone, too.
+    What was decided is added to ``rulings``.
     """
-    named: defaultdict[tuple[Kind, str], list[int]] = defaultdict(list)
-    for number, work in enumerate(works):
-        if title := work.folded_title:
-            named[work.kind, title].append(number)
     sets: DisjointSets[int] = DisjointSets()
-    for called_alike in named.values():
-        if len(called_alike) < 2:
-            continue
+    for same_title in called_alike(works):
         by_day: defaultdict[Hashable, list[int]] = defaultdict(list)
-        for number in called_alike:
+        for number in same_title:
             for day in set(_days(works[number])):
                 by_day[day].append(number)
         for together in by_day.values():
@@ -42,7 +37,10 @@ def join_by_date(works: Sequence[Work]) -> list[Work]:
     for members in sets.all():
         same = [works[number] for number in members]
         # One contradiction, and it is unknown which of them belong together.
-        if all(may_be_one(one, other) for one, other in combinations(same, 2)):
+        is_one = all(may_be_one(one, other) for one, other in combinations(same, 2))
+        rule = Rule.DAY if is_one else Rule.CONTRADICTION
+        rulings += [Ruling(rule, is_one, same[0].newest, other.newest) for other in same[1:]]
+        if is_one:
             joined |= dict.fromkeys(members)
             joined[members[0]] = _joined(same)
     found = (joined.get(number, work) for number, work in enumerate(works))

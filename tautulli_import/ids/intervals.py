@@ -35,7 +35,7 @@ class Crossings:
 
 
 class Staircase:
-    """Answers if an interval of a higher key contains a given one.
+    """Finds an interval of a higher key that contains a given one.
 
     The intervals are sorted by key, in blocks. Of each block there are the sorted beginnings, and
     the latest end of all that begin so early.
@@ -50,15 +50,19 @@ class Staircase:
             latest = list(accumulate((last for _, last in inside), max))
             self._blocks.append(([first for first, _ in inside], latest))
 
-    def covers(self, key: int, begin: int, end: int) -> bool:
-        """Return true if an interval of a higher key begins by ``begin`` and ends after ``end``."""
+    def higher_key(self, key: int, begin: int, end: int) -> int | None:
+        """Return a higher key with an interval that begins by ``begin`` and ends after ``end``.
+
+        Return ``None`` if there is none.
+        """
         start = bisect_right(self._keys, key)
         whole = -(-start // _BLOCK)
-        for _, first, last in self._spans[start : whole * _BLOCK]:
+        for higher, first, last in self._spans[start : whole * _BLOCK]:
             if first <= begin and last >= end:
-                return True
-        for firsts, latest in self._blocks[whole:]:
+                return higher
+        for number, (firsts, latest) in enumerate(self._blocks[whole:], whole):
             begun = bisect_right(firsts, begin)
             if begun and latest[begun - 1] >= end:
-                return True
-        return False
+                inside = self._spans[number * _BLOCK : (number + 1) * _BLOCK]
+                return next(k for k, first, last in inside if first <= begin and last >= end)
+        return None

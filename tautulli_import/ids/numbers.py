@@ -27,9 +27,14 @@ def lack_numbers(groups: PlayGroups) -> dict[int, PlayedEpisode]:
 def fill_numbers(appearances: Sequence[Appearance], groups: PlayGroups) -> None:
     """Fill in numbers from the GUID, else from the newest row of the same rating key and GUID."""
     without = lack_numbers(groups)
-    if not without:
+    wanted: set[tuple[int | None, str | None]] = set()
+    for group, played in without.items():
+        if (numbers := numbers_in(played.guid)) is not None:
+            _fill(groups, group, played, *numbers)
+        elif played.rating_key and played.guid:
+            wanted.add((played.rating_key, played.guid))
+    if not wanted:
         return
-    wanted = {(one.rating_key, one.guid) for one in without.values() if one.rating_key and one.guid}
     shows = {played.grandparent_rating_key for played in without.values()}
     known: dict[tuple[int | None, str | None], tuple[tuple[int, int], PlayedEpisode]] = {}
     for one in appearances:
@@ -42,14 +47,17 @@ def fill_numbers(appearances: Sequence[Appearance], groups: PlayGroups) -> None:
             if known.get(place, ((-1, -1),))[0] < groups.order(group):
                 known[place] = groups.order(group), played
     for group, played in without.items():
-        found: tuple[int | None, int | None] | None = numbers_in(played.guid)
-        if found is None and (other := known.get((played.rating_key, played.guid))) is not None:
-            found = other[1].season, other[1].episode
-        if found is not None:
-            season, episode = found
-            filled = structs.replace(
-                played,
-                season=season if played.season is None else played.season,
-                episode=episode if played.episode is None else played.episode,
-            )
-            groups.replace(group, filled)
+        if numbers_in(played.guid) is None and (played.rating_key, played.guid) in known:
+            _, other = known[played.rating_key, played.guid]
+            _fill(groups, group, played, other.season, other.episode)
+
+
+def _fill(
+    groups: PlayGroups, group: int, played: PlayedEpisode, season: int | None, episode: int | None
+) -> None:
+    filled = structs.replace(
+        played,
+        season=season if played.season is None else played.season,
+        episode=episode if played.episode is None else played.episode,
+    )
+    groups.replace(group, filled)

@@ -36,12 +36,11 @@ class MetadataCache:
         self._by_key = by_key
         self._asked: dict[int, int] = {}
         try:
-            state.db.table("metadata").create(
-                {"rating_key": int, "asked": int, "answer": str},
-                pk="rating_key",
-                if_not_exists=True,
-            )
-            rows = state.db.conn.execute("SELECT rating_key, asked, answer FROM metadata")
+            if "metadata" not in state.tables():
+                state.db.table("metadata").create(
+                    {"rating_key": int, "asked": int, "answer": str}, pk="rating_key"
+                )
+            rows = state.conn.execute("SELECT rating_key, asked, answer FROM metadata")
             for key, asked, text in rows:
                 if key in by_key:
                     with suppress(msgspec.DecodeError, RecursionError, TypeError, ValueError):

@@ -104,6 +104,7 @@ def _number(groups: PlayGroups, group: int, played: PlayedEpisode, answer: Metad
 
 def _believe(work: Work, ids: dict[str, str]) -> None:
     newest = work.newest
-    for namespace, value in ids.items():
-        known = Known(value, Origin.GET_METADATA, newest.newest, newest.newest_id)
-        work.answered[namespace] = known
+    work.answered = {
+        namespace: Known(value, Origin.GET_METADATA, newest.newest, newest.newest_id)
+        for namespace, value in ids.items()
+    }

@@ -20,6 +20,7 @@ from ..model.items import Kind
 from ..model.played import PlayedEpisode
 from .appearances import Appearance
 from .intervals import Crossings, Span, Staircase
+from .rulings import Rule, Ruling
 from .sets import DisjointSets
 from .titles import folded
 
@@ -70,11 +71,12 @@ class _Meaning:
 
 
 def items_under_keys(
-    appearances: Sequence[Appearance], groups: PlayGroups
+    appearances: Sequence[Appearance], groups: PlayGroups, rulings: list[Ruling]
 ) -> Mapping[Kind, Sequence[Item]]:
     """Return the items of Plex, films and shows, that the appearances with a rating key are of.
 
-    All ``groups`` are evidence for all keys. The order of the rows does not matter.
+    All ``groups`` are evidence for all keys. The order of the rows does not matter. What was
+    decided is added to ``rulings``.
     """
     by_key, broadcasts = _by_key(appearances)
     found: dict[Kind, list[Item]] = {"movie": [], "show": []}
@@ -91,7 +93,9 @@ def items_under_keys(
     for (kind, _), meanings in doubtful.items():
         sets: DisjointSets[int] = DisjointSets(range(len(meanings)))
         for (one, before), (other, after) in _pairs(meanings):
-            if _is_one_item(before, after, witness):
+            ruling = _ruling(before, after, witness)
+            rulings.append(ruling)
+            if ruling.is_one:
                 sets.join(one, other)
         found[kind] += [
             [one for number in members for one in meanings[number].inside] for members in sets.all()
@@ -139,19 +143,28 @@ def _pairs(
             yield (one, before), (other, after)
 
 
-def _is_one_item(before: _Meaning, after: _Meaning, witness: _Witness) -> bool:
-    """Return true if a key had one item when it meant these two. The first rule decides."""
-    if after.first <= before.last:  # by turns
-        return not before.contradicts(after)
-    if witness.moved(before, after):
-        return False
-    if before.is_unmatched or before.titles & after.titles or before.seasons & after.seasons:
-        return True
+def _ruling(before: _Meaning, after: _Meaning, witness: _Witness) -> Ruling:
+    """Decide if a key had one item when it meant these two. The first rule that fits decides."""
+    one, other = before.inside[0], after.inside[0]
+    if after.first <= before.last:
+        return Ruling(Rule.BY_TURNS, not before.contradicts(after), one, other)
     begin, end = before.last, after.first
-    if witness.keeps_a_higher_key(before.key, begin, end):
-        return True
+
+    def ruled(rule: Rule, is_one: bool, key: int = 0, kept: int = 0, changed: int = 0) -> Ruling:
+        return Ruling(rule, is_one, one, other, begin, end, key, kept, changed)
+
+    if (moved := witness.moved_to(before, after)) is not None:
+        return ruled(Rule.MOVED, False, moved)
+    if before.is_unmatched:
+        return ruled(Rule.UNMATCHED, True)
+    if before.titles & after.titles:
+        return ruled(Rule.TITLE, True)
+    if before.seasons & after.seasons:
+        return ruled(Rule.SEASON, True)
+    if (higher := witness.higher_key(before.key, begin, end)) is not None:
+        return ruled(Rule.HIGHER_KEY, True, higher)
     kept, changed = witness.vote(begin, end, before.key)
-    return kept >= changed
+    return ruled(Rule.MAJORITY, kept >= changed, 0, kept, changed)
 
 
 def _mean_one(inside: Sequence[Appearance]) -> bool:
@@ -280,22 +293,29 @@ class _Witness:
                 note(("show", guid), one.key or 0, groups.first[group], groups.newest[group])
         return seen
 
-    def moved(self, before: _Meaning, after: _Meaning) -> bool:
-        """Return true if one of two meanings stands under another key, only on the other side."""
+    def moved_to(self, before: _Meaning, after: _Meaning) -> int | None:
+        """Return the other key of one of two meanings, if it has it only on the other side.
+
+        It is 0 for plays without a key. Return ``None`` if there is no such key.
+        """
         begin, end = before.last, after.first
-        return any(
-            key != before.key and first > begin
+        later = (
+            key
             for evidence in before.evidence
             for key, (first, _) in self._seen[evidence].items()
-        ) or any(
-            key != before.key and last < end
+            if key != before.key and first > begin
+        )
+        earlier = (
+            key
             for evidence in after.evidence
             for key, (_, last) in self._seen[evidence].items()
+            if key != before.key and last < end
         )
+        return next(later, next(earlier, None))
 
-    def keeps_a_higher_key(self, key: int, begin: int, end: int) -> bool:
-        """Return true if a higher key means the same before ``begin`` and after ``end``."""
-        return self._intervals[2].covers(key, begin, end)
+    def higher_key(self, key: int, begin: int, end: int) -> int | None:
+        """Return a higher key that means the same before ``begin`` and after ``end``."""
+        return self._intervals[2].higher_key(key, begin, end)
 
     def vote(self, begin: int, end: int, key: int) -> tuple[int, int]:
         """Return how many other keys keep and change their meaning between two moments."""

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ..model.items import Conflict, Kind
+from .rulings import Rule, Ruling
 from .works import Known, Work
 
 __all__ = ["share"]
 
 
-def share(works: Sequence[Work]) -> Sequence[Conflict]:
+def share(works: Sequence[Work], rulings: list[Ruling]) -> Sequence[Conflict]:
     """Give works with an external id in common each other's ids. Return the conflicts.
 
-    The result depends only on the ids that each work had before.
+    The result depends only on the ids that each work had before. What was decided is added to
+    ``rulings``.
     """
     conflicts: list[Conflict] = []
-    _share_by_id(works, conflicts)
+    for together in _share_by_id(works, conflicts):
+        first, *others = (work.newest for work in together)
+        rulings += [Ruling(Rule.SHARED_ID, True, first, other) for other in others]
     return conflicts
 
 
-def _share_by_id(works: Sequence[Work], conflicts: list[Conflict]) -> None:
+def _share_by_id(works: Sequence[Work], conflicts: list[Conflict]) -> Iterator[Sequence[Work]]:
+    """Share the ids. Yield the works that have some in common."""
     holders: defaultdict[tuple[Kind, str, str], list[Work]] = defaultdict(list)
     for work in works:
         for namespace, known in work.ids.items():
@@ -34,6 +39,7 @@ def _share_by_id(works: Sequence[Work], conflicts: list[Conflict]) -> None:
         done.update(together)
         if len(together) == 1:
             continue
+        yield together
         # Ids of the newest play come first and win.
         together.sort(key=_newest_evidence, reverse=True)
         values: defaultdict[str, set[str]] = defaultdict(set)

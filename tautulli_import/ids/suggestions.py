@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from msgspec import Struct
 
 from .dates import may_be_one
+from .works import called_alike
 
 if TYPE_CHECKING:
     from ..sources.base import Lookup
@@ -34,15 +35,14 @@ def suggest(works: Sequence[Work], doubtful: Iterable[tuple[Work, Lookup]]) -> S
 
     ``doubtful`` are Tautulli's lookups of the right title whose release day does not fit.
     """
-    named: defaultdict[tuple[object, ...], list[Work]] = defaultdict(list)
-    wanted = {(work.kind, work.folded_title) for work in works if not work.ids}
-    for work in works:
-        if (work.kind, title := work.folded_title) in wanted and title:
-            named[work.kind, title, work.year].append(work)
+    named: defaultdict[tuple[int, int | None], list[Work]] = defaultdict(list)
+    for number, places in enumerate(called_alike(works)):
+        for place in places:
+            named[number, works[place].year].append(works[place])
     found: list[Suggestion] = []
-    for called_alike in named.values():
-        known = [work for work in called_alike if work.ids]
-        for work in called_alike if known else ():
+    for same_title in named.values():
+        known = [work for work in same_title if work.ids]
+        for work in same_title if known else ():
             if work.ids or (work.kind == "movie" and not work.year):
                 continue
             reason: Reason = "same title and year" if work.kind == "movie" else "same title"

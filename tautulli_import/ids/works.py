@@ -1,6 +1,6 @@
-"""Join play groups that are the same film or show into a *work*.
+"""Join appearances that are the same film or show into a *work*.
 
-Groups are one work if
+They are one work if
 
 * they are one item of Plex: the same rating key (of episodes: the show's), unless it was given
   out again (``rating_keys``);
@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
+from typing import Final
 
 from ..model.groups import PlayGroups
 from ..model.guids import fits_episode, is_aired_order, plex_guid
@@ -21,10 +22,11 @@ from ..model.items import Ids, Kind, Origin
 from ..model.played import PlayedEpisode
 from .appearances import Appearance, Appearances
 from .rating_keys import Item, items_under_keys
+from .rulings import Rule, Ruling
 from .sets import DisjointSets
 from .titles import folded
 
-__all__ = ["Known", "Work", "newest_guids", "settle_keys", "works_of"]
+__all__ = ["Known", "Work", "called_alike", "newest_guids", "settle_keys", "works_of"]
 
 
 class Known:
@@ -41,6 +43,9 @@ class Known:
         A correction has a time later than any play.
         """
         self.play_id = play_id
+
+
+_NONE: Final[Mapping[str, Known]] = {}
 
 
 class Work:
@@ -83,7 +88,7 @@ class Work:
         self.folded_title = folded(self.title)
         """The newest title, folded for comparison."""
         self.ids: dict[str, Known] = {}
-        self.answered: dict[str, Known] = {}
+        self.answered: Mapping[str, Known] = _NONE
         """The ids in Plex's answer."""
         self._ids_for: tuple[tuple[tuple[str, ...], Ids], ...] = ()
 
@@ -171,6 +176,20 @@ class Work:
         return ids
 
 
+def called_alike(works: Sequence[Work]) -> Sequence[Sequence[int]]:
+    """Return the places of works of one kind that have the same title, where there are several."""
+    first: dict[Kind, dict[str, int]] = {"movie": {}, "show": {}}
+    several: dict[tuple[Kind, str], list[int]] = {}
+    for number, work in enumerate(works):
+        title = work.folded_title
+        if not title:
+            continue
+        other = first[work.kind].setdefault(title, number)
+        if other != number:
+            several.setdefault((work.kind, title), [other]).append(number)
+    return list(several.values())
+
+
 def _order(one: Appearance) -> tuple[int, int]:
     return one.newest, one.newest_id
 
@@ -199,20 +218,22 @@ def settle_keys(works: Iterable[Work]) -> None:
         work.own_keys = tuple(key for key in work.rating_keys if owners[work.kind, key][2] is work)
 
 
-def works_of(appearances: Appearances, groups: PlayGroups) -> list[Work]:
-    """Join the groups of films and episodes into works.
+def works_of(appearances: Appearances, groups: PlayGroups, rulings: list[Ruling]) -> list[Work]:
+    """Join the appearances of films and shows into works. Add what was decided to ``rulings``.
 
     An episode that names no show, neither by key nor title nor GUID, is left out.
     """
-    items = items_under_keys(appearances.all, groups)
+    items = items_under_keys(appearances.all, groups, rulings)
     keyless = [one for one in appearances.all if not one.key]
     return [
-        *_films(keyless, items["movie"]),
-        *_shows(keyless, items["show"], appearances.sharing),
+        *_films(keyless, items["movie"], rulings),
+        *_shows(keyless, items["show"], appearances.sharing, rulings),
     ]
 
 
-def _films(keyless: Sequence[Appearance], items: Sequence[Item]) -> list[Work]:
+def _films(
+    keyless: Sequence[Appearance], items: Sequence[Item], rulings: list[Ruling]
+) -> list[Work]:
     nodes = list(items)
     nameless: defaultdict[Hashable, list[Appearance]] = defaultdict(list)
     for one in keyless:
@@ -229,6 +250,7 @@ def _films(keyless: Sequence[Appearance], items: Sequence[Item]) -> list[Work]:
         guid = next(filter(None, (one.guid for one in newest)), "")
         if guid and (other := by_guid.setdefault(guid, number)) != number:
             sets.join(number, other)
+            rulings.append(Ruling(Rule.PLEX_GUID, True, nodes[other][0], inside[0]))
     found = sets.all()
     for first, *others in found:
         nodes[first] = [one for number in (first, *others) for one in nodes[number]]
@@ -238,7 +260,10 @@ def _films(keyless: Sequence[Appearance], items: Sequence[Item]) -> list[Work]:
 
 
 def _shows(
-    keyless: Sequence[Appearance], items: Sequence[Item], sharing: Collection[Appearance]
+    keyless: Sequence[Appearance],
+    items: Sequence[Item],
+    sharing: Collection[Appearance],
+    rulings: list[Ruling],
 ) -> list[Work]:
     members: dict[Hashable, list[Appearance]] = {
         number: list(item) for number, item in enumerate(items)
@@ -259,12 +284,15 @@ def _shows(
     _join_by_episode_guids(
         {node: inside for node, inside in members.items() if any(one in sharing for one in inside)},
         sets,
+        rulings,
     )
     return [Work("show", [one for node in nodes for one in members[node]]) for nodes in sets.all()]
 
 
 def _join_by_episode_guids(
-    members: Mapping[Hashable, Sequence[Appearance]], sets: DisjointSets[Hashable]
+    members: Mapping[Hashable, Sequence[Appearance]],
+    sets: DisjointSets[Hashable],
+    rulings: list[Ruling],
 ) -> None:
     """Join shows that have episodes of the same ``plex://`` GUID.
 
@@ -285,7 +313,10 @@ def _join_by_episode_guids(
             compared.add((one, other))
             mine, theirs = guids[one], guids[other]
             alike = [mine[number] == theirs[number] for number in mine.keys() & theirs.keys()]
-            if not alike or sum(alike) * 2 > len(alike):
+            is_one = not alike or sum(alike) * 2 > len(alike)
+            first, second = members[one][0], members[other][0]
+            rulings.append(Ruling(Rule.EPISODE_GUIDS, is_one, first, second))
+            if is_one:
                 sets.join(one, other)
 
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from ..counting import Plays, add_up
 from ..ids.corrections import Correction
+from ..ids.unresolved import Unresolved, list_unresolved
 from ..ids.works import Work
 from ..items.build import records_of
 from ..items.pipeline import Enricher, ReadResult, read
@@ -16,14 +17,21 @@ from ..model.clock import moment, watched_at
 from ..model.guids import guid_kind
 from ..model.items import Conflict
 from ..model.plays import Play
-from ..model.rejections import Rejected
+from ..model.rejections import Reason, Rejected
 from ..model.selection import Selection
 from ..progress import UNSEEN, Progress
 from ..sources.database.source import Source
 from ..sources.http.health import Health
 from .report import Items, alarms_of, count_items
 
-__all__ = ["InspectResult", "Inspection", "WorkIds", "inspect_source"]
+__all__ = [
+    "InspectResult",
+    "Inspection",
+    "UnresolvedTitles",
+    "WorkIds",
+    "find_unresolved",
+    "inspect_source",
+]
 
 
 class WorkIds(Struct, frozen=True):
@@ -59,12 +67,24 @@ class Inspection(Struct, frozen=True):
     """The Tautulli server; ``None`` for a database."""
 
 
+class UnresolvedTitles(Struct, frozen=True):
+    """The one object of ``unresolved --json``: films and shows without external ids."""
+
+    schema: int
+    source: str
+    plex_asked: bool
+    titles: Sequence[Unresolved]
+    unreadable: int
+    """The number of rows that could not be read, so that nothing is known about them."""
+    warnings: Sequence[str]
+
+
 class InspectResult(Struct, frozen=True):
     """An inspection, and the data that it was made from."""
 
     inspection: Inspection
     rejected: Sequence[Rejected]
-    works: Sequence[Work]
+    unresolved: Sequence[Unresolved]
     alarms: Sequence[str]
 
 
@@ -133,7 +153,32 @@ def inspect_source(
         warnings=[*source.notices, *alarms],
         server=server,
     )
-    return InspectResult(inspection, result.rejected, _imported(result), alarms)
+    unresolved = list_unresolved(_imported(result), result.identified)
+    return InspectResult(inspection, result.rejected, unresolved, alarms)
+
+
+def find_unresolved(
+    source: Source,
+    selection: Selection,
+    corrections: Sequence[Correction] = (),
+    progress: Progress = UNSEEN,
+    *,
+    enrich: Enricher | None = None,
+) -> UnresolvedTitles:
+    """Read everything, and list the films and shows that would be imported without external ids.
+
+    Raises:
+        TautulliImportError: the source cannot be read.
+    """
+    result = read(source, selection, corrections=corrections, progress=progress, enrich=enrich)
+    return UnresolvedTitles(
+        schema=1,
+        source=source.name,
+        plex_asked=enrich is not None,
+        titles=list_unresolved(_imported(result), result.identified),
+        unreadable=result.verdicts.get(Reason.UNREADABLE, 0),
+        warnings=[*source.notices, *alarms_of(result)],
+    )
 
 
 def _by_name(counted: Sequence[tuple[str, int | None, int]]) -> Mapping[str, int]:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import overload
 
 from ..model.clock import watched_at
-from ..model.groups import NOBODY
+from ..model.groups import NOBODY, Newest, PlayGroups
 from ..model.items import Episode, Item, Kind, Movie, Origin, Record
 from ..model.keys import event_key, numbered_key
 from ..model.played import PlayedEpisode
 from .keyed import KeptPlays
 from .pipeline import ReadResult
 
-__all__ = ["Records", "records_of"]
+__all__ = ["Records", "newest_under", "records_of"]
 
 
 def records_of(
@@ -84,7 +85,7 @@ class Records(Sequence[Record]):
             yield self._key(place), kept.namings[kept.naming[place]].origins
 
     def _key(self, place: int) -> str:
-        return _key_of(self._kept, place, every_viewing=self._every_viewing)
+        return _key_of(self._groups, self._kept, place, every_viewing=self._every_viewing)
 
     def _record(self, place: int) -> Record:
         """Build a record.
@@ -100,7 +101,8 @@ class Records(Sequence[Record]):
         item: Item
         key = naming.base
         if isinstance(played, PlayedEpisode):
-            season, episode = kept.season[place], kept.episode[place]
+            group = kept.group[place]
+            season, episode = self._groups.season[group], self._groups.episode[group]
             key = numbered_key(key, season, episode)
             series = naming.work.title or played.grandparent_title or ""
             item = Episode(ids, title, played.year, season, episode, when, series, ids)
@@ -112,28 +114,52 @@ class Records(Sequence[Record]):
         return Record(event_key(key, epoch), item, epoch, play_id, self._user, begun, ended)
 
 
+def newest_under(result: ReadResult, bases: Collection[str]) -> Mapping[str, Newest]:
+    """Return the time and the row id of the newest play of each item, by canonical key.
+
+    ``bases`` are the keys of films, and those of episodes without their numbers. Others are left
+    out.
+    """
+    kept = result.kept
+    wanted = {number for number, one in enumerate(kept.namings) if one.base in bases}
+    return {
+        _key_of(result.groups, kept, place, every_viewing=False): (
+            kept.when[place],
+            kept.play_id[place],
+        )
+        for place, number in enumerate(kept.naming)
+        if number in wanted
+    }
+
+
 def _ordered(result: ReadResult, *, every_viewing: bool, user_id: int | None) -> array[int]:
     """Return the places of one user's plays in ascending order, of each key only the newest."""
     kept, owner = result.kept, NOBODY if user_id is None else user_id
     places = [place for place, user in enumerate(kept.user) if user == owner]
-    places.sort(key=lambda place: (kept.when[place], kept.play_id[place]))
+    places.sort(key=kept.play_id.__getitem__)  # two stable sorts need no tuples
+    places.sort(key=kept.when.__getitem__)
     if not result.every_viewing:
         return array("l", places)
+    if not every_viewing:
+        return array("l", _newest_of_keys(result.groups, kept, places))
     found = array("l")
-    newest: dict[object, int] = {}
-    for place in reversed(places):
-        if every_viewing and newest and kept.when[place] != kept.when[found[-1]]:
-            newest.clear()  # the time is part of the key
-        what = kept.namings[kept.naming[place]].base, kept.season[place], kept.episode[place]
-        if newest.setdefault(what, place) == place:
-            found.append(place)
-    found.reverse()
+    for _, same_time in groupby(places, key=kept.when.__getitem__):
+        run = list(same_time)  # the time is part of the key
+        found.extend(run if len(run) == 1 else _newest_of_keys(result.groups, kept, run))
     return found
 
 
-def _key_of(kept: KeptPlays, place: int, *, every_viewing: bool) -> str:
+def _newest_of_keys(groups: PlayGroups, kept: KeptPlays, places: Sequence[int]) -> list[int]:
+    """Return the last place of each canonical key, in order."""
+    newest = {_key_of(groups, kept, place, every_viewing=False): place for place in places}
+    last = set(newest.values())
+    return [place for place in places if place in last]
+
+
+def _key_of(groups: PlayGroups, kept: KeptPlays, place: int, *, every_viewing: bool) -> str:
     naming = kept.namings[kept.naming[place]]
     key = naming.base
     if naming.kind == "show":
-        key = numbered_key(key, kept.season[place], kept.episode[place])
+        group = kept.group[place]
+        key = numbered_key(key, groups.season[group], groups.episode[group])
     return event_key(key, kept.when[place]) if every_viewing else key

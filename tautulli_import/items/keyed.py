@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
@@ -12,7 +13,7 @@ from msgspec import Struct
 from ..ids.appearances import Appearance
 from ..ids.chain import origin_in
 from ..ids.works import Work
-from ..model.groups import NOBODY, Kept, Newest, PlayGroups
+from ..model.groups import NO_NUMBER, NOBODY, Kept, Newest, PlayGroups
 from ..model.guids import PER_SEASON, plex_guid
 from ..model.items import Ids, Kind, Origin
 from ..model.keys import best_id, movie_key, numbered_key
@@ -73,12 +74,11 @@ def base_keys(works: Sequence[Work], groups: PlayGroups) -> Iterator[tuple[int, 
 
 
 class KeptPlays:
-    """The plays that will be imported, in columns: each one's film or show, numbers and time."""
+    """The plays that will be imported, in columns: each one's film or show and its time."""
 
     def __init__(self) -> None:
         self.namings: list[Naming] = []
-        self.naming, self.group = array("l"), array("l")
-        self.season, self.episode = array("q"), array("q")
+        self.naming, self.group = array("i"), array("i")
         self.when, self.play_id, self.user = array("q"), array("q"), array("q")
         self.begun, self.ended = array("q"), array("q")
         """Only with every viewing, otherwise empty."""
@@ -86,13 +86,11 @@ class KeptPlays:
     def __len__(self) -> int:
         return len(self.when)
 
-    def add(self, naming: int, number: _Number, kept: Kept) -> None:
+    def add(self, naming: int, kept: Kept) -> None:
         """Add a play."""
         group, user, (when, play_id) = kept
         self.naming.append(naming)
         self.group.append(group)
-        self.season.append(number[0])
-        self.episode.append(number[1])
         self.when.append(when)
         self.play_id.append(play_id)
         self.user.append(NOBODY if user is None else user)
@@ -108,9 +106,12 @@ def keyed(
     """
     kept = KeptPlays()
     unkeyable: dict[int, Reason] = {}
-    bases = _bases(works, groups, kept, unkeyable, every_viewing=every_viewing)
+    kept.namings += _all_namings(works, groups, unkeyable, every_viewing=every_viewing)
     users = groups.newest_of_users() if each_user and not every_viewing else None
-    for same in bases.values():
+    namings = kept.namings
+    in_order = sorted(range(len(namings)), key=lambda place: namings[place].base)
+    for _, places in groupby(in_order, key=lambda place: namings[place].base):
+        same = list(places)
         if (
             users is None
             and not every_viewing
@@ -129,31 +130,21 @@ def keyed(
     return kept, unkeyable
 
 
-def _bases(
-    works: Sequence[Work],
-    groups: PlayGroups,
-    kept: KeptPlays,
-    unkeyable: dict[int, Reason],
-    *,
-    every_viewing: bool,
-) -> Mapping[str, Sequence[int]]:
-    """Name every appearance. Return the places of the namings by their bases."""
+def _all_namings(
+    works: Sequence[Work], groups: PlayGroups, unkeyable: dict[int, Reason], *, every_viewing: bool
+) -> Iterator[Naming]:
+    """Name every appearance. Accepted plays that are in none have no key."""
     placed = bytearray(len(groups))
-    bases: dict[str, list[int]] = {}
     for work in works:
         for one in work.appearances:
             for group in one.groups:
                 placed[group] = 1
             # The viewings also need the plays that are not accepted.
-            if not (one.accepted or every_viewing):
-                continue
-            for naming in _namings(work, one):
-                bases.setdefault(naming.base, []).append(len(kept.namings))
-                kept.namings.append(naming)
+            if one.accepted or every_viewing:
+                yield from _namings(work, one)
     for group, accepted in enumerate(groups.accepted):
         if accepted and not placed[group]:
             unkeyable[group] = _why_no_key(None, groups[group])
-    return bases
 
 
 def _namings(work: Work, one: Appearance) -> Iterator[Naming]:
@@ -186,7 +177,7 @@ def _plays_under(
     every_viewing: bool,
 ) -> _Plays:
     """Yield the groups of plays under one base. Those without a key become ``unkeyable``."""
-    accepted = groups.accepted
+    accepted, seasons, episodes = groups.accepted, groups.season, groups.episode
     for place in same:
         naming = namings[place]
         has_base, is_film = bool(naming.base), naming.kind == "movie"
@@ -196,14 +187,14 @@ def _plays_under(
             if is_film and has_base:
                 yield _FILM, group, place
                 continue
-            played = groups[group]
-            number = _number_of(played)
-            if number is not None and not naming.has(number[0]):
+            number = seasons[group], episodes[group]
+            is_numbered = NO_NUMBER not in number
+            if is_numbered and not naming.has(number[0]):
                 continue
-            if number is not None and has_base:
+            if is_numbered and has_base:
                 yield number, group, place
             elif accepted[group]:
-                unkeyable[group] = _why_no_key(naming.work, played)
+                unkeyable[group] = _why_no_key(naming.work, groups[group])
 
 
 def _keep_film(kept: KeptPlays, groups: PlayGroups, place: int) -> bool:
@@ -212,7 +203,7 @@ def _keep_film(kept: KeptPlays, groups: PlayGroups, place: int) -> bool:
     if naming.kind == "show" or not naming.base:
         return False
     group = naming.appearance.last
-    kept.add(place, _FILM, (group, None, (groups.best[group], groups.best_id[group])))
+    kept.add(place, (group, None, (groups.best[group], groups.best_id[group])))
     return True
 
 
@@ -223,8 +214,8 @@ def _keep_newest(kept: KeptPlays, groups: PlayGroups, plays: _Plays) -> None:
         other = newest.get(number)
         if other is None or (best[other[0]], best_id[other[0]]) < (best[group], best_id[group]):
             newest[number] = group, place
-    for number, (group, place) in newest.items():
-        kept.add(place, number, (group, None, (best[group], best_id[group])))
+    for group, place in newest.values():
+        kept.add(place, (group, None, (best[group], best_id[group])))
 
 
 def _keep_newest_of_users(
@@ -236,29 +227,19 @@ def _keep_newest_of_users(
             one = best, group, place
             if (number, user) not in newest or newest[number, user] < one:
                 newest[number, user] = one
-    for (number, user), (best, group, place) in newest.items():
-        kept.add(place, number, (group, user, best))
+    for (_, user), (best, group, place) in newest.items():
+        kept.add(place, (group, user, best))
 
 
 def _keep_viewings(kept: KeptPlays, groups: PlayGroups, plays: _Plays) -> None:
     members: defaultdict[_Number, dict[int, int]] = defaultdict(dict)
     for number, group, place in plays:
         members[number][group] = place
-    for number, places in members.items():
+    for places in members.values():
         for one, begun, ended in groups.viewings(places):
-            kept.add(places[one[0]], number, one)
+            kept.add(places[one[0]], one)
             kept.begun.append(begun)
             kept.ended.append(ended)
-
-
-def _number_of(played: Played) -> _Number | None:
-    """Return the numbers of an episode, or ``None`` without a valid one."""
-    if not isinstance(played, PlayedEpisode):
-        return None
-    season, episode = played.season, played.episode
-    if season is None or season < 0 or episode is None or episode < 0:
-        return None
-    return season, episode
 
 
 def _why_no_key(work: Work | None, played: Played) -> Reason:

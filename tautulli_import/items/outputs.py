@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,7 @@ from msgspec import Struct
 from ..errors import SinkError, TautulliImportError
 from ..formatting import shown
 from ..interrupts import defer_signals
+from ..model.keys import event_key
 from ..model.selection import Selection
 from ..sinks.base import Receipt, Sink
 from ..sources.base import User
@@ -105,43 +106,72 @@ def plan(  # noqa: PLR0917 - all that one output depends on
     if not _is_kept_up(sink) or not (outputs or wish.replace):
         return planned
     notes = (outputs and outputs.notes(planned.place)) or OutputNotes()
-    before = outputs.entries(planned.place) if outputs else {}
+    staged = _staged(records, {}) if sink.supersedes else b""
+    is_recorded = outputs is not None and outputs.has(planned.place, staged)
+    is_there = any(map(os.path.exists, sink.writes()))
+    others = outputs.entries(planned.place) if outputs and is_there and not is_recorded else {}
     if not notes.selections:  # it is new, or an earlier version wrote the record
-        is_complete = bool(before) or not any(map(os.path.exists, sink.writes()))
+        is_complete = is_recorded or bool(others) or not is_there
         notes = msgspec.structs.replace(notes, is_complete=is_complete)
-    given = {key: (play_id, when) for key, play_id, when in records.published()}
-    retired = _retired(result, source, before, given, selection, every_viewing=sink.keeps_viewings)
+    for key, _, when in records.published() if others else ():
+        if key in others and others[key][1] <= when:
+            del others[key]
+    given = _given(records, others)
+    retired = _retired(result, source, others, given, selection, every_viewing=sink.keeps_viewings)
     if wish.replace:  # also what has the other form of its key: of a viewing, or of a title
         retired |= {
             key: epoch
-            for key, (_, epoch) in before.items()
+            for key, (_, epoch) in others.items()
             if key not in given and is_given(key, epoch, given)
         }
     leftovers = Leftovers()
     if wish.replace or {*notes.selections} != {wish.selection}:
-        rest = {key: entry for key, entry in before.items() if key not in retired}
+        rest = {key: entry for key, entry in others.items() if key not in retired}
         leftovers = find_leftovers(source, rest, given, selection.latest)
     if wish.replace and not notes.is_complete:
+        before = outputs.entries(planned.place) if outputs else {}
+        everything = {key: (play_id, when) for key, play_id, when in records.published()}
         leftovers = leftovers.plus(
-            find_unrecorded(source, result, sink, before, given, selection.latest)
+            find_unrecorded(source, result, sink, before, everything, selection.latest)
         )
-    removed = leftovers.times if wish.replace else {}
-    staged = _staged(before, given, {*retired, *removed}) if sink.supersedes else {}
-    return Planned(name, sink, user, records, wish, notes, retired, leftovers, encoded(staged))
+    for key in (*retired, *(leftovers.times if wish.replace else ())):
+        others.pop(key, None)
+    if others and sink.supersedes:
+        staged = _staged(records, others)
+    return Planned(name, sink, user, records, wish, notes, retired, leftovers, staged)
 
 
-def _staged(before: Published, given: Published, removed: Collection[str]) -> Published:
-    """Return the entries of ours that the output may have after the run.
+def _given(records: Records, others: Published) -> Published:
+    """Return the keys and times of the records that a key in ``others`` is a form of."""
+    forms: set[str] = set()
+    for key, (_, epoch) in others.items():
+        forms |= {key, key.removesuffix(f"@{epoch}"), event_key(key, epoch)}
+    return {
+        key: (play_id, when)
+        for key, play_id, when in (records.published() if forms else ())
+        if key in forms
+    }
 
-    The key of a deleted play stays known, because its item is still in the sink. ``before`` is
-    changed, because a copy would take as much memory again.
+
+def _staged(records: Records, others: Published) -> bytes:
+    """Encode the entries of ours that the output may have after the run.
+
+    ``others`` are those that the records do not give, or that are newer there. The key of a
+    deleted play stays known, because its item is still in the sink. A dictionary of all would
+    take a lot of memory.
     """
-    for key in removed:
-        before.pop(key, None)
-    for key, entry in given.items():
-        if key not in before or before[key][1] <= entry[1]:  # as in the outputs
-            before[key] = entry
-    return before
+    given: set[str] = set()
+
+    def entries() -> Iterator[tuple[str, tuple[int, int]]]:
+        for key, play_id, when in records.published():
+            if key in others:
+                given.add(key)
+            yield key, others.get(key) or (play_id, when)
+        for key, entry in others.items():
+            if key not in given:
+                yield key, entry
+
+    return encoded(entries())
 
 
 def deliver(

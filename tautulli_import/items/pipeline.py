@@ -99,6 +99,7 @@ def read(
         ]
         counts.count(batch, rejected)
         progress.reached(counts.rows)
+    groups.end()
     ask = (lambda questions: enrich.ask(questions, progress)) if enrich else None
     identified = identify(groups, source.lookups(), corrections, ask)
     kept, unkeyable = keyed(

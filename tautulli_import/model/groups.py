@@ -15,14 +15,16 @@ from typing import Final, TypeAlias
 
 from .clock import WatchedAt
 from .judged import REASONS, JudgedRow
-from .played import Played, decode_played
+from .played import Played, PlayedEpisode, decode_played
 from .rejections import Reason
 from .viewings import Evidence, viewings
 
-__all__ = ["NOBODY", "Kept", "Newest", "PlayGroups"]
+__all__ = ["NOBODY", "NO_NUMBER", "Kept", "Newest", "PlayGroups"]
 
 NOBODY = -1
 """The owner of plays that name no user."""
+NO_NUMBER = -1
+"""In place of a season or episode number that is missing or invalid."""
 
 Newest: TypeAlias = tuple[int, int]
 """The time of a play (epoch seconds, UTC) and its row id. The newer play compares greater."""
@@ -32,6 +34,7 @@ Kept: TypeAlias = tuple[int, int | None, Newest]
 
 # A play among all plays: the place of the one before it in its group, then the fields below.
 _WIDTH: Final = 8
+_USER: Final = 2
 _WATCHED: Final = 1
 _ACCEPTED: Final = 2
 # These plays are of another user or no evidence of a film or episode in the library.
@@ -82,6 +85,8 @@ class PlayGroups:
         self.best, self.best_id = array("q"), array("q")
         self.accepted = array("q")
         """The number of accepted plays."""
+        self.season, self.episode = array("q"), array("q")
+        """The numbers of episodes, or -1 for none. ``number`` sets them, when all is read."""
         self._best_of: dict[tuple[int, int], Newest] = {}
         self._accepted_of: Counter[tuple[int, int]] = Counter()
         # With every viewing all plays are kept until ``free``. A million of them take 64 MB.
@@ -115,9 +120,17 @@ class PlayGroups:
             except ValueError:
                 yield self._settle(text)
 
-    def replace(self, group: int, played: Played) -> None:
+    def number(self, season: int | None, episode: int | None) -> None:
+        """Add the numbers of the next group. A film has none."""
+        self.season.append(NO_NUMBER if season is None or season < 0 else season)
+        self.episode.append(NO_NUMBER if episode is None or episode < 0 else episode)
+
+    def replace(self, group: int, played: PlayedEpisode) -> None:
         """Replace what was played, because a missing number was found."""
         self._replaced[group] = played
+        season, episode = played.season, played.episode
+        self.season[group] = NO_NUMBER if season is None or season < 0 else season
+        self.episode[group] = NO_NUMBER if episode is None or episode < 0 else episode
 
     def order(self, group: int) -> Newest:
         """Sort by time, then by row id: the newest group is the greatest."""
@@ -129,9 +142,12 @@ class PlayGroups:
             self._numbers = {known: group for group, known in enumerate(self._texts)}
         return self._numbers.get(encoded)
 
-    def free(self) -> None:
-        """Release the memory that only ``take`` and ``viewings`` need."""
+    def end(self) -> None:
+        """Release the memory that only ``take`` needs, because everything is read."""
         self._numbers = {}
+
+    def free(self) -> None:
+        """Release the memory that only ``viewings`` needs."""
         self._rows = array("q")
 
     @property
@@ -157,7 +173,9 @@ class PlayGroups:
                 found[user] += count
         return found
 
-    def take(self, rows: Sequence[JudgedRow]) -> list[tuple[int, Reason, int]]:
+    def take(  # noqa: PLR0915 - one loop, for speed
+        self, rows: Sequence[JudgedRow]
+    ) -> list[tuple[int, Reason, int]]:
         """Add rows. Return the id, reason and group of those that were rejected.
 
         This loop runs a million times.
@@ -169,10 +187,13 @@ class PlayGroups:
         find = numbers.get
         newest_counts = not self.is_detailed
         rejected = []
+        found: list[int] = []  # the group of each row
         plain = rows if newest_counts else map(_PLAIN, rows)
         for row_id, verdict, when, what in plain:
             if what is None:
                 verdicts[verdict] += 1
+                if not newest_counts:
+                    found.append(-1)
                 continue
             group = find(what)
             if group is None:
@@ -191,6 +212,8 @@ class PlayGroups:
                 newest_id[group] = row_id
             elif when and when < first[group]:
                 first[group] = when
+            if not newest_counts:
+                found.append(group)
             if verdict:
                 verdicts[verdict] += 1
                 if reason := _REJECTS.get(verdict):
@@ -205,34 +228,45 @@ class PlayGroups:
             ):
                 best[group] = when
                 best_id[group] = row_id
-        if self.is_detailed:
-            for row in rows:
-                if row[3] is not None:
-                    self._take_detailed(row, numbers[row[3]])
+        if self._each_user:
+            self._count_users(rows, found)
+        if self._every_viewing:
+            self._add_rows(rows, found)
+        elif not newest_counts:
+            self._take_newest(rows, found)
         return rejected
 
-    def _take_detailed(self, row: JudgedRow, group: int) -> None:
-        row_id, verdict, ended, _, user, begun, played, reached, watched = row
-        if self._every_viewing and ended and _IS_EVIDENCE[verdict or 0]:
-            marks = _WATCHED * watched + _ACCEPTED * (not verdict)
-            while len(self._last_row) <= group:
-                self._last_row.append(-1)
-            place = len(self._rows)
-            self._rows.extend(
-                (self._last_row[group], row_id, user, begun, ended, played, reached, marks)
-            )
-            self._last_row[group] = place
-        if verdict:
-            return
-        if self._each_user:
-            self._accepted_of[group, user] += 1
-        if self._every_viewing:
-            return
-        newest = (begun if self._starts_count else ended), row_id
-        if self._each_user:
-            self._best_of[group, user] = max(newest, self._best_of.get((group, user), newest))
-        elif newest > (self.best[group], self.best_id[group]):
-            self.best[group], self.best_id[group] = newest
+    def _count_users(self, rows: Sequence[JudgedRow], found: Sequence[int]) -> None:
+        self._accepted_of.update(
+            (group, row[4])
+            for row, group in zip(rows, found, strict=True)
+            if group >= 0 and not row[1]
+        )
+
+    def _add_rows(self, rows: Sequence[JudgedRow], found: Sequence[int]) -> None:
+        """Keep the rows that are evidence for viewings, each with the one before in its group."""
+        kept, last = self._rows, self._last_row
+        last.extend([-1] * (len(self) - len(last)))
+        add, place = kept.extend, len(kept)
+        for row, group in zip(rows, found, strict=True):
+            row_id, verdict, ended, _, user, begun, played, reached, watched = row
+            if group >= 0 and ended and _IS_EVIDENCE[verdict or 0]:
+                marks = watched if verdict else watched | _ACCEPTED
+                add((last[group], row_id, user, begun, ended, played, reached, marks))
+                last[group] = place
+                place += _WIDTH
+
+    def _take_newest(self, rows: Sequence[JudgedRow], found: Sequence[int]) -> None:
+        best_of, best, best_id = self._best_of, self.best, self.best_id
+        for row, group in zip(rows, found, strict=True):
+            row_id, verdict, ended, _, user, begun, *_ = row
+            if group < 0 or verdict:
+                continue
+            newest = (begun if self._starts_count else ended), row_id
+            if self._each_user:
+                best_of[group, user] = max(newest, best_of.get((group, user), newest))
+            elif newest > (best[group], best_id[group]):
+                best[group], best_id[group] = newest
 
     def newest_of_users(self) -> Mapping[int, Sequence[tuple[int, Newest]]]:
         """Return the newest accepted play of each user, by group. Only with ``--each-user``."""
@@ -247,27 +281,36 @@ class PlayGroups:
         ``groups`` are all groups with the same canonical key. With each play come the times when
         it began and ended (epoch seconds, UTC).
         """
-        by_user: defaultdict[int, list[_Row]] = defaultdict(list)
+        by_user: dict[int, list[tuple[int, Sequence[int]]]] = {}
         for group in groups:
             for row in self._rows_of(group):
-                by_user[row.user].append(row)
+                by_user.setdefault(row[_USER], []).append((group, row))
         for user, rows in by_user.items():
-            for viewing in viewings(rows):
+            owner = user if self._each_user else None
+            if len(rows) == 1:  # as most are
+                ((group, (_, row_id, _, begun, ended, _, _, marks)),) = rows
+                if marks & _ACCEPTED:
+                    when = begun if self._starts_count else ended
+                    yield (group, owner, (when, row_id)), begun, ended
+                continue
+            for viewing in viewings([_evidence(*row) for row in rows]):
                 accepted = [row for row in viewing if row.accepted]
                 if accepted:
                     best = max(accepted, key=self._newest)
-                    owner = user if self._each_user else None
                     yield (best.group, owner, self._newest(best)), best.begun, best.ended
 
     def _newest(self, row: _Row) -> Newest:
         return (row.begun if self._starts_count else row.ended), row.id
 
-    def _rows_of(self, group: int) -> Iterator[_Row]:
+    def _rows_of(self, group: int) -> Iterator[Sequence[int]]:
         place = self._last_row[group] if group < len(self._last_row) else -1
         while place >= 0:
-            before, number, user, begun, ended, played, reached, marks = self._rows[
-                place : place + _WIDTH
-            ]
-            watched, accepted = bool(marks & _WATCHED), bool(marks & _ACCEPTED)
-            yield _Row(number, begun, ended, played, reached, watched, group, user, accepted)
-            place = before
+            row = self._rows[place : place + _WIDTH]
+            yield row
+            place = row[0]
+
+
+def _evidence(group: int, row: Sequence[int]) -> _Row:
+    _, number, user, begun, ended, played, reached, marks = row
+    watched, accepted = bool(marks & _WATCHED), bool(marks & _ACCEPTED)
+    return _Row(number, begun, ended, played, reached, watched, group, user, accepted)

@@ -1,15 +1,18 @@
 """Define the thresholds from which Tautulli shows a play as watched, and how far a play got.
 
-The rule itself is applied where rows are read, in ``sources.database.judged``.
+The rule itself is applied where rows are read, in ``sources.database.judged``. ``threshold``
+only explains it to a person.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 from msgspec import Struct
 
 from .plays import Play
 
-__all__ = ["WatchedRule", "percent_complete"]
+__all__ = ["Threshold", "WatchedRule", "percent_complete", "threshold"]
 
 
 class WatchedRule(Struct, frozen=True, gc=False):
@@ -20,6 +23,31 @@ class WatchedRule(Struct, frozen=True, gc=False):
     marker: int = 3
     """Credits marker that decides: 1 the final one, 2 the first, 3 the first or the percentage."""
     origin: str = "Tautulli's defaults"
+
+
+class Threshold(Struct, frozen=True, gc=False):
+    """The position from which a play counts as watched."""
+
+    by: Literal["percent", "first credits marker", "final credits marker"]
+    milliseconds: float
+
+
+def threshold(play: Play, rule: WatchedRule) -> Threshold | None:
+    """Return the position from which Tautulli's rule counts a play as watched.
+
+    Return ``None`` if it counts as watched or not whatever its position is: live TV, and an item
+    without a length.
+    """
+    if play.live or not play.duration:
+        return None
+    percent = rule.movie_percent if play.media_type == "movie" else rule.tv_percent
+    share = percent / 100 * play.duration
+    first, final = play.credits_first, play.credits_final
+    if first and (rule.marker == 2 or (rule.marker == 3 and first < share)):
+        return Threshold("first credits marker", first)
+    if final and rule.marker == 1:
+        return Threshold("final credits marker", final)
+    return Threshold("percent", share)
 
 
 def percent_complete(play: Play) -> int | None:

@@ -21,7 +21,6 @@ from .crosswatch_json import (
     check_text,
     content_of,
     exported,
-    newer_of,
     under_event_keys,
 )
 from .entries import values_of
@@ -158,8 +157,7 @@ class EditorSink(SnapshotSink):
                 key: Raw(msgspec.json.encode({"key": key, **values_of(raw)}))
                 for key, raw in foreign.items()
             }
-            existing = newer_of(rows, there) if base else there
-            merged = merge(existing, records, rules, file=there, same=same)
+            merged = merge(there, records, rules, export=rows, same=same)
         except (msgspec.DecodeError, RecursionError):
             raise _no_dataset(path) from None
         is_changed = merged.differs_from(there) if base else merged.is_changed

@@ -23,6 +23,7 @@ __all__ = [
     "entry_of",
     "epoch_of",
     "external_of",
+    "had_key",
     "is_event",
     "is_same_item",
     "kind_of",
@@ -190,6 +191,17 @@ def is_same_item(key: str, values: Values, record: Record) -> bool:
     theirs = values.get(which)
     plex = item[which].get("plex")
     return plex is not None and isinstance(theirs, dict) and theirs.get("plex") == plex
+
+
+def had_key(values: Values, entry: Entry, key: str) -> bool:
+    """Return true if an entry has the id and the number of a key that is not its own."""
+    base = key.lower().removesuffix(suffix_of(key))
+    found = _NUMBER.search(base)
+    namespace, _, value = base.removesuffix(found[0] if found else "").partition(":")
+    if entry.number != (found[0] if found else ""):
+        return False
+    ids = _ids(values, "show_ids" if entry.kind == "show" else "ids")
+    return (namespace, value) in entry.external or str(ids.get(namespace)).lower() == value
 
 
 def without_ids(values: Values) -> Values:

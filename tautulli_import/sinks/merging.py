@@ -7,13 +7,12 @@ of entries. So the records are read in passes, and only what differs is decoded 
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Mapping, Sequence
-from itertools import chain, islice
+from itertools import chain
+from operator import attrgetter
 from typing import Final
 
-import msgspec
 from msgspec import Raw, Struct
 
-from ..model.clock import watched_at
 from ..model.items import Record
 from ..model.keys import event_key
 from .entries import (
@@ -24,49 +23,54 @@ from .entries import (
     contradict,
     entry_of,
     external_of,
+    had_key,
     is_event,
     is_same_item,
     kind_of,
     number_of,
     overlaid,
     suffix_of,
-    time_in,
     time_of,
     values_of,
     without_ids,
 )
-from .merged import NEW, UNCHANGED, UPDATED, Merged, Rules
-from .other_keys import OtherKeys
-from .same_play import Numbered, nearest
-from .same_title import SameTitle
+from .matching import Numbered, OtherKeys, SameTitle, is_weak, nearest
+from .merged import Merged, Rules
+from .placing import Placing
 
 __all__ = ["merge"]
 
-_encode: Final = msgspec.json.Encoder().encode
+# Random histories with many contradictions needed at most four. Only an export with one entry
+# for two plays of ours of the same second can go on forever.
+_ROUNDS: Final = 8
 
 
 def merge(
-    existing: Mapping[str, Raw],
+    file: Mapping[str, Raw],
     records: Sequence[Record],
     rules: Rules,
     *,
-    file: Mapping[str, Raw] | None = None,
+    export: Mapping[str, Raw] | None = None,
     same: int = 0,
 ) -> Merged:
-    """Merge records into existing entries. Keep every foreign entry, field and id.
+    """Merge records into the entries of a file. Keep every foreign entry, field and id.
 
     Of one title there is one entry, with the newer time, the ids of both and the better key. Of
     one viewing, too: a foreign entry whose time is that of a play stays as it is. See
     ``SameTitle`` for when entries are one title, and for doubt. An entry under a superseded key
     is removed if its ``watched_at`` is still the time that we wrote, because the records have its
-    plays under other keys. ``file`` has the entries of the file to replace, if ``existing`` has
-    others, too. ``same`` is the number of entries at the beginning of which the caller knows that
-    they are those of the first records.
+    plays under other keys. The entries of ``export`` are merged, too. ``same`` is the number of
+    entries at the beginning of which the caller knows that they are those of the first records.
+
+    What was joined is merged with the same records again, until that changes nothing. So the next
+    run changes nothing, either.
     """
-    merger = _Merger(existing, records, rules, file, same)
+    merger = _Merger(file, records, rules, export or {}, same)
     merger.compare_by_key(same)
-    merger.join_others()
-    merger.remove_superseded()
+    rounds = 1
+    while merger.join_others() and rounds < _ROUNDS:
+        merger.begin_again()
+        rounds += 1
     return merger.merged
 
 
@@ -78,125 +82,28 @@ class _Title(Struct, frozen=True):
     is_certain: bool
 
 
-class _Merger:
-    def __init__(
-        self,
-        existing: Mapping[str, Raw],
-        records: Sequence[Record],
-        rules: Rules,
-        file: Mapping[str, Raw] | None,
-        same: int,
-    ) -> None:
-        self.merged = Merged(dict(islice(existing.items(), same, None)), records, rules)
-        self._rest = self.merged.rest
-        self._existing = existing
-        self._file = existing if file is None else file
-        self._rules = rules
-        self._claimed: set[str] = set()
-        """Keys in ``rest`` whose entry is that of a record, and that name no other ids."""
-        self._keys: set[str] = set()
-        """Keys of the records that are compared with other entries."""
-        self._stale: dict[str, str] = {}
-        for key, epoch in rules.superseded.items():
-            when = watched_at(epoch)
-            self._stale[key] = when
-            self._stale[event_key(key, epoch)] = when  # a pair with "Rewatches" rewrote it
+class _Merger(Placing):
+    def join_others(self) -> bool:
+        """Join the records with the entries under other keys that are the same title.
 
-    def compare_by_key(self, same: int) -> None:
-        """Compare each record with the entry under its key, byte for byte where possible."""
-        merged, rest, encoded = self.merged, self._rest, self._rules.encoded
-        merged.outcomes[:same] = bytes([UNCHANGED]) * same
-        if not rest:
-            return
-        for number, record in enumerate(islice(merged.records, same, None), same):
-            key = record.key
-            there = rest.get(key)
-            if there is None:
-                key = event_key(key, record.epoch)
-                there = rest.get(key)
-                if there is None:
-                    continue
-            ours = encoded(record)
-            if key == record.key and bytes(there) == ours:
-                del rest[key]
-                merged.outcomes[number] = UNCHANGED
-            else:
-                self._overlay(number, record, key, ours)
-
-    def _overlay(self, number: int, record: Record, key: str, ours: bytes) -> None:
-        """Put a record over the entry under its key, unless that names ids that are not ours."""
-        there, values = values_of(self._rest[key]), values_of(ours)
-        entry = entry_of(key, there)
-        if self._is_ours_to_replace(entry):
-            self._put([(number, record)], [entry], record.key, values)
-            return
-        if there.items() >= values.items():
-            self._claimed.add(key)
-            self.merged.outcomes[number], self.merged.is_written[number] = UNCHANGED, 0
-            return
-        if not set(external_of(record)).issuperset(entry.external):
-            return  # it may be an entry of a better key, or of another title
-        self._put([(number, record)], [entry], key, self._newest(there, record, values))
-
-    def _is_ours_to_replace(self, entry: Entry) -> bool:
-        """Return true if we wrote the entry and it should no longer be there as it is."""
-        epoch = self._rules.superseded.get(entry.key)
-        return epoch is not None and entry.watched_at == watched_at(epoch)
-
-    def _newest(self, there: Values, record: Record, ours: Values) -> Values:
-        if time_in(there) > record.item.watched_at:
-            return added(there, ours)
-        return overlaid(there, ours)
-
-    def _put(
-        self, records: Sequence[Numbered], old: Sequence[Entry], key: str, values: Values
-    ) -> None:
-        """Replace the entries of some records by one."""
-        merged, rest, file = self.merged, self._rest, self._file
-        own = {record.key for _, record in records} | {entry.key for entry in old}
-        if key not in own and (key in rest or key in self._existing or key in self._keys):
-            key = old[-1].key  # another entry has that key, or will have it
-        if self._rules.has_key:
-            values = {**values, "key": key}
-        before = rest[key] if [entry.key for entry in old] == [key] else file.get(key)
-        is_same = before is not None and values_of(before) == values
-        is_same = is_same and (own - {key}).isdisjoint(file)
-        for entry in old:
-            del rest[entry.key]
-        rest[key] = before if is_same and before is not None else _encode(values)
-        self._claimed.add(key)
-        for number, record in records:
-            if not is_same or merged.outcomes[number] != UPDATED:
-                merged.outcomes[number] = UNCHANGED if is_same else UPDATED
-            merged.is_written[number] = 0
-            if record.key == key and bytes(rest[key]) == self._rules.encoded(record):
-                del rest[key]
-                merged.is_written[number] = 1
-                break
-
-    def join_others(self) -> None:
-        """Join the records with the entries under other keys that are the same title."""
+        Return true if that changed anything, so that the next run could find other titles.
+        """
         others = OtherKeys(
             entry_of(key, values_of(raw))
             for key, raw in self._rest.items()
             if key not in self._claimed
         )
         if not others.by_key:
-            return
+            self._settle()
+            return False
+        self._own = {number: key for key, number in self._claimed.items() if key in self._rest}
         stale = {key for key, entry in others.by_key.items() if self._is_stale(entry)}
         others.index(stale)
         same_title = SameTitle()
         for key, entry in others.by_key.items():
             if entry.kind and key not in stale:
                 same_title.add(entry.kind, entry.external)
-        linked: list[Numbered] = []
-        for number, record in enumerate(self.merged.records):
-            is_there = is_event(record.key) and self.merged.outcomes[number] != NEW
-            if others.may_join(record):
-                same_title.add(kind_of(record), external_of(record))
-                if not is_there or others.has_time_or_key(record):
-                    linked.append((number, record))
-                    self._keys.add(record.key)
+        linked = self._linked = self._reached(others, same_title)
         twins = {number: self._twins(record, others, stale) for number, record in linked}
         for number, record in linked:
             external = [*external_of(record)]
@@ -208,9 +115,34 @@ class _Merger:
                 self._join_viewings(title, title.records, title.entries)
             else:
                 self._join_title(title)
+        self._remove_superseded(others)
+        changed = self._settle()
+        return bool(stale) or any(
+            number in changed or not self._found[number] for number, _ in linked
+        )
 
-    def _is_stale(self, entry: Entry) -> bool:
-        return self._stale.get(entry.key) == entry.watched_at
+    def _reached(self, others: OtherKeys, same_title: SameTitle) -> Sequence[Numbered]:
+        """Return the records to compare with other entries, and join the ids that they name.
+
+        They share an id with an entry, or with another such record.
+        """
+        linked: dict[int, Record] = {}
+        is_reached = bytearray(len(self.merged.records))
+        is_more = True
+        while is_more:
+            is_more = False
+            for number, record in enumerate(self.merged.records):
+                if is_reached[number] or not others.may_join(record):
+                    continue
+                is_reached[number] = 1
+                external = external_of(record)
+                same_title.add(kind_of(record), external)
+                is_more = others.add_ids(kind_of(record), external) or is_more
+                self._keys.add(record.key)
+                is_there = is_event(record.key) and self._found[number]
+                if not is_there or others.has_time_or_key(record):
+                    linked[number] = record
+        return sorted(linked.items())
 
     def _twins(self, record: Record, others: OtherKeys, stale: Collection[str]) -> list[Entry]:
         """Return the entries that have other ids than a record, or none, but are its own.
@@ -245,7 +177,7 @@ class _Merger:
             title = of[number] = titles.setdefault(place, _Title([], [], root is not None))
             title.records.append((number, record))
             for key in (record.key, event_key(record.key, record.epoch)):
-                if key in self._rest and key not in taken:
+                if key in self._rest and key not in taken and key not in self._claimed:
                     taken.add(key)
                     there = others.by_key.get(key)
                     title.entries.append(there or entry_of(key, values_of(self._rest[key])))
@@ -255,8 +187,8 @@ class _Merger:
             for entry in twins[number]:
                 ours = external_of(record)
                 known = [one.external for one in title.entries]
-                known = [each for each in known if not contradict([*each, *ours])]
                 is_one = not contradict(chain(ours, entry.external, *known))
+                is_one = is_one or (is_weak(entry.key) and {*ours}.issuperset(entry.external))
                 if entry.key not in taken and (is_one or entry.key in stale):
                     taken.add(entry.key)
                     title.entries.append(entry)
@@ -276,11 +208,12 @@ class _Merger:
         """
         viewings = {entry.key: entry for entry in title.entries if is_event(entry.key)}
         plain = [entry for entry in title.entries if not is_event(entry.key)]
-        plain.sort(key=lambda entry: entry.watched_at)
         left: list[Numbered] = []
         free: list[Numbered] = []
         for one in title.records:
             record = one[1]
+            if is_event(self._own.get(one[0], "")):
+                continue
             is_own = record.key in self._existing
             own = None if is_own else viewings.pop(event_key(record.key, record.epoch), None)
             if own is not None:
@@ -292,10 +225,16 @@ class _Merger:
         self._join_viewings(title, free, list(viewings.values()))
         if not left or not plain:
             return
+        plain = sorted([*plain, *self._own_of(left)], key=attrgetter("watched_at"))
         values = self._joined(plain)
         for _, record in left:
             values = self._newest(values, record, values_of(self._rules.encoded(record)))
         self._put(left, plain, self._best_key(title, left, plain, ""), values)
+
+    def _own_of(self, records: Sequence[Numbered]) -> Sequence[Entry]:
+        """Return the entries that records already have, if these are not exactly theirs."""
+        keys = [self._own[number] for number, _ in records if number in self._own]
+        return [entry_of(key, values_of(self._rest[key])) for key in keys]
 
     def _joined(self, entries: Sequence[Entry]) -> Values:
         """Return existing entries as one. Later ones go over earlier ones."""
@@ -327,20 +266,25 @@ class _Merger:
         """Join records with entries of the same viewings. Return the records that have none."""
         free = {entry.key: entry for entry in entries}
         left = []
-        for one in records:
+        for one in sorted(records, key=lambda one: one[1].key not in free):
             record = one[1]
-            same = [each for each in free.values() if each.watched_at == record.item.watched_at]
+            when = record.item.watched_at
+            same = [
+                each for each in free.values() if each.watched_at == when or each.key == record.key
+            ]
             same.sort(key=lambda entry: entry.key == record.key)
             for entry in same:
                 del free[entry.key]
             if same:
+                same += self._own_of([one])
                 suffix = suffix_of(record.key) or suffix_of(same[-1].key)
-                values = overlaid(self._joined(same), values_of(self._rules.encoded(record)))
+                ours = values_of(self._rules.encoded(record))
+                values = self._newest(self._joined(same), record, ours)
                 self._put([one], same, self._best_key(title, [one], same, suffix), values)
             else:
                 left.append(one)
         # An entry of a viewing that is there came later: then both stay.
-        new = [one for one in left if self.merged.outcomes[one[0]] == NEW]
+        new = [one for one in left if not self._found[one[0]]]
         usable = [entry for entry in free.values() if not self._is_stale(entry)]
         found = {one[0]: entry for one, entry in nearest(new, usable, self._rules.same_play)}
         for one in new:
@@ -357,14 +301,27 @@ class _Merger:
             key = self._best_key(title, [one], [entry], suffix_of(key))
         self._put([one], [entry], key, values)
 
-    def remove_superseded(self) -> None:
+    def _remove_superseded(self, others: OtherKeys) -> None:
         """Remove entries of ours under superseded keys, and count those that somebody changed."""
         for key, when in self._stale.items():
             raw = self._rest.get(key)
-            if raw is None or key in self._claimed:
+            if key in self._claimed:
                 continue
-            if time_of(raw) == when:
+            if raw is None:
+                is_new = key in self._rules.superseded and key not in self._existing
+                self.merged.kept += is_new and self._is_elsewhere(key, when, others)
+            elif time_of(raw) == when and key not in self._export:
                 del self._rest[key]
-                self.merged.removed += key in self._file
+                self.merged.removed += key in self._before
             elif key in self._rules.superseded:
                 self.merged.kept += 1
+        self._stale = {}
+
+    def _is_elsewhere(self, key: str, when: str, others: OtherKeys) -> bool:
+        """Return true if an entry of ours was joined with a foreign one under a better key."""
+        return any(
+            entry.key in self._rest
+            and entry.key not in self._claimed
+            and had_key(values_of(self._rest[entry.key]), entry, key)
+            for entry in others.at(when)
+        )

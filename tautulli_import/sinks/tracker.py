@@ -17,14 +17,13 @@ from ..formatting import shown
 from ..interrupts import is_asked
 from ..model.items import Record
 from .base import Receipt, SnapshotSink
-from .comparing import FileComparison, same_start
+from .comparing import FileComparison
 from .crosswatch_json import (
     UPLOAD,
     check_history,
     content_of,
     decoded,
     exported,
-    newer_of,
     no_history,
 )
 from .merged import Merged, Rules, encoded_item
@@ -86,8 +85,7 @@ class TrackerSink(SnapshotSink):
 
     def preview(self) -> Receipt:
         """Return the receipt that ``commit`` would return."""
-        content = content_of(self.root / "history.json")
-        receipt, _ = self._compared(content)
+        receipt, _ = self._compared()
         return receipt
 
     def commit(self) -> Receipt:
@@ -107,7 +105,7 @@ class TrackerSink(SnapshotSink):
         writes = 0
         for _ in range(_ROUNDS):
             before = stamp(history)
-            receipt, merged = self._compared(content_of(history))
+            receipt, merged = self._compared()
             if merged is None:
                 return receipt
             own = own or self._snapshot_path()
@@ -160,26 +158,27 @@ class TrackerSink(SnapshotSink):
             time.sleep(_A_MOMENT)
         if stamp(history) == written:
             return False
-        _, merged = self._compared(content_of(history))
+        _, merged = self._compared()
         return merged is not None
 
-    def _compared(self, content: bytes | None) -> tuple[Receipt, Merged | None]:
-        """Merge with the content of the history. Return ``None`` in place of an unchanged one.
+    def _compared(self) -> tuple[Receipt, Merged | None]:
+        """Merge with the history that is there. Return ``None`` in place of an unchanged one.
 
         Without records no history is written, because its upload would empty the tracker.
         """
         base, records, history = self.options.merge_with, self.records, self.root / "history.json"
         same = 0
-        if content is not None and not base:
-            same, is_all = _same_start(content, records)
+        if not base:
+            same, is_all = _same_start(history, records)
             if is_all:
                 count = len(records)
                 return self._receipt(Receipt("", new=0, unchanged=count, total=count)), None
+        content = content_of(history)
         there = decoded(content, history) if content is not None else {}
-        existing = newer_of(exported(base), there) if base else there
+        export = exported(base) if base else None
         rules = Rules(superseded=self.superseded, same_play=self.options.same_play)
         try:
-            merged = merge(existing, records, rules, file=there, same=same)
+            merged = merge(there, records, rules, export=export, same=same)
         except (msgspec.DecodeError, RecursionError):  # text that is escaped wrongly
             raise no_history(history) from None
         is_changed = merged.differs_from(there) if base else merged.is_changed
@@ -266,19 +265,24 @@ def _encoded(now: int, entries: Iterable[tuple[str, bytes]]) -> Iterator[bytes]:
     yield _END
 
 
-def _same_start(content: bytes, records: Sequence[Record]) -> tuple[int, bool]:
+def _same_start(path: Path, records: Sequence[Record]) -> tuple[int, bool]:
     """Compare a file with what would be written if it had nothing but the records.
 
-    Return the number of entries that are equal, and true if that is the whole file.
+    Return the number of entries that are equal, and true if that is the whole file. The file is
+    read piece by piece, because it can have a hundred megabytes.
     """
     lines = _encoded(0, ((record.key, encoded_item(record)) for record in records))
     start = next(lines)
-    place = content.find(b",")
-    rest = start[start.index(b",") :]
-    if not content.startswith(b'{"ts":') or not content.startswith(rest, place):
+    there = FileComparison(path if path.is_file() else None)
+    there.skip_to(b",")
+    if not there.take(start[start.index(b",") :]):
         return 0, False
-    count, is_all = same_start(content, place + len(rest), lines)
-    return min(count, len(records)), is_all and bool(records)
+    count = 0
+    for line in lines:
+        if not there.take(line):
+            return count, False
+        count += 1
+    return min(count, len(records)), there.is_equal() and bool(records)
 
 
 class _Compared:

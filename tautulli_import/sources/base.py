@@ -19,6 +19,7 @@ __all__ = [
     "JudgedBatch",
     "Library",
     "Lookup",
+    "ServerInfo",
     "User",
     "spread",
 ]
@@ -113,3 +114,18 @@ class Lookup(Struct, frozen=True):
     ids: tuple[tuple[str, str], ...]
     date: str = ""
     """The release or first air day on the other site (``YYYY-MM-DD``). Empty if unknown."""
+
+
+class ServerInfo(Struct, frozen=True):
+    """Facts about a history from Tautulli's API, besides its rows."""
+
+    rule: WatchedRule
+    name: str
+    """The name of the source in messages. The path of the file would tell a person nothing."""
+    notices: Sequence[str] = ()
+    missing: Sequence[Rejected] = ()
+    """Rows of the history that cannot be fetched."""
+    libraries: Sequence[Library] | None = None
+    """``None`` if every row has its library."""
+    rereads: bool = False
+    """True if everything had to be fetched again. ``notices`` say why."""

@@ -104,7 +104,7 @@ class CheckpointStore:
 
     def position(self) -> Position | None:
         """Return the position up to which events were delivered, or ``None``."""
-        db = self._state.db.conn
+        db = self._state.conn
         row = db.execute("SELECT reached FROM jobs WHERE key = ?", (self._key,)).fetchone()
         return None if row is None or row[0] is None else unpacked(row[0])
 
@@ -161,7 +161,7 @@ class CheckpointStore:
             )
 
     def _insert(self, samples: Sequence[SampleRow]) -> None:
-        db = self._state.db.conn
+        db = self._state.conn
         about = msgspec.json.encode(self.job).decode()
         db.execute(
             "INSERT OR IGNORE INTO jobs (key, series, about, status, rows) VALUES (?, ?, ?, ?, 0)",
@@ -181,7 +181,7 @@ def saved_jobs(state: StateFile) -> Sequence[SavedJob]:
         "SELECT key, series, about, status, landmarks, rows, updated, length(reached) FROM jobs"
         " ORDER BY updated DESC, key"
     )
-    for key, series, about, status, landmarks, rows, updated, size in state.db.conn.execute(query):
+    for key, series, about, status, landmarks, rows, updated, size in state.conn.execute(query):
         try:
             found.append(
                 SavedJob(

@@ -113,7 +113,7 @@ class StateFile:
         self.notices: list[str] = []
         self.path = None if folder is None else state_file(folder, source)
         self._views: list[sqlite3.Connection] = []
-        self.db: Database = self._open()
+        self.conn: sqlite3.Connection = self._open()
 
     @classmethod
     def existing(cls, path: Path, *, reads_only: bool = False) -> StateFile | None:
@@ -124,16 +124,25 @@ class StateFile:
         found = cls.__new__(cls)
         found.notices, found.path, found._views = [], path, []  # noqa: SLF001 - its own
         try:
-            found.db = _open_for_reading(path) if reads_only else _open_for_writing(str(path))
+            found.conn = _open_for_reading(path) if reads_only else _open_for_writing(str(path))
         except (sqlite3.Error, OSError, ConfigurationError):
             return None
         return found
+
+    @property
+    def db(self) -> Database:
+        """Return the file for sqlite-utils, which takes long to import."""
+        return _database(self.conn)
+
+    def tables(self) -> set[str]:
+        """Return the names of the tables."""
+        return _tables(self.conn)
 
     def close(self) -> None:
         """Close the file."""
         for view in self._views:
             view.close()
-        self.db.conn.close()
+        self.conn.close()
 
     def view(self) -> sqlite3.Connection:
         """Return a connection that sees the present state, while other runs continue to write.
@@ -141,7 +150,7 @@ class StateFile:
         The caller may close it. ``close`` closes it too.
         """
         if self.path is None:
-            return self.db.conn
+            return self.conn
         connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
         connection.execute("BEGIN")
         connection.execute("SELECT count(*) FROM about").fetchone()
@@ -158,7 +167,7 @@ class StateFile:
             BusyError: another run has been writing for 30 seconds.
             SinkError: the disk is full or failing.
         """
-        connection = self.db.conn
+        connection = self.conn
         with defer_signals():
             try:
                 if durable:
@@ -185,7 +194,7 @@ class StateFile:
     ) -> _T | None:
         """Return a saved value, or ``None`` if there is none of this type."""
         row = (
-            (view or self.db.conn)
+            (view or self.conn)
             .execute("SELECT value FROM about WHERE name = ?", (name,))
             .fetchone()
         )
@@ -198,12 +207,12 @@ class StateFile:
 
     def put(self, name: str, value: object) -> None:
         """Save a value. Call this inside a ``step``."""
-        self.db.conn.execute(
+        self.conn.execute(
             "INSERT OR REPLACE INTO about (name, value) VALUES (?, ?)",
             (name, msgspec.json.encode(value).decode()),
         )
 
-    def _open(self) -> Database:
+    def _open(self) -> sqlite3.Connection:
         if self.path is None:
             return _open_for_writing("")
         try:
@@ -227,7 +236,7 @@ class StateFile:
         self.path = None
         return _open_for_writing("")
 
-    def _replace_damaged(self, why: str) -> Database:
+    def _replace_damaged(self, why: str) -> sqlite3.Connection:
         """Rename a damaged file, and create a new one."""
         assert self.path is not None  # noqa: S101 - only a file can be damaged
         aside = self.path.with_name(f"{self.path.name}.damaged-{time.time_ns()}")
@@ -254,35 +263,30 @@ class StateFile:
         )
 
 
-def _open_for_writing(path: str) -> Database:
+def _open_for_writing(path: str) -> sqlite3.Connection:
     """Open a state file for writing, and bring its tables up to date.
 
     With an empty path SQLite makes a temporary file, and removes it when it is closed.
     """
-    from sqlite_utils import Database
-
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
     try:
         _check_pages(connection)
-        db = Database(connection)
-        _refuse_foreign(db)
+        _refuse_foreign(connection)
         if path:
             connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
-        _upgrade(db, path)
+        _upgrade(connection, path)
     except BaseException:
         connection.close()
         raise
-    return db
+    return connection
 
 
-def _open_for_reading(path: Path) -> Database:
+def _open_for_reading(path: Path) -> sqlite3.Connection:
     """Open a state file for reading, also while a run writes it. Leave no files behind.
 
     ``mode=ro`` alone would leave a ``-wal`` and a ``-shm`` file (SQLite 3.40).
     """
-    from sqlite_utils import Database
-
     wal = path.with_name(f"{path.name}-wal")
     options = "mode=ro" if wal.exists() and wal.stat().st_size else "immutable=1"
     uri = f"file:{quote(os.fsencode(path.absolute()))}?{options}"
@@ -295,16 +299,16 @@ def _open_for_reading(path: Path) -> Database:
     if found not in (2, _SCHEMA):  # to a reader, 2 and 3 are the same
         connection.close()
         raise _DamagedError("it is of another version")
-    return Database(connection)
+    return connection
 
 
-def _upgrade(db: Database, path: str) -> None:
+def _upgrade(connection: sqlite3.Connection, path: str) -> None:
     """Upgrade the tables to this version's schema in place. Keep their rows.
 
     Raises:
         ConfigurationError: a newer version wrote the file.
     """
-    found = db.conn.execute("PRAGMA user_version").fetchone()[0]
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
     if found == _SCHEMA:
         return
     if found > _SCHEMA:
@@ -313,26 +317,40 @@ def _upgrade(db: Database, path: str) -> None:
             f"this version knows {_SCHEMA}).",
             hint="Use that version, or choose another directory with --state-dir.",
         )
-    db.conn.execute("BEGIN IMMEDIATE")
+    db = _database(connection)
+    connection.execute("BEGIN IMMEDIATE")
     try:
         db.table("about").create({"name": str, "value": str}, pk="name", if_not_exists=True)
         for name, (columns, key) in _TABLES.items():
             db.table(name).create(dict(columns), pk=key, if_not_exists=True)
-        if "sights" in db.table_names():
-            db.conn.execute("UPDATE jobs SET reached = NULL WHERE key IN (SELECT job FROM sights)")
-            db.conn.execute("DROP TABLE sights")
-        db.conn.execute(f"PRAGMA user_version = {_SCHEMA}")
-        db.conn.execute("COMMIT")
+        if "sights" in _tables(connection):
+            connection.execute(
+                "UPDATE jobs SET reached = NULL WHERE key IN (SELECT job FROM sights)"
+            )
+            connection.execute("DROP TABLE sights")
+        connection.execute(f"PRAGMA user_version = {_SCHEMA}")
+        connection.execute("COMMIT")
     except BaseException:
         with suppress(sqlite3.Error):
-            db.conn.execute("ROLLBACK")
+            connection.execute("ROLLBACK")
         raise
 
 
-def _refuse_foreign(db: Database) -> None:
+def _database(connection: sqlite3.Connection) -> Database:
+    from sqlite_utils import Database
+
+    return Database(connection, execute_plugins=False)
+
+
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    return {str(name) for (name,) in names}
+
+
+def _refuse_foreign(connection: sqlite3.Connection) -> None:
     """Refuse another program's database, before anything in it is changed."""
-    tables = set(db.table_names())
-    version = db.conn.execute("PRAGMA user_version").fetchone()[0]
+    tables = _tables(connection)
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
     wanted = {"about", *_TABLES} if version > 1 else {"about"}
     if (tables or version) and not wanted <= tables and version <= _SCHEMA:
         raise _DamagedError("it belongs to another program")

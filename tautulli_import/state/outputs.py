@@ -6,7 +6,7 @@ into one place share its record, because a place holds the entries of all of the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -33,6 +33,9 @@ Published: TypeAlias = dict[str, tuple[int, int]]
 
 _PREFIX: Final = "output:"
 _CONFLICTS: Final = "conflicts"
+# The first byte of MessagePack's "map 32", which has up to 2**32 entries, and the size of its head.
+_MAP: Final = 0xDF
+_MAP_HEAD: Final = 5
 # Earlier versions had a row for each job. Those rows count until the first publish.
 _ALL_JOBS: Final = ""
 _WHERE: Final = "sink = ? AND target = ? AND user = ?"
@@ -95,7 +98,7 @@ class OutputStore:
         Of two under one key the newer counts, as in the outputs.
         """
         found: Published = {}
-        rows = self._state.db.conn.execute(
+        rows = self._state.conn.execute(
             f"SELECT published, staged FROM published WHERE {_WHERE} ORDER BY job DESC",  # noqa: S608 - a constant
             place,
         )
@@ -110,11 +113,19 @@ class OutputStore:
                         found[key] = entry
         return found
 
+    def has(self, place: Place, staged: bytes) -> bool:
+        """Return true if an output has exactly these entries, from ``encoded``."""
+        rows = self._state.conn.execute(
+            f"SELECT published = ? AND staged IS NULL FROM published WHERE {_WHERE}",  # noqa: S608 - a constant
+            (staged, *place),
+        )
+        return rows.fetchall() == [(1,)]
+
     def stage(self, place: Place, staged: bytes, notes: OutputNotes) -> None:
         """Save the entries that an output will have next, from ``encoded``."""
         if not self._writes:
             return
-        row = self._state.db.conn.execute(
+        row = self._state.conn.execute(
             f"SELECT published, staged FROM published WHERE job = ? AND {_WHERE}",  # noqa: S608 - a constant
             (_ALL_JOBS, *place),
         ).fetchone()
@@ -162,7 +173,7 @@ class OutputStore:
 
 def forget_outputs(state: StateFile, job: str) -> None:
     """Forget the outputs that only this job wrote into. Call this inside a ``step``."""
-    db = state.db.conn
+    db = state.conn
     db.execute("DELETE FROM published WHERE job = ?", (job,))
     query = "SELECT name FROM about WHERE substr(name, 1, ?) = ?"
     for (name,) in db.execute(query, (len(_PREFIX), _PREFIX)).fetchall():
@@ -188,9 +199,18 @@ def _conflict_name(conflict: Conflict) -> str:
     return "|".join((conflict.kind, conflict.title, conflict.namespace, *ids))
 
 
-def encoded(entries: Published) -> bytes:
-    """Encode entries for ``OutputStore.stage``."""
-    return msgspec.msgpack.encode(entries)
+def encoded(entries: Iterable[tuple[str, tuple[int, int]]]) -> bytes:
+    """Encode entries for ``OutputStore.stage``, as one map in MessagePack."""
+    encode = msgspec.msgpack.Encoder().encode
+    count = 0
+    content = bytearray(_MAP_HEAD)
+    for key, entry in entries:
+        content += encode(key)
+        content += encode(entry)
+        count += 1
+    content[1:_MAP_HEAD] = count.to_bytes(_MAP_HEAD - 1, "big")
+    content[0] = _MAP
+    return bytes(content)
 
 
 def _decoded(encoded: bytes | None) -> Published:

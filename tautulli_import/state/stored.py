@@ -66,11 +66,11 @@ def _clear_file(path: Path) -> int:
     with _locked(path), _opened(path) as state:
         if state is None:
             return 0
-        (count,) = state.db.conn.execute("SELECT count(*) FROM jobs").fetchone()
+        (count,) = state.conn.execute("SELECT count(*) FROM jobs").fetchone()
         with state.step() as db:
-            for table in sorted(set(state.db.table_names()) - {"runs"}):
+            for table in sorted(state.tables() - {"runs"}):
                 db.execute(f"DELETE FROM [{table}]")  # noqa: S608 - its own tables
-        state.db.conn.execute("VACUUM")
+        state.conn.execute("VACUUM")
         return int(count)
 
 

@@ -272,7 +272,7 @@ def test_listing_asks_nobody_for_ids(seen: Seen) -> None:
 # Which door.
 
 
-@pytest.mark.parametrize("command", ["check", "users", "libraries"])
+@pytest.mark.parametrize("command", ["check", "users", "libraries", "unresolved"])
 def test_without_a_word_it_is_what_is_set(seen: Seen, command: str) -> None:
     assert seen.run(command).code == 0
     assert seen.server.requests
@@ -281,7 +281,7 @@ def test_without_a_word_it_is_what_is_set(seen: Seen, command: str) -> None:
     assert not seen.server.asked("get_history")
 
 
-@pytest.mark.parametrize("command", ["check", "users", "libraries"])
+@pytest.mark.parametrize("command", ["check", "users", "libraries", "unresolved"])
 def test_neither_is_an_error_that_names_both(seen: Seen, command: str) -> None:
     result = seen.inside(command)
     assert result.code == 2
@@ -290,7 +290,7 @@ def test_neither_is_an_error_that_names_both(seen: Seen, command: str) -> None:
     assert "TAUTULLI_URL" in result.err
 
 
-@pytest.mark.parametrize("command", ["check", "users", "libraries"])
+@pytest.mark.parametrize("command", ["check", "users", "libraries", "unresolved"])
 def test_both_at_once_are_refused(seen: Seen, command: str) -> None:
     result = seen.run(command, "api", seen.database)
     assert result.code == 2

@@ -17,7 +17,7 @@ from tautulli_import.errors import ConfigurationError
 from tautulli_import.imports.job import Job
 from tautulli_import.imports.run import run
 from tautulli_import.model.selection import Selection
-from tautulli_import.sources.base import Batch, Cursor
+from tautulli_import.sources.base import JudgedBatch
 from tautulli_import.sources.database.source import Source
 from tests.conftest import Cli, Result
 from tests.support.forked import started
@@ -290,12 +290,10 @@ def test_several_sinks_read_the_source_once(household: Path, tmp_path: Path) -> 
     class Counting(Source):
         readings = 0
 
-        def batches(
-            self, after: Cursor | None = None, *, detailed: bool = False
-        ) -> Iterator[Batch]:
+        def judged(self, selection: Selection, *, detailed: bool = False) -> Iterator[JudgedBatch]:
             """As ever, and counted."""
             self.readings += 1
-            return super().batches(after, detailed=detailed)
+            return super().judged(selection, detailed=detailed)
 
     out = BytesIO()
     targets = [

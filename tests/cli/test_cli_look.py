@@ -132,7 +132,7 @@ def test_libraries_are_a_table_for_people(cli: Cli, household: Path) -> None:
     assert "deleted" in result.out
 
 
-@pytest.mark.parametrize("command", ["users", "libraries", "check"])
+@pytest.mark.parametrize("command", ["users", "libraries", "check", "unresolved"])
 def test_a_look_finds_its_database_in_the_settings_and_says_when_there_is_none(
     cli: Cli, household: Path, tmp_path: Path, command: str
 ) -> None:
@@ -145,7 +145,7 @@ def test_a_look_finds_its_database_in_the_settings_and_says_when_there_is_none(
     assert "gone.db" in missing.err
 
 
-@pytest.mark.parametrize("command", ["users", "libraries", "check"])
+@pytest.mark.parametrize("command", ["users", "libraries", "check", "unresolved"])
 def test_a_reader_who_leaves_a_table_is_no_error(
     household: Path, tmp_path: Path, environment: dict[str, str], command: str
 ) -> None:

@@ -292,7 +292,7 @@ def test_who_only_looks_is_not_held_up(running: Programs, inside: Inside, histor
     running.held_up(history, "--to", "tracker")
     looked = inside("db", history, "--to", "tracker", "--dry-run")
     assert (looked.code, len(looked.out.splitlines())) == (0, 4)
-    for command in ("check", "users", "libraries"):
+    for command in ("check", "users", "libraries", "unresolved"):
         assert inside(command, history).code == 0
     assert inside("status").code == 0
     assert inside("checkpoint", "list").code == 0
@@ -310,7 +310,7 @@ def test_who_only_looks_over_http_is_not_held_up(
     looked = inside("api", "--to", "tracker", "--dry-run", "--no-enrich", env=env)
     assert (looked.code, len(looked.out.splitlines())) == (0, 30)
     assert first.process.poll() is None
-    for command in ("check", "users", "libraries"):
+    for command in ("check", "users", "libraries", "unresolved"):
         assert inside(command, env=env).code == 0
     assert inside("api", "--to", "tracker", env=env).code == 6
     unanswered.let_go()

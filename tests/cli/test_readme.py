@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -79,11 +80,17 @@ def test_a_command_of_the_readme_works(
             cli("db", "tautulli.db", "--to", "nats", cwd=place, env=env)
     users = cli("users", "tautulli.db", cwd=place).out.splitlines()
     somebody = re.split(r"\s{2,}", users[1])[1]
+    missing = json.loads(cli("unresolved", "tautulli.db", "--json", cwd=place).out)["titles"]
     before_pipe = command.partition("|")[0]
     if "jq -r 'select" in command:
         before_pipe = command[: command.index(" | jq")]
     words = [
-        {"alice": somebody, "Movies": "1", "TV Shows": "2"}.get(word, word)
+        {
+            "alice": somebody,
+            "Movies": "1",
+            "TV Shows": "2",
+            "The Meridian Paper": missing[0]["title"],
+        }.get(word, word)
         for word in shlex.split(before_pipe)[1:]
     ]
     words = [

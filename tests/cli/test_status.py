@@ -246,7 +246,7 @@ def test_a_dry_run_is_no_import(inside: Inside, history: Path, state_dir: Path) 
 def test_the_last_hundred_runs_are_kept(written: Written) -> None:
     for number in range(103):
         written.log(f"line {number}").ended("done")
-    connection = written.state.db.conn
+    connection = written.state.conn
     (count,) = connection.execute("SELECT count(*) FROM runs").fetchone()
     assert count <= 101
     assert written.last.line == "line 102"
@@ -715,7 +715,7 @@ def test_an_import_whose_progress_cannot_be_written_down_goes_on(
 
 def test_a_log_in_a_file_that_cannot_be_written_is_quiet(written: Written) -> None:
     log = written.log()
-    written.state.db.conn.execute("PRAGMA query_only = 1")
+    written.state.conn.execute("PRAGMA query_only = 1")
     log.begin("reading", 10)
     log.reached(3)
     log.idle()
@@ -723,7 +723,7 @@ def test_a_log_in_a_file_that_cannot_be_written_is_quiet(written: Written) -> No
     log.failed(RuntimeError("x"), 1)
     log.ended("done")
     assert log.run.status == "completed"
-    written.state.db.conn.execute("PRAGMA query_only = 0")
+    written.state.conn.execute("PRAGMA query_only = 0")
 
 
 def test_a_log_in_a_closed_file_is_quiet(state_dir: Path) -> None:

@@ -21,8 +21,8 @@ from tautulli_import.ids.corrections import (
     COLUMNS,
     Correction,
     parse,
-    write_missing,
 )
+from tautulli_import.ids.unresolved import list_unresolved, write_csv
 from tautulli_import.items.pipeline import read
 from tautulli_import.model.items import EXTERNAL
 from tautulli_import.model.selection import Selection
@@ -212,11 +212,13 @@ def test_the_list_of_what_is_missing_can_be_filled_in_and_given_back(
     conn.close()
     source = Source([path])
     try:
-        works = read(source, Selection()).identified.works
+        found = read(source, Selection()).identified
+        titles = list_unresolved(found.works, found)
+        assert len(titles) == 2
         file = io.StringIO()
-        assert write_missing(works, file) == 2
+        write_csv(titles, file)
         listed = file.getvalue()
-        assert listed.startswith(",".join(COLUMNS) + "\n")
+        assert listed.startswith(",".join(COLUMNS) + ",")
         assert parse(listed, "ids.csv") == []
         filled = listed.replace(",1995,,,", ",1995,949,,").replace("A Show,,,,", "A Show,,,,81189")
         corrections = parse(filled, "ids.csv")
@@ -224,7 +226,7 @@ def test_the_list_of_what_is_missing_can_be_filled_in_and_given_back(
     finally:
         source.close()
     assert again.unused == []
-    assert write_missing(again.works, io.StringIO()) == 0
+    assert list_unresolved(again.works, again) == []
 
 
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "'=x", "''-x", "a;=x", "a\t+x", "a;'=x", "Re;-)"]
@@ -237,7 +239,8 @@ def test_a_spreadsheet_runs_no_title_as_a_formula(tmp_path: Path, title: str) ->
         add_play(conn, title=title, year=2001, guid=f"{title}/1", rating_key=None)
     file = io.StringIO()
     with closing(Source([path])) as source:
-        write_missing(read(source, Selection()).identified.works, file)
+        found = read(source, Selection()).identified
+        write_csv(list_unresolved(found.works, found), file)
     (row,) = csv.DictReader(io.StringIO(file.getvalue()))
     for cell in (row["title"], row["guid"]):
         assert not [part for part in re.split("[;\t]", cell) if part[:1] in set("=+-@\t\r")]

@@ -19,7 +19,8 @@ from pathlib import Path
 import pytest
 
 from tautulli_import.errors import ConfigurationError
-from tautulli_import.ids.corrections import parse, write_missing
+from tautulli_import.ids.corrections import parse
+from tautulli_import.ids.unresolved import list_unresolved, write_csv
 from tautulli_import.items.build import records_of
 from tautulli_import.items.pipeline import ReadResult, read
 from tautulli_import.model.items import Episode
@@ -574,17 +575,20 @@ def test_what_has_no_key_is_written_down_with_its_guid_and_can_be_filled_in(
     tautulli.film(rating_key=12, title="With", year=1999)
     tautulli.film(rating_key="", title="Without", year=2001, guid=plex("movie", 9))
     file = io.StringIO()
-    assert write_missing(tautulli.imported().reading.identified.works, file) == 2
+    found = tautulli.imported().reading.identified
+    write_csv(list_unresolved(found.works, found), file)
 
     lines: Sequence[Mapping[str, str]] = [*csv.DictReader(io.StringIO(file.getvalue()))]
     assert [(line["title"], line["rating_key"], line["guid"]) for line in lines] == [
         ("With", "12", ""),
         ("Without", "", plex("movie", 9)),
     ]
-    head, *rest = file.getvalue().splitlines()
-    filled = [line.removesuffix(",,,") + f",{60 + n},," for n, line in enumerate(rest)]
-    found = tautulli.imported(corrections="\n".join([head, *filled]))
-    assert sorted(found.keys) == ["tmdb:60", "tmdb:61"]
+    filled = io.StringIO()
+    writer = csv.DictWriter(filled, lines[0])
+    writer.writeheader()
+    writer.writerows({**line, "tmdb": str(60 + n)} for n, line in enumerate(lines))
+    imported = tautulli.imported(corrections=filled.getvalue())
+    assert sorted(imported.keys) == ["tmdb:60", "tmdb:61"]
 
 
 @pytest.mark.parametrize(

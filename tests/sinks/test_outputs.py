@@ -79,6 +79,10 @@ _OVER = {
     "the database with the report": ("db", "h.db", "--to", "tracker", "--report", "{}h.db"),
     "the database in a dry run": ("db", "h.db", "-n", "--report", "{}h.db"),
     "the database with what lacks ids": ("check", "h.db", "--missing-ids", "{}h.db"),
+    "the database with a list to fill in": ("unresolved", "h.db", "--csv", "{}h.db"),
+    "the corrections with a list to fill in": (
+        *("unresolved", "h.db", "--ids", "ids.csv", "--csv", "{}ids.csv"),
+    ),
     "one of two databases": ("db", "h.db", "two.db", "--to", "jsonl", "--out", "{}two.db"),
     "the write-ahead log": ("db", "h.db", "--to", "jsonl", "--out", "{}h.db-wal"),
     "the corrections with items": (
@@ -564,13 +568,14 @@ def test_a_pipe_is_written_to_and_stays_a_pipe(
     assert out.count(b'"watched_at"') == 4
 
 
-@pytest.mark.parametrize("option", ["--out", "--report", "--missing-ids"])
+@pytest.mark.parametrize("option", ["--out", "--report", "--missing-ids", "--csv"])
 def test_a_full_device_is_a_failed_write(cli: Cli, history: Path, option: str) -> None:
     before = Path("/dev/full").stat()
     command = {
         "--out": ("db", history, "--to", "jsonl"),
         "--report": ("db", history, "--to", "tracker"),
         "--missing-ids": ("check", history),
+        "--csv": ("unresolved", history),
     }
 
     result = cli(*command[option], option, "/dev/full", timeout=20)
@@ -838,6 +843,7 @@ _FULL = (
     *("users {}", "libraries {} --json", "check {}", "check {} --json"),
     *("check {} --missing-ids -", "db {} -n", "db {} --to jsonl", "db {} --to editor --out -"),
     *("db {} --to tracker --json", "db {} --to tracker --report -"),
+    *("unresolved {}", "unresolved {} --csv -", "why Film {}", "why 1 {} --json"),
 )
 
 

@@ -515,7 +515,7 @@ def test_a_report_that_cannot_be_written_leaves_outputs_and_a_word(
     assert done.code in (0, 8)
     assert len(items_of(tmp_path / "crosswatch-tracker")) == FILMS
     with closing(StateFile(tmp_path / "home/state/tautulli-import", f"file://{history}")) as state:
-        (status,) = state.db.conn.execute("SELECT status FROM jobs").fetchone()
+        (status,) = state.conn.execute("SELECT status FROM jobs").fetchone()
     assert status == "completed"
 
 

@@ -234,13 +234,13 @@ def test_the_summary_counts_the_same(histories: Path, tmp_path: Path, cli: Cli) 
 
 def test_the_looks_tell_the_same(doors: Doors) -> None:
     server = ("--url", doors.fake.url, "--state-dir", doors.folder / "state-api", "--json")
-    for command in ("users", "libraries", "check"):
-        alone = ("--no-enrich",) if command == "check" else ()
+    for command in ("users", "libraries", "check", "unresolved"):
+        alone = ("--no-enrich",) if command in ("check", "unresolved") else ()
         db, api = (
             json.loads(doors.look(command, *args, *alone).out)
             for args in ((doors.database, "--json"), ("api", *server))
         )
-        if command == "check":
+        if command in ("check", "unresolved"):
             for told in (db, api):
                 for name in ("source", "libraries", "server", "elapsed_seconds", "warnings"):
                     told.pop(name, None)
@@ -302,7 +302,7 @@ def test_what_events_are_made_of_is_kept_as_the_database_has_it(
         with closing(tautulli), closing(state):
             sync(tautulli, state, now=1_800_000_000)
             names = ", ".join(("id", *COLUMNS[_PLAY:]))
-            kept = state.db.conn.execute(f"SELECT {names} FROM plays ORDER BY id").fetchall()  # noqa: S608
+            kept = state.conn.execute(f"SELECT {names} FROM plays ORDER BY id").fetchall()  # noqa: S608
     found = [dict(zip(("id", *COLUMNS[_PLAY:]), row, strict=True)) for row in kept]
     assert len(found) == 1500
     for row in found:

@@ -35,10 +35,10 @@ def write_row(state: StateFile, job: str, published: object) -> None:
 
 def test_what_is_staged_counts_until_it_is_published(state: StateFile) -> None:
     store = OutputStore(state)
-    store.stage(PLACE, encoded({"a": (1, 10)}), NOTES)
+    store.stage(PLACE, encoded({"a": (1, 10)}.items()), NOTES)
     assert store.entries(PLACE) == {"a": (1, 10)}
     store.publish(PLACE, NOTES)
-    store.stage(PLACE, encoded({"b": (1, 10)}), NOTES)
+    store.stage(PLACE, encoded({"b": (1, 10)}.items()), NOTES)
     assert store.entries(PLACE) == {"a": (1, 10), "b": (1, 10)}
     store.publish(PLACE, NOTES)
     assert store.entries(PLACE) == {"b": (1, 10)}
@@ -47,10 +47,10 @@ def test_what_is_staged_counts_until_it_is_published(state: StateFile) -> None:
 
 def test_what_was_never_published_gives_way_to_what_is(state: StateFile) -> None:
     store = OutputStore(state)
-    store.stage(PLACE, encoded({"a": (1, 10)}), NOTES)
+    store.stage(PLACE, encoded({"a": (1, 10)}.items()), NOTES)
     store.publish(PLACE, NOTES)
-    store.stage(PLACE, encoded({"b": (1, 10)}), NOTES)  # and the sink failed
-    store.stage(PLACE, encoded({"a": (1, 10)}), NOTES)
+    store.stage(PLACE, encoded({"b": (1, 10)}.items()), NOTES)  # and the sink failed
+    store.stage(PLACE, encoded({"a": (1, 10)}.items()), NOTES)
     store.publish(PLACE, NOTES)
     assert store.entries(PLACE) == {"a": (1, 10)}
 
@@ -62,10 +62,10 @@ def test_rows_of_single_jobs_count_until_something_is_published(state: StateFile
     store = OutputStore(state)
     merged = {"a": (3, 30), "b": (2, 20)}
     assert store.entries(PLACE) == merged
-    store.stage(PLACE, encoded(merged), NOTES)
+    store.stage(PLACE, encoded(merged.items()), NOTES)
     store.publish(PLACE, NOTES)
     assert store.entries(PLACE) == merged
-    assert state.db.conn.execute("SELECT count(*) FROM published").fetchone() == (1,)
+    assert state.conn.execute("SELECT count(*) FROM published").fetchone() == (1,)
 
 
 def test_notes_are_those_of_the_place(state: StateFile) -> None:
@@ -77,7 +77,7 @@ def test_notes_are_those_of_the_place(state: StateFile) -> None:
 
 def test_a_store_that_only_looks_notes_nothing(state: StateFile) -> None:
     only = OutputStore(state, writes=False)
-    only.stage(PLACE, encoded({"a": (1, 10)}), NOTES)
+    only.stage(PLACE, encoded({"a": (1, 10)}.items()), NOTES)
     only.publish(PLACE, NOTES)
     only.save_notes(PLACE, NOTES)
     only.save_conflicts([conflict("1", "2")])
@@ -88,7 +88,7 @@ def test_a_store_that_only_looks_notes_nothing(state: StateFile) -> None:
 def test_an_output_is_forgotten_with_its_last_job(state: StateFile) -> None:
     store = OutputStore(state)
     notes = OutputNotes(jobs=("one", "two"))
-    store.stage(PLACE, encoded({"a": (1, 10)}), notes)
+    store.stage(PLACE, encoded({"a": (1, 10)}.items()), notes)
     store.publish(PLACE, notes)
     with state.step():
         forget_outputs(state, "one")

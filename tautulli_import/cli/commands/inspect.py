@@ -1,22 +1,22 @@
-"""``check``, ``users`` and ``libraries``: look at a history without importing it."""
+"""``check``, ``unresolved``, ``users`` and ``libraries``: look at a history."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..options import Flags
 
 if TYPE_CHECKING:
-    from ...ids.works import Work
+    from ...ids.unresolved import Unresolved
     from ...settings import Loaded
     from ..console import Screen
     from ..session import Command
 
-__all__ = ["check", "libraries", "users"]
+__all__ = ["check", "libraries", "source_kind", "unresolved", "users"]
 
 
 def users(flags: Flags, *, json: bool) -> None:
@@ -44,7 +44,7 @@ def check(flags: Flags, *, json: bool, missing_ids: Path | None, restart: bool) 
     from ..formatting import inspection_tables, print_json
     from ..session import Request, open_session
 
-    command, loaded = _source_kind(flags)
+    command, loaded = source_kind(flags)
     settings = loaded.settings
     if json and missing_ids == Path("-"):
         raise ConfigurationError(
@@ -53,7 +53,7 @@ def check(flags: Flags, *, json: bool, missing_ids: Path | None, restart: bool) 
         )
     screen = Screen(quiet=settings.quiet, verbose=settings.verbose, color=settings.color)
     inputs.check_not_read(settings, "--missing-ids", missing_ids)
-    _check_missing_ids(missing_ids)
+    _check_list(missing_ids, "--missing-ids")
     corrections = inputs.corrections(settings)
     now = int(time.time())
     request = Request(users=True, libraries=True, restart=restart)
@@ -86,11 +86,64 @@ def check(flags: Flags, *, json: bool, missing_ids: Path | None, restart: bool) 
         for row in checked.rejected:
             screen.note(f"row {row.id}: {row.reason.sentence} {row.detail}")
     if missing_ids is not None:
-        _write_missing(missing_ids, checked.works, screen)
+        _write_list(missing_ids, "--missing-ids", checked.unresolved, screen)
     inputs.judge_rejected(checked.inspection.plays.rejected, source, settings)
 
 
-def _source_kind(flags: Flags) -> tuple[Command, Loaded]:
+def unresolved(flags: Flags, *, csv: Path | None, json: bool, restart: bool) -> None:
+    """List the films and shows without external ids: why there is none, and suggestions.
+
+    With --csv, fill in the ids that you know, and give the file to --ids.
+    """
+    from ...errors import ConfigurationError
+    from ...imports.inspect import find_unresolved
+    from ...model.rejections import Reason
+    from ...progress import ProgressGroup
+    from .. import inputs
+    from ..console import Screen
+    from ..formatting import described, print_json
+    from ..session import Request, open_session
+
+    command, loaded = source_kind(flags)
+    settings = loaded.settings
+    if json and csv == Path("-"):
+        raise ConfigurationError(
+            "--json and --csv - cannot both go to standard output.", hint="Use --csv FILE."
+        )
+    screen = Screen(quiet=settings.quiet, verbose=settings.verbose, color=settings.color)
+    inputs.check_not_read(settings, "--csv", csv)
+    _check_list(csv, "--csv")
+    corrections = inputs.corrections(settings)
+    now = int(time.time())
+    with open_session(command, loaded, screen, Request(restart=restart), now=now) as session:
+        selection = inputs.selection(settings, session.source, now=now)
+        with screen.progress() as bar:
+            found = find_unresolved(
+                session.source,
+                selection,
+                corrections,
+                ProgressGroup(bar),
+                enrich=session.enricher,
+            )
+    for warning in found.warnings:
+        screen.note(warning)
+    if csv is not None:
+        _write_list(csv, "--csv", found.titles, screen)
+    if json:
+        print_json(found)
+    elif csv is None and not found.titles:
+        screen.note("Every film and show that would be imported has an external id.")
+    elif csv is None:
+        screen.entries(
+            ("Title", "Year", "Plays", "First play", "Last play"), map(described, found.titles)
+        )
+        if not found.plex_asked:
+            screen.note("Plex was not asked for ids. To ask it, use --url and an API key.")
+        screen.note("To fill in ids yourself, add --csv FILE, and give that file to --ids.")
+    inputs.judge_rejected({Reason.UNREADABLE.value: found.unreadable}, session.source, settings)
+
+
+def source_kind(flags: Flags) -> tuple[Command, Loaded]:
     """Return ``api`` if that word is given, or ``db``. Without an argument the settings decide.
 
     Raises:
@@ -118,7 +171,7 @@ def _list(what: str, flags: Flags, *, as_json: bool) -> None:
     from ..formatting import print_json
     from ..session import Request, open_session
 
-    command, loaded = _source_kind(flags)
+    command, loaded = source_kind(flags)
     screen = Screen(color=loaded.settings.color)
     now = int(time.time())
     request = Request(
@@ -140,7 +193,7 @@ def _list(what: str, flags: Flags, *, as_json: bool) -> None:
     screen.listing(rows)
 
 
-def _check_missing_ids(path: Path | None) -> None:
+def _check_list(path: Path | None, option: str) -> None:
     """Refuse to replace a file that a person may have filled in.
 
     Raises:
@@ -152,21 +205,21 @@ def _check_missing_ids(path: Path | None) -> None:
     if path is not None and path.is_file() and path.stat().st_size:
         raise SinkError(
             f"{shown(path)} exists already, and you may have filled it in.",
-            hint="Choose another file with --missing-ids, or move this one away.",
+            hint=f"Choose another file with {option}, or move this one away.",
         )
 
 
-def _write_missing(path: Path, works: Iterable[Work], screen: Screen) -> None:
+def _write_list(path: Path, option: str, titles: Sequence[Unresolved], screen: Screen) -> None:
     import io
 
     from ...files import write_whole
     from ...formatting import many
-    from ...ids.corrections import write_missing
+    from ...ids.unresolved import write_csv
 
     text = io.StringIO()
-    count = write_missing(works, text)
+    write_csv(titles, text)
     if path == Path("-"):
         sys.stdout.buffer.write(text.getvalue().encode())
         return
-    write_whole(path, [text.getvalue().encode()], option="--missing-ids")
-    screen.note(f"Wrote {many(count, 'title')} without external ids to {path}.")
+    write_whole(path, [text.getvalue().encode()], option=option)
+    screen.note(f"Wrote {many(len(titles), 'title')} without external ids to {path}.")

@@ -45,5 +45,5 @@ class FrozenCopy:
 
     def close(self) -> None:
         """End the transaction, so that other runs can reuse the space of deleted rows."""
-        if self.connection is not self._state.db.conn:
+        if self.connection is not self._state.conn:
             self.connection.close()

@@ -11,8 +11,8 @@ else:
 * the time when a play counts as watched, as ``model.clock.moment`` has it.
 
 SQLite compares text and numbers in its own way. So a row with a value of an odd type gets no
-verdict in the ``plain`` query, and its page is asked for with the ``settled`` one, which reads
-every value through ``rows.integer``.
+verdict in the ``plain`` query, and is asked for with the ``settled`` one, which reads every value
+through ``rows.integer``.
 """
 
 from __future__ import annotations
@@ -32,8 +32,12 @@ from .schema import Schema
 
 __all__ = ["NO_MEDIA_INFO", "NO_METADATA", "Judge", "add_functions", "judged_rows"]
 
-# Places in REASONS.
-NO_METADATA, NO_MEDIA_INFO, _MEDIA_TYPE, _LIVE, _USER = 1, 2, 3, 4, 5
+NO_METADATA: Final = 1
+"""The verdict of a row without metadata."""
+NO_MEDIA_INFO: Final = 2
+"""The verdict of a row without media info."""
+# Further places in REASONS.
+_MEDIA_TYPE, _LIVE, _USER = 3, 4, 5
 _LIBRARY, _DATE, _PARTIAL, _IMPOSSIBLE, _NO_TIME = 6, 7, 8, 9, 10
 
 # The settled query takes ten times as long for a row.
@@ -44,7 +48,7 @@ _EPISODE: Final = (
     *_MOVIE,
     *("season", "episode", "parent_rating_key", "grandparent_rating_key", "grandparent_title"),
 )
-# Tautulli writes '' into these. What compares or decodes them takes that for none.
+# Tautulli writes '' into these. What compares them takes that for none.
 _EMPTY_IS_NONE: Final = frozenset(
     {"season", "episode", "parent_rating_key", "grandparent_rating_key"}
 )
@@ -144,7 +148,7 @@ class _Query:
                 f"ifnull({self._number('user_id')}, -1)",
                 self._begun,
                 self._seconds_played,
-                f"ifnull(min(max({self._percent}, 0), 100), -1)",
+                self._reached,
                 self._is_watched,
             ]
         return (
@@ -237,7 +241,9 @@ class _Query:
     @property
     def _begun(self) -> str:
         """Return SQL for ``moment(play, "started")``."""
-        return f"iif({self._started}, {self._started}, {self._ended})"
+        started = self._number("started")
+        otherwise = f"iif({self._started}, {self._started}, {self._ended})"
+        return f"iif({self._is_dated}, {started}, {otherwise})"
 
     @property
     def _seconds_played(self) -> str:
@@ -274,19 +280,36 @@ class _Query:
         return by_rule if told == "NULL" else f"iif({told} IS NULL, {by_rule}, {told} = 1)"
 
     @property
+    def _share(self) -> str:
+        """Return SQL for how far a play got, in percent with a fraction."""
+        offset, duration = self._number("view_offset"), self._number("duration")
+        return f"(CAST(ifnull({offset}, 0.1) AS REAL) / ifnull({duration}, 1) * 100)"
+
+    @property
+    def _rounded(self) -> str:
+        """Return SQL for the share as Python rounds it: half a percent to the even number."""
+        share, whole = self._share, f"CAST({self._share} AS INTEGER)"
+        return f"(CAST({share} + 0.5 AS INTEGER) - ({share} - {whole} = 0.5 AND NOT {whole} & 1))"
+
+    @property
     def _percent(self) -> str:
-        """Return SQL for ``model.watched.percent_complete``. SQLite's round() rounds otherwise."""
-        number = self._number
-        offset, duration = number("view_offset"), number("duration")
-        share = f"(CAST(ifnull({offset}, 0.1) AS REAL) / ifnull({duration}, 1) * 100)"
-        whole = f"CAST({share} AS INTEGER)"
-        over = f"({share} - {whole})"
-        computed = (
-            f"iif({duration} = 0, NULL, {whole} + ({over} > 0.5 OR ({over} = 0.5 AND {whole} & 1)))"
-        )
-        told = number("percent")
-        percent = computed if told == "NULL" else f"ifnull({told}, {computed})"
-        return f"iif({number('live')}, 100, iif({percent} < 1000, {percent}, NULL))"
+        """Return SQL for ``model.watched.percent_complete``."""
+        live, duration, told = map(self._number, ("live", "duration", "percent"))
+        cases = [f"WHEN {live} THEN 100"]
+        if told != "NULL":
+            cases.append(f"WHEN {told} IS NOT NULL THEN iif({told} < 1000, {told}, NULL)")
+        cases.append(f"WHEN {duration} = 0 OR {self._share} >= 999.5 THEN NULL")
+        cases.append(f"WHEN {self._share} < 0.5 THEN 0")
+        return f"CASE {' '.join(cases)} ELSE {self._rounded} END"
+
+    @property
+    def _reached(self) -> str:
+        """Return SQL for the position at the end, from 0 to 100 percent; -1 if it is unknown."""
+        percent = f"ifnull(min(max({self._percent}, 0), 100), -1)"
+        if self._number("percent") != "NULL":
+            return percent
+        is_at_end = f"NOT {self._number('live')} AND {self._share} BETWEEN 99.5 AND 999"
+        return f"iif({is_at_end}, 100, {percent})"
 
     @property
     def _what(self) -> str:
@@ -307,8 +330,10 @@ class _Query:
     def _json_value(self, field: str) -> str:
         """Return SQL for a value. JSON has no BLOBs; other odd values are found in the JSON."""
         sql = _raw(self._schema, field)
-        if not self._is_settled or sql == "NULL":
+        if sql == "NULL":
             return sql
+        if not self._is_settled:
+            return f"iif({sql} = '', NULL, {sql})" if field in _EMPTY_IS_NONE else sql
         return f"CAST({sql} AS TEXT)" if field in _TEXTS else self._number(field)
 
 

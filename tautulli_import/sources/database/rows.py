@@ -57,7 +57,7 @@ _TEXTS: Final = frozenset(
     }
 )
 # SQLite writes an infinite number as Inf, from 3.42 on as 9e999. JSON has neither.
-_INFINITY: Final = re.compile(r"(?<=,)-?(?:Inf|9(?:\.0)?e\+?999)(?=[,\]])")
+_STRING_OR_INFINITY: Final = re.compile(r'("(?:[^"\\]|\\.)*")|-?(?:Inf|9(?:\.0)?e\+?999)')
 
 
 def settle(rows: Sequence[Row], shown: str) -> tuple[Sequence[Play], Sequence[Rejected]]:
@@ -133,7 +133,7 @@ def integer(value: object) -> int | None:
 
 def settled_played(encoded: bytes) -> Played:
     """Decode what was played from a judge's JSON. Normalise values of odd types."""
-    found = _INFINITY.sub("null", decode(encoded))
+    found = _STRING_OR_INFINITY.sub(lambda one: one.group(1) or "null", decode(encoded))
     tag, *values = msgspec.json.decode(found, type=list[Any])
     kind = PlayedMovie if tag == 0 else PlayedEpisode
     settled = [

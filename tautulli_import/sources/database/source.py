@@ -19,19 +19,20 @@ from msgspec import Struct
 from ...errors import ConfigurationError
 from ...files import identity
 from ...model.judged import JudgedRow
-from ...model.plays import SampleRow
+from ...model.plays import Play, SampleRow
 from ...model.rejections import Reason, Rejected
 from ...model.selection import Selection
 from ...model.watched import WatchedRule
-from ..base import Batch, Cursor, JudgedBatch, Library, Lookup, User
+from ..base import Batch, Cursor, JudgedBatch, Library, Lookup, ServerInfo, User
 from .config_ini import beside, rule_from
 from .file import DatabaseFile, Named, Page, Read
 from .frozen_copy import FrozenCopy
 from .judged import NO_MEDIA_INFO, NO_METADATA, Judge
-from .rows import Identity, detail, settle
+from .repeats import counted, identities
+from .rows import detail, settle
 from .sqlite import SqliteFile
 
-__all__ = ["PAGE", "ServerInfo", "Source"]
+__all__ = ["PAGE", "Source"]
 
 # Rows a page. The values of a small page are still in the processor's cache when they are judged.
 # Pages of ten thousand rows took a fifth longer for a million plays (2026-11-20).
@@ -42,16 +43,6 @@ _IDS_COMPARED_AT_ONCE: Final = 10_000
 _Counted = Literal["user", "library"]
 _Key: TypeAlias = int | str
 """The id of a user or a library. Plays without a user id are counted under the user's name."""
-
-
-class _Parts(Struct, frozen=True):
-    """The rows of a page that no newer file has whole."""
-
-    kept: set[int] | None
-    """Their ids; ``None`` for all."""
-    rejected: Sequence[Rejected]
-    duplicates: int = 0
-    recovered: Sequence[Rejected] = ()
 
 
 class _Opened(Struct, frozen=True):
@@ -65,44 +56,6 @@ class _Opened(Struct, frozen=True):
         judge = Judge.of(self.file.schema, selection, self.rule, detailed=detailed)
         return self.file.judged(judge)
 
-    def parts(
-        self,
-        page: Page,
-        usable: Sequence[int],
-        rejected: Sequence[Rejected],
-        newer: Sequence[DatabaseFile],
-    ) -> _Parts:
-        """Tell the rows of a page that a newer file has from those that count.
-
-        ``usable`` are the ids of those that can be used.
-        """
-        rejected = [*rejected, *page.unreadable] if page.unreadable else rejected
-        if self.file.has_older:
-            self.file.unusable.update((row.id, row) for row in rejected if row.id is not None)
-        if not newer:
-            return _Parts(None, rejected)
-        in_newer = _identities(newer, page.after, page.upto)
-        own = {play[0]: play for play, *_ in self.file.identities(page.after, page.upto)}
-        kept: set[int] = set()
-        recovered: list[Rejected] = []
-        for number in usable:
-            incomplete = [file.unusable[number] for file in newer if number in file.unusable]
-            known = own.get(number) in in_newer
-            if incomplete and (known or all(row.reason is Reason.UNREADABLE for row in incomplete)):
-                recovered += incomplete
-                for file in newer:
-                    file.unusable.pop(number, None)
-            elif known:
-                continue
-            kept.add(number)
-        ids = {number for number, _, _ in in_newer}
-        for row in rejected:
-            if row.id in ids:  # counted as a duplicate, so it is not recovered later
-                self.file.unusable.pop(row.id, None)
-        lost = [row for row in rejected if row.id not in ids]
-        duplicates = len(usable) + len(rejected) - len(kept) - len(lost)
-        return _Parts(kept, lost, duplicates, recovered)
-
     def cursor(self, index: int, page: Page) -> Cursor:
         """Return the position at the end of a page.
 
@@ -110,21 +63,6 @@ class _Opened(Struct, frozen=True):
         """
         is_copy = isinstance(self.file.sqlite, FrozenCopy)
         return Cursor(str(page.upto) if is_copy else f"{index}:{page.upto}")
-
-
-class ServerInfo(Struct, frozen=True):
-    """Facts about a history from Tautulli's API, besides its rows."""
-
-    rule: WatchedRule
-    name: str
-    """The name of the source in messages. The path of the file would tell a person nothing."""
-    notices: Sequence[str] = ()
-    missing: Sequence[Rejected] = ()
-    """Rows of the history that cannot be fetched."""
-    libraries: Sequence[Library] | None = None
-    """``None`` if every row has its library."""
-    rereads: bool = False
-    """True if everything had to be fetched again. ``notices`` say why."""
 
 
 class Source:
@@ -223,7 +161,7 @@ class Source:
                 cursor = one.cursor(index, page)
                 numbered = numbered and not page.unreadable
                 plays, rejected = settle(page.rows, one.file.shown)
-                parts = one.parts(page, [play.id for play in plays], rejected, newer)
+                parts = counted(one.file, page, [play.id for play in plays], rejected, newer)
                 yield Batch(
                     plays if parts.kept is None else [p for p in plays if p.id in parts.kept],
                     cursor,
@@ -251,7 +189,7 @@ class Source:
             for page in one.file.pages(one.file.first - 1, self._page, read):
                 rows, rejected = _complete(page.rows, one.file.shown)
                 ids = [row[0] for row in rows] if newer else ()
-                parts = one.parts(page, ids, rejected, newer)
+                parts = counted(one.file, page, ids, rejected, newer)
                 yield JudgedBatch(
                     rows if parts.kept is None else [r for r in rows if r[0] in parts.kept],
                     parts.rejected,
@@ -286,6 +224,16 @@ class Source:
         for one in self._opened:
             read = one.judged(selection, detailed=True)
             yield from _complete(list(one.file.chosen(sorted(ids), read)), one.file.shown)[0]
+
+    def plays(self, ids: Collection[int]) -> Iterator[tuple[Play, WatchedRule, str]]:
+        """Read the plays with these ids from each file that has them.
+
+        With each come the thresholds for it and the name of the file.
+        """
+        for one in self._opened:
+            rows = list(one.file.chosen(sorted(ids), one.file.plays()))
+            for play in settle(rows, one.file.shown)[0]:
+                yield play, one.rule, one.file.shown
 
     def users(self) -> Sequence[User]:
         """Return all users in the users tables or with plays, most plays first."""
@@ -380,7 +328,7 @@ class Source:
         for one in self._opened:
             repeated: Counter[_Key | None] = Counter()
             for after, upto in one.file.spans(_IDS_COMPARED_AT_ONCE) if newer else ():
-                in_newer = _identities(newer, after, upto)
+                in_newer = identities(newer, after, upto)
                 for play, section, name in one.file.identities(after, upto):
                     if play in in_newer:
                         user = name if play[2] is None else play[2]
@@ -400,10 +348,6 @@ def _complete(
     return [row for row in rows if row[1] not in lost], [
         Rejected(Reason.NO_METADATA, row[0], lost[row[1]], shown) for row in rows if row[1] in lost
     ]
-
-
-def _identities(files: Sequence[DatabaseFile], after: int, upto: int) -> frozenset[Identity]:
-    return frozenset(play for file in files for play, *_ in file.identities(after, upto))
 
 
 def _distinct(paths: Sequence[Path | FrozenCopy]) -> list[Path | FrozenCopy]:

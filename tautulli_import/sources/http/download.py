@@ -20,12 +20,13 @@ from msgspec import structs
 from ...errors import SourceDamagedError, SourceUnreachableError
 from ...progress import UNSEEN, Progress
 from ...temp_folder import PrivateFolder
+from ..base import ServerInfo
 from ..choose import choose_libraries
 from ..database.file import DatabaseFile
 from ..database.foreign import open_foreign
 from ..database.rows import Row, encodable, identity_of
 from ..database.schema import HISTORY_TABLES, Schema, columns_of
-from ..database.source import PAGE, ServerInfo, Source
+from ..database.source import PAGE, Source
 from .client import Tautulli
 from .crawl import Crawl, FetchedDays
 from .history_api import COLUMNS, HistoryApi, day_of

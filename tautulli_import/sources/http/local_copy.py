@@ -84,10 +84,13 @@ class LocalCopy:
         """Create the tables and views that are missing."""
         self._state = state
         self._frozen: FrozenCopy | None = None
-        existing = {*state.db.table_names(), *state.db.view_names()}
-        if not {"plays", "undelivered", "sections", *_VIEWS} <= existing or not state.db.table(
-            "plays"
-        ).columns_dict.keys() >= {*COLUMNS}:
+        columns = {str(row[1]) for row in state.conn.execute("PRAGMA table_info(plays)")}
+        views = {
+            str(name)
+            for (name,) in state.conn.execute("SELECT name FROM sqlite_master WHERE type = 'view'")
+        }
+        has_tables = {"plays", "undelivered", "sections"} <= state.tables()
+        if not (has_tables and views >= {*_VIEWS} and columns >= {*COLUMNS}):
             with state.step():
                 self._create_tables()
 
@@ -302,7 +305,7 @@ class LocalCopy:
 
     @property
     def _db(self) -> sqlite3.Connection:
-        return self._frozen.connection if self._frozen else self._state.db.conn
+        return self._frozen.connection if self._frozen else self._state.conn
 
     def _one(self, query: str, *values: object) -> Row:
         row: Row = self._db.execute(query, values).fetchone()

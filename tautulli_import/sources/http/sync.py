@@ -13,9 +13,9 @@ from ...model.rejections import Reason, Rejected
 from ...model.watched import WatchedRule
 from ...progress import UNSEEN, Progress
 from ...state.file import StateFile
-from ..base import Library, User
+from ..base import Library, ServerInfo, User
 from ..database.rows import integer, text
-from ..database.source import PAGE, ServerInfo, Source
+from ..database.source import PAGE, Source
 from .client import Tautulli
 from .crawl import Crawl, FetchedDays
 from .history_api import HistoryApi, Window, day_of

@@ -95,7 +95,7 @@ def test_what_a_plexpy_database_lacks_is_said_once(cli: Cli, plexpy: Path) -> No
     assert silent.out == result.out
 
 
-@pytest.mark.parametrize("command", ["check", "users", "libraries"])
+@pytest.mark.parametrize("command", ["check", "users", "libraries", "unresolved"])
 def test_every_command_reads_a_plexpy_database(cli: Cli, plexpy: Path, command: str) -> None:
     result = cli(command, plexpy, "--json")
     assert result.code == 0, result.err

@@ -863,6 +863,22 @@ def test_around_a_page_of_garbage_every_other_row_is_read_and_the_end_is_exit_7(
     assert titles_in(result.out) == expected
 
 
+def test_what_explains_a_damaged_database_says_what_is_lost(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "tautulli.db"
+    with_a_page_of_garbage(path, b"Film 150", wal=False)
+
+    title, row, listed = (
+        cli(*words, path, "--json", env=WIDE)
+        for words in (("why", "Film 001"), ("why", "150"), ("unresolved",))
+    )
+
+    assert (title.code, row.code, listed.code) == (7, 7, 7)
+    assert json.loads(title.out)["titles"][0]["title"] == "Film 001"
+    assert [one["reason"] for one in json.loads(row.out)["rows"]] == ["unreadable"]
+    assert json.loads(listed.out)["unreadable"] > 0
+    assert "is damaged" in listed.err
+
+
 def test_around_a_page_of_garbage_row_ids_that_never_were_are_not_made_up(tmp_path: Path) -> None:
     path = tmp_path / "tautulli.db"
     with closing(create(path)) as conn:
@@ -972,7 +988,7 @@ def test_a_dash_reads_the_database_from_standard_input(cli: Cli, tmp_path: Path,
     assert list(private.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", ["check", "users", "libraries"])
+@pytest.mark.parametrize("command", ["check", "users", "libraries", "unresolved"])
 def test_every_command_that_looks_reads_standard_input_too(
     cli: Cli, history: Path, command: str
 ) -> None:

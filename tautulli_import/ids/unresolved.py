@@ -1,0 +1,176 @@
+"""List the films and shows without external ids, with the reason and what their ids may be."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, TextIO
+
+from msgspec import Struct
+
+from ..model.clock import watched_at
+from ..model.guids import guid_kind
+from ..model.items import EXTERNAL, Kind
+from .chain import Identified
+from .corrections import COLUMNS, harmless_cell
+from .metadata import Metadata, is_about
+from .suggestions import Suggestion
+from .titles import folded
+from .works import Work
+
+__all__ = [
+    "SuggestedIds",
+    "Unresolved",
+    "list_unresolved",
+    "suggested_ids",
+    "why_no_ids",
+    "write_csv",
+]
+
+_UNMATCHED: Final = frozenset({"local", "none"})
+
+
+class SuggestedIds(Struct, frozen=True):
+    """Ids that a film or show may have, and why."""
+
+    ids: Mapping[str, str]
+    reason: str
+
+
+class Unresolved(Struct, frozen=True):
+    """A film or show without external ids."""
+
+    type: Kind
+    rating_key: int | None
+    """The key by which ``--ids`` can name it; ``None`` if another one has it now."""
+    guid: str
+    """The newest GUID, of a show that of an episode."""
+    title: str
+    year: int | None
+    plays: int
+    """The number of plays that would be imported."""
+    first_play: str | None
+    """The time of the oldest play, UTC."""
+    last_play: str | None
+    """The time of the newest play, UTC."""
+    why: str
+    """Why nothing was found, in sentences."""
+    suggestions: Sequence[SuggestedIds]
+
+
+def list_unresolved(works: Iterable[Work], identified: Identified) -> Sequence[Unresolved]:
+    """Return those of some films and shows that have no external ids, sorted by title."""
+    suggestions: defaultdict[Work, list[Suggestion]] = defaultdict(list)
+    for one in identified.suggestions:
+        suggestions[one.work].append(one)
+    without = [work for work in works if not work.ids]
+    without.sort(key=lambda work: (work.kind, folded(work.title), work.year or 0))
+    return [_unresolved(work, identified, suggestions.get(work, ())) for work in without]
+
+
+def _unresolved(
+    work: Work, identified: Identified, suggestions: Sequence[Suggestion]
+) -> Unresolved:
+    first = min((one.first for one in work.appearances if one.first), default=0)
+    last = work.newest.newest
+    return Unresolved(
+        work.kind,
+        work.own_keys[0] if work.own_keys else None,
+        next(filter(None, work.guids), ""),
+        work.title,
+        work.year,
+        work.accepted,
+        watched_at(first) if first else None,
+        watched_at(last) if last else None,
+        why_no_ids(work, identified, suggestions),
+        [suggested_ids(one) for one in suggestions],
+    )
+
+
+def suggested_ids(suggestion: Suggestion) -> SuggestedIds:
+    """Return the ids of a suggestion with its reason in words."""
+    reason: str = suggestion.reason
+    return SuggestedIds(
+        suggestion.ids, f"{reason} as {suggestion.other}" if suggestion.other else reason
+    )
+
+
+def why_no_ids(work: Work, identified: Identified, suggestions: Iterable[Suggestion]) -> str:
+    """Return the reason why no external id was found, in sentences.
+
+    ``suggestions`` are those for this film or show.
+    """
+    if work.has_own_order:
+        return (
+            "Its episodes are counted in another order than the sites' (such as DVD order), so no "
+            "id of a site fits them."
+        )
+    said = f"{_of_guid(next(filter(None, work.guids), ''))}, and {_of_plex(work, identified)}."
+    if any(not one.other for one in suggestions):
+        said += " Tautulli's lookup table has its title, but with another release day."
+    return said
+
+
+def _of_guid(guid: str) -> str:
+    kind = guid_kind(guid)
+    if kind == "empty":
+        return "Its plays have no GUID"
+    if kind in _UNMATCHED:
+        return "Plex had not matched it when it was played"
+    if kind == "plex":
+        return "Its GUID is Plex's own"
+    return f"Its GUID, {guid}, contains no id of a site that trackers know"
+
+
+def _of_plex(work: Work, identified: Identified) -> str:
+    answers = identified.answers
+    if not work.rating_keys:
+        return "without a rating key Plex cannot be asked"
+    if not work.own_keys:
+        return "another title has its rating key now"
+    if answers is None or not work.accepted:
+        return "Plex was not asked"
+    key, answer = next(
+        ((key, answers[key]) for key in work.own_keys if key in answers), (work.own_keys[0], None)
+    )
+    if answer is None:
+        return "Plex gave no answer"
+    if answer == Metadata():
+        return f"Plex no longer has an item with its rating key, {key}"
+    if not is_about(work, answer):
+        title = answer.title or "something without a title"
+        return f"Plex now has {title} under its rating key, {key}"
+    return "Plex has no id of another site for it either"
+
+
+def write_csv(titles: Sequence[Unresolved], file: TextIO) -> None:
+    """Write a list for ``--ids`` to fill in. Suggestions are in columns that ``--ids`` ignores."""
+    suggested = {site for one in titles for each in one.suggestions for site in each.ids}
+    sites = [site for site in EXTERNAL if site in suggested or site in COLUMNS]
+    sites.sort(key=lambda site: COLUMNS.index(site) if site in COLUMNS else len(COLUMNS))
+    columns = [
+        *dict.fromkeys((*COLUMNS, *sites)),
+        *(f"suggested_{site}" for site in sites),
+        *("suggested_because", "plays", "first_play", "last_play", "why_no_ids"),
+    ]
+    writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    for one in titles:
+        several = one.suggestions
+        cells: dict[str, object] = {
+            "type": one.type,
+            "rating_key": one.rating_key or "",
+            "guid": "" if one.rating_key else harmless_cell(one.guid),
+            "title": harmless_cell(one.title),
+            "year": one.year or "",
+            "suggested_because": harmless_cell(" or ".join(each.reason for each in several)),
+            "plays": one.plays,
+            "first_play": one.first_play or "",
+            "last_play": one.last_play or "",
+            "why_no_ids": harmless_cell(one.why),
+        }
+        for site in sites:
+            found = dict.fromkeys(each.ids[site] for each in several if site in each.ids)
+            cells[f"suggested_{site}"] = " or ".join(found)
+        writer.writerow(cells)
