@@ -10,7 +10,9 @@
     ├── NotFoundError              exit 5   a file, a user or a library that does not exist
     ├── BusyError                  exit 6   another program holds it; try again later
     ├── SourceDamagedError         exit 7   damaged, or not what it claims to be
-    │   └── DamagedPageError       exit 7   a page of the file is damaged; others can be read
+    │   ├── DamagedPageError       exit 7   some rows cannot be read; others can
+    │   ├── DamagedDatabaseError   exit 7   SQLite finds the file damaged
+    │   └── DamagedHistoryError    exit 7   a damaged history that --salvage can import
     ├── SinkError                  exit 8   the output could not be read, merged or written
     ├── RowsRejectedError          exit 9   finished, but rows were rejected, under --strict
     └── AccountingError            exit 1   the run's own numbers do not add up
@@ -22,6 +24,7 @@ where it has one. 130 and 143 are for signals.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 __all__ = [
@@ -29,6 +32,8 @@ __all__ = [
     "BusyError",
     "CheckpointError",
     "ConfigurationError",
+    "DamagedDatabaseError",
+    "DamagedHistoryError",
     "DamagedPageError",
     "NotFoundError",
     "RowsRejectedError",
@@ -101,7 +106,20 @@ class SourceDamagedError(TautulliImportError):
 
 
 class DamagedPageError(SourceDamagedError):
-    """A page of the database is damaged. Other pages can still be read."""
+    """Some rows cannot be read. Others still can."""
+
+
+class DamagedDatabaseError(SourceDamagedError):
+    """SQLite finds the database damaged, so that no row of it can be trusted."""
+
+
+class DamagedHistoryError(SourceDamagedError):
+    """A history is damaged, and was not imported. The command can do that with more arguments."""
+
+    def __init__(self, message: str, *, hint: str = "", more: Sequence[str] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.more = more
+        """The arguments to add to the command."""
 
 
 class SinkError(TautulliImportError):

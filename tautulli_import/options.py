@@ -252,6 +252,8 @@ OPTIONS: Final[Sequence[Option]] = [
             help="Rows to read at a time, 1 to 10000. Default: 200."),
         Option("strict", bool, commands=_COUNTING,
             help="Exit with code 9 if any row was rejected."),
+        Option("salvage", bool, commands="db, check, unresolved, why, users, libraries",
+            help="Import what is left of a damaged database. The exit code is 7 all the same."),
         Option("config_ini", Path, "FILE", reads="file", commands="db, check, unresolved, why",
             help="Tautulli's config.ini with its thresholds. Default: beside the database."),
     ),

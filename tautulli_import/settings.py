@@ -162,6 +162,7 @@ class Settings(BaseSettings):
     wait: Annotated[float, Field(ge=0)] = 0.0
     batch_size: Annotated[int, Field(ge=1, le=10_000)] = 200
     strict: bool = False
+    salvage: bool = False
     report: _File = None
     quiet: bool = False
     verbose: bool = False
@@ -191,7 +192,6 @@ class Loaded(Struct, frozen=True):
 
     settings: Settings
     origins: Mapping[str, str]
-
     ranks: Mapping[str, int] = {}
     """The precedence of each value's origin. A default has 0."""
 

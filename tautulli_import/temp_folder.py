@@ -40,10 +40,13 @@ class PrivateFolder:
         unnamed.rename(self.path / _LOCK)
 
     def remove(self) -> None:
-        """Remove the folder with everything in it."""
+        """Remove the folder with everything in it. A second time, do nothing."""
+        if self._lock < 0:  # the number may belong to another file by now
+            return
         shutil.rmtree(self.path, ignore_errors=True)
         with suppress(OSError):
             os.close(self._lock)
+        self._lock = -1
 
 
 def _remove_abandoned(directory: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +12,12 @@ from pathlib import Path
 
 import msgspec
 
-from ..errors import ConfigurationError, SinkError, TautulliImportError
+from ..errors import (
+    ConfigurationError,
+    DamagedHistoryError,
+    SinkError,
+    TautulliImportError,
+)
 from ..events.build import Naming
 from ..files import identity, write_whole
 from ..formatting import many
@@ -59,10 +65,10 @@ def import_history(
     outputs = targets(loaded, screen, now=now)
     streams = [isinstance(target.sink, StreamSink) for target in outputs]
     _check_stdout(settings, outputs, as_json=as_json)
-    _check_files(command, settings)
+    _check_files(command, settings, replace=replace)
     line = typed_again(sys.argv[1:], settings)
     with ExitStack() as stack:
-        stack.enter_context(_offer_to_resume(line))
+        stack.enter_context(_offer_to_go_on(line))
         corrections = inputs.corrections(settings)
         began = time.perf_counter()
         remembered = RememberedJobs(command, settings, outputs)
@@ -135,17 +141,24 @@ def import_history(
                 memory.outputs.save_conflicts(outcome.report.conflicts)
         if outcome.failure is not None:
             raise outcome.failure
-        inputs.judge_rejected(outcome.rejected, source, settings)
+        inputs.judge_rejected(outcome.rejected, source, settings, outcome.report.damaged)
         if session.log:
             session.log.ended(_in_a_sentence(outcome.report))
 
 
-def _check_files(command: Command, settings: Settings) -> None:
+def _check_files(command: Command, settings: Settings, *, replace: bool) -> None:
     """Check that the databases exist, and that the report can be written and replaces none.
 
     Raises:
+        ConfigurationError: plays that a damaged database has lost would be taken back.
         TautulliImportError: see the errors of ``inputs``.
     """
+    if command == "db" and replace and settings.salvage:
+        raise ConfigurationError(
+            "--replace and --salvage cannot be used together. --replace would remove the plays "
+            "that a damaged database has lost.",
+            hint="Use --salvage without --replace, or read a whole backup with --replace.",
+        )
     inputs.check_report_path(settings.report)
     inputs.check_not_read(settings, "--report", settings.report)
     if command == "db":
@@ -173,12 +186,16 @@ def _begin_log(remembered: RememberedJobs, held: HeldLocks, line: str, state: St
 
 
 @contextmanager
-def _offer_to_resume(line: str) -> Iterator[None]:
-    """Add to a stop the command that resumes the import."""
+def _offer_to_go_on(line: str) -> Iterator[None]:
+    """Add to a stop the command that resumes the import, and to damage the one that salvages."""
     try:
         yield
     except Stopped as stopped:
         stopped.line = line
+        raise
+    except DamagedHistoryError as error:
+        if error.more:
+            error.hint += f" The command: {line} {shlex.join(error.more)}"
         raise
 
 

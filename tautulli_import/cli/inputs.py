@@ -17,7 +17,7 @@ from ..errors import (
     SourceDamagedError,
 )
 from ..files import identity
-from ..formatting import shown
+from ..formatting import many, shown
 from ..ids.corrections import Correction, parse
 from ..model.clock import latest_moment, parse_moment
 from ..model.rejections import Reason
@@ -25,6 +25,7 @@ from ..model.selection import Selection
 from ..options import SETTINGS, Option
 from ..settings import Loaded, Settings, load
 from ..sources.choose import choose_libraries, choose_users
+from ..sources.database.salvage.report import DamageReport, sentence_of
 from ..sources.database.source import Source
 from ..sources.database.sqlite import not_there
 from .console import Screen
@@ -119,6 +120,7 @@ def open_databases(settings: Settings) -> Source:
         config_ini=settings.config_ini,
         page=settings.batch_size,
         stdin=sys.stdin.buffer if Path("-") in paths else None,
+        salvages=settings.salvage,
     )
 
 
@@ -263,18 +265,31 @@ def corrections(settings: Settings) -> Sequence[Correction]:
         ) from None
 
 
-def judge_rejected(rejected: Mapping[str, int], source: Source, settings: Settings) -> None:
-    """Fail the finished run if its rejected rows demand that.
+def judge_rejected(
+    rejected: Mapping[str, int],
+    source: Source,
+    settings: Settings,
+    damaged: Sequence[DamageReport] = (),
+) -> None:
+    """Fail the finished run if its rejected rows, or ``damaged`` files, demand that.
 
     Raises:
-        SourceDamagedError: rows could not be read.
+        SourceDamagedError: a file was salvaged, or rows could not be read.
         RowsRejectedError: rows were rejected, and ``strict`` is set.
     """
+    if damaged:
+        backup = next((one.backup for one in damaged if one.backup), None)
+        raise SourceDamagedError(
+            " ".join(sentence_of(one) for one in damaged),
+            hint=f"{backup.path} has {backup.plays:,} of the lost plays. "
+            "Name it as well to read them from there."
+            if backup and not any(one.recovered for one in damaged)
+            else "All plays that are left were read.",
+        )
     if unreadable := rejected.get(Reason.UNREADABLE.value):
         raise SourceDamagedError(
-            f"{source.name} is damaged: {unreadable} rows could not be read.",
-            hint="All other rows were read. Name a backup as well to read them from there, or "
-            "repair a copy: sqlite3 copy.db .recover | sqlite3 repaired.db",
+            f"{source.name} has {many(unreadable, 'row')} that could not be read.",
+            hint="All other rows were read. Name a backup as well to read them from there.",
         )
     if settings.strict and (count := sum(rejected.values())):
         raise RowsRejectedError(

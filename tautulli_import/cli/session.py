@@ -10,7 +10,13 @@ from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
 
-from ..errors import BusyError, SourceDamagedError, UnansweredError
+from ..errors import (
+    BusyError,
+    DamagedDatabaseError,
+    DamagedPageError,
+    SourceDamagedError,
+    UnansweredError,
+)
 from ..ids.plex import PlexMetadata
 from ..interrupts import Stopped
 from ..items.pipeline import Enricher
@@ -124,7 +130,8 @@ def open_session(
             if connection and request.ids and settings.enrich
             else None
         )
-        yield Session(source, connection, enricher, state, log)
+        with _describe_damage(source):
+            yield Session(source, connection, enricher, state, log)
 
 
 def _state_of_files(folder: Path, settings: Settings) -> StateFile | None:
@@ -142,6 +149,16 @@ def _explain_errors(state: StateFile) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise state.error_of(error) from error
+
+
+@contextmanager
+def _describe_damage(source: Source) -> Iterator[None]:
+    """Describe all damage of a file when some of it stops a command."""
+    try:
+        yield
+    except (DamagedDatabaseError, DamagedPageError):
+        source.refuse_damage()
+        raise
 
 
 @contextmanager

@@ -68,18 +68,21 @@ def stream(
 
     Raises:
         CheckpointError: the checkpoint is of another history.
+        SourceDamagedError: a file is damaged. Nothing was written.
         SinkError: the sink failed. Events that were durable are not delivered again.
         TautulliImportError: the source cannot be read; see the errors of sources.
     """
     counts = EventCounts(selection, naming, sink.refuses)
     step = partial(_step, sink, name)
     try:
+        source.begin_check()
         saved = checkpoint.saved() if checkpoint else None
         with step():
             found = sink.recall(checkpoint.job if checkpoint else "", saved)
         after = checkpoint.resume(found) if checkpoint else None
         cursor = counts.resume(after, source.name) if after else None
         carried = counts.rows
+        source.refuse_damage()  # events are written while they are read
         delivered = _Delivered(sink, after)
         progress.begin("reading", source.total(), carried)
         with step():

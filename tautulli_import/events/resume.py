@@ -58,12 +58,17 @@ class EventCheckpoint:
         return self.store.position()
 
     def resume(self, found: Position | None) -> Position | None:
-        """Return the position to resume after, given the sink's, or ``None`` for the first row."""
+        """Return the position to resume after, given the sink's, or ``None`` for the first row.
+
+        Raises:
+            SourceDamagedError: a file is damaged.
+        """
         saved = None if self._restart else self.store.saved()
         if self._restart:
             found = None
         if found is not None:
             why = self._why_not(found, saved.samples if saved else ())
+            self._source.refuse_damage()  # a damaged file must not end what was reached
             if why:
                 self._report(why)
                 found = None

@@ -20,6 +20,7 @@ from ..model.plays import Play
 from ..model.rejections import Reason, Rejected
 from ..model.selection import Selection
 from ..progress import UNSEEN, Progress
+from ..sources.database.salvage.report import DamageReport
 from ..sources.database.source import Source
 from ..sources.http.health import Health
 from .report import Items, alarms_of, count_items
@@ -65,6 +66,8 @@ class Inspection(Struct, frozen=True):
     warnings: Sequence[str]
     server: Health | None = None
     """The Tautulli server; ``None`` for a database."""
+    damaged: Sequence[DamageReport] = ()
+    """The files that were salvaged."""
 
 
 class UnresolvedTitles(Struct, frozen=True):
@@ -152,6 +155,7 @@ def inspect_source(
         conflicts=result.identified.conflicts,
         warnings=[*source.notices, *alarms],
         server=server,
+        damaged=source.damaged(result.rejected),
     )
     unresolved = list_unresolved(_imported(result), result.identified)
     return InspectResult(inspection, result.rejected, unresolved, alarms)

@@ -16,6 +16,7 @@ from ..items.pipeline import ReadResult
 from ..model.items import EXTERNAL, Conflict, Kind, Movie, Origin, Record
 from ..model.rejections import Reason, Rejected
 from ..sinks.base import Receipt
+from ..sources.database.salvage.report import DamageReport
 from ..sources.database.source import Source
 from ..state.outputs import OutputStore
 from .job import Job
@@ -142,6 +143,8 @@ class Summary(Struct, frozen=True):
     """The number of plays that earlier runs delivered and that were not read again."""
     view: View
     """The unit of ``items``, given by the first sink: titles, viewings or events."""
+    damaged: Sequence[DamageReport]
+    """The files that were salvaged."""
 
 
 class WithoutId(Struct, frozen=True):
@@ -301,6 +304,7 @@ def make_report(
         warnings=warnings,
         carried=carried,
         view=_view(first[0] if first else None),
+        damaged=source.damaged(rejected),
         rejected_rows=rejected if job.report is not None else [],
         without_external_id=[item for records in reported for item in without_external_id(records)],
         ids=[IdsOf(*pair) for records in reported for pair in records.origins() if pair[1]],

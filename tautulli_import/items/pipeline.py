@@ -100,6 +100,7 @@ def read(
         counts.count(batch, rejected)
         progress.reached(counts.rows)
     groups.end()
+    source.refuse_damage()
     ask = (lambda questions: enrich.ask(questions, progress)) if enrich else None
     identified = identify(groups, source.lookups(), corrections, ask)
     kept, unkeyable = keyed(

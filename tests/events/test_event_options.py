@@ -90,6 +90,7 @@ SHAPE: dict[str, Any] = {
     "warnings": [],
     "carried": 0,
     "view": "events",
+    "damaged": [],
 }
 
 

@@ -380,7 +380,9 @@ def test_a_damaged_page_costs_its_rows_and_no_others(rows: Rows, tmp_path: Path)
     whole = events_in(rows.run("--dry-run").out)
     rows.damage()
     report = tmp_path / "report.json"
-    done = rows.run("--dry-run", "--report", report)
+    refused = rows.run("--dry-run")
+    assert (refused.code, refused.out) == (7, "")
+    done = rows.run("--dry-run", "--report", report, "--salvage")
     assert done.code == 7
     found = events_in(done.out)
     assert 0 < len(whole) - len(found) < 100

@@ -65,6 +65,9 @@ class InMemory(Source):
         if self._rejected or self._duplicates:
             yield JudgedBatch((), self._rejected, self._duplicates)
 
+    def refuse_damage(self) -> None:
+        """Do nothing, because memory is whole."""
+
     def users(self) -> Sequence[User]:
         """Nobody is known by name."""
         return ()

@@ -87,7 +87,8 @@ def check(flags: Flags, *, json: bool, missing_ids: Path | None, restart: bool) 
             screen.note(f"row {row.id}: {row.reason.sentence} {row.detail}")
     if missing_ids is not None:
         _write_list(missing_ids, "--missing-ids", checked.unresolved, screen)
-    inputs.judge_rejected(checked.inspection.plays.rejected, source, settings)
+    found = checked.inspection
+    inputs.judge_rejected(found.plays.rejected, source, settings, found.damaged)
 
 
 def unresolved(flags: Flags, *, csv: Path | None, json: bool, restart: bool) -> None:
@@ -140,7 +141,8 @@ def unresolved(flags: Flags, *, csv: Path | None, json: bool, restart: bool) -> 
         if not found.plex_asked:
             screen.note("Plex was not asked for ids. To ask it, use --url and an API key.")
         screen.note("To fill in ids yourself, add --csv FILE, and give that file to --ids.")
-    inputs.judge_rejected({Reason.UNREADABLE.value: found.unreadable}, session.source, settings)
+    unreadable = {Reason.UNREADABLE.value: found.unreadable}
+    inputs.judge_rejected(unreadable, session.source, settings, session.source.damaged())
 
 
 def source_kind(flags: Flags) -> tuple[Command, Loaded]:

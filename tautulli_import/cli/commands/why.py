@@ -48,4 +48,5 @@ def why(flags: Flags, *, title: str, json: bool, restart: bool) -> None:
         print_json(found)
     else:
         show(found, screen)
-    inputs.judge_rejected({Reason.UNREADABLE.value: found.unreadable}, session.source, settings)
+    unreadable = {Reason.UNREADABLE.value: found.unreadable}
+    inputs.judge_rejected(unreadable, session.source, settings, session.source.damaged())

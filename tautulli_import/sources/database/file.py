@@ -17,7 +17,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from msgspec import Struct
 
-from ...errors import BusyError, DamagedPageError, TautulliImportError
+from ...errors import BusyError, DamagedPageError
 from ...interrupts import check
 from ...model.plays import Play, SampleRow
 from ...model.rejections import Reason, Rejected
@@ -32,7 +32,7 @@ from .sqlite import SqliteFile
 __all__ = ["DatabaseFile", "Named", "Page", "Read"]
 
 _MOST_TRIES: Final = 8
-_PAGE_AROUND_DAMAGE: Final = 10_000
+_PAGE_ONE_BY_ONE: Final = 10_000
 # Ids a query for checksums covers at least, and the number of such queries at most.
 _CHECKSUM_IDS: Final = 50_000
 _CHECKSUM_QUERIES: Final = 200
@@ -88,6 +88,10 @@ class DatabaseFile:
             self.count, self.first, self.last, newest = self._ask(lambda db: extent(db, self.shown))
             self.newest = newest
             """The start of the newest play (epoch seconds), 0 without one."""
+            self._lost = sqlite.lost
+            self.count += len(self._lost)
+            self.first = min([self.first, *self._lost[:1]])
+            self.last = max([self.last, *self._lost[-1:]])
             # The newer of two backups has the newer play. The rest makes ties repeatable.
             self.age = (newest, self.last, self.count, sqlite.written, self.shown)
         except BaseException:
@@ -102,16 +106,22 @@ class DatabaseFile:
     def pages(self, after: int, size: int, read: Read) -> Iterator[Page]:
         """Read all rows with an id above ``after``, ``size`` rows a page.
 
-        Around a damaged page of the file the rows are read one by one. Rows that cannot be read
-        are rejected by their ids.
+        Rows are read one by one where one is too large. Those that cannot be read are rejected by
+        their ids, and so are those that a damaged file has lost.
+
+        Raises:
+            SourceDamagedError: the check, which begins here, has found damage.
         """
+        self.sqlite.begin_check()
         while after < self.last:
             unreadable: list[Rejected] = []
             try:
                 rows = self._ask(partial(_call, read, after, self.last, size))
                 upto = rows[-1][0] if rows else self.last
             except DamagedPageError:
-                rows, unreadable, upto = self._rows_around_damage(read, after, size)
+                rows, unreadable, upto = self._rows_one_by_one(read, after, size)
+            if self._lost:
+                unreadable += self._lost_between(after, upto)
             yield Page(rows, unreadable, after, upto)
             after = upto
 
@@ -194,7 +204,7 @@ class DatabaseFile:
         try:
             rows = self._ask(lambda db: self._decoded(db, query, (after, upto)))
         except DamagedPageError:
-            ids = self._ids[bisect_right(self._ids, after) : bisect_right(self._ids, upto)]
+            ids = self._ids(after, upto, -1)
             rows = [
                 (*identity_of(row), row[_SECTION], row[_USER])
                 for row in self.chosen(ids, self.plays())
@@ -241,7 +251,7 @@ class DatabaseFile:
                     key = name_of(name)
                     users[key] = (users.get(key, (0, ""))[0] + count, key)
         except DamagedPageError:
-            users, _ = self._counted_around_damage
+            users, _ = self._counted_one_by_one
         return users
 
     def _plays_without_id(self) -> Sequence[Row]:
@@ -271,7 +281,7 @@ class DatabaseFile:
                 if (number := integer(section)) is not None:
                     counts[number] += count
         except DamagedPageError:
-            _, counts = self._counted_around_damage
+            _, counts = self._counted_one_by_one
         return {section: (count, f"library {section}") for section, count in counts.items()}
 
     def known_users(self) -> Mapping[int | str, Named]:
@@ -311,14 +321,14 @@ class DatabaseFile:
         return found
 
     @cached_property
-    def _counted_around_damage(self) -> tuple[dict[int | str, tuple[int, str]], Counter[int]]:
+    def _counted_one_by_one(self) -> tuple[dict[int | str, tuple[int, str]], Counter[int]]:
         """Users with their number of plays and newest name, and plays of each section.
 
-        They are counted row by row, because the file is damaged.
+        They are counted row by row, because a row is too large.
         """
         users: dict[int | str, tuple[int, str]] = {}
         sections: Counter[int] = Counter()
-        for page in self.pages(self.first - 1, _PAGE_AROUND_DAMAGE, self.plays()):
+        for page in self.pages(self.first - 1, _PAGE_ONE_BY_ONE, self.plays()):
             for play in settle(page.rows, self.shown)[0]:
                 name = name_of(play.user)
                 user = name if play.user_id is None else play.user_id
@@ -327,12 +337,11 @@ class DatabaseFile:
                     sections[play.section_id] += 1
         return users, sections
 
-    def _rows_around_damage(
+    def _rows_one_by_one(
         self, read: Read, after: int, size: int
     ) -> tuple[list[Any], list[Rejected], int]:
         """Read the next rows one by one. Return rows, unreadable rows and the last id."""
-        begin = bisect_right(self._ids, after)
-        ids = self._ids[begin : begin + size]
+        ids = self._ids(after, self.last, size)
         rows: list[Any] = []
         unreadable: list[Rejected] = []
         for number in ids:
@@ -342,25 +351,18 @@ class DatabaseFile:
                 unreadable.append(Rejected(Reason.UNREADABLE, number, source=self.shown))
         return rows, unreadable, ids[-1] if ids else self.last
 
-    @cached_property
-    def _ids(self) -> Sequence[int]:
-        """The ids of all rows, ascending. They are needed only around a damaged page.
+    def _lost_between(self, after: int, upto: int) -> Sequence[Rejected]:
+        begin, end = bisect_right(self._lost, after), bisect_right(self._lost, upto)
+        return [
+            Rejected(Reason.UNREADABLE, number, source=self.shown)
+            for number in self._lost[begin:end]
+        ]
 
-        An index has them even if the table cannot be read. Without a complete index every number
-        from the first to the last id is tried.
-        """
-        query = (
-            "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'session_history'"
-        )
-        for (name,) in self._ask(lambda db: db.execute(query).fetchall()):
-            quoted = str(name).replace('"', '""')
-            scan = f'SELECT id FROM session_history INDEXED BY "{quoted}"'  # noqa: S608 - quoted
-            try:
-                found = self._ask(partial(self._decoded, query=scan))
-            except TautulliImportError:  # a partial index, or one that is damaged as well
-                continue
-            return sorted(number for (number,) in found)
-        return range(self.first, self.last + 1)
+    def _ids(self, after: int, upto: int, size: int) -> Sequence[int]:
+        """Return the first ids in a range. ``size`` is -1 for all."""
+        query = "SELECT id FROM session_history WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
+        found = self._ask(partial(self._decoded, query=query, parameters=(after, upto, size)))
+        return [number for (number,) in found]
 
     def _decoded(
         self, db: sqlite3.Connection, query: str, parameters: Sequence[object] = ()
@@ -385,8 +387,9 @@ class DatabaseFile:
 
         Raises:
             BusyError: the file was written each time.
-            TautulliImportError: the file cannot be read.
+            TautulliImportError: the file cannot be read, or is known to be damaged.
         """
+        self.sqlite.refuse_known_damage()
         for attempt in range(_MOST_TRIES):
             try:
                 answer = query(self.sqlite.connection)

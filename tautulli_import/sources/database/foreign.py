@@ -17,7 +17,7 @@ from typing import Final
 from ...errors import SourceDamagedError
 from ...interrupts import is_asked
 
-__all__ = ["open_foreign", "real_tables"]
+__all__ = ["is_keyed", "open_foreign", "real_tables", "unkeyed_error"]
 
 _LIMITS: Final = {
     sqlite3.SQLITE_LIMIT_LENGTH: 256 * 1024,
@@ -90,15 +90,20 @@ def real_tables(
                 "because it could run anything.",
                 hint="Use Tautulli's own tautulli.db, or one of the backups in its backups/.",
             )
-        if name in tables and not _is_keyed(connection, name):
-            raise SourceDamagedError(
-                f"{shown} has a table {name} whose id is not its key. Tautulli did not make it so.",
-                hint="Use Tautulli's own tautulli.db, or one of the backups in its backups/.",
-            )
+        if name in tables and not is_keyed(connection, name):
+            raise unkeyed_error(shown, name)
     return frozenset(tables)
 
 
-def _is_keyed(connection: sqlite3.Connection, table: str) -> bool:
+def unkeyed_error(shown: str, table: str) -> SourceDamagedError:
+    """Return the error for a table whose ids cannot be a key."""
+    return SourceDamagedError(
+        f"{shown} has a table {table} whose id is not its key. Tautulli did not make it so.",
+        hint="Use Tautulli's own tautulli.db, or one of the backups in its backups/.",
+    )
+
+
+def is_keyed(connection: sqlite3.Connection, table: str) -> bool:
     """Return true if the ``id`` of a table, if it has one, is SQLite's own row number.
 
     Such ids are integers, none is there twice, and a row is found by its id at once. With others

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from ...errors import TautulliImportError
@@ -19,6 +19,7 @@ class FrozenCopy:
     """
 
     written: Final = 0
+    lost: Final[Sequence[int]] = ()
 
     def __init__(self, state: StateFile, shown: str) -> None:
         """Begin the transaction. ``shown`` is the name of the history in messages."""
@@ -31,6 +32,12 @@ class FrozenCopy:
         """Return the names of all tables, and of the views that take their place."""
         names = db.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
         return frozenset(str(name) for (name,) in names)
+
+    def begin_check(self) -> None:
+        """Do nothing, because the state file has a check of its own."""
+
+    def refuse_known_damage(self) -> None:
+        """Do nothing, because nothing is checked."""
 
     def reopen(self) -> None:
         """Do nothing, because the transaction never changes."""

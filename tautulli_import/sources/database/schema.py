@@ -229,30 +229,19 @@ def extent(db: sqlite3.Connection, shown: str) -> tuple[int, int, int, int]:
         SourceDamagedError: the first id is the lowest of all, so nothing can be read after one.
         sqlite3.Error: the file cannot be read.
     """
-    try:
-        count, first, last = db.execute(
-            "SELECT count(*), coalesce(min(id), 1), coalesce(max(id), 0) FROM session_history"
-        ).fetchone()
-    except sqlite3.DatabaseError:  # damaged, but SQLite keeps the last id of an AUTOINCREMENT
-        found = db.execute(
-            "SELECT seq FROM sqlite_sequence WHERE name = 'session_history'"
-        ).fetchone()
-        if found is None or not isinstance(found[0], int):
-            raise
-        return found[0], 1, found[0], 0
+    count, first, last = db.execute(
+        "SELECT count(*), coalesce(min(id), 1), coalesce(max(id), 0) FROM session_history"
+    ).fetchone()
     if first == _LOWEST:
         raise SourceDamagedError(
             f"{shown} has a play with the id {_LOWEST}, which Tautulli never gives.",
             hint="Read one of Tautulli's backups.",
         )
-    try:
-        (newest,) = db.execute(
-            "SELECT coalesce(max(started), 0) FROM session_history"
-            " WHERE id > ? - 1000 AND typeof(started) = 'integer'",
-            (last,),
-        ).fetchone()
-    except sqlite3.DatabaseError:
-        newest = 0
+    (newest,) = db.execute(
+        "SELECT coalesce(max(started), 0) FROM session_history"
+        " WHERE id > ? - 1000 AND typeof(started) = 'integer'",
+        (last,),
+    ).fetchone()
     return count, first, last, newest
 
 

@@ -28,9 +28,10 @@ from .config_ini import beside, rule_from
 from .file import DatabaseFile, Named, Page, Read
 from .frozen_copy import FrozenCopy
 from .judged import NO_MEDIA_INFO, NO_METADATA, Judge
+from .opening import GuardedFile, open_database
 from .repeats import counted, identities
 from .rows import detail, settle
-from .sqlite import SqliteFile
+from .salvage.report import DamageReport
 
 __all__ = ["PAGE", "Source"]
 
@@ -77,16 +78,18 @@ class Source:
         stdin: BinaryIO | None = None,
         server: ServerInfo | None = None,
         also_close: Callable[[], None] | None = None,
+        salvages: bool = False,
     ) -> None:
         """Open every file and read its schema. The path ``-`` is ``stdin``.
 
         The first of these that exists has the thresholds: ``config_ini``, the ``config.ini``
         beside the file, that of the newest other file, Tautulli's defaults. A file that was made
         over HTTP comes with its ``server``, which has the thresholds and the name to use.
-        ``also_close`` is called after every file is closed.
+        ``also_close`` is called after every file is closed. With ``salvages``, a damaged file is
+        replaced by what is left of it.
 
         Raises:
-            TautulliImportError: one of the files cannot be used; see ``database.sqlite``.
+            TautulliImportError: one of the files cannot be used; see ``database.opening``.
         """
         self._page = page
         self._server = server
@@ -101,8 +104,8 @@ class Source:
                     files.append((DatabaseFile(path), chosen_rule))
                     continue
                 piped = stdin if str(path) == "-" else None
-                opened = SqliteFile(path, stdin=piped, name=server.name if server else None)
-                file = DatabaseFile(opened)
+                name = server.name if server else None
+                file = open_database(path, stdin=piped, name=name, salvages=salvages)
                 files.append((file, None))
                 files[-1] = (file, chosen_rule or (None if piped else self._rule_beside(path)))
         except BaseException:
@@ -151,7 +154,8 @@ class Source:
         """
         position, last = _read_cursor(after)
         cursor = after or Cursor("")
-        numbered = len(self._opened) == 1
+        # The lost rows of a salvaged file may come back.
+        numbered = len(self._opened) == 1 and not self.damaged()
         for index, one in enumerate(self._opened):
             if index < position:
                 continue
@@ -199,6 +203,32 @@ class Source:
                 )
         if self._missing:
             yield JudgedBatch((), self._missing, source=self.name)
+
+    def begin_check(self) -> None:
+        """Begin to look for damage, beside the reading. Without this it begins with the reading."""
+        for file in self._guarded():
+            file.begin_check()
+
+    def refuse_damage(self) -> None:
+        """Wait for the check that no file is damaged, except those that were salvaged.
+
+        Call this before anything is written.
+
+        Raises:
+            SourceDamagedError: a file is damaged. The message says what it has lost.
+            BusyError: a file was written all the time.
+        """
+        for file in self._guarded():
+            file.refuse_damage()
+
+    def damaged(self, rejected: Sequence[Rejected] | None = None) -> Sequence[DamageReport]:
+        """Describe the files that were salvaged, given the rejected rows of the run if known."""
+        reports = [file.report(rejected) for file in self._guarded()]
+        return [report for report in reports if report]
+
+    def _guarded(self) -> Sequence[GuardedFile]:
+        handles = [one.file.sqlite for one in self._opened]
+        return [handle for handle in handles if isinstance(handle, GuardedFile)]
 
     def checksum(self, upto: Cursor) -> tuple[int, int] | None:
         """Count the rows up to a cursor, and sum up the checksums of ``detailed`` batches.

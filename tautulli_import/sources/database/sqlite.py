@@ -8,10 +8,11 @@ Measured with SQLite 3.40 (Tautulli keeps its database in WAL mode):
 * ``mode=ro`` on a ``-wal`` without a ``-shm`` creates the ``-shm``. It rebuilds a ``-shm`` that a
   crash left behind. It fails on a rollback journal that a crash left behind.
 
-So there are three modes. The files beside the database decide which one is used:
+So there are four modes. The files beside the database decide which one is used:
 
 =================================  ==================================================
 no ``-wal``, or an empty one       immutable, and every batch is checked afterwards
+not in WAL mode                    ``mode=ro``, with short reads that lock out writers
 ``-wal`` in use by a live process  ``mode=ro``, with short reads beside Tautulli
 a ``-wal`` or journal left behind  a private copy of all files, with a notice
 =================================  ==================================================
@@ -20,19 +21,18 @@ a ``-wal`` or journal left behind  a private copy of all files, with a notice
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import stat
 import struct
 import sys
-import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, Final, Literal
+from typing import Final, Literal
 from urllib.parse import quote
 
 from ...errors import (
     BusyError,
+    DamagedDatabaseError,
     DamagedPageError,
     NotFoundError,
     SourceDamagedError,
@@ -42,16 +42,21 @@ from ...errors import (
 from ...formatting import shown
 from ...temp_folder import PrivateFolder
 from .foreign import open_foreign, real_tables
+from .private_copy import beside, copy_with_sides, size_of
 
-__all__ = ["SqliteFile", "explain", "not_there"]
+__all__ = ["SqliteFile", "explain", "is_no_database", "is_sqlite", "not_there"]
 
 _MAGIC: Final = b"SQLite format 3\x00"
 _ARCHIVES: Final = {b"PK\x03\x04": "ZIP", b"\x1f\x8b": "gzip", b"(\xb5/\xfd": "zstd"}
 _BUSY_SECONDS: Final = 10.0
-_COPY_ATTEMPTS: Final = 5
-_NO_SPACE_HINT: Final = "Make room there, or set TMPDIR to a directory that has it."
 
-Mode = Literal["immutable", "live", "copy"]
+Mode = Literal["immutable", "locking", "live", "copy"]
+_OPTIONS: Final[Mapping[Mode, str]] = {
+    "immutable": "immutable=1",
+    "locking": "mode=ro",
+    "live": "mode=ro",
+    "copy": "mode=rw",  # SQLite may have to roll back the journal of the copy
+}
 
 
 class SqliteFile:
@@ -60,26 +65,23 @@ class SqliteFile:
     Do not keep ``connection``: ``reopen`` replaces it.
     """
 
-    def __init__(
-        self, path: Path, *, stdin: BinaryIO | None = None, name: str | None = None
-    ) -> None:
-        """Open ``path``, or a private file with everything that ``stdin`` gives.
+    lost: Sequence[int] = ()
+    """The ids of rows that are known to be missing, ascending."""
 
-        ``name`` is used in messages in place of the path.
+    def __init__(self, path: Path, *, name: str | None = None) -> None:
+        """Open ``path``. ``name`` is used in messages in place of it.
 
         Raises:
             NotFoundError: there is no such file.
             SourceUnreachableError: this user has no permission to read it.
             SourceDamagedError: it is a directory, empty, or not SQLite.
         """
-        self.shown = name or ("standard input" if stdin else shown(path))
+        self.shown = name or shown(path)
         self.notices: list[str] = []
         self._private: PrivateFolder | None = None
         # SQLite looks for the -wal beside the file itself, not beside a link to it.
         self._path = _resolved(path)
         try:
-            if stdin:
-                self._path = self._save(stdin)
             self._refuse_other_files()
             self._open()
         except BaseException:
@@ -112,11 +114,11 @@ class SqliteFile:
     def changed(self, error: sqlite3.Error | None = None) -> bool:
         """Return whether the last answer, or ``error``, is invalid and the file must be reopened.
 
-        In immutable mode that is so after every write, because reads may be torn. In live mode it
-        is so after a writer was killed and left a journal behind, because a reader may not roll it
-        back. SQLite keeps everything else consistent.
+        In immutable mode that is so after every write, because reads may be torn. With locks or a
+        live ``-wal`` it is so after a writer was killed and left a journal behind, because a reader
+        may not roll it back. SQLite keeps everything else consistent.
         """
-        if self._mode == "live":
+        if self._mode in ("locking", "live"):
             return error is not None and _code(error).startswith("SQLITE_READONLY")
         return self._mode == "immutable" and self._fingerprint(self._path) != self._seen
 
@@ -180,7 +182,10 @@ class SqliteFile:
             try:
                 self._connect()
             except sqlite3.Error as error:
-                if self._mode != "live" or _code(error) in ("SQLITE_BUSY", "SQLITE_NOTADB"):
+                if self._mode not in ("locking", "live") or _code(error) in (
+                    "SQLITE_BUSY",
+                    "SQLITE_NOTADB",
+                ):
                     raise
                 # The directory is read-only, or the -shm is not writable. A copy always works.
                 if hasattr(self, "connection"):
@@ -195,22 +200,43 @@ class SqliteFile:
         path = self._copy() if self._mode == "copy" else self._path
         if self._mode == "immutable":
             self._seen = self._fingerprint(path)
-        # SQLite may have to roll back the journal of the copy, so that is writable.
-        options = {"immutable": "immutable=1", "live": "mode=ro", "copy": "mode=rw"}[self._mode]
-        uri = f"file:{quote(os.fsencode(path.absolute()))}?{options}"
-        self.connection = open_foreign(uri, wait=_BUSY_SECONDS)
-        self.connection.execute("PRAGMA query_only=1")
+        self._opened = path
+        self.connection = _connected(path, self._mode)
         self.connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+
+    def connect_again(self) -> tuple[sqlite3.Connection, Callable[[], bool]]:
+        """Open a second connection, for long statements in another thread.
+
+        Also return a function that returns true if the answers may be invalid, because the file was
+        written meanwhile. The connection locks out no writer, so it reads without locks where
+        ``connection`` has them.
+
+        Raises:
+            sqlite3.Error: it cannot be opened.
+        """
+        path, mode = self._opened, self._mode
+        if mode in ("live", "copy"):
+            return _connected(path, mode), bool
+        seen = self._fingerprint(path)
+        is_written = size_of(beside(path, "-journal")) > 0
+        connection = _connected(path, "immutable")
+        return connection, lambda: is_written or self._fingerprint(path) != seen
+
+    def begin_check(self) -> None:
+        """Do nothing. ``GuardedFile`` looks for damage."""
+
+    def refuse_known_damage(self) -> None:
+        """Do nothing. ``GuardedFile`` raises an error if it has found damage."""
 
     def _fitting_mode(self) -> Mode:
         """Return the mode that the files beside the database ask for; see the module."""
-        if _size(_beside(self._path, "-journal")):
+        if size_of(beside(self._path, "-journal")):
             return "copy"
-        if not _size(_beside(self._path, "-wal")):
+        if not size_of(beside(self._path, "-wal")):
             # Another process may be writing to a rollback-journal database at this moment. Only
             # mode=ro respects its locks.
-            return "immutable" if self._is_wal() else "live"
-        return "live" if _in_use(_beside(self._path, "-shm")) else "copy"
+            return "immutable" if self._is_wal() else "locking"
+        return "live" if _in_use(beside(self._path, "-shm")) else "copy"
 
     def _is_wal(self) -> bool:
         try:
@@ -230,71 +256,31 @@ class SqliteFile:
             info.st_ino,
             info.st_size,
             info.st_mtime_ns,
-            bool(_size(_beside(path, "-wal"))),
-            bool(_size(_beside(path, "-journal"))),
+            bool(size_of(beside(path, "-wal"))),
+            bool(size_of(beside(path, "-journal"))),
         )
 
     def _copy(self) -> Path:
         """Make a consistent private copy of the database and of the files beside it."""
-        folder = self._private_folder()
-        target = folder / "copy.db"
-        sides: Sequence[str] = ("", "-wal", "-journal")
-        for _ in range(_COPY_ATTEMPTS):
-            before = [self._size_and_time(side) for side in sides]
-            try:
-                for side in sides:
-                    source = _beside(self._path, side)
-                    copied = _beside(target, side)
-                    if _size(source):
-                        shutil.copyfile(source, copied)
-                    else:
-                        copied.unlink(missing_ok=True)
-            except PermissionError as error:
-                raise SourceUnreachableError(
-                    f"You have no permission to read {error.filename}.",
-                    hint="The file is part of the database. Run as the user that Tautulli runs as.",
-                ) from None
-            except OSError as error:
-                raise SourceUnreachableError(
-                    f"{self.shown} could not be copied to {folder}: {error.strerror}.",
-                    hint=_NO_SPACE_HINT,
-                ) from error
-            _beside(target, "-shm").unlink(missing_ok=True)
-            if [self._size_and_time(side) for side in sides] == before:
-                self.notices.append(
-                    f"Reading a private copy of {self.shown}, because reading the -wal or -journal "
-                    "beside it in place would change it."
-                )
-                return target
-        raise BusyError(
-            f"{self.shown} kept changing while it was copied.",
-            hint="Try again when Tautulli is less busy, or read one of its backups.",
+        target = self._private_folder() / "copy.db"
+        copy_with_sides(self._path, target, self.shown)
+        self.notices.append(
+            f"Reading a private copy of {self.shown}, because reading the -wal or -journal "
+            "beside it in place would change it."
         )
-
-    def _size_and_time(self, side: str) -> tuple[int, int]:
-        try:
-            info = _beside(self._path, side).stat()
-        except OSError:
-            return (0, 0)
-        return (info.st_size, info.st_mtime_ns)
-
-    def _save(self, stdin: BinaryIO) -> Path:
-        """Write everything that ``stdin`` gives to a private file."""
-        try:
-            target = self._private_folder() / "stdin.db"
-            with target.open("wb") as file:
-                shutil.copyfileobj(stdin, file, 1 << 20)
-        except OSError as error:
-            raise SourceUnreachableError(
-                f"{self.shown} could not be saved in {tempfile.gettempdir()}: {error.strerror}.",
-                hint=_NO_SPACE_HINT,
-            ) from error
         return target
 
     def _private_folder(self) -> Path:
         if self._private is None:
             self._private = PrivateFolder()
         return self._private.path
+
+
+def _connected(path: Path, mode: Mode) -> sqlite3.Connection:
+    uri = f"file:{quote(os.fsencode(path.absolute()))}?{_OPTIONS[mode]}"
+    connection = open_foreign(uri, wait=_BUSY_SECONDS)
+    connection.execute("PRAGMA query_only=1")
+    return connection
 
 
 def not_there(name: str) -> NotFoundError:
@@ -304,6 +290,21 @@ def not_there(name: str) -> NotFoundError:
         hint="Tautulli's database is tautulli.db in its data directory "
         "(/config in the container); backups are in backups/ beside it.",
     )
+
+
+def is_sqlite(path: Path) -> bool:
+    """Return whether a file begins as SQLite files do.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC
+
+
+def is_no_database(error: BaseException | None) -> bool:
+    """Return whether an error is SQLite's about a header that makes no sense."""
+    return isinstance(error, sqlite3.Error) and _code(error) == "SQLITE_NOTADB"
 
 
 def _not_sqlite(name: str) -> SourceDamagedError:
@@ -324,10 +325,9 @@ def explain(error: sqlite3.Error, name: str) -> TautulliImportError:
     if code == "SQLITE_NOTADB":
         return _not_sqlite(name)
     if code.startswith("SQLITE_CORRUPT"):
-        return DamagedPageError(
+        return DamagedDatabaseError(
             f"{name} is damaged: {error}.",
-            hint="Read one of Tautulli's backups, or repair a copy: "
-            "sqlite3 copy.db .recover | sqlite3 repaired.db",
+            hint="Read one of Tautulli's backups.",
         )
     if code == "SQLITE_TOOBIG":
         return DamagedPageError(
@@ -361,17 +361,6 @@ def _resolved(path: Path) -> Path:
         return path
 
 
-def _beside(path: Path, suffix: str) -> Path:
-    return path.with_name(path.name + suffix)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
-
-
 def _in_use(shm: Path) -> bool:
     """Return whether a live process has this ``-shm`` open.
 
@@ -379,7 +368,7 @@ def _in_use(shm: Path) -> bool:
     "deadman switch") while it is open. A crash releases the lock. The kernel is asked for the
     holder; no lock is taken.
     """
-    if not _size(shm):
+    if not size_of(shm):
         return False
     if not sys.platform.startswith("linux"):
         return True

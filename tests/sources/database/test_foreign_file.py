@@ -98,7 +98,7 @@ def test_a_play_with_a_huge_value_is_rejected_and_the_others_are_imported(
         conn.commit()
     done = inside("db", history, "--dry-run", "--report", tmp_path / "report.json")
     assert done.code == 7, done.err
-    assert "1 rows could not be read" in done.err
+    assert "has 1 row that could not be read" in done.err
     titles = [json.loads(line)["title"] for line in done.out.splitlines()]
     assert ("First Film" in titles, "Second Film" in titles, len(titles)) == (True, False, 3)
     rejections = json.loads((tmp_path / "report.json").read_text())["rejected_rows"]

@@ -1,0 +1,1 @@
+"""Find damage in a database, and save the rows that are left."""
