@@ -59,7 +59,7 @@ class Identified(Struct, frozen=True):
     suggestions: Sequence[Suggestion] = ()
     """Possible ids of works without ids, for a person to judge. Nothing else uses them."""
     rulings: Sequence[Ruling] = ()
-    """Why appearances were taken for one film or show, or for two. Nothing else uses them."""
+    """The decisions about appearances as one film or show, or two. Nothing else uses them."""
     answers: Mapping[int, Metadata] | None = None
     """Plex's answers by rating key; ``None`` if Plex was not asked."""
 

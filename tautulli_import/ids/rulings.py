@@ -23,7 +23,7 @@ class Rule(StrEnum):
     BY_TURNS = "by_turns"
     """Both appear under the key by turns. They are two only if their ids contradict."""
     MOVED = "moved"
-    """What identifies one of them stands under another key on the other side of the change."""
+    """An id or GUID of one of them stands under another key on the other side of the change."""
     UNMATCHED = "unmatched"
     """Plex had not matched the earlier one yet."""
     TITLE = "title"

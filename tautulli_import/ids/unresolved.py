@@ -55,7 +55,7 @@ class Unresolved(Struct, frozen=True):
     last_play: str | None
     """The time of the newest play, UTC."""
     why: str
-    """Why nothing was found, in sentences."""
+    """Sentences about why nothing was found."""
     suggestions: Sequence[SuggestedIds]
 
 

@@ -42,7 +42,7 @@ class Memory(Struct, frozen=True):
     events: Mapping[str, EventCheckpoint] = {}
     """By the names of the sinks that take events."""
     outputs: OutputStore | None = None
-    """What the outputs were given, over all jobs; ``None`` without saved state."""
+    """The entries that outputs were given, over all jobs; ``None`` without saved state."""
     restart: bool = False
     """Forget the state of earlier runs."""
 

@@ -46,13 +46,13 @@ class PlayFacts(Struct, frozen=True):
     episode: int | None
     user: str
     time: str | None
-    """When it counts as watched, UTC."""
+    """The time when it counts as watched, UTC."""
     watched: bool | None
     """``None`` if it is not known."""
     percent: int | None
     outcome: Outcome
     reason: str | None
-    """Why it was left out or rejected: a name as ``--report`` has it."""
+    """The reason why it was left out or rejected: a name as ``--report`` has it."""
     key: str | None
     """The canonical key of its item."""
     merged_into: int | None
@@ -94,7 +94,7 @@ class TitleFacts(Struct, frozen=True):
     suggestions: Sequence[SuggestedIds]
     counts: Plays
     sentences: Sequence[str]
-    """What joined it, or parted it from others, and why it has no ids."""
+    """Sentences about what joined it or parted it from others, and why it has no ids."""
     plays: Sequence[PlayFacts]
     """The newest first."""
     other_plays: int

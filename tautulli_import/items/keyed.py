@@ -29,7 +29,7 @@ _FILM: Final[_Number] = (0, 0)
 
 
 class Naming(Struct, frozen=True, gc=False):
-    """What the items of one appearance of a film or show have in common."""
+    """The ids and the key that all items of one appearance of a film or show have."""
 
     work: Work
     appearance: Appearance

@@ -55,7 +55,7 @@ class Planned(Struct, frozen=True):
     records: Records
     wish: Wish = Wish()
     notes: OutputNotes = OutputNotes()
-    """What else is remembered of it."""
+    """All else that is remembered of it."""
     retired: Mapping[str, int] = {}
     """The keys in ``before`` whose plays have other keys now, with their times (epoch seconds)."""
     leftovers: Leftovers = Leftovers()

@@ -84,9 +84,9 @@ class Record(Struct, frozen=True, gc=False):
     user: str | None = None
     """The user's name, with ``--each-user``."""
     begun: int = 0
-    """When its viewing began (epoch seconds, UTC), or 0 if unknown."""
+    """The time when its viewing began (epoch seconds, UTC), or 0 if unknown."""
     ended: int = 0
-    """When its viewing ended (epoch seconds, UTC), or 0 if unknown."""
+    """The time when its viewing ended (epoch seconds, UTC), or 0 if unknown."""
 
 
 class Conflict(Struct, frozen=True, gc=False):

@@ -29,7 +29,7 @@ def encoded_item(record: Record) -> bytes:
 
 
 class Rules(Struct, frozen=True):
-    """How records become entries, and which of ours may be removed."""
+    """The rules by which records become entries, and ours may be removed."""
 
     encoded: Callable[[Record], bytes] = encoded_item
     """Encodes the entry of a record."""

@@ -75,7 +75,7 @@ def merge(
 
 
 class _Title(Struct, frozen=True):
-    """What is one title, and of episodes one number."""
+    """The records and entries of one title, and of episodes of one number."""
 
     records: list[Numbered]
     entries: list[Entry]
