@@ -88,7 +88,7 @@ def said(result: Result) -> str:
 # Fourteen ways of damage ----------------------------------------------------------------
 
 
-@pytest.mark.sampled(36)
+@pytest.mark.sampled(72)
 @pytest.mark.parametrize("seed", range(72))
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
 def test_no_damage_that_sqlite_sees_is_silent_and_every_row_that_is_still_there_is_salvaged(

@@ -210,7 +210,7 @@ def test_the_crawl_is_long_enough_to_have_a_middle(clean: Clean) -> None:
     assert clean.requests >= 6
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("name", PASSING)
 def test_what_passes_is_survived(name: str, world: World, clean: Clean) -> None:
     world.tautulli.faults.append(on("get_history", every_fifth(PASSING[name](), clean.requests)))
@@ -219,7 +219,7 @@ def test_what_passes_is_survived(name: str, world: World, clean: Clean) -> None:
     assert world.items == clean.items, result.err
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize(
     ("name", "told"),
     [*crossed(PASSING, [*MOMENTS][:2]), *crossed(FATAL, MOMENTS)],
