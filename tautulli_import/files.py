@@ -16,7 +16,6 @@ __all__ = [
     "chunks_of",
     "identity",
     "is_stream",
-    "make_directory",
     "names_in",
     "read_bytes",
     "read_chunks",
@@ -106,11 +105,6 @@ def is_stream(path: Path) -> bool:
         return path.exists() and not path.is_file() and not path.is_dir()
     except OSError:
         return False
-
-
-def make_directory(directory: Path) -> None:
-    """Create a directory and its parents. See ``open_directory`` for their owner and for links."""
-    open_directory(directory, make=True).close()
 
 
 def chunks_of(path: Path) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ from typing import overload
 from ..model.clock import watched_at
 from ..model.groups import NOBODY, Newest, PlayGroups
 from ..model.items import Episode, Item, Kind, Movie, Origin, Record
-from ..model.keys import event_key, numbered_key
+from ..model.keys import episode_key, event_key
 from ..model.played import PlayedEpisode
 from .keyed import KeptPlays
 from .pipeline import ReadResult
@@ -103,7 +103,7 @@ class Records(Sequence[Record]):
         if isinstance(played, PlayedEpisode):
             group = kept.group[place]
             season, episode = self._groups.season[group], self._groups.episode[group]
-            key = numbered_key(key, season, episode)
+            key = episode_key(key, season, episode)
             series = naming.work.title or played.grandparent_title or ""
             item = Episode(ids, title, played.year, season, episode, when, series, ids)
         else:
@@ -161,5 +161,5 @@ def _key_of(groups: PlayGroups, kept: KeptPlays, place: int, *, every_viewing: b
     key = naming.base
     if naming.kind == "show":
         group = kept.group[place]
-        key = numbered_key(key, groups.season[group], groups.episode[group])
+        key = episode_key(key, groups.season[group], groups.episode[group])
     return event_key(key, kept.when[place]) if every_viewing else key

@@ -16,7 +16,7 @@ from ..ids.works import Work
 from ..model.groups import NO_NUMBER, NOBODY, Kept, Newest, PlayGroups
 from ..model.guids import PER_SEASON, plex_guid
 from ..model.items import Ids, Kind, Origin
-from ..model.keys import best_id, movie_key, numbered_key
+from ..model.keys import best_id, episode_key, movie_key
 from ..model.played import Played, PlayedEpisode
 from ..model.rejections import Reason
 
@@ -70,7 +70,7 @@ def base_keys(works: Sequence[Work], groups: PlayGroups) -> Iterator[tuple[int, 
             for naming in _namings(work, one):
                 for number, group, _ in _plays_under([0], [naming], groups, {}, every_viewing=True):
                     is_film = naming.kind == "movie"
-                    yield group, naming.base if is_film else numbered_key(naming.base, *number)
+                    yield group, naming.base if is_film else episode_key(naming.base, *number)
 
 
 class KeptPlays:

@@ -19,7 +19,6 @@ __all__ = [
     "event_id",
     "event_key",
     "movie_key",
-    "numbered_key",
     "session_key",
 ]
 
@@ -42,17 +41,11 @@ def movie_key(ids: Ids, title: str, year: int | None) -> str:
     return best_id(ids) or f"movie|title:{title.strip().lower()}|year:{year or ''}"
 
 
-def episode_key(show_ids: Ids, season: int, episode: int) -> str | None:
-    """Return the canonical key of an episode, by its *show's* best id.
+def episode_key(show: str, season: int, episode: int) -> str:
+    """Return the canonical key of an episode. ``show`` is the ``best_id`` of its *show*.
 
-    Return ``None`` without an id, because shows of the same title would get the same key.
+    Without such an id an episode has no key, because shows of the same title would get the same.
     """
-    show = best_id(show_ids)
-    return numbered_key(show, season, episode) if show else None
-
-
-def numbered_key(show: str, season: int, episode: int) -> str:
-    """Return the canonical key of an episode, by the key of its show."""
     return f"{show}#s{season:02d}e{episode:02d}"
 
 

@@ -24,15 +24,22 @@ _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _FIRST_YEAR: Final = "1870"
 
 
-class PlayedMovie(Struct, frozen=True, gc=False, array_like=True, tag=0):
-    """A film as a row names it. Missing values are ``None``."""
-
+class _Played(Struct, frozen=True, gc=False, array_like=True):
     guid: str | None
     rating_key: int | None
     title: str | None
     year: int | None
     live: int | None
     originally_available_at: str | None
+
+    @property
+    def aired(self) -> str | None:
+        """Return the day of the release or of the first broadcast as ``YYYY-MM-DD``."""
+        return _day(self.originally_available_at)
+
+
+class PlayedMovie(_Played, frozen=True, gc=False, array_like=True, tag=0):
+    """A film as a row names it. Missing values are ``None``."""
 
     kind: ClassVar[Kind] = "movie"
 
@@ -46,21 +53,10 @@ class PlayedMovie(Struct, frozen=True, gc=False, array_like=True, tag=0):
         """Return the title of the film."""
         return self.title
 
-    @property
-    def aired(self) -> str | None:
-        """Return the day of the release as ``YYYY-MM-DD``."""
-        return _day(self.originally_available_at)
 
-
-class PlayedEpisode(Struct, frozen=True, gc=False, array_like=True, tag=1):
+class PlayedEpisode(_Played, frozen=True, gc=False, array_like=True, tag=1):
     """An episode as a row names it. Missing values are ``None``."""
 
-    guid: str | None
-    rating_key: int | None
-    title: str | None
-    year: int | None
-    live: int | None
-    originally_available_at: str | None
     season: int | None
     episode: int | None
     parent_rating_key: int | None
@@ -78,11 +74,6 @@ class PlayedEpisode(Struct, frozen=True, gc=False, array_like=True, tag=1):
     def work_title(self) -> str | None:
         """Return the title of the show."""
         return self.grandparent_title
-
-    @property
-    def aired(self) -> str | None:
-        """Return the day of the first broadcast as ``YYYY-MM-DD``."""
-        return _day(self.originally_available_at)
 
 
 Played: TypeAlias = PlayedMovie | PlayedEpisode

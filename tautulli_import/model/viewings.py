@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 from msgspec import Struct
 
-__all__ = ["UNKNOWN", "Evidence", "estimated_length", "played_seconds", "viewings"]
+__all__ = ["UNKNOWN", "Evidence", "estimated_length", "viewings"]
 
 UNKNOWN: Final = -1
 
@@ -46,12 +46,6 @@ class Evidence(Struct, frozen=True, gc=False):
 
 
 _E = TypeVar("_E", bound=Evidence)
-
-
-def played_seconds(begun: int, ended: int, paused: int | None) -> int:
-    """Return the seconds that were played. Pauses longer than the play are ignored."""
-    elapsed, paused = ended - begun, paused or 0
-    return elapsed - paused if 0 <= paused <= elapsed else elapsed
 
 
 def viewings(plays: Sequence[_E], length: float | None = None) -> list[list[_E]]:

@@ -161,16 +161,7 @@ class EditorSink(SnapshotSink):
         except (msgspec.DecodeError, RecursionError):
             raise _no_dataset(path) from None
         is_changed = merged.differs_from(there) if base else merged.is_changed
-        receipt = Receipt(
-            "",
-            new=merged.new,
-            updated=merged.updated,
-            unchanged=merged.unchanged,
-            total=merged.total,
-            removed=merged.removed,
-            kept=merged.kept,
-        )
-        return self._receipt(receipt), merged if is_changed or path == Path("-") else None
+        return self._receipt(merged.counts()), merged if is_changed or path == Path("-") else None
 
     def _receipt(self, counts: Receipt) -> Receipt:
         """Return the receipt with the target and what to do next."""

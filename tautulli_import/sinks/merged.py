@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from ..model.items import Record
+from .base import Receipt
 from .entries import time_of
 
 __all__ = ["NEW", "UNCHANGED", "UPDATED", "Merged", "Rules", "encoded_item"]
@@ -77,6 +78,18 @@ class Merged:
     def total(self) -> int:
         """Return the number of entries."""
         return len(self.rest) + sum(self.is_written)
+
+    def counts(self) -> Receipt:
+        """Return a receipt with the numbers alone."""
+        return Receipt(
+            "",
+            new=self.new,
+            updated=self.updated,
+            unchanged=self.unchanged,
+            removed=self.removed,
+            kept=self.kept,
+            total=self.total,
+        )
 
     @property
     def is_changed(self) -> bool:

@@ -182,16 +182,7 @@ class TrackerSink(SnapshotSink):
         except (msgspec.DecodeError, RecursionError):  # text that is escaped wrongly
             raise no_history(history) from None
         is_changed = merged.differs_from(there) if base else merged.is_changed
-        receipt = Receipt(
-            "",
-            new=merged.new,
-            updated=merged.updated,
-            unchanged=merged.unchanged,
-            removed=merged.removed,
-            kept=merged.kept,
-            total=merged.total,
-        )
-        return self._receipt(receipt), merged if is_changed else None
+        return self._receipt(merged.counts()), merged if is_changed else None
 
     def _snapshot(self, merged: Merged, own: Path) -> Path:
         """Write the snapshot ``own``, and return its path.

@@ -12,7 +12,6 @@ from tautulli_import.model.viewings import (
     UNKNOWN,
     Evidence,
     estimated_length,
-    played_seconds,
     viewings,
 )
 
@@ -112,13 +111,6 @@ def test_watched_plays_of_which_nothing_is_known_are_viewings(played: int, reach
 def test_zero_seconds_at_the_same_second_are_one_viewing() -> None:
     found = [Evidence(n, DAY, DAY, 0, 100, watched=True) for n in (1, 2)]
     assert ids(viewings(found)) == [[1, 2]]
-
-
-@pytest.mark.parametrize(
-    ("paused", "played"), [(None, 100), (0, 100), (30, 70), (100, 0), (101, 100), (-5, 100)]
-)
-def test_pauses_that_are_longer_than_the_play_are_ignored(paused: int | None, played: int) -> None:
-    assert played_seconds(1_000, 1_100, paused) == played
 
 
 def test_the_length_is_the_one_that_most_plays_agree_with() -> None:

@@ -16,7 +16,7 @@ from hypothesis import given, settings, strategies as st
 
 from tautulli_import.errors import SinkError
 from tautulli_import.model.items import Episode, Ids, Item, Movie, Record
-from tautulli_import.model.keys import episode_key, event_key, movie_key
+from tautulli_import.model.keys import best_id, episode_key, event_key, movie_key
 from tautulli_import.sinks.base import Receipt, SinkOptions
 from tautulli_import.sinks.editor import EditorSink
 from tautulli_import.sinks.tracker import TrackerSink
@@ -47,7 +47,7 @@ def film(
 
 def episode(when: int = THEN, number: int = 2, *, every: bool = False, **ids: str) -> Record:
     known = Ids(**{"plex": "100", **ids})
-    key = episode_key(known, 1, number) or ""
+    key = episode_key(best_id(known) or "", 1, number)
     item = Episode(known, f"Part {number}", 2011, 1, number, utc(when), "A Show", known)
     return Record(event_key(key, when) if every else key, item, when, number)
 

@@ -93,6 +93,14 @@ def test_the_position_is_the_percentage_of_an_event(
     assert row[-2] == (-1 if expected is None else min(max(expected, 0), 100))
 
 
+@pytest.mark.parametrize(
+    ("paused", "seconds"), [(None, 100), (0, 100), (30, 70), (100, 0), (101, 100), (-5, 100)]
+)
+def test_pauses_that_are_longer_than_the_play_are_ignored(paused: int | None, seconds: int) -> None:
+    (row,) = judged([film(started=NOW - 100, paused_counter=paused)], detailed=True)
+    assert row[6] == seconds
+
+
 # Values of odd types, and the whole numbers in them.
 ODD = ["12", "-3", " 7 ", "", "x", "7.5", 7.5, 12.0, b"12", b"\xff", "9" * 30]
 

@@ -68,14 +68,11 @@ def outcome(
         return error
 
 
-def is_sound(path: Path) -> bool:
-    """Return what SQLite's quick check says.
-
-    ``integrity_check`` also sees a wrong value in a column with an index. The README tells that.
-    """
+def passes(path: Path, check: str) -> bool:
+    """Return what a check of SQLite's own says."""
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as conn:
-            return conn.execute("PRAGMA quick_check").fetchall() == [("ok",)]
+            return conn.execute(f"PRAGMA {check}").fetchall() == [("ok",)]
     except sqlite3.Error:
         return False
 
@@ -102,7 +99,11 @@ def test_no_damage_that_sqlite_sees_is_silent_and_every_row_that_is_still_there_
         assert unsalvaged.exit_code == 7
         assert "is damaged" in str(unsalvaged)
     else:
-        assert unsalvaged == (whole, {}) or is_sound(path)
+        # A wrong value in a column with an index is seen by integrity_check alone, as the README
+        # says. But then no row is lost.
+        assert unsalvaged == (whole, {}) or passes(path, "quick_check")
+        if not passes(path, "integrity_check"):
+            assert (unsalvaged[0].keys(), unsalvaged[1]) == (whole.keys(), {})
     there = pristine.whole_plays(content)
     salvaged = outcome(path, salvages=True)
     if isinstance(salvaged, TautulliImportError):
