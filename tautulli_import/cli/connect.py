@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from ..errors import ConfigurationError
-from ..settings import Loaded, Settings
+from ..settings.fields import Settings
+from ..settings.loaded import Loaded
 from ..sources.database.config_ini import beside, server_from
 from ..sources.http.access import Access
 from ..sources.http.address import is_nearby, parse_address

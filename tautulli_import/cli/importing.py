@@ -28,7 +28,7 @@ from ..imports.run import ImportResult, run
 from ..interrupts import Stopped
 from ..model.events import PlaybackEvent
 from ..progress import ProgressGroup
-from ..settings import Settings
+from ..settings.fields import Settings
 from ..sinks.base import StreamSink
 from ..sinks.items_jsonl import lines
 from ..state.file import StateFile

@@ -23,7 +23,8 @@ from ..model.clock import latest_moment, parse_moment
 from ..model.rejections import Reason
 from ..model.selection import Selection
 from ..options import SETTINGS, Option
-from ..settings import Loaded, Settings, load
+from ..settings.fields import Settings
+from ..settings.loaded import Loaded, load
 from ..sources.choose import choose_libraries, choose_users
 from ..sources.database.salvage.report import DamageReport, sentence_of
 from ..sources.database.source import Source

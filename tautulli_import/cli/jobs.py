@@ -14,7 +14,7 @@ from ..imports.job import Job, Target
 from ..imports.run import Memory
 from ..items.outputs import Wish
 from ..model.selection import Selection
-from ..settings import Settings
+from ..settings.fields import Settings
 from ..sinks.base import StreamSink
 from ..sources.database.source import Source
 from ..sources.http.address import parse_address

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 from ..errors import ConfigurationError
 from ..jetstream.access import Access
 from ..options import SETTINGS
-from ..settings import Loaded
+from ..settings.loaded import Loaded
 from .console import Screen
 from .exit_codes import hide
 from .secrets import check_secrets, clean, secret_of

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from ..errors import ConfigurationError
 from ..jetstream.access import Access
 from ..options import OPTIONS
-from ..settings import Settings
+from ..settings.fields import Settings
 from ..sources.http.address import parse_address
 
 __all__ = ["typed_again"]

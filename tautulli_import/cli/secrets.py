@@ -13,7 +13,8 @@ from typing import Final
 from ..errors import ConfigurationError, NotFoundError
 from ..formatting import harmless
 from ..options import SETTINGS, Server
-from ..settings import Loaded, config_path, owner_name
+from ..settings.layers import config_path, owner_name
+from ..settings.loaded import Loaded
 from .console import Screen
 from .exit_codes import hide
 

@@ -21,7 +21,8 @@ from ..ids.plex import PlexMetadata
 from ..interrupts import Stopped
 from ..items.pipeline import Enricher
 from ..progress import ProgressGroup
-from ..settings import Loaded, Settings
+from ..settings.fields import Settings
+from ..settings.loaded import Loaded
 from ..sources.choose import choose_libraries
 from ..sources.database.source import Source
 from ..sources.http.download import download

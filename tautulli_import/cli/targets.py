@@ -11,7 +11,7 @@ from ..errors import ConfigurationError
 from ..imports.job import Target
 from ..jetstream.access import Access
 from ..options import SETTINGS
-from ..settings import Loaded
+from ..settings.loaded import Loaded
 from ..sinks.base import InstalledSinks, Sink, SinkOptions, StreamSink, make_sink
 from .console import Screen
 from .nats_access import nats_access

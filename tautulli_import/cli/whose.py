@@ -11,7 +11,7 @@ from ..errors import ConfigurationError
 from ..formatting import many, shown
 from ..imports.job import Target
 from ..items.outputs import Planned, place_of
-from ..settings import Settings
+from ..settings.fields import Settings
 from ..sinks.base import Sink
 from ..sources.base import User
 from ..sources.choose import choose_users

@@ -10,7 +10,7 @@ from typer.main import get_command
 
 from tautulli_import.cli.app import app
 from tautulli_import.options import OPTIONS, SETTINGS, options_of
-from tautulli_import.settings import Settings
+from tautulli_import.settings.fields import Settings
 
 COMMANDS = sorted({name for option in OPTIONS for name in option.commands.split(", ") if name})
 

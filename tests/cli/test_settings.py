@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from tautulli_import.errors import ConfigurationError
-from tautulli_import.settings import Settings, config_path, load
+from tautulli_import.settings.fields import Settings
+from tautulli_import.settings.layers import config_path
+from tautulli_import.settings.loaded import load
 from tests.conftest import Cli
 
 

@@ -16,7 +16,7 @@ __all__ = ["clear", "list_", "show"]
 
 def list_(flags: Flags, *, json: bool) -> None:
     """List all checkpoints: source, sinks and progress of an import."""
-    from ...settings import load
+    from ...settings.loaded import load
     from ...state.stored import stored
     from ..console import Screen
     from ..formatting import print_json
@@ -35,7 +35,7 @@ def list_(flags: Flags, *, json: bool) -> None:
 
 def show(flags: Flags, *, name: str, json: bool) -> None:
     """Show everything about one checkpoint."""
-    from ...settings import load
+    from ...settings.loaded import load
     from ...state.stored import named
     from ..console import Screen
     from ..formatting import print_json
@@ -53,7 +53,7 @@ def show(flags: Flags, *, name: str, json: bool) -> None:
 def clear(flags: Flags, *, names: Sequence[str] | None, all: bool) -> None:  # noqa: A002 - the option's name
     """Forget checkpoints. The next import reads everything; outputs stay as they are."""
     from ...errors import ConfigurationError
-    from ...settings import load
+    from ...settings.loaded import load
     from ...state.stored import clear as clear_one, clear_all, named
     from ..console import Screen
 

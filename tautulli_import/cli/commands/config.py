@@ -12,7 +12,7 @@ __all__ = ["path", "show"]
 def show(flags: Flags, *, json: bool) -> None:
     """Show every setting, its value and its origin."""
     from ...jetstream.access import Access
-    from ...settings import load
+    from ...settings.loaded import load
     from ..console import Screen
     from ..formatting import print_json
 
@@ -36,7 +36,7 @@ def show(flags: Flags, *, json: bool) -> None:
 
 def path(flags: Flags) -> None:
     """Print the path of config.toml."""
-    from ...settings import config_path
+    from ...settings.layers import config_path
 
     del flags
     typer.echo(str(config_path()))

@@ -12,7 +12,7 @@ from ..options import Flags
 
 if TYPE_CHECKING:
     from ...ids.unresolved import Unresolved
-    from ...settings import Loaded
+    from ...settings.loaded import Loaded
     from ..console import Screen
     from ..session import Command
 

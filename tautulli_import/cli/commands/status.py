@@ -23,7 +23,7 @@ _EVERY_SECONDS: Final = 1.0
 
 def status(flags: Flags, *, watch: bool, json: bool) -> None:
     """Show the last run of each source: running, completed, failed or cancelled."""
-    from ...settings import load
+    from ...settings.loaded import load
     from ...state.runs import last_runs
 
     folder = load(flags).settings.state_folder
@@ -38,7 +38,7 @@ def status(flags: Flags, *, watch: bool, json: bool) -> None:
 
 def stop(flags: Flags, *, all: bool) -> None:  # noqa: A002 - the option's name
     """Stop a running import. It keeps what it has read, and its outputs stay whole."""
-    from ...settings import load
+    from ...settings.loaded import load
     from ...state.stop import held_locks, stop_runs
     from ..console import Screen
 

@@ -1,0 +1,1 @@
+"""Load the settings, from the command line to the defaults."""

@@ -1,0 +1,158 @@
+"""Read the settings from the environment, a ``.env`` and ``config.toml``.
+
+A ``.env`` belongs to the working directory, and somebody else may have prepared that directory (a
+clone, an archive). So one that others can write is refused.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import pwd
+import stat
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final
+
+from platformdirs import user_config_path
+from pydantic_settings import TomlConfigSettingsSource
+
+from ..errors import ConfigurationError
+from ..options import OPTIONS
+from .fields import Settings
+
+__all__ = [
+    "config_path",
+    "from_config",
+    "from_dotenv",
+    "from_environment",
+    "from_seed",
+    "owner_name",
+]
+
+_PREFIX: Final = "TAUTULLI_IMPORT_"
+_SEED: Final = {one.seed: one.name for one in OPTIONS if one.seed}
+_SERVER: Final = {one.env: one.name for one in OPTIONS if one.env}
+
+
+def config_path() -> Path:
+    """Return the path of ``config.toml``, existing or not."""
+    return user_config_path("tautulli-import", appauthor=False) / "config.toml"
+
+
+def from_environment() -> Mapping[str, Any]:
+    """Return the settings in the environment.
+
+    Raises:
+        ConfigurationError: there is an unknown ``TAUTULLI_IMPORT_`` name.
+    """
+    return _named(os.environ, "")
+
+
+def from_seed() -> Mapping[str, Any]:
+    """Return the settings under the ``IMPORT_*`` names of the second seed."""
+    return {
+        # IMPORT_DB_PATH is a single path, so a comma is a part of it.
+        name: [os.environ[variable]] if name == "database" else os.environ[variable]
+        for variable, name in _SEED.items()
+        if os.environ.get(variable)
+    }
+
+
+def from_dotenv(path: Path) -> Mapping[str, Any]:
+    """Return the settings in a ``.env``. Refuse one that somebody else can write."""
+    from dotenv import dotenv_values
+
+    try:
+        # A named pipe must not block.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), encoding="utf-8-sig") as file:
+            info = os.fstat(file.fileno())
+            if not stat.S_ISREG(info.st_mode):  # some name a virtual environment .env
+                return {}
+            _check_owner(path, info)
+            text = file.read()
+        # No ${NAME}: it would put secrets of the environment into an address.
+        return _named(dotenv_values(stream=io.StringIO(text), interpolate=False), str(path))
+    except (FileNotFoundError, IsADirectoryError):
+        return {}
+    except (ValueError, OSError) as error:
+        raise ConfigurationError(
+            f"Cannot read {path}: {_reason(error)}.",
+            hint="It must be UTF-8 text with one NAME=value per line.",
+        ) from None
+
+
+def _check_owner(path: Path, info: os.stat_result) -> None:
+    """Refuse a ``.env`` that another user can write."""
+    if info.st_uid not in (os.geteuid(), 0):
+        why, command = f"it belongs to {owner_name(info.st_uid)}", f"sudo chown $(id -u) {path}"
+    elif info.st_mode & (stat.S_IWOTH | (0 if info.st_gid == os.getegid() else stat.S_IWGRP)):
+        why, command = "other users can write it", f"chmod go-w {path}"
+    else:
+        return
+    raise ConfigurationError(
+        f"{path.absolute()} is not used, because {why}. It could send your API key elsewhere.",
+        hint=f"Read it. If you trust it: {command}",
+    )
+
+
+def from_config(path: Path) -> Mapping[str, Any]:
+    """Return the settings in a ``config.toml``, nothing if there is none.
+
+    Raises:
+        ConfigurationError: it cannot be read, or a name in it is unknown.
+    """
+    try:
+        if not path.is_file():
+            return {}
+        values = TomlConfigSettingsSource(Settings, toml_file=path).toml_data
+    except (ValueError, OSError) as error:
+        raise ConfigurationError(
+            f"Cannot read {path}: {_reason(error)}.", hint="Correct the file, or move it away."
+        ) from None
+    unknown = sorted(values.keys() - Settings.model_fields.keys())
+    if unknown:
+        raise ConfigurationError(
+            f"{path}: {unknown[0]!r} is not a setting.",
+            hint="List all settings: tautulli-import config show",
+        )
+    return values
+
+
+def _reason(error: ValueError | OSError) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8 text"
+    return (error.strerror if isinstance(error, OSError) else "") or str(error)
+
+
+def owner_name(uid: int) -> str:
+    """Return the name of a user for messages, or the number if there is no name."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"the user with the number {uid}"
+
+
+def _named(variables: Mapping[str, str | None], file: str) -> Mapping[str, Any]:
+    """Return the settings in the environment, or in a ``file`` like it.
+
+    A misspelt ``TAUTULLI_IMPORT_USER`` would merge the plays of all users without a word.
+
+    Raises:
+        ConfigurationError: there is an unknown ``TAUTULLI_IMPORT_`` name.
+    """
+    known = {_PREFIX + name.upper(): name for name in Settings.model_fields}
+    found: dict[str, Any] = {}
+    for variable, value in sorted(variables.items()):
+        name = known.get(variable.upper())
+        if name and value:
+            found[name] = value
+        elif not name and variable.upper().startswith(_PREFIX):
+            close = get_close_matches(variable.upper(), known, n=1)
+            remove = f"Remove it from {file}." if file else f"Remove it: unset {variable}"
+            shown = f"{variable} in {file}" if file else f"The environment variable {variable}"
+            raise ConfigurationError(
+                f"{shown} is not a setting.", hint=f"Did you mean {close[0]}?" if close else remove
+            )
+    return found | {name: variables[key] for key, name in _SERVER.items() if variables.get(key)}
