@@ -15,6 +15,7 @@ __all__ = [
     "OPTIONS",
     "SETTINGS",
     "Format",
+    "KeyIn",
     "MediaType",
     "Option",
     "Server",
@@ -25,6 +26,7 @@ __all__ = [
 
 Via: TypeAlias = Literal["history", "database"]
 Format: TypeAlias = Literal["jsonl", "table"]
+KeyIn: TypeAlias = Literal["body", "query", "header"]
 MediaType: TypeAlias = Literal["movie", "episode", "track", "live"]
 WatchedAt: TypeAlias = Literal["stopped", "started"]
 Server: TypeAlias = Literal["", "Tautulli", "NATS"]
@@ -189,8 +191,18 @@ OPTIONS: Final[Sequence[Option]] = [
             help="File with the API key; - is standard input. Or set TAUTULLI_API_KEY."),
         Option("api_key", str, "KEY", env="TAUTULLI_API_KEY", hides="value", unlocks="Tautulli",
             help="The API key itself. Visible in the process list; prints a warning."),
+        Option("key_in", str, "body|query|header", choices=get_args(KeyIn), steers="Tautulli",
+            help="Part of the request with the API key. Default: body; query if POST is refused."),
+        Option("header_file", Path, "FILE", reads="file or stdin", unlocks="Tautulli",
+            help="File with headers for a proxy, one NAME: VALUE a line; - is standard input."),
+        Option("header", str, "HEADER", repeatable=True, hides="value", unlocks="Tautulli",
+            help="One such header. Repeatable. Visible in the process list; prints a warning."),
         Option("ca_file", Path, "FILE", reads="file", steers="Tautulli",
             help="Also trust this certificate (PEM)."),
+        Option("client_cert", Path, "FILE", reads="file",
+            help="Client certificate (PEM), if a proxy requires one."),
+        Option("client_key", Path, "FILE", reads="file", unlocks="Tautulli",
+            help="Private key of the client certificate (PEM)."),
         Option("insecure", bool, steers="Tautulli",
             help="Accept any certificate."),
         Option("timeout", float, "SECONDS",

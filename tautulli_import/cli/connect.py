@@ -7,6 +7,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
+from msgspec import structs
+
 from ..errors import ConfigurationError
 from ..settings.fields import Settings
 from ..settings.loaded import Loaded
@@ -17,7 +19,7 @@ from ..sources.http.client import Tautulli
 from ..state.file import StateFile
 from .console import Screen
 from .exit_codes import hide
-from .secrets import check_secrets, secret_of
+from .secrets import check_secrets, headers_of, secret_of
 
 __all__ = ["Connection", "connect", "connect_for_ids", "warn_of_key"]
 
@@ -109,12 +111,16 @@ def connect_for_ids(loaded: Loaded, screen: Screen) -> Connection | None:
 
 
 def warn_of_key(loaded: Loaded, screen: Screen) -> None:
-    """Warn of an API key on the command line, where other users can see it."""
-    if loaded.settings.api_key is not None and loaded.origins["api_key"] == "option":
-        screen.warn(
-            "The API key is on the command line. Every user of this machine can read it there. "
-            "Use --api-key-file FILE or TAUTULLI_API_KEY."
-        )
+    """Warn of secrets for Tautulli on the command line, where other users can see them."""
+    for name, what, instead in (
+        ("api_key", "The API key", "--api-key-file FILE or TAUTULLI_API_KEY"),
+        ("header", "An HTTP header", "--header-file FILE or TAUTULLI_IMPORT_HEADER"),
+    ):
+        if getattr(loaded.settings, name) is not None and loaded.origins[name] == "option":
+            screen.warn(
+                f"{what} is on the command line. Every user of this machine can read it there. "
+                f"Use {instead}."
+            )
 
 
 def _access(loaded: Loaded, url: str, key: str, screen: Screen, *, lent: bool = False) -> Access:
@@ -135,13 +141,50 @@ def _access(loaded: Loaded, url: str, key: str, screen: Screen, *, lent: bool = 
             f"Any server can pretend to be {address.base} and get the API key, because of "
             f"{loaded.where('insecure')}. Trust its certificate instead: --ca-file FILE"
         )
-    return Access(
+    access = Access(
         address,
         key,
         timeout=settings.timeout,
         ca_file=settings.ca_file,
         # Tautulli makes its own certificate, and it runs on this machine.
         insecure=settings.insecure or here,
+    )
+    # A server that was only found beside a database gets nothing that is for another one.
+    return access if lent else _through_proxy(access, loaded)
+
+
+def _through_proxy(access: Access, loaded: Loaded) -> Access:
+    """Return the access with what a proxy in front of the server requires.
+
+    Raises:
+        ConfigurationError: a header or the client certificate is wrong, or contradicts another
+            setting.
+        NotFoundError: the file of the headers does not exist.
+    """
+    settings = loaded.settings
+    headers = headers_of(loaded)
+    names = {name.lower() for name, _ in headers}
+    if access.address.auth and "authorization" in names:
+        raise ConfigurationError(
+            "The URL of Tautulli has a user, and there is a header Authorization.",
+            hint="Both say who you are. Leave one of them out.",
+        )
+    if settings.key_in == "header" and "x-api-key" in names:
+        raise ConfigurationError(
+            "--key-in header sends X-Api-Key, and there is a header of that name.",
+            hint="Leave one of them out.",
+        )
+    if (settings.client_cert is None) != (settings.client_key is None):
+        raise ConfigurationError(
+            "A client certificate needs its private key.",
+            hint="Use both: --client-cert FILE --client-key FILE",
+        )
+    return structs.replace(
+        access,
+        headers=headers,
+        key_in=settings.key_in,
+        client_cert=settings.client_cert,
+        client_key=settings.client_key,
     )
 
 

@@ -23,7 +23,12 @@ def typed_again(arguments: Sequence[str], settings: Settings) -> str:
 
     Leave out ``--restart``, and replace every secret wherever it occurs.
     """
-    values = (settings.api_key, settings.nats_password, settings.nats_token)
+    values = (
+        settings.api_key,
+        *(settings.header or ()),
+        settings.nats_password,
+        settings.nats_token,
+    )
     secrets = [value.get_secret_value() for value in values if value]
     words = [
         _without(word, secrets) for word in _harmless(arguments) if word not in ("", "--restart")

@@ -6,7 +6,7 @@ import os
 import shlex
 import stat
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,10 +15,11 @@ from ..formatting import harmless
 from ..options import SETTINGS, Server
 from ..settings.layers import config_path, owner_name
 from ..settings.loaded import Loaded
+from ..sources.http.headers import parse_headers, secrets_in
 from .console import Screen
 from .exit_codes import hide
 
-__all__ = ["check_secrets", "clean", "secret_of"]
+__all__ = ["check_secrets", "clean", "headers_of", "secret_of"]
 
 _HOLDS: Final = "holds a secret"
 _STEERS: Final = "decides where a secret goes"
@@ -56,7 +57,7 @@ def secret_of(loaded: Loaded, name: str, what: str, *, hint: str = "", word: boo
     value = getattr(loaded.settings, source)
     if not isinstance(value, Path):
         return clean(value.get_secret_value(), what, loaded.where(source), hint=hint, word=word)
-    text = _read(value, SETTINGS[source].flag, what)
+    text = _read(value, SETTINGS[source].flag, what, is_line=True)
     found = clean(text, what, str(value), hint=hint, word=word)
     if not found:
         raise ConfigurationError(
@@ -65,11 +66,42 @@ def secret_of(loaded: Loaded, name: str, what: str, *, hint: str = "", word: boo
     return found
 
 
-def _read(path: Path, option: str, what: str) -> str:
-    """Return the content of the file of a secret."""
+def headers_of(loaded: Loaded) -> Sequence[tuple[str, str]]:
+    """Return the headers for a proxy, from their setting or their file.
+
+    Raises:
+        NotFoundError: the file does not exist.
+        ConfigurationError: the file cannot be read, a header is malformed, or one place gives both
+            headers and a file of them.
+    """
+    settings, ranks = loaded.settings, loaded.ranks
+    source = loaded.value_or_file("header")
+    if source is None:
+        return ()
+    if settings.header and settings.header_file and ranks["header"] == ranks["header_file"]:
+        raise ConfigurationError(
+            f"{loaded.where('header')} and {loaded.where('header_file')} are both given.",
+            hint="Put all headers into the file, and leave --header out.",
+        )
+    if source == "header_file" and settings.header_file:
+        where = str(settings.header_file)
+        lines = _read(settings.header_file, "--header-file", "HTTP headers").split("\n")
+    else:
+        where = loaded.where("header")
+        lines = [line.get_secret_value() for line in settings.header or ()]
+    for line in lines:
+        for secret in secrets_in(line):
+            hide(secret)
+    return parse_headers(lines, where)
+
+
+def _read(path: Path, option: str, what: str, *, is_line: bool = False) -> str:
+    """Return the content of the file of a secret, of standard input only a line if ``is_line``."""
     try:
         if path == Path("-"):
-            return "" if sys.stdin is None else sys.stdin.readline()
+            if sys.stdin is None:
+                return ""
+            return sys.stdin.readline() if is_line else sys.stdin.read()
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise NotFoundError(

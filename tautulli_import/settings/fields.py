@@ -21,7 +21,7 @@ from pydantic_settings import (
 
 from ..events.build import EVENT_SOURCE
 from ..jetstream.access import SERVER, STREAM
-from ..options import Format, MediaType, Via, WatchedAt
+from ..options import Format, KeyIn, MediaType, Via, WatchedAt
 
 __all__ = ["Settings"]
 
@@ -35,6 +35,11 @@ def _split(value: object) -> object:
     if isinstance(value, list):
         return [str(part) if isinstance(part, int) else part for part in value]
     return value
+
+
+def _split_lines(value: object) -> object:
+    """Split headers from the environment into a list. A comma can be a part of a header."""
+    return value.split("\n") if isinstance(value, str) else value
 
 
 def _date_as_text(value: object) -> object:
@@ -58,6 +63,7 @@ def _all_expanded(paths: list[Path]) -> list[Path]:
     return [path.expanduser() for path in paths]
 
 
+_Headers = Annotated[list[SecretStr] | None, NoDecode, BeforeValidator(_split_lines)]
 _File = Annotated[Path | None, AfterValidator(_expanded)]
 _Moment = Annotated[str | None, BeforeValidator(_date_as_text)]
 # These become parts of keys and NATS subjects. A colon, a space or (in a subject) a dot would
@@ -74,7 +80,12 @@ class Settings(BaseSettings):
     url: str | None = None
     api_key: SecretStr | None = None
     api_key_file: _File = None
+    key_in: KeyIn | None = None
+    header: _Headers = None
+    header_file: _File = None
     ca_file: _File = None
+    client_cert: _File = None
+    client_key: _File = None
     insecure: bool = False
     timeout: Annotated[float, Field(ge=1, le=3600)] = 120.0
     via: Via = "history"

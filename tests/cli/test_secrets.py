@@ -1,4 +1,4 @@
-"""The API key, and the password of a proxy, appear nowhere but on the wire."""
+"""The API key, and what a proxy wants (a password, headers), appear nowhere but on the wire."""
 
 from __future__ import annotations
 
@@ -47,6 +47,10 @@ KEY: Final = "K3y/of+the=house&%41~9f8e7d6c5b4a"
 SECOND: Final = "p&ss/w0rd+of=the%proxy"
 """The password of the proxy."""
 USER: Final = "proxyuser"
+COOKIE: Final = "c&okie/v4lue+of=the%proxy"
+BEARER: Final = "b34rer-t0ken-of-the-proxy"
+HEADERS: Final = f"Cookie: session={COOKIE}\nX-Proxy: Bearer {BEARER}"
+"""The headers for the proxy."""
 
 
 def forms(secret: str) -> set[str]:
@@ -58,7 +62,10 @@ def forms(secret: str) -> set[str]:
     }
 
 
-SECRETS: Final = forms(KEY) | forms(SECOND) | {b64encode(f"{USER}:{SECOND}".encode()).decode()}
+SECRETS: Final = {
+    *(form for secret in (KEY, SECOND, COOKIE, BEARER) for form in forms(secret)),
+    b64encode(f"{USER}:{SECOND}".encode()).decode(),
+}
 
 
 def leaks(text: str) -> list[str]:
@@ -87,6 +94,12 @@ def echo_login(asked: Asked) -> Reply:
     return Reply(status=502, body=asked.header("Authorization").encode())
 
 
+def echo_token(asked: Asked) -> Reply:
+    """Return an error that quotes a part of a header."""
+    token = asked.header("X-Proxy").removeprefix("Bearer ")
+    return Reply(status=401, body=json.dumps({"error": f"{token} has expired"}).encode())
+
+
 def echo_error(code: int) -> Fault:
     """Return an error in Tautulli's own envelope, quoting the key."""
     return json_error(f"Failed for apikey={KEY} ({quote_plus(KEY)})", code)
@@ -97,6 +110,7 @@ FAULTS: Final[Mapping[str, Callable[[], Fault]]] = {
     **{f"brief {code}": lambda code=code: echo_briefly(code) for code in (200, 400, 429, 502)},  # type: ignore[misc]
     **{f"error {code}": lambda code=code: echo_error(code) for code in (200, 400, 500)},  # type: ignore[misc]
     "a password as it was sent": lambda: echo_login,
+    "the token of a header": lambda: echo_token,
     "a redirect": lambda: redirect(f"/auth/login?apikey={quote_plus(KEY)}"),
     "a redirect with a path": lambda: redirect(f"https://a.example/{quote(KEY, safe='')}/x"),
     "a redirect with a user": lambda: redirect(f"https://{USER}:{quote_plus(SECOND)}@a.example/"),
@@ -118,10 +132,15 @@ class Listening(Struct):
         """The server's address, with the password for the proxy."""
         return self.tautulli.url.replace("//", f"//{USER}:{quote(SECOND, safe='')}@")
 
+    @property
+    def secrets(self) -> dict[str, str]:
+        """All secrets, as the program reads them from its environment."""
+        given = {"TAUTULLI_URL": self.url, "TAUTULLI_API_KEY": KEY}
+        return given | {"TAUTULLI_IMPORT_HEADER": HEADERS}
+
     def run(self, *args: str | Path) -> Result:
         """Run a command with the secrets in the environment, and look for them everywhere."""
-        env = {"TAUTULLI_URL": self.url, "TAUTULLI_API_KEY": KEY}
-        result = self.inside(*args, env=env)
+        result = self.inside(*args, env=self.secrets)
         self.look(result)
         return result
 
@@ -131,7 +150,7 @@ class Listening(Struct):
         assert leaks(result.err) == []
         assert leaks(self.log.text) == []
         for path in self.folder.parent.rglob("*"):
-            if path.is_file() and path.name not in {"config.ini", "tautulli.key"}:
+            if path.is_file() and path.name not in {"config.ini", "tautulli.key", "headers"}:
                 assert leaks(path.read_bytes().decode("latin-1")) == [], path
                 assert leaks(str(path)) == []
 
@@ -221,8 +240,10 @@ def test_no_error_tells_a_secret(listening: Listening, name: str, *, by_get: boo
         listening.run(*command)
 
 
-@pytest.mark.parametrize("answer", [{"tautulli_version": KEY}, {"tautulli_version": SECOND}])
-def test_a_server_that_says_the_key_is_not_repeated(
+@pytest.mark.parametrize(
+    "answer", [{"tautulli_version": secret} for secret in (KEY, SECOND, COOKIE, BEARER)]
+)
+def test_a_server_that_says_a_secret_is_not_repeated(
     listening: Listening, answer: Mapping[str, object]
 ) -> None:
     whole = {"response": {"result": "success", "data": answer}}
@@ -259,13 +280,13 @@ def test_a_url_that_cannot_be_used_is_not_quoted(listening: Listening, url: str)
         listening.look(listening.inside(*command, env=env))
 
 
-@pytest.mark.parametrize("name", ["TAUTULLI_URL", "TAUTULLI_API_KEY"])
+@pytest.mark.parametrize("name", ["TAUTULLI_URL", "TAUTULLI_API_KEY", "TAUTULLI_IMPORT_HEADER"])
 @pytest.mark.parametrize("file", [".env", "config.toml"])
 def test_a_broken_file_with_a_secret_is_not_quoted(
     listening: Listening, environment: dict[str, str], name: str, file: str
 ) -> None:
-    setting = "url" if name == "TAUTULLI_URL" else "api_key"
-    value = listening.url if setting == "url" else KEY
+    setting = name.removeprefix("TAUTULLI_").removeprefix("IMPORT_").lower()
+    value = {"url": listening.url, "api_key": KEY, "header": f"X-Proxy: {BEARER}"}[setting]
     config = Path(environment["XDG_CONFIG_HOME"]) / "tautulli-import" / "config.toml"
     path = listening.folder / file if file == ".env" else config
     path.parent.mkdir(exist_ok=True)
@@ -298,20 +319,31 @@ def test_the_key_that_a_config_ini_lends_is_not_told(listening: Listening) -> No
 
 
 def test_the_key_in_a_file_is_not_told(listening: Listening) -> None:
-    path = listening.folder / "tautulli.key"
+    path, headers = listening.folder / "tautulli.key", listening.folder / "headers"
     path.write_text(f"{KEY}\n", encoding="utf-8")
+    headers.write_text(HEADERS, encoding="utf-8")
+    files = ("--api-key-file", path, "--header-file", headers)
     env = {"TAUTULLI_URL": listening.url}
     for command in (["users", "api"], ["api", "--dry-run", "--debug"], ["check", "api", "--json"]):
-        result = listening.inside(*command, "--api-key-file", path, env=env)
+        result = listening.inside(*command, *files, env=env)
         assert result.code == 0
         listening.look(result)
 
 
 def test_a_key_on_the_command_line_is_told_by_nobody_else(listening: Listening) -> None:
     env = {"TAUTULLI_URL": listening.url}
-    result = listening.inside("api", "--dry-run", "--debug", "--api-key", KEY, env=env)
+    lines = [word for line in HEADERS.split("\n") for word in ("--header", line)]
+    result = listening.inside("api", "--dry-run", "--debug", "--api-key", KEY, *lines, env=env)
     assert result.code == 0
     listening.look(result)
+
+
+@pytest.mark.parametrize("key_in", ["body", "query", "header"])
+def test_the_key_is_not_told_wherever_it_is_sent(listening: Listening, key_in: str) -> None:
+    assert listening.run("check", "api", "--key-in", key_in, "--verbose").code == 0
+    for fault in (*(make() for make in FAULTS.values()), status(405)):
+        listening.tautulli.faults[:] = [fault]
+        assert listening.run("users", "api", "--key-in", key_in, "--debug").code > 0
 
 
 # The program as a process.
@@ -327,7 +359,7 @@ def test_nobody_sees_the_key_in_the_list_of_processes(
         return hang(60)(asked)
 
     listening.tautulli.faults.append(on("get_history", fault))
-    env = {**environment, "TAUTULLI_URL": listening.url, "TAUTULLI_API_KEY": KEY}
+    env = {**environment, **listening.secrets}
     with subprocess.Popen(
         [sys.executable, "-m", "tautulli_import", "api", "--dry-run"],
         env=env,
@@ -348,9 +380,9 @@ def test_nobody_sees_the_key_in_the_list_of_processes(
 
 
 def test_a_traceback_does_not_tell_the_key(listening: Listening, cli: Cli) -> None:
-    env = {"TAUTULLI_URL": listening.url, "TAUTULLI_API_KEY": KEY}
+    env = listening.secrets
     elsewhere = redirect(f"/x?apikey={quote_plus(KEY)}")
-    for fault in (echo(401), echo_error(400), elsewhere, status(401)):
+    for fault in (echo(401), echo_token, echo_error(400), elsewhere, status(401)):
         listening.tautulli.features.discard("post")
         listening.tautulli.faults[:] = [when(lambda asked: asked.method == "GET", fault)]
         result = cli("users", "api", "--debug", env=env, cwd=listening.folder)

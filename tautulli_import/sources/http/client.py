@@ -1,8 +1,8 @@
 """Send requests to Tautulli's HTTP API, with retries, and turn failures into errors.
 
 The key goes into the body of a POST, so that no proxy writes it into a log. GET is used only if the
-server or a proxy refuses POST. Redirects are not followed, because their Location can contain the
-key (seen on Tautulli 2.17.2).
+server or a proxy refuses POST, or with ``--key-in query``. Redirects are not followed, because
+their Location can contain the key (seen on Tautulli 2.17.2), and other hosts must not get headers.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from ...errors import (
 )
 from .access import CONNECT_SECONDS, Access, may_use_proxy, trust
 from .failures import failure_of
+from .headers import secrets_in
 from .responses import MOST_TRIES, Failure, Reply, Request, failure, read_reply
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Tautulli:
         ``on_wait`` is called with a sentence after each failed try.
 
         Raises:
-            ConfigurationError: the certificate file cannot be used.
+            ConfigurationError: a certificate file cannot be used.
         """
         import httpx
 
@@ -78,12 +79,13 @@ class Tautulli:
         """The name of the server in messages."""
         self.asked: Counter[str] = Counter()
         """The number of requests, by command."""
-        self.by_get = False
-        """True if GET is used, because POST was refused."""
+        self.by_get = access.key_in == "query"
+        """True if GET is used, which puts the key into the query."""
         self._counting = Lock()
         user, password = access.address.auth or ("", "")
         encoded = base64.b64encode(f"{user}:{password}".encode()).decode() if password else ""
-        self._secrets = (access.api_key, password, encoded)
+        given = [secret for _, value in access.headers for secret in secrets_in(f":{value}")]
+        self._secrets = sorted((access.api_key, password, encoded, *given), key=len, reverse=True)
         self._on_wait = on_wait
         self._reached = False
         self._version: str | None = None
@@ -98,6 +100,9 @@ class Tautulli:
             follow_redirects=False,
             trust_env=may_use_proxy(access),
         )
+        self._http.headers.update(dict(access.headers))
+        if access.key_in == "header":
+            self._http.headers["X-Api-Key"] = access.api_key
         limit_answers(self._http)
 
     def close(self) -> None:
@@ -126,7 +131,7 @@ class Tautulli:
         Raises:
             UnansweredError: no usable answer. A smaller request may get one.
             SourceUnreachableError: no connection.
-            UnauthorisedError: the key or a proxy's password is not accepted.
+            UnauthorisedError: the key is not accepted, or a proxy does not let it through.
             NotFoundError: there is no Tautulli at this address.
             SourceDamagedError: the answer is not one of Tautulli.
             ConfigurationError: the address redirects elsewhere.
@@ -217,8 +222,8 @@ class Tautulli:
             if not isinstance(error, Failure):
                 return False
             if error.with_get and not self.by_get and not self._reached:
-                self.by_get = True
-                return 0.0
+                self.by_get = self.access.key_in is None
+                return 0.0 if self.by_get else False
             cause = self._error(error, command, about, attempt)
             if divisible and error.smaller:
                 if self._on_wait and not isinstance(cause, UndeliverableError):
@@ -367,7 +372,7 @@ def _read(response: httpx.Response, clean: Callable[[str], str], most: int) -> R
         status=response.status_code,
         kind=_kind(response),
         location=clean(shown),
-        challenge=str(response.headers.get("www-authenticate", "")),
+        headers=dict(response.headers.items()),
         body=bytes(body),
         clean=clean,
     )

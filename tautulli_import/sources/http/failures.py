@@ -6,13 +6,23 @@ import re
 import ssl
 from urllib.parse import urlsplit
 
-from ...errors import ConfigurationError, SourceUnreachableError, UnansweredError
+from ...errors import (
+    ConfigurationError,
+    SourceUnreachableError,
+    UnansweredError,
+    UnauthorisedError,
+)
 from .access import CONNECT_SECONDS, Access
-from .responses import MOST_TRIES, Failure, Request, failure
+from .responses import CERTIFICATE_HINT, MOST_TRIES, Failure, Request, failure
 
 __all__ = ["failure_of"]
 
 _MORE_TIME = "Allow more time with --timeout SECONDS."
+# How OpenSSL 3 names the alerts of a server that wants another certificate, or any at all.
+_CLIENT_CERTIFICATE = re.compile(
+    r"(bad|unsupported) certificate|unknown ca|"
+    r"certificate (required|expired|revoked|unknown)"
+)
 
 
 def failure_of(error: Exception, text: str, access: Access, *, reached: bool) -> Failure:
@@ -32,6 +42,11 @@ def failure_of(error: Exception, text: str, access: Access, *, reached: bool) ->
     if isinstance(error, httpx.ProxyError):
         hint = "Check the proxy in HTTP_PROXY, HTTPS_PROXY and NO_PROXY."
         return _not_connected(text, hint, 3, through=" through the proxy")
+    if "ALERT" in text and (certificate := _CLIENT_CERTIFICATE.search(text)):
+        said = f"does not accept the client certificate: {certificate.group()}"
+        if access.client_cert is None:
+            said = "requires a client certificate"
+        return failure(UnauthorisedError, said, CERTIFICATE_HINT, 1)
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
         return _no_connection(error, text, access, reached=reached)
     if isinstance(error, httpx.TimeoutException):
@@ -65,12 +80,10 @@ def _no_connection(error: Exception, text: str, access: Access, *, reached: bool
                 1,
             )
         if isinstance(cause, ssl.SSLError):
-            return failure(
-                SourceUnreachableError,
-                f"does not use HTTPS correctly: {text}",
-                "If it uses plain HTTP, the URL must begin with http://",
-                1,
-            )
+            hint = "If it uses plain HTTP, the URL must begin with http://"
+            if "handshake failure" in text:  # TLS 1.2 does not tell what is missing
+                hint = "If it requires a client certificate: --client-cert FILE --client-key FILE"
+            return failure(SourceUnreachableError, f"does not use HTTPS correctly: {text}", hint, 1)
     hint = "Check that Tautulli is running and that the address is right."
     if urlsplit(access.address.base).port is None and not reached:
         hint += " The URL has no port; Tautulli's default port is 8181."

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from html import unescape
 from typing import Final, TypeVar
@@ -28,8 +28,9 @@ from ...errors import (
     UnauthorisedError,
     UndeliverableError,
 )
+from .proxies import ORGANIZR, Proxy, proxy_of
 
-__all__ = ["MOST_TRIES", "Failure", "Reply", "Request", "failure", "read_reply"]
+__all__ = ["CERTIFICATE_HINT", "MOST_TRIES", "Failure", "Reply", "Request", "failure", "read_reply"]
 
 _T = TypeVar("_T")
 MOST_TRIES: Final = 6
@@ -42,8 +43,12 @@ _KEY_HINT: Final = (
     "Find the key in Tautulli under Settings > Web Interface > API. Give it with "
     "--api-key-file FILE or in TAUTULLI_API_KEY."
 )
-_LOGIN: Final = "A proxy in front of Tautulli asks for a login. Allow /api/v2 there without one."
-_FORBIDDEN: Final = "A proxy in front of Tautulli forbids it. Allow /api/v2 there."
+_OR_HEADER: Final = "Or add a header that it accepts with --header-file FILE."
+_LOGIN: Final = (
+    f"A proxy in front of Tautulli asks for a login. Allow /api/v2 there without one. {_OR_HEADER}"
+)
+_FORBIDDEN: Final = f"A proxy in front of Tautulli forbids it. Allow /api/v2 there. {_OR_HEADER}"
+CERTIFICATE_HINT: Final = "Use an accepted client certificate: --client-cert FILE --client-key FILE"
 _ROOT_HINT: Final = (
     "Use the address of Tautulli in your browser with its HTTP root, for example "
     "--url http://host:8181/tautulli"
@@ -58,8 +63,8 @@ class Reply(Struct, frozen=True):
     """The content type in lower case."""
     location: str
     """The target of a redirect, without secrets."""
-    challenge: str
-    """The header ``WWW-Authenticate`` of a proxy that wants a password."""
+    headers: Mapping[str, str]
+    """All headers, by their names in lower case. They can hold secrets."""
     body: bytes
     clean: Callable[[str], str] = str
     """Removes secrets from a text. Call it before the text is shortened: half a key is secret."""
@@ -119,9 +124,11 @@ def read_reply(reply: Reply, kind: type[_T], *, posted: bool, reached: bool) -> 
     Raises:
         Failure: it is not such an answer.
     """
+    found = _envelope(reply.body)
+    if (found is None or reply.status in (401, 403)) and (proxy := _proxy(reply)):
+        raise _stopped(reply, proxy)
     if 300 <= reply.status < 400:
         raise _redirected(reply.location)
-    found = _envelope(reply.body)
     if found is None:
         raise _not_tautulli(reply, posted=posted, patience=4 if reached else 1)
     envelope, message = found[0], reply.clean(found[1])
@@ -182,6 +189,9 @@ def _refused(status: int, message: str, *, posted: bool) -> Failure:
             said,
             "Enable the API in Tautulli: Settings > Web Interface > API > Enable API.",
         )
+    if status in (401, 403):  # Tautulli 2.17.2 has no other message with these
+        hint = f"This is not an answer of Tautulli, but it may be one of Organizr. {ORGANIZR.hint}"
+        return _fatal(UnauthorisedError, said, hint)
     if "/api/v2" in lower:
         return _fatal(NotFoundError, said, _ROOT_HINT)
     if "unknown command" in lower:
@@ -198,16 +208,16 @@ def _not_tautulli(reply: Reply, *, posted: bool, patience: int) -> Failure:
     said = f"answered {status}{f': {told}' if told else ''}"
     match status:
         case 401:
-            proxy = "basic" in reply.challenge.lower()
+            proxy = "basic" in reply.headers.get("www-authenticate", "").lower()
             return _fatal(
                 UnauthorisedError,
                 said,
-                "A proxy in front of Tautulli needs a user and a password. Put them into the URL: "
-                "https://user:password@host"
+                "A proxy in front of Tautulli needs a user and a password. Put the right ones into "
+                "the URL: https://user:password@host"
                 if proxy
                 else _LOGIN,
             )
-        case 403 if posted:
+        case 403 if posted and "json" not in reply.kind:  # JSON is about the key, not about POST
             return _by_get(UnauthorisedError, said, _FORBIDDEN)
         case 403 | 407:
             return _fatal(UnauthorisedError, said, _FORBIDDEN)
@@ -230,6 +240,8 @@ def _not_tautulli(reply: Reply, *, posted: bool, patience: int) -> Failure:
         case _ if status >= 500:
             hint = "Tautulli may be starting, or it is not running behind its proxy."
             return failure(SourceUnreachableError, said, hint, 5)
+        case 400 | 403 | 495 | 496 if "SSL certificate" in told:  # nginx
+            return _fatal(UnauthorisedError, said, CERTIFICATE_HINT)
         case 400 if "plain http" in told.lower() or "https" in told.lower():
             return _fatal(
                 NotFoundError, said, "The server uses HTTPS, so the URL must begin with https://"
@@ -266,6 +278,7 @@ def _by_get(kind: type[TautulliImportError], said: str, hint: str) -> Failure:
 
     Before the first answer GET is worth a try. Later the refusal is temporary.
     """
+    hint += " If it refuses POST, add --key-in query."
     return Failure(
         lambda request: kind(f"{request.where} {said}.", hint=hint), tries=3, with_get=True
     )
@@ -286,9 +299,11 @@ def _server_failed(said: str) -> Failure:
 
 def _page(reply: Reply) -> str:
     """Return the message of a JSON object, the title of a web page, or the first words."""
-    text = reply.body[:20_000].decode("utf-8", "replace")
-    with suppress(ValueError, LookupError, TypeError, RecursionError):
-        text = str(json.loads(reply.body)["message"])
+    text = _beginning(reply)
+    with suppress(ValueError, RecursionError, AttributeError):
+        given = json.loads(reply.body)
+        told = (given.get(name) for name in ("message", "error", "detail"))
+        text = next((str(words) for words in told if words), text)
     found = _TITLE.search(text)
     return _short(reply.clean(unescape(found.group(1) if found else _TAGS.sub(" ", text))))
 
@@ -298,6 +313,28 @@ def _short(text: str) -> str:
     line = " ".join(text.split())
     line = line.partition(" Possible commands are")[0]
     return (line if len(line) <= _MOST_SHOWN else line[: _MOST_SHOWN - 1] + "…").rstrip(".")
+
+
+def _beginning(reply: Reply) -> str:
+    return reply.body[:20_000].decode("utf-8", "replace")
+
+
+def _proxy(reply: Reply) -> Proxy | None:
+    """Return the proxy that did not let the request through; ``None`` if there is none known.
+
+    A web page under 200 can be its login page.
+    """
+    is_page = reply.status == 200 and "html" in reply.kind
+    if is_page or 300 <= reply.status < 400 or reply.status in (401, 403, 407):
+        return proxy_of(reply.headers, _beginning(reply))
+    return None
+
+
+def _stopped(reply: Reply, proxy: Proxy) -> Failure:
+    """Return the failure for a request that a proxy did not let through."""
+    where = f" It redirects to {_short(reply.location)}" if reply.location else ""
+    said = f"answered {reply.status}: {proxy.name} does not let the request through"
+    return _fatal(UnauthorisedError, f"{said}.{where}" if where else said, proxy.hint)
 
 
 def _redirected(location: str) -> Failure:

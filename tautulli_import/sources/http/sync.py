@@ -97,7 +97,7 @@ def sync(
             f"Another run is reading everything from {tautulli.shown} again.",
             hint="Try again when it has ended.",
         )
-    if tautulli.by_get:
+    if tautulli.by_get and tautulli.access.key_in is None:
         notices.append(
             "The API key is sent in the URL, because a proxy in front of Tautulli refuses POST."
         )

@@ -48,7 +48,14 @@ class Listener(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, service: Service, port: int, tls: tuple[Path, Path] | None) -> None:
+    def __init__(
+        self,
+        service: Service,
+        port: int,
+        tls: tuple[Path, Path] | None,
+        client_ca: Path | None,
+        newest_tls: ssl.TLSVersion,
+    ) -> None:
         self.service = service
         self._connections: dict[Thread, socket.socket] = {}
         self._guard = Lock()
@@ -56,6 +63,10 @@ class Listener(ThreadingHTTPServer):
         if tls is not None:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._context.load_cert_chain(*tls)
+            self._context.maximum_version = newest_tls
+            if client_ca is not None:
+                self._context.verify_mode = ssl.CERT_REQUIRED
+                self._context.load_verify_locations(client_ca)
         super().__init__(("127.0.0.1", port), _Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:

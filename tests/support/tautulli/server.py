@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from secrets import compare_digest
+from ssl import TLSVersion
 from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import Any, Self
@@ -43,6 +44,8 @@ class FakeTautulli(State):
         http_root: str = "",
         basic_auth: tuple[str, str] | None = None,
         tls: tuple[Path, Path] | None = None,
+        client_ca: Path | None = None,
+        newest_tls: TLSVersion = TLSVersion.MAXIMUM_SUPPORTED,
         cost: bool = False,
         port: int = 0,
     ) -> None:
@@ -60,7 +63,7 @@ class FakeTautulli(State):
         self._failures: list[BaseException] = []
         self._lock = Lock()
         self.closing = Event()
-        self._listener = Listener(self, port, tls)
+        self._listener = Listener(self, port, tls, client_ca, newest_tls)
         self.port = int(self._listener.server_address[1])
         self.origin = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self.url = f"{self.origin}{self.root}"
