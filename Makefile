@@ -19,7 +19,7 @@ EVERY ?= 1
 TESTS ?=
 # One worker more than there are processors: some tests wait.
 PYTEST = .ci/in_memory $(BIN)/python -m pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --maxprocesses 8 --dist worksteal
-.PHONY: help demo test fuzz lint types bench crash completions constraints build check clean
+.PHONY: help demo test fuzz lint types bench crash completions man screenshots constraints build check clean
 
 help: ## Show what there is to do
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -66,6 +66,12 @@ crash: $(READY) ## Kill and starve imports N times, and look what came of them
 
 completions: $(READY) ## Write completions/ anew from the program
 	$(BIN)/python -m tests.completions completions
+
+screenshots: $(READY) ## Run the commands in the README anew, and renew their outputs and the picture
+	$(BIN)/python -m tests.screenshots
+
+man: $(READY) ## Write the man page into dist/
+	$(BIN)/python -m tests.man_page dist/tautulli-import.1
 
 constraints: ## Renew the versions that are installed for the demo and the tests
 	.ci/constrain $(PYTHON)

@@ -1,7 +1,7 @@
-"""Make the history of a household that never was: ``python .demo/make_history.py FOLDER``.
+"""Make the history of an invented household: ``python .demo/make_history.py FOLDER``.
 
-Writes FOLDER/tautulli.db, as Tautulli 2.17 keeps it, and the config.ini beside it. The same 3,000
-plays come out each time. Titles, people and ids are invented.
+Writes FOLDER/tautulli.db, as Tautulli 2.17 keeps it, and the config.ini beside it. Every run makes
+the same plays. Titles, people and ids are invented, and no id is one that its site has given out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
-PLAYS = 3000
+EVENINGS = 2050
 SERVER = "f" * 40
 MINUTE = 60_000
 DAY = 86_400
@@ -46,9 +46,9 @@ watched_marker = 3
 
 USERS = {
     10_000_001: ("alice", "Alice"),
-    10_000_002: ("bob", "Bobby"),
-    10_000_003: ("çağla.ünal", "Çağla Ünal 🌸"),
-    10_000_004: ("kid", None),
+    10_000_002: ("bob", "Bob"),
+    10_000_003: ("cagla", "Çağla"),
+    10_000_004: ("kids", "Kids"),
 }
 ROOMMATE = 10_000_005  # deleted in Tautulli, which keeps the plays
 WATCHERS = [*USERS, ROOMMATE]
@@ -62,24 +62,41 @@ LIBRARIES = {
     SERIES: ("Séries", "show", "com.plexapp.agents.thetvdb"),
     ANIME: ("アニメ", "show", "com.plexapp.agents.hama"),
     MUSIC: ("Music", "artist", "tv.plex.agents.music"),
+    LIVE: ("Live TV", "live", ""),
 }
 
-FILMS = """Harbour Lights|The Last Ferry|Iron Orchard|Été Brûlé|Midnight Quarry|Тихая Гавань
-The Glass Beacon|Distant Engines|霧の灯台|Crimson Meridian|A Quiet Voyage|Über den Strom
-Paper Kingdom|The Ninth Lantern|Hollow Garden|Señal Perdida|Tidal Nocturne|Winter Passage
-The Archivist|Ember & Ash|Velvet Station|Say “Harbour” Twice|O'Malley's Island|مدينة الضباب
-Restless River|Gilded Compass|The Long Delta|Popcorn Planet 🍿|Umbral|Silver Uprising
-Jade Windmill|Lonely Tower|Fading Signal|The Red Ledger|Broken Junction|Amber Skies
-Łódź by Night|Three Empty Chairs|The Cartographer's Wife|Snow on the Wire|Nameless|Zephyr
-100 % Pure|The Understudy|Low Water|Seventh Platform|The Borrowed Coat|Salt and Copper"""
+FILMS = """Harbour Lights|The Last Ferry|Iron Orchard|Été brûlé|Midnight Quarry
+The Glass Beacon|Distant Engines|Crimson Meridian|A Quiet Voyage|Über den Strom|Paper Kingdom
+The Ninth Lantern|Hollow Garden|Señal perdida|Tidal Nocturne|Winter Passage|The Archivist
+Ember & Ash|Velvet Station|O'Malley's Island|Restless River|Gilded Compass|The Long Delta
+Silver Uprising|Jade Windmill|The Lonely Tower|Fading Signal|The Red Ledger|Broken Junction
+Amber Skies|Łódź by Night|Three Empty Chairs|The Cartographer's Wife|Snow on the Wire|Zephyr
+The Understudy|Low Water|Platform Seven|The Borrowed Coat|Salt and Copper|霧の灯台|Northern Line
+The Clockmaker's Daughter|Sixty Fathoms|A Field in October|The Man from Trieste
+Slow Train to Varna|Quiet as Snow|Bluebird Road|The Weather Station|La maison d'en face
+Letters to Ines|The Hollow Coast|Two Days in Bergen|Small Hours|The Orchard Thieves
+Dust and Violets|A Map of the Moon|The Tin Menagerie|Captain Marrow|Pip and the Whale
+The Fox Who Stayed|Robot Summer|The Cloud Bakery|Grandmother's Rocket|Night Bus|Verlorene Zeit
+The Seamstress|Copper Canyon|The Third Violin|Under the Pier|An Honest Forgery|Nine Bells
+The Salt Road|Kingfisher|Paradise Garage|Le dernier été|A House by the Weir|The Lamplighters
+Falling Slowly Upward|The Interpreter of Birds|Marble and Rain|Overnight to Lisbon
+Second Harvest|The Silent Partner|Blackthorn|The Other Brother|A Season of Wolves
+Mister Tuesday|The Glass Bridge|Undertow|Cinder Lane|The Beekeeper's War|Half Past Never
+The Vanishing Coast|Long Way Down to Ely|Stone Fruit|The Ghost of Pier Nine
+Everything but the Piano|The Ice House|Falconer|Sleepless in Skopje|The Good Neighbour
+Amaryllis|A Thousand Paper Boats|The Last Projectionist|Wintering"""
 SERIES_TITLES = {
-    SHOWS: "The Dispatchers|Northbound|Kitchen No. 9|The Late Desk|Cold Harbour|Minor Planets",
-    SERIES: "La Traversée|Brigade du Port|Les Voisins d'en Haut|Nuit Blanche",
+    SHOWS: "The Dispatchers|Northbound|Kitchen No. 9|The Late Desk|Cold Harbour|Minor Planets"
+    "|The Assessors|Bellweather|Fenland|Night Shift at the Atlas|Harrow & Daughters",
+    SERIES: "La Traversée|Brigade du Port|Les Voisins d'en haut|Nuit blanche",
     ANIME: "灯台の猫|Railway Spirits|Sky Ferry Chronicle",
 }
-EPISODES = """Pilot|The Letter|Low Tide|A Visitor|Blackout|The Bridge|Old Friends|Signal Lost
-Snowed In|The Witness|Second Chances|Undertow|The Auction|Homecoming|Crossed Wires
-The Longest Night"""
+EPISODES = """First Light|The Letter|Low Tide|A Visitor|Blackout|The Bridge|Old Friends
+Lost Signal|Snowed In|The Witness|Second Chances|The Long Way Round|The Auction|Homecoming
+Crossed Wires|The Longest Night|Open House|Fault Lines|A Small Favour|The Photograph
+Paper Trail|Cold Start|The Replacement|Stay|Eleven Minutes|What the Tide Left|The Understudy
+Borrowed Time|No Vacancy|Static|The Inheritance|Glasshouse|Half the Truth|The Ferryman
+Sunday Lunch|Dead Reckoning|The Guest List|All Hands"""
 ARTISTS = "The Night Ferries|Ana Costa Trio|Øresund|Kowalski & Sons|Ludo Brandt"
 DEVICES = (
     ("Living room", "Plex for Android (TV)", "Android"),
@@ -124,29 +141,30 @@ class Shelves:
         return f"plex://{kind}/{sha256(f'{kind} {of}'.encode()).hexdigest()[:24]}"
 
     def films(self) -> list[Item]:
-        """Return the films: a third each new, of a legacy agent, and of one until the move."""
+        """Return the films: of a new agent, of a legacy one, or of a legacy one until the move."""
         films = []
         for number, title in enumerate(_titles(FILMS)):
             key, year = self.key(), self.rng.randint(1948, 2025)
             legacy = self.rng.choice(
                 (
-                    f"com.plexapp.agents.imdb://tt{9_400_000 + number}?lang=en",
+                    f"com.plexapp.agents.imdb://tt{99_900_000 + number}?lang=en",
                     f"com.plexapp.agents.themoviedb://{9_500_000 + number}?lang=en",
                 )
             )
-            guid = (self.plex("movie", number), legacy, legacy)[number % 3]
-            later = self.plex("movie", number) if number % 3 == 2 else ""
-            section = OLD_FILMS if number % 3 == 1 else MOVIES
+            new = self.plex("movie", number)
+            guid = new if number % 8 == 0 else legacy
+            later = new if number % 3 == 2 else ""
+            section = OLD_FILMS if guid == legacy and not later else MOVIES
             minutes = self.rng.randint(75, 170)
             cells: dict[str, Cell] = {
                 "year": year,
                 "originally_available_at": f"{year}-0{number % 9 + 1}-15",
             }
             films.append(Item("movie", section, key, title, minutes * MINUTE, guid, later, cells))
-            if number % 9 == 0:
+            if number % 16 == 0:
                 found: dict[str, Cell] = {
                     "rating_key": key,
-                    "imdb_id": f"tt{9_400_000 + number}",
+                    "imdb_id": f"tt{99_900_000 + number}",
                     "themoviedb_id": 9_500_000 + number,
                 }
                 self.lookups.append(("themoviedb_lookup", found))
@@ -160,10 +178,10 @@ class Shelves:
             for title in _titles(titles):
                 show, number = self.key(), 9_700_000 + self._key
                 year, minutes = self.rng.randint(1995, 2022), self.rng.choice((24, 42, 52))
-                if number % 3 == 0:
+                if number % 4:
                     found: dict[str, Cell] = {"rating_key": show, "thetvdb_id": number}
                     self.lookups.append(("tvmaze_lookup", found))
-                for season in range(1, self.rng.randint(2, 4)):
+                for season in range(1, self.rng.randint(3, 6)):
                     season_key = self.key()
                     for episode in range(1, self.rng.randint(7, 11)):
                         guid, later = self._episode_guid(section, number, season, episode)
@@ -177,7 +195,7 @@ class Shelves:
                             "year": year + season,
                             "originally_available_at": f"{year + season}-03-{episode + 9:02}",
                         }
-                        name = names[(season * 7 + episode) % len(names)]
+                        name = names[(show + season * 11 + episode * 3) % len(names)]
                         length = minutes * MINUTE
                         episodes.append(
                             Item(
@@ -225,33 +243,67 @@ class Shelves:
         return others
 
 
+class Household:
+    """Decide who watches what in an evening."""
+
+    def __init__(self, rng: random.Random, shelves: Shelves) -> None:
+        """Fill the shelves."""
+        self.rng = rng
+        self.films, self.others = shelves.films(), shelves.others()
+        self.shows: dict[Cell, list[Item]] = {}
+        for episode in shelves.episodes():
+            self.shows.setdefault(episode.cells["grandparent_title"], []).append(episode)
+        self.seen: dict[int, list[Item]] = {user: [] for user in WATCHERS}
+        self.next: dict[int, list[Item]] = {user: [] for user in WATCHERS}
+
+    def evening(self, user: int) -> list[Item]:
+        """Return the next episodes of the user's show, a film, or music."""
+        kind = self.rng.choices(("show", "film", "other"), (52, 38, 10))[0]
+        if kind == "other":
+            return [self.rng.choice(self.others)]
+        if kind == "show":
+            if not self.next[user]:  # begin another one
+                self.next[user] = [*self.rng.choice([*self.shows.values()])]
+            count = self.rng.choice((1, 1, 2, 3))
+            chosen, self.next[user] = self.next[user][:count], self.next[user][count:]
+            return chosen
+        seen = self.seen[user]
+        if len(seen) > 10 and self.rng.random() < 0.2:
+            return [self.rng.choice(seen[:8])]  # a favourite, again
+        film = self.rng.choice(self.films)
+        seen.append(film)
+        return [film]
+
+
 def plays(rng: random.Random, shelves: Shelves) -> Iterator[dict[str, Cell]]:
     """Return the rows in the order of their ends, which is how Tautulli writes them."""
-    kinds = (shelves.films(), shelves.episodes(), shelves.others())
-    for shelf in kinds:
-        rng.shuffle(shelf)
+    household = Household(rng, shelves)
     rows: list[tuple[int, int, int, int, int, Item, int]] = []
-    while len(rows) < PLAYS:
-        shelf = rng.choices(kinds, (33, 57, 10))[0]
-        item = shelf[int(len(shelf) * rng.random() ** 1.6)]
+    # More is watched every year.
+    shares = sorted(rng.random() ** 0.75 for _ in range(EVENINGS))
+    for share in shares:
+        day = int(START + (END - START) * share * 0.99) // DAY * DAY
+        started = day + rng.randint(17 * 3600, 21 * 3600)
         user = rng.choices(WATCHERS, SHARES)[0]
-        # More is watched every year.
-        started = int(END - 10 * DAY - (END - START) * (1 - rng.random() ** 0.6) * 0.99)
-        viewing, seen, group = len(rows), 0.0, rng.random()
-        if group < 0.6:
-            stops = [rng.uniform(0.9, 1)]
-        elif group < 0.9:
-            stops = [rng.uniform(0.03, 0.8)]
-        else:  # in two evenings
-            stops = [rng.uniform(0.1, 0.7), rng.uniform(0.9, 1)]
-        for stop in stops:
-            paused = rng.randint(5, 900) if rng.random() < 0.2 else 0
-            stopped = started + int((stop - seen) * item.duration / 1000) + paused
-            rows.append((stopped, viewing, started, paused, int(stop * item.duration), item, user))
-            started, seen = stopped + rng.randint(DAY // 2, DAY), stop
+        for item in household.evening(user):
+            viewing, seen, group = len(rows), 0.0, rng.random()
+            if group < 0.77:
+                stops = [rng.uniform(0.9, 1)]
+            elif group < 0.92:
+                stops = [rng.uniform(0.03, 0.8)]
+            else:  # in two evenings
+                stops = [rng.uniform(0.1, 0.7), rng.uniform(0.9, 1)]
+            begun = started
+            for stop in stops:
+                paused = rng.randint(5, 900) if rng.random() < 0.2 else 0
+                stopped = begun + int((stop - seen) * item.duration / 1000) + paused
+                offset = int(stop * item.duration)
+                rows.append((stopped, viewing, begun, paused, offset, item, user))
+                begun, seen = stopped + rng.randint(DAY // 2, DAY), stop
+            started += item.duration // 1000 + rng.randint(60, 600)
     first: dict[int, int] = {}
     for number, (stopped, viewing, started, paused, offset, item, user) in enumerate(
-        sorted(rows[:PLAYS], key=lambda row: row[:2]), 1
+        sorted(rows, key=lambda row: row[:2]), 1
     ):
         player, product, platform = rng.choice(DEVICES)
         show = item.cells.get("grandparent_title")

@@ -21,7 +21,7 @@ def main() -> None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - stays open
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # for a terminal without Unicode
-    if sys.argv[1:] == ["--version"]:
+    if sys.argv[1:] in (["--version"], ["-V"]):
         sys.stdout.write(f"tautulli-import {__version__}\n")
         return
     from .cli.app import app

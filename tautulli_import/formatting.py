@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-__all__ = ["day", "duration", "harmless", "many", "minute", "shown"]
+__all__ = ["day", "did_you_mean", "duration", "harmless", "many", "minute", "shown"]
 
 # Bidirectional overrides and isolates reorder the rest of the line.
 _REORDERS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
@@ -46,3 +47,14 @@ def minute(epoch: int) -> str:
 def shown(path: Path) -> str:
     """Format a path for messages and reports. Bytes that are not UTF-8 are replaced."""
     return os.fsencode(path).decode("utf-8", "replace")
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return a question for the known word that is most like a misspelt one, with a blank.
+
+    It is empty if no word is like it.
+    """
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, list(known), n=1)
+    return f"Did you mean {close[0]}? " if close else ""

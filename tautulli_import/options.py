@@ -1,7 +1,7 @@
 """All options and settings in one table.
 
-The commands, the names of settings in the environment, shell completion and the check of the
-README are made from it. ``settings.Settings`` adds the types and the defaults. Every start of
+The commands, the names of settings in the environment, shell completion and the check of
+the manual are made from it. ``settings.Settings`` adds the types and the defaults. Every start of
 the program imports this module, so it imports nothing slow.
 """
 
@@ -72,6 +72,11 @@ class Option(NamedTuple):
         """The option as a user types it."""
         return f"--{self.name.replace('_', '-')}"
 
+    @property
+    def is_rare(self) -> bool:
+        """True if ``--help`` leaves it to ``--help-all``, where a command has that."""
+        return self.name in _RARE or self.panel in _RARE_PANELS
+
 
 def options_of(command: str) -> Sequence[Option]:
     """Return the options of a command in the order in which ``--help`` shows them."""
@@ -100,18 +105,32 @@ _ASKING: Final = f"{_READERS}, users, libraries"
 _CHECKPOINTS: Final = "checkpoint list, checkpoint show, checkpoint clear"
 _WITH_STATE: Final = f"{_ASKING}, consume, status, stop, {_CHECKPOINTS}"
 
+_RARE: Final = frozenset(
+    {
+        *("format", "merge_with", "all_users", "media_type", "min_percent", "include_partial"),
+        *("same_play", "watched_at", "missing_ids", "enrich", "api_key", "ca_file", "insecure"),
+        *("timeout", "state_dir", "restart", "wait", "batch_size", "strict", "config_ini"),
+        *("debug", "color", "config", "key_in", "header", "header_file", "client_cert"),
+        *("client_key", "via"),
+    }
+)
+_RARE_PANELS: Final = frozenset({"Events", "NATS"})
+
 # fmt: off
 OPTIONS: Final[Sequence[Option]] = [
     *_panel("", "",
+        Option("words", str, "[TOPIC]",
+            repeatable=True, is_argument=True, own=True, commands="help",
+            help="A topic or a command."),
         Option("database", Path, "DATABASE",
             repeatable=True, is_argument=True, seed="IMPORT_DB_PATH", commands="db",
-            help="Tautulli's database or backups of it; - is standard input. Or IMPORT_DB_PATH."),
+            help="Tautulli's database, or backups of it; - reads a pipe."),
         Option("title", str, "TITLE|ROW",
             is_argument=True, is_required=True, own=True, commands="why",
-            help="A title, a part of one, or the number of a row in Tautulli's history."),
+            help="A title, a part of one, or a row number in Tautulli."),
         Option("database", str, "SOURCE",
             repeatable=True, is_argument=True, commands="check, users, libraries, unresolved, why",
-            help="The word api, or Tautulli's database or backups of it; - is standard input."),
+            help="The word api, or Tautulli's database or backups of it."),
         Option("name", str, "ID",
             is_argument=True, is_required=True, own=True, commands="checkpoint show",
             help="Checkpoint id, as 'checkpoint list' shows it."),
@@ -127,13 +146,13 @@ OPTIONS: Final[Sequence[Option]] = [
     ),
     *_panel("Where to", _IMPORTS,
         Option("to", str, "SINK", repeatable=True, choices=_sinks,
-            help="tracker, editor, jsonl, nats, duckdb or an installed sink. Repeatable."),
+            help="tracker, editor, jsonl, nats or duckdb. Repeatable."),
         Option("out", str, "PATH", repeatable=True,
-            help="Directory or file to write; - is standard output. Several sinks: SINK=PATH."),
+            help="Where it writes; - is standard output. Or SINK=PATH."),
         Option("merge_with", Path, "FILE",
             help="Add to this archive or history.json exported from CrossWatch."),
         Option("replace", bool, own=True,
-            help="Remove entries of earlier runs that this run would not write; keep a copy."),
+            help="Remove what earlier runs wrote and this one would not."),
         Option("dry_run", bool, short="-n", seed="IMPORT_DRY_RUN",
             help="Show what would be imported; write nothing."),
         Option("format", str, "jsonl|table", choices=get_args(Format),
@@ -141,13 +160,13 @@ OPTIONS: Final[Sequence[Option]] = [
     ),
     *_panel("What", _READERS,
         Option("user", str, "NAME", repeatable=True,
-            help="Only plays of this user (id, username or friendly name). Repeatable."),
+            help="Only this user (id or name). Repeatable."),
         Option("each_user", bool, commands=_IMPORTS,
             help="Write one output per user."),
         Option("all_users", bool, commands=_IMPORTS,
             help="Merge the plays of all users into one history, without a question."),
         Option("library", str, "NAME", repeatable=True,
-            help="Only plays from this library (section id or name). Repeatable."),
+            help="Only this library (id or name). Repeatable."),
         Option("media_type", str, "TYPE", repeatable=True, choices=get_args(MediaType),
             help="movie, episode, live or track (events). Repeatable. Default: all but live."),
         Option("since", str, "WHEN",
@@ -159,7 +178,7 @@ OPTIONS: Final[Sequence[Option]] = [
         Option("include_partial", bool,
             help="Import every play, however short."),
         Option("rewatches", bool, commands=_IMPORTS,
-            help="Keep every viewing, not only the newest (CrossWatch v0.11.0 or newer)."),
+            help="Keep every viewing, not only the newest."),
         Option("same_play", int, "SECONDS", commands=_IMPORTS,
             help="A viewing from elsewhere this near to ours is the same one. Default: 60."),
         Option("watched_at", str, "stopped|started", choices=get_args(WatchedAt), commands=_IMPORTS,
@@ -175,20 +194,20 @@ OPTIONS: Final[Sequence[Option]] = [
     ),
     *_panel("Ids", _READERS,
         Option("ids", Path, "FILE", reads="file or stdin",
-            help="CSV file with your own external ids; - is standard input."),
+            help="CSV file with your own external ids, or -."),
         Option("missing_ids", Path, "FILE", own=True, commands="check",
             help="Write films and shows without external ids to a CSV for --ids."),
         Option("csv", Path, "FILE", own=True, commands="unresolved",
-            help="Write the list to a CSV for --ids, with suggestions; - is standard output."),
+            help="Write a CSV for --ids, with suggestions."),
         Option("enrich", bool,
             help="Ask Plex for missing ids, through Tautulli. Default: on, with a URL and key."),
     ),
     *_panel("Server", _ASKING,
         Option("url", str, "URL", env="TAUTULLI_URL", hides="address", steers="Tautulli",
-            help="Tautulli's address, as you open it in a browser. Also: TAUTULLI_URL."),
+            help="Tautulli's address as in a browser. Or TAUTULLI_URL."),
         Option("api_key_file", Path, "FILE", env="TAUTULLI_API_KEY_FILE", reads="file or stdin",
             unlocks="Tautulli",
-            help="File with the API key; - is standard input. Or set TAUTULLI_API_KEY."),
+            help="File with the API key, or -. Or set TAUTULLI_API_KEY."),
         Option("api_key", str, "KEY", env="TAUTULLI_API_KEY", hides="value", unlocks="Tautulli",
             help="The API key itself. Visible in the process list; prints a warning."),
         Option("key_in", str, "body|query|header", choices=get_args(KeyIn), steers="Tautulli",
@@ -209,7 +228,7 @@ OPTIONS: Final[Sequence[Option]] = [
             help="Longest silence to accept from Tautulli. Default: 120."),
         Option("via", str, "history|database", choices=get_args(Via),
             commands="api, check, unresolved, why",
-            help="Ask for the history or download the database. Default: history."),
+            help="Read the history (default), or download the database."),
     ),
     *_panel("Work", "consume",
         Option("out", Path, "FILE", own=True,
@@ -254,6 +273,9 @@ OPTIONS: Final[Sequence[Option]] = [
     Option("nats_timeout", float),
     Option("nats_patience", float),
     *_panel("Run", _READERS,
+        Option("config", Path, "FILE", reads="file",
+            commands=f"init, {_WITH_STATE}, config show, config path",
+            help="Read these settings, not those of config.toml."),
         Option("state_dir", Path, "DIR", commands=_WITH_STATE,
             help="Directory for everything that is remembered between runs."),
         Option("restart", bool, own=True,
@@ -265,7 +287,7 @@ OPTIONS: Final[Sequence[Option]] = [
         Option("strict", bool, commands=_COUNTING,
             help="Exit with code 9 if any row was rejected."),
         Option("salvage", bool, commands="db, check, unresolved, why, users, libraries",
-            help="Import what is left of a damaged database. The exit code is 7 all the same."),
+            help="Import what is left of a damaged database."),
         Option("config_ini", Path, "FILE", reads="file", commands="db, check, unresolved, why",
             help="Tautulli's config.ini with its thresholds. Default: beside the database."),
     ),
@@ -274,13 +296,15 @@ OPTIONS: Final[Sequence[Option]] = [
             commands=f"{_ASKING}, consume, status, checkpoint list, checkpoint show, config show",
             help="Print the result as one JSON object."),
         Option("report", Path, "FILE", commands=_IMPORTS,
-            help="Write a JSON report with every rejected row and the origin of every id."),
+            help="Write a JSON report: rejected rows, origins of ids."),
         Option("quiet", bool, short="-q",
             help="Only print warnings and errors."),
         Option("verbose", bool, short="-v",
             help="Print more details."),
-        Option("debug", bool, own=True, commands=f"{_WITH_STATE}, config show, config path",
-            help="Print a traceback with an error."),
+        Option("help_all", bool, own=True, commands=_READERS,
+            help="Show all options."),
+        Option("debug", bool, own=True, commands=f"init, {_WITH_STATE}, config show, config path",
+            help="Print each step: requests, files, settings, tracebacks."),
         Option("color", bool, commands=_WITH_STATE,
             help="Use colours on a terminal. NO_COLOR is respected."),
     ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,15 +15,13 @@ NAMES = {
 
 def script(shell: str) -> str:
     """Return what ``tautulli-import`` answers when a shell asks for its completion script."""
-    environment = os.environ | {"_TAUTULLI_IMPORT_COMPLETE": f"source_{shell}"}
     answer = subprocess.run(
-        [sys.executable, "-m", "tautulli_import"],
+        [sys.executable, "-m", "tautulli_import", "--show-completion", shell],
         check=True,
         capture_output=True,
         text=True,
-        env=environment,
     )
-    return answer.stdout.strip() + "\n"
+    return answer.stdout
 
 
 def main() -> None:

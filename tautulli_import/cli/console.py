@@ -97,12 +97,27 @@ class Screen:
         self._err.print(Text(harmless(question)), end="")
         return sys.stdin.readline() or None
 
+    def ask_secret(self, question: str) -> str:
+        """Print a question, and return the answer, which is not shown."""
+        from getpass import getpass
+
+        return getpass(harmless(question), sys.stderr)
+
     def choices(self, rows: Iterable[tuple[str, ...]]) -> None:
         """Print the possible answers to a question."""
         table = Table(box=None, show_header=False)
         for row in rows:
             _row(table, *row)
         self._err.print(table)
+
+    def page(self, text: str) -> None:
+        """Print a page of the manual on standard output: formatted on a terminal, else as it is."""
+        if self._out.is_terminal:
+            from rich.markdown import Markdown
+
+            self._out.print(Markdown(text))
+        else:
+            sys.stdout.write(text)
 
     def error(self, error: TautulliImportError) -> None:
         """Print an error and its hint."""

@@ -65,7 +65,12 @@ def _end(number: int) -> None:
 def guarded(*, debug: bool = False, color: bool | None = None) -> Iterator[None]:
     """Turn an exception inside into a message on standard error and an exit code."""
     _HIDDEN.clear()
-    with _signal_handlers():
+    with contextlib.ExitStack() as stack:
+        if debug:
+            from .debug_log import printed
+
+            stack.enter_context(printed(_printable))
+        stack.enter_context(_signal_handlers())
         yield from _guarded(debug=debug, color=color)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from msgspec import structs
 
@@ -44,6 +46,8 @@ __all__ = [
     "settings_from",
 ]
 
+_LOG: Final = logging.getLogger(__name__)
+
 
 def settings_from(flags: Mapping[str, object]) -> Loaded:
     """Load the settings.
@@ -52,6 +56,10 @@ def settings_from(flags: Mapping[str, object]) -> Loaded:
         ConfigurationError: a setting is wrong, or several inputs are on standard input.
     """
     loaded = load(flags)
+    for name, origin in loaded.origins.items():
+        if origin != "default":
+            value = "…" if SETTINGS[name].hides else getattr(loaded.settings, name)
+            _LOG.debug("%s = %s (%s)", name, value, origin)
     settings = loaded.settings
     piped = [
         *(["the database"] if Path("-") in settings.database else []),

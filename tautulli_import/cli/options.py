@@ -9,14 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from inspect import Parameter, Signature
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 import typer
 
 from ..options import Option, options_of
+from . import known_names
 from .exit_codes import guarded
+from .help_pages import Command, show_all
 
 __all__ = ["Flags", "add_command"]
+
+_NOT_FOR_WORK: Final = ("debug", "help_all")
 
 Flags: TypeAlias = Mapping[str, object]
 """The settings that were given on the command line, by name."""
@@ -32,14 +36,24 @@ _ANNOTATIONS: Mapping[tuple[type, bool], object] = {
 }
 
 
-def add_command(app: typer.Typer, name: str, work: Callable[..., None], *, group: str = "") -> None:
+_NAMES: Final[Mapping[str, Callable[..., object]]] = {
+    "user": known_names.users,
+    "library": known_names.libraries,
+    "name": known_names.checkpoints,
+    "names": known_names.checkpoints,
+}
+
+
+def add_command(
+    app: typer.Typer, name: str, work: Callable[..., None], *, group: str = "", panel: str = ""
+) -> None:
     """Add a command that calls ``work`` with its options from the table.
 
     ``work`` gets the given ``Flags``, and by name each option that is not a setting, except
-    ``debug``. Its docstring is the help text.
+    ``debug``. Its docstring is the help text. ``panel`` is its heading in the list of commands.
     """
     table = options_of(f"{group} {name}".strip())
-    own = [option.name for option in table if option.own and option.name != "debug"]
+    own = [option.name for option in table if option.own and option.name not in _NOT_FOR_WORK]
 
     def command(**given: object) -> None:
         flags = {
@@ -55,7 +69,7 @@ def add_command(app: typer.Typer, name: str, work: Callable[..., None], *, group
     parameters = [_parameter(option) for option in table]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     command.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
-    app.command(name)(command)
+    app.command(name, cls=Command, rich_help_panel=panel or None)(command)
 
 
 def _parameter(option: Option) -> Parameter:
@@ -77,7 +91,11 @@ def _parameter(option: Option) -> Parameter:
 
 def _argument(option: Option) -> object:
     return typer.Argument(
-        metavar=option.metavar, help=option.help, readable=False, show_default=False
+        metavar=option.metavar,
+        help=option.help,
+        readable=False,
+        show_default=False,
+        autocompletion=_completion(option),
     )
 
 
@@ -91,15 +109,23 @@ def _option(option: Option, *, is_switch: bool) -> object:
         metavar=option.metavar or None,
         help=option.help,
         rich_help_panel=option.panel or None,
-        autocompletion=_completion(option) if option.choices else None,
+        autocompletion=_completion(option),
         readable=False,
         min=least,
         max=most,
         show_default=False,
+        callback=show_all if option.name == "help_all" else None,
+        is_eager=option.name == "help_all",
     )
 
 
-def _completion(option: Option) -> Callable[[str], list[str]]:
+def _completion(option: Option) -> Callable[..., object] | None:
+    """Return a function for the words that a shell can complete, if there are any."""
+    if option.name in _NAMES:
+        return _NAMES[option.name]
+    if not option.choices:
+        return None
+
     def complete(incomplete: str) -> list[str]:
         words = option.choices() if callable(option.choices) else option.choices
         return [word for word in words if word.startswith(incomplete)]

@@ -13,7 +13,7 @@ from typing import Final
 from ..errors import ConfigurationError, NotFoundError
 from ..formatting import harmless
 from ..options import SETTINGS, Server
-from ..settings.layers import config_path, owner_name
+from ..settings.layers import owner_name
 from ..settings.loaded import Loaded
 from ..sources.http.headers import parse_headers, secrets_in
 from .console import Screen
@@ -138,7 +138,7 @@ def clean(text: str, what: str, where: str, *, hint: str = "", word: bool = Fals
 def _files(loaded: Loaded, server: Server) -> Mapping[Path, str]:
     """Return the files that matter for the secrets of a server, each with its role."""
     secrets = list(loaded.secrets(server))
-    config, dotenv = str(config_path()), str(loaded.dotenv)
+    config, dotenv = str(loaded.settings.config), str(loaded.dotenv)
     found: dict[Path, str] = {}
     for name in secrets:
         value = getattr(loaded.settings, name)

@@ -400,7 +400,8 @@ def _duckdb() -> ModuleType:
     except ImportError as error:
         raise ConfigurationError(
             "The package duckdb is missing. --to duckdb and consume need it.",
-            hint="Install it: pip install duckdb (with pipx: pipx inject tautulli-import duckdb)",
+            hint="Install it: pipx inject tautulli-import duckdb (in a clone: "
+            "pip install '.[duckdb]')",
         ) from error
     return duckdb
 

@@ -11,6 +11,7 @@ reachable afterwards.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +32,7 @@ from .plex_cache import NOTHING, MetadataCache, short_reason
 
 __all__ = ["PlexMetadata"]
 
+_LOG: Final = logging.getLogger(__name__)
 _MOST_AT_ONCE: Final = 8  # more requests at once are no faster (measured on 2.17.2)
 _HUNG_SECONDS: Final = 10.0
 _FAILURES: Final = 5  # in a row
@@ -102,6 +104,7 @@ class PlexMetadata:
         cache = MetadataCache(self._state, self._now, by_key)
         answers = {key: cache.known[key] for key in by_key if cache.holds(key)}
         missing = [key for key in by_key if key not in answers]
+        _LOG.debug("Plex: %d answers are remembered, %d are not", len(answers), len(missing))
         why = ""
         if missing:
             try:

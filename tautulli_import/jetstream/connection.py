@@ -131,8 +131,8 @@ class Connection:
         except ImportError as error:
             raise ConfigurationError(
                 "The package nats-py is missing. NATS needs it.",
-                hint="Install it: pip install nats-py (with pipx: "
-                "pipx inject tautulli-import nats-py)",
+                hint="Install it: pipx inject tautulli-import nats-py (in a clone: "
+                "pip install '.[nats]')",
             ) from error
         for name in ("nats", "asyncio"):
             # Python prints what they log where no handler is set.

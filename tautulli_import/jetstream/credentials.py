@@ -100,7 +100,8 @@ def _credentials(path: Path) -> str:
     if find_spec("nkeys") is None:
         raise ConfigurationError(
             "The package nkeys is missing. --nats-creds needs it.",
-            hint="Install it: pip install nkeys (with pipx: pipx inject tautulli-import nkeys)",
+            hint="Install it: pipx inject tautulli-import nkeys "
+            "(in a clone: pip install '.[nats]')",
         )
     return str(path)
 

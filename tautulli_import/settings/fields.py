@@ -77,6 +77,8 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(extra="ignore", validate_default=True)
 
+    config: _File = None
+    """The file of settings; ``load`` sets it."""
     url: str | None = None
     api_key: SecretStr | None = None
     api_key_file: _File = None

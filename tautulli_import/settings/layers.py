@@ -9,16 +9,17 @@ from __future__ import annotations
 import io
 import os
 import pwd
+import shlex
 import stat
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
 from platformdirs import user_config_path
 from pydantic_settings import TomlConfigSettingsSource
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, NotFoundError
+from ..formatting import did_you_mean, shown
 from ..options import OPTIONS
 from .fields import Settings
 
@@ -34,11 +35,22 @@ __all__ = [
 _PREFIX: Final = "TAUTULLI_IMPORT_"
 _SEED: Final = {one.seed: one.name for one in OPTIONS if one.seed}
 _SERVER: Final = {one.env: one.name for one in OPTIONS if one.env}
+_NOTHING: Final[Mapping[str, object]] = {}
 
 
-def config_path() -> Path:
-    """Return the path of ``config.toml``, existing or not."""
+def config_path(flags: Mapping[str, object] = _NOTHING) -> Path:
+    """Return the path of the file of settings, existing or not.
+
+    It is that of ``--config``, of ``TAUTULLI_IMPORT_CONFIG``, or the user's ``config.toml``.
+    """
+    if named := _named_config(flags):
+        return named
     return user_config_path("tautulli-import", appauthor=False) / "config.toml"
+
+
+def _named_config(flags: Mapping[str, object]) -> Path | None:
+    named = flags.get("config") or os.environ.get(f"{_PREFIX}CONFIG")
+    return Path(str(named)).expanduser() if named else None
 
 
 def from_environment() -> Mapping[str, Any]:
@@ -61,7 +73,12 @@ def from_seed() -> Mapping[str, Any]:
 
 
 def from_dotenv(path: Path) -> Mapping[str, Any]:
-    """Return the settings in a ``.env``. Refuse one that somebody else can write."""
+    """Return the settings in a ``.env``, nothing if there is none.
+
+    Raises:
+        ConfigurationError: it cannot be read, somebody else can write it, or a name in it is
+            unknown.
+    """
     from dotenv import dotenv_values
 
     try:
@@ -73,7 +90,7 @@ def from_dotenv(path: Path) -> Mapping[str, Any]:
             _check_owner(path, info)
             text = file.read()
         # No ${NAME}: it would put secrets of the environment into an address.
-        return _named(dotenv_values(stream=io.StringIO(text), interpolate=False), str(path))
+        found = _named(dotenv_values(stream=io.StringIO(text), interpolate=False), str(path))
     except (FileNotFoundError, IsADirectoryError):
         return {}
     except (ValueError, OSError) as error:
@@ -81,6 +98,12 @@ def from_dotenv(path: Path) -> Mapping[str, Any]:
             f"Cannot read {path}: {_reason(error)}.",
             hint="It must be UTF-8 text with one NAME=value per line.",
         ) from None
+    if "config" in found:  # it would override what the person chose
+        raise ConfigurationError(
+            f"{_PREFIX}CONFIG in {path} is not used.",
+            hint=f"Remove it there. Use --config {found['config']}, or set it in the environment.",
+        )
+    return found
 
 
 def _check_owner(path: Path, info: os.stat_result) -> None:
@@ -97,25 +120,33 @@ def _check_owner(path: Path, info: os.stat_result) -> None:
     )
 
 
-def from_config(path: Path) -> Mapping[str, Any]:
-    """Return the settings in a ``config.toml``, nothing if there is none.
+def from_config(flags: Mapping[str, object]) -> Mapping[str, Any]:
+    """Return the settings in the file of settings, nothing if there is none and none was named.
 
     Raises:
+        NotFoundError: the one that was named does not exist.
         ConfigurationError: it cannot be read, or a name in it is unknown.
     """
+    path = config_path(flags)
     try:
         if not path.is_file():
+            if _named_config(flags):
+                raise NotFoundError(
+                    f"There is no file {shown(path)} with settings.",
+                    hint=f"To write one: tautulli-import init --config {shlex.quote(str(path))}",
+                )
             return {}
         values = TomlConfigSettingsSource(Settings, toml_file=path).toml_data
     except (ValueError, OSError) as error:
         raise ConfigurationError(
             f"Cannot read {path}: {_reason(error)}.", hint="Correct the file, or move it away."
         ) from None
-    unknown = sorted(values.keys() - Settings.model_fields.keys())
+    known = Settings.model_fields.keys() - {"config"}
+    unknown = sorted(values.keys() - known)
     if unknown:
         raise ConfigurationError(
             f"{path}: {unknown[0]!r} is not a setting.",
-            hint="List all settings: tautulli-import config show",
+            hint=f"{did_you_mean(unknown[0], known)}List all settings: tautulli-import config show",
         )
     return values
 
@@ -149,10 +180,10 @@ def _named(variables: Mapping[str, str | None], file: str) -> Mapping[str, Any]:
         if name and value:
             found[name] = value
         elif not name and variable.upper().startswith(_PREFIX):
-            close = get_close_matches(variable.upper(), known, n=1)
             remove = f"Remove it from {file}." if file else f"Remove it: unset {variable}"
-            shown = f"{variable} in {file}" if file else f"The environment variable {variable}"
+            where = f"{variable} in {file}" if file else f"The environment variable {variable}"
             raise ConfigurationError(
-                f"{shown} is not a setting.", hint=f"Did you mean {close[0]}?" if close else remove
+                f"{where} is not a setting.",
+                hint=did_you_mean(variable.upper(), known).strip() or remove,
             )
     return found | {name: variables[key] for key, name in _SERVER.items() if variables.get(key)}

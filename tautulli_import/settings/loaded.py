@@ -91,7 +91,7 @@ class Loaded(Struct, frozen=True):
                     f"{name} comes from {self.dotenv} in the working directory, but the secret "
                     f"comes from {secrets[0]}. Whoever wrote that file could get the secret.",
                     hint=f"Set {option.flag} yourself: on the command line, in the environment or "
-                    f"in {config_path()}. Or put the secret into {self.dotenv}, too.",
+                    f"in {self.settings.config}. Or put the secret into {self.dotenv}, too.",
                 )
 
     def _is_local(self, name: str) -> bool:
@@ -109,12 +109,13 @@ def load(flags: Mapping[str, object], *, env_file: Path | None = None) -> Loaded
 
     Raises:
         ConfigurationError: a value is wrong. The message names it and its origin.
+        NotFoundError: the file that ``--config`` names does not exist.
     """
-    path = config_path()
+    path = config_path(flags)
     env_file = env_file or Path(".env")
     layers: dict[str, Mapping[str, Any]] = {
-        "default": {},
-        str(path): from_config(path),
+        "default": {"config": path},
+        str(path): from_config(flags),
         str(env_file): (dotenv := from_dotenv(env_file)),
         "environment (IMPORT_*)": from_seed(),
         "environment": from_environment(),

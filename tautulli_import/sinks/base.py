@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from ..errors import ConfigurationError
 from ..files import is_stream
+from ..formatting import did_you_mean
 from ..jetstream.access import Access
 from ..model.events import PlaybackEvent
 from ..model.items import Record
@@ -301,7 +302,8 @@ class InstalledSinks:
         if name not in self._found:
             raise ConfigurationError(
                 f"There is no sink called {name!r}.",
-                hint=f"Use --to with one of: {', '.join(self.names)}.",
+                hint=f"{did_you_mean(name, self.names)}"
+                f"Use --to with one of: {', '.join(self.names)}.",
             )
         entry, *others = self._found[name]
         if others and not _is_built_in(entry):

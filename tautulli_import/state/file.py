@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import logging
 import os
 import re
 import sqlite3
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["StateFile", "database_source", "state_file", "state_files"]
 
+_LOG: Final = logging.getLogger(__name__)
 # 1: a server's history and metadata. 2: jobs, runs and published keys, of database files too.
 # 3: no plays in the checkpoints of items.
 _SCHEMA: Final = 3
@@ -114,6 +116,7 @@ class StateFile:
         self.path = None if folder is None else state_file(folder, source)
         self._views: list[sqlite3.Connection] = []
         self.conn: sqlite3.Connection = self._open()
+        _LOG.debug("The state of %s is in %s", source, self.path or "a temporary file")
 
     @classmethod
     def existing(cls, path: Path, *, reads_only: bool = False) -> StateFile | None:

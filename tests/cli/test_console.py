@@ -1,13 +1,9 @@
 """What a person sees; and what a terminal must never be told by a title."""
 
-import codecs
 import json
-import os
-import pty
 import re
 import unicodedata
-from collections.abc import Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from io import StringIO
 from pathlib import Path
 
@@ -18,8 +14,8 @@ from tautulli_import.cli.console import Screen
 from tautulli_import.errors import NotFoundError
 from tautulli_import.formatting import harmless
 from tests.conftest import Cli
-from tests.support.forked import started
 from tests.support.history import add_library, add_play, add_user, create, generate
+from tests.support.terminal import in_a_terminal
 
 EVIL = (
     "Evil \x1b[31mTITLE\x1b]0;pwned\x07 [red]markup[/red] \u202etxet \x9b2J \r\n next\x00 :smile:"
@@ -39,36 +35,6 @@ def evil_history(path: Path) -> Path:
         add_play(conn, media_type="episode", grandparent_title=EVIL, title=EVIL)
         add_play(conn, media_type="episode", grandparent_title=EVIL, title=EVIL, media_index="")
     return path
-
-
-def in_a_terminal(
-    *args: str | Path, cwd: Path, environment: Mapping[str, str], typed: str = "\x04", **more: str
-) -> tuple[int, str]:
-    """Run the program with a terminal on all three streams; its exit code and what was shown.
-
-    ``typed`` waits in the terminal until the program reads it. It is the end of the input if a
-    test expects no question.
-    """
-    ours, theirs = pty.openpty()
-    env = {**environment, "TERM": "xterm-256color", "COLUMNS": "200", "LINES": "50", **more}
-    with started(
-        *("tautulli_import", [*map(str, args)]),
-        environment=env,
-        folder=cwd,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        session=True,
-    ) as process:
-        os.close(theirs)
-        os.write(ours, typed.encode())
-        shown = b""
-        with suppress(OSError):  # the far end of a terminal that is gone: EIO
-            while chunk := os.read(ours, 65536):
-                shown += chunk
-        os.close(ours)
-        code = process.wait(timeout=60)
-    return code, codecs.decode(shown, "utf-8", "replace")
 
 
 # Titles in files.

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.cli.test_console import in_a_terminal
 from tests.support.history import add_library, add_play, create
 from tests.support.inside import Inside
 from tests.support.over_http import no_waiting
 from tests.support.tautulli import FakeTautulli
+from tests.support.terminal import in_a_terminal
 
 _THEN = 1_600_000_000
 LONG = "The Assassination of Jesse James by the Coward Robert Ford and Others of His Time"

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from tautulli_import.model.rejections import Reason
-from tests.cli.test_console import in_a_terminal
 from tests.support.history import add_library, add_play, add_user, create, generate
 from tests.support.history.schema import Value
 from tests.support.inside import Inside
 from tests.support.over_http import no_waiting
 from tests.support.tautulli import FakeTautulli
+from tests.support.terminal import in_a_terminal
 
 DAY = 86_400
 MARCH = 1_551_916_800  # 2019-03-07T00:00:00Z

@@ -521,7 +521,7 @@ def test_without_duckdb_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "duckdb", None)
     with pytest.raises(ConfigurationError, match="duckdb is missing") as caught:
         EventStore(path)
-    assert "Install it: pip install duckdb (with pipx: " in caught.value.hint
+    assert "Install it: pipx inject tautulli-import duckdb (in a clone: " in caught.value.hint
 
 
 def test_an_empty_file_is_none_yet(path: Path) -> None:

@@ -472,4 +472,4 @@ def test_without_duckdb_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "duckdb", None)
     done = line.run("db", line.path, "--to", "duckdb")
     assert done.code == 2
-    assert "Install it: pip install duckdb (with pipx: " in said(done)
+    assert "Install it: pipx inject tautulli-import duckdb (in a clone: " in said(done)

@@ -27,7 +27,7 @@ FROM_THE_FILE_ONLY: Final = frozenset(
         "audio_channels",
     }
 )
-"""What rows over HTTP do not carry, as the README's table has it."""
+"""What rows over HTTP do not carry, as the manual's table has it."""
 IDENTITY: Final = ("event_id", "session_key", "correlation_key")
 DAY: Final = 86_400
 FIRST: Final = 1_700_000_000

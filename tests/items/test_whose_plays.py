@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_console import in_a_terminal
 from tests.conftest import Cli
 from tests.support.history import add_play, add_user
+from tests.support.terminal import in_a_terminal
 
 COMMAND = ("--to", "tracker", "--no-enrich")
 MERGING = "Warning: Merging the plays of 2 users into one history: Alice (3), Bob (1)."

@@ -154,7 +154,7 @@ def test_without_nats_py_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch
     assert type(error) is ConfigurationError
     assert (str(error), error.hint) == (
         "The package nats-py is missing. NATS needs it.",
-        "Install it: pip install nats-py (with pipx: pipx inject tautulli-import nats-py)",
+        "Install it: pipx inject tautulli-import nats-py (in a clone: pip install '.[nats]')",
     )
 
 
@@ -246,7 +246,9 @@ def test_credentials_that_are_none_are_told(
     assert "is not a credentials file" in str(failing(server.access(creds=path)))
     path.write_text("BEGIN NATS USER JWT\nBEGIN USER NKEY SEED\n", encoding="utf-8")
     monkeypatch.setattr(credentials, "find_spec", lambda _name: None)
-    assert failing(server.access(creds=path)).hint.startswith("Install it: pip install nkeys (")
+    assert failing(server.access(creds=path)).hint.startswith(
+        "Install it: pipx inject tautulli-import nkeys "
+    )
 
 
 def test_tls_is_spoken_where_the_authority_is_known(

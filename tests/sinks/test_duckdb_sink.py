@@ -331,7 +331,7 @@ def test_what_it_cannot_use_is_found_out_early(
     monkeypatch.setitem(sys.modules, "duckdb", None)
     with pytest.raises(ConfigurationError, match="duckdb is missing") as caught:
         sink(path).check()
-    assert "Install it: pip install duckdb (with pipx: " in caught.value.hint
+    assert "Install it: pipx inject tautulli-import duckdb (in a clone: " in caught.value.hint
 
 
 def test_a_file_that_somebody_has_open_is_found_out_early(path: Path) -> None:

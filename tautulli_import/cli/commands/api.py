@@ -11,11 +11,8 @@ def api(flags: Flags, *, json: bool, restart: bool, replace: bool) -> None:
     """Import from a running Tautulli over HTTP. Later runs read only what is new.
 
     For example, with the key in TAUTULLI_API_KEY:
-
       tautulli-import api --url http://192.168.1.10:8181 --dry-run
-
       tautulli-import api --to tracker --user alice
-
       tautulli-import api --via database --to editor --out alice-history.json
     """
     from ..importing import import_history

@@ -35,11 +35,10 @@ def show(flags: Flags, *, json: bool) -> None:
 
 
 def path(flags: Flags) -> None:
-    """Print the path of config.toml."""
+    """Print the path of the file of settings, existing or not."""
     from ...settings.layers import config_path
 
-    del flags
-    typer.echo(str(config_path()))
+    typer.echo(str(config_path(flags)))
 
 
 def _address(url: str | None) -> str | None:

@@ -26,15 +26,13 @@ _KNOWN = {
 def consume(
     flags: Flags, *, out: Path | None, once: bool, durable: str, ack_wait: float, json: bool
 ) -> None:
-    """Write playback events from a NATS JetStream stream to a DuckDB file, each once.
-
-    For example:
-
-      tautulli-import consume --once
-
-      tautulli-import consume --nats-url nats://server:4222 --out events.duckdb
+    """Write playback events from NATS to a DuckDB file, each once.
 
     A new run resumes where the last one ended. Several runs can share a stream and a file.
+
+    For example:
+      tautulli-import consume --once
+      tautulli-import consume --nats-url nats://server:4222 --out events.duckdb
     """
     import os
     import sys

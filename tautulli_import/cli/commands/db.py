@@ -10,16 +10,13 @@ __all__ = ["db"]
 def db(flags: Flags, *, json: bool, restart: bool, replace: bool) -> None:
     """Import from Tautulli's database, or from several backups.
 
-    For example:
-
-      tautulli-import db tautulli.db --dry-run
-
-      tautulli-import db tautulli.db --to tracker --user alice
-
-      tautulli-import db backups/*.db --to editor --out alice-history.json
-
     Missing external ids are looked up if a Tautulli is known: from --url and a key, or from the
     config.ini beside the database.
+
+    For example:
+      tautulli-import db tautulli.db --dry-run
+      tautulli-import db tautulli.db --to tracker --user alice
+      tautulli-import db backups/*.db --to editor --out alice-history.json
     """
     from ..importing import import_history
 

@@ -30,7 +30,7 @@ def libraries(flags: Flags, *, json: bool) -> None:
 
 
 def check(flags: Flags, *, json: bool, missing_ids: Path | None, restart: bool) -> None:
-    """Read every row as an import would, print statistics, and write nothing.
+    """Read every row as an import would, and print statistics.
 
     Prints totals, dates, users, media types and kinds of GUID, how many films and shows have
     external ids, and which plays would be left out or rejected.
@@ -92,7 +92,7 @@ def check(flags: Flags, *, json: bool, missing_ids: Path | None, restart: bool) 
 
 
 def unresolved(flags: Flags, *, csv: Path | None, json: bool, restart: bool) -> None:
-    """List the films and shows without external ids: why there is none, and suggestions.
+    """List the titles without external ids, the reasons, and suggestions.
 
     With --csv, fill in the ids that you know, and give the file to --ids.
     """

@@ -22,7 +22,7 @@ _EVERY_SECONDS: Final = 1.0
 
 
 def status(flags: Flags, *, watch: bool, json: bool) -> None:
-    """Show the last run of each source: running, completed, failed or cancelled."""
+    """Show the last run of each source."""
     from ...settings.loaded import load
     from ...state.runs import last_runs
 

@@ -11,7 +11,7 @@ __all__ = ["why"]
 
 
 def why(flags: Flags, *, title: str, json: bool, restart: bool) -> None:
-    """Explain what became of each play of a title, or of one row, and from which evidence.
+    """Explain what became of each play of a title, or of one row.
 
     Shows the newest plays of a title; --verbose and --json show all.
     """

@@ -20,6 +20,7 @@ a ``-wal`` or journal left behind  a private copy of all files, with a notice
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import stat
@@ -46,6 +47,7 @@ from .private_copy import beside, copy_with_sides, size_of
 
 __all__ = ["SqliteFile", "explain", "is_no_database", "is_sqlite", "not_there"]
 
+_LOG: Final = logging.getLogger(__name__)
 _MAGIC: Final = b"SQLite format 3\x00"
 _ARCHIVES: Final = {b"PK\x03\x04": "ZIP", b"\x1f\x8b": "gzip", b"(\xb5/\xfd": "zstd"}
 _BUSY_SECONDS: Final = 10.0
@@ -203,6 +205,7 @@ class SqliteFile:
         self._opened = path
         self.connection = _connected(path, self._mode)
         self.connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        _LOG.debug("%s is read in the mode %r", path, self._mode)
 
     def connect_again(self) -> tuple[sqlite3.Connection, Callable[[], bool]]:
         """Open a second connection, for long statements in another thread.

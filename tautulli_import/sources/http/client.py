@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Tautulli"]
 
+_LOG: Final = logging.getLogger(__name__)
 _T = TypeVar("_T")
 # 25,000 rows of the history, the longest answer that is requested, are 28 MB (Tautulli 2.17.2).
 _MOST_BYTES: Final = 128 * 1024 * 1024
@@ -138,9 +139,13 @@ class Tautulli:
         """
 
         def once() -> _T:
+            begin = time.monotonic()
             with self._request(command, parameters) as response:
                 most = _MOST_BYTES if command == "get_history" else _MOST_BYTES_OF_OTHERS
                 reply = _read(response, self._without_key, most)
+            took = time.monotonic() - begin
+            size = len(reply.body)
+            _LOG.debug("%s %s: %d, %d B, %.2f s", command, parameters, reply.status, size, took)
             data = read_reply(reply, kind, posted=not self.by_get, reached=self._reached)
             self._reached = True
             if check and (wrong := check(data)):
@@ -225,6 +230,7 @@ class Tautulli:
                 self.by_get = self.access.key_in is None
                 return 0.0 if self.by_get else False
             cause = self._error(error, command, about, attempt)
+            _LOG.debug("%s", cause)
             if divisible and error.smaller:
                 if self._on_wait and not isinstance(cause, UndeliverableError):
                     self._on_wait(f"{cause} Asking for less.")

@@ -10,6 +10,7 @@ skipped.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from typing import Final
@@ -23,6 +24,7 @@ from .positions import FetchCounts, PositionReader, Undelivered
 
 __all__ = ["Crawl", "FetchedDays"]
 
+_LOG: Final = logging.getLogger(__name__)
 MOST: Final = 25_000
 """The most rows of a request. If a window has more, the rest is read with further requests."""
 _WANTED: Final = 18_000
@@ -138,6 +140,7 @@ class Crawl:
             self._wanted, self._shrunk = max(self._wanted // 2, _FEWEST), True
             return self._divide(window)
         count = len(page.rows)
+        _LOG.debug("%s: %d of %d rows", window, count, page.filtered)
         self._counts.delivered += count
         most = min(_WANTED, self._most)
         self._wanted = min(self._wanted * 3 // 2, most)

@@ -99,7 +99,7 @@ def test_no_damage_that_sqlite_sees_is_silent_and_every_row_that_is_still_there_
         assert unsalvaged.exit_code == 7
         assert "is damaged" in str(unsalvaged)
     else:
-        # A wrong value in a column with an index is seen by integrity_check alone, as the README
+        # A wrong value in a column with an index is seen by integrity_check alone, as the manual
         # says. But then no row is lost.
         assert unsalvaged == (whole, {}) or passes(path, "quick_check")
         if not passes(path, "integrity_check"):

@@ -1,0 +1,49 @@
+"""``tautulli-import help``: explain a topic or a command."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from ..help_pages import Group
+
+if TYPE_CHECKING:
+    from typer._click import Context
+
+__all__ = ["explain"]
+
+
+def explain(ctx: typer.Context, words: Sequence[str]) -> None:
+    """Print the page of a command or of a topic; without words, the list of both.
+
+    Raises:
+        NotFoundError: there is neither.
+    """
+    from .. import manual
+    from ..console import Screen
+
+    root = ctx.find_root()
+    if not words:
+        heading = "Topics, for 'tautulli-import help TOPIC':"
+        rows = [f"  {topic:14}{summary}" for topic, summary in manual.topics().items()]
+        typer.echo("\n".join([root.get_help(), "", heading, *rows]))
+        return
+    page = _page_of_command(root, words)
+    if page is None:
+        Screen().page(manual.page(" ".join(words)))
+    else:
+        typer.echo(page)
+
+
+def _page_of_command(root: Context, words: Sequence[str]) -> str | None:
+    """Return the help of a command, or ``None`` if there is no such command."""
+    context, command = root, root.command
+    for word in words:
+        found = command.get_command(context, word) if isinstance(command, Group) else None
+        if found is None:
+            return None
+        command = found
+        context = typer.Context(command, info_name=word, parent=context)
+    return command.get_help(context)

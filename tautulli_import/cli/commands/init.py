@@ -1,0 +1,240 @@
+"""``tautulli-import init``: ask for the source, the users and the place, and write the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import typer
+
+from ..options import Flags
+
+if TYPE_CHECKING:
+    from ...sources.base import User
+    from ..console import Screen
+    from ..session import Command
+
+__all__ = ["init"]
+
+_Values: TypeAlias = dict[str, object]
+_ADDRESS: Final = "http://127.0.0.1:8181"
+_SINKS: Final = (
+    ("tracker", "CrossWatch, by a file to upload or in its tracker directory", "a directory"),
+    ("editor", "CrossWatch's Editor, to clean up by hand first", "a file"),
+    ("jsonl", "JSON lines, for programs of your own", "a file"),
+)
+_DEFAULTS: Final = {
+    "tracker": "crosswatch-tracker",
+    "editor": "tautulli-history.json",
+    "jsonl": "tautulli-history.jsonl",
+}
+
+
+def init(flags: Flags) -> None:
+    """Set up an import: asks, tests the answers, and writes a file of settings.
+
+    At the end it shows what would be imported, the command to import it, and the lines for a
+    nightly run by cron or systemd.
+
+    For example:
+      tautulli-import init
+      tautulli-import init --config ~/alice.toml
+    """
+    from ...errors import ConfigurationError
+    from ...settings.layers import config_path
+    from ..console import Screen
+    from ..importing import import_history
+    from ..setup import config_text
+
+    screen = Screen()
+    if not screen.can_ask:
+        raise ConfigurationError(
+            "init asks questions, so it needs a terminal.",
+            hint="Write the settings yourself. They are explained in: tautulli-import help options",
+        )
+    path = config_path(flags).absolute()
+    _confirm_replacing(path, screen)
+    command, values, people = _ask_source(screen)
+    values |= _ask_whose(screen, people)
+    values |= _ask_place(screen)
+    copy = _write(path, config_text(values))
+    screen.note("")
+    screen.note(f"The settings are in {path}." + (f" The old ones: {copy}." if copy else ""))
+    screen.note("This is what would be imported:")
+    import_history(command, {"config": path, "dry_run": True}, as_json=False)
+    # The lines are to be copied, so they must not be wrapped.
+    typer.echo("\n".join(_next_steps(command, path, is_default=path == config_path())))
+
+
+def _confirm_replacing(path: Path, screen: Screen) -> None:
+    """Ask before settings are replaced.
+
+    Raises:
+        ConfigurationError: the person wants to keep them.
+    """
+    from ...errors import ConfigurationError
+
+    if path.exists() and not _is_yes(screen, f"There are settings in {path}. Write new ones?"):
+        raise ConfigurationError(
+            f"{path} is unchanged.", hint="Use --config FILE to write the new ones elsewhere."
+        )
+
+
+def _is_yes(screen: Screen, question: str) -> bool:
+    return _ask(screen, f"{question} [y/N] ").lower() in ("y", "yes")
+
+
+def _ask(screen: Screen, question: str, default: str = "") -> str:
+    """Return the answer to a question, or the default if it is empty.
+
+    Raises:
+        ConfigurationError: the input has ended.
+    """
+    from ...errors import ConfigurationError
+
+    answer = screen.ask(question)
+    if answer is None:
+        raise ConfigurationError(
+            "There is no answer, so nothing was written.", hint="Start again: tautulli-import init"
+        )
+    return answer.strip() or default
+
+
+def _choose(screen: Screen, question: str, rows: Sequence[str]) -> int:
+    """Return the place of the row that a person chooses. The first one is the default."""
+    screen.note("")
+    screen.note(question)
+    for number, row in enumerate(rows, 1):
+        screen.note(f"  {number}  {row}")
+    while True:
+        answer = _ask(screen, "Number [1]: ", "1")
+        if answer.isascii() and answer.isdecimal() and 1 <= int(answer) <= len(rows):
+            return int(answer) - 1
+
+
+def _ask_source(screen: Screen) -> tuple[Command, _Values, Sequence[User]]:
+    """Ask where the history is until it can be read. Return its users, too."""
+    from ...errors import TautulliImportError
+    from ..setup import found_databases
+
+    found = found_databases()
+    rows = [str(path) for path in found]
+    rows += ["A running Tautulli, over HTTP", "Another database file"]
+    while True:
+        place = _choose(screen, "Where is the history?", rows)
+        command: Command = "api" if place == len(found) else "db"
+        if command == "api":
+            values: _Values = _ask_server(screen)
+        elif place < len(found):
+            values = {"database": [str(found[place])]}
+        else:
+            path = Path(_ask(screen, "Path of tautulli.db: ")).expanduser().absolute()
+            values = {"database": [str(path)]}
+        try:
+            return command, values, _users(command, values, screen)
+        except TautulliImportError as error:
+            screen.error(error)
+
+
+def _ask_server(screen: Screen) -> _Values:
+    url = _ask(screen, f"Address of Tautulli, as in a browser [{_ADDRESS}]: ", _ADDRESS)
+    screen.note("The API key is in Tautulli under Settings > Web Interface > API.")
+    key = screen.ask_secret("API key (it is not shown): ").strip()
+    return {"url": url, "api_key": key}
+
+
+def _users(command: Command, values: Mapping[str, object], screen: Screen) -> Sequence[User]:
+    """Return the users with plays. This is the test of a source.
+
+    Raises:
+        TautulliImportError: it cannot be read.
+    """
+    import time
+
+    from ...files import write_whole
+    from ...formatting import many
+    from ...settings.loaded import load
+    from ...temp_folder import PrivateFolder
+    from ..console import Screen as AnyScreen
+    from ..session import Request, open_session
+    from ..setup import config_text
+
+    screen.note("Reading …")
+    request = Request(users=True, selection=False, ids=False)
+    folder = PrivateFolder()
+    try:  # as the settings will be read later, the key not from an option
+        path = folder.path / "config.toml"
+        write_whole(path, [config_text(values).encode()])
+        loaded = load({"config": path})
+        with open_session(
+            command, loaded, AnyScreen(quiet=True), request, now=int(time.time())
+        ) as session:
+            people = [user for user in session.source.users() if user.plays]
+    finally:
+        folder.remove()
+    plays = sum(user.plays for user in people)
+    screen.note(f"It can be read: {many(plays, 'play')} of {many(len(people), 'user')}.")
+    return people
+
+
+def _ask_whose(screen: Screen, people: Sequence[User]) -> _Values:
+    """Ask whose plays are wanted, if there are several users."""
+    from ...formatting import many
+
+    known = [user for user in people if user.user_id is not None]
+    if len(known) < 2:
+        return {}
+    rows = [f"only {user.name} ({many(user.plays, 'play')})" for user in known]
+    rows += ["all together, as one history", "all, one output for each user"]
+    place = _choose(screen, "Whose plays?", rows)
+    if place < len(known):
+        return {"user": [str(known[place].user_id)]}
+    return {"all_users": True} if place == len(known) else {"each_user": True}
+
+
+def _ask_place(screen: Screen) -> _Values:
+    """Ask where the history goes."""
+    from ...formatting import shown
+
+    place = _choose(screen, "Where to?", [about for _, about, _ in _SINKS])
+    sink, _, what = _SINKS[place]
+    default = Path.home() / _DEFAULTS[sink]
+    answer = _ask(screen, f"Path of {what} [{shown(default)}]: ", str(default))
+    return {"to": [sink], "out": [str(Path(answer).expanduser().absolute())]}
+
+
+def _write(path: Path, text: str) -> Path | None:
+    """Write the settings for their owner only. Return the copy of the old ones, if any."""
+    from ...files import read_bytes, write_whole
+
+    before = read_bytes(path)
+    copy = None
+    if before is not None:
+        copy = path.with_name(f"{path.name}.old")
+        write_whole(copy, [before], option="--config")
+    write_whole(path, [text.encode()], option="--config")
+    path.chmod(0o600)  # a replaced file keeps its mode
+    return copy
+
+
+def _next_steps(command: Command, path: Path, *, is_default: bool) -> Sequence[str]:
+    """Return the commands for now and for every night."""
+    import shlex
+
+    from ...settings.loaded import load
+    from ..setup import cron_line, program, systemd_units
+
+    settings = load({"config": path}).settings
+    own = [] if is_default else ["--config", str(path)]
+    nightly = [*program(), command, "--config", str(path)]
+    nightly += ["--state-dir", str(settings.state_folder.absolute()), "--quiet"]
+    lines = ["", "To import it now:", f"  {shlex.join(['tautulli-import', command, *own])}"]
+    lines += ["", "Every night by cron, in 'crontab -e':", f"  {cron_line(nightly)}"]
+    lines += ["", "Or by systemd, as your user:"]
+    for name, text in systemd_units(nightly).items():
+        lines += [f"  ~/.config/systemd/user/{name}:"]
+        lines += [f"    {line}".rstrip() for line in text.splitlines()]
+    lines += ["  systemctl --user daemon-reload"]
+    lines += ["  systemctl --user enable --now tautulli-import.timer"]
+    return lines

@@ -1,0 +1,149 @@
+"""``init``: from nothing to settings that work, and the lines for every night."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given, strategies as st
+
+from tautulli_import.cli.setup import config_text, cron_line, systemd_units
+from tests.conftest import Cli
+from tests.support.history import generate
+from tests.support.tautulli import KEY, FakeTautulli
+from tests.support.terminal import talk
+
+SOURCE, WHOSE, WHERE, PATH = "Number [1]: ", "Number [1]: ", "Number [1]: ", "]: "
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Return a home directory with a database in one of the usual places."""
+    (tmp_path / "tautulli").mkdir()
+    generate(tmp_path / "tautulli" / "tautulli.db", plays=300, seed=7)
+    return tmp_path
+
+
+def names(home: Path, environment: dict[str, str]) -> dict[str, str]:
+    """Return an environment of a person who has never used the program."""
+    return {**environment, "HOME": str(home), "XDG_CONFIG_HOME": "", "XDG_STATE_HOME": ""}
+
+
+def settings_in(home: Path) -> dict[str, object]:
+    return tomllib.loads((home / ".config/tautulli-import/config.toml").read_text())
+
+
+def test_a_database_is_found_and_the_commands_that_are_shown_work(
+    home: Path, environment: dict[str, str], cli: Cli
+) -> None:
+    env = names(home, environment)
+    answers = [(SOURCE, "1\n"), (WHOSE, "1\n"), (WHERE, "1\n"), ("crosswatch-tracker]: ", "\n")]
+
+    code, shown = talk("init", cwd=home, environment=env, answers=answers)
+
+    assert code == 0, shown
+    path = home / ".config/tautulli-import/config.toml"
+    assert path.stat().st_mode & 0o777 == 0o600
+    settings = settings_in(home)
+    assert settings["database"] == [str(home / "tautulli/tautulli.db")]
+    assert settings["to"] == ["tracker"]
+    assert settings["out"] == [str(home / "crosswatch-tracker")]
+    assert "It can be read: 300 plays of" in shown
+    assert not (home / "crosswatch-tracker").exists()  # it was a dry run
+
+    (cron,) = re.findall(r"^  17 4 \* \* \* (.*?)\r?$", shown, re.MULTILINE)
+    words = shlex.split(cron)
+    start = words.index("db")
+    answer = cli(*words[start:], "--json", cwd=home, env=env)
+    assert answer.code == 0, answer.err
+    new = json.loads(answer.out)["outputs"][0]["new"]
+    assert f"{new} new, 0 updated" in " ".join(shown.split())
+    again = cli("db", "--json", cwd=home, env=env)
+    assert json.loads(again.out)["outputs"][0]["unchanged"] == new
+
+
+def test_the_api_key_is_asked_for_and_never_shown(home: Path, environment: dict[str, str]) -> None:
+    env = names(home, environment)
+    with FakeTautulli(home / "tautulli" / "tautulli.db") as tautulli:
+        answers = [
+            (SOURCE, "2\n"),
+            ("8181]: ", f"{tautulli.url}\n"),
+            ("not shown): ", "0000wrong0000\n"),
+            (SOURCE, "2\n"),
+            ("8181]: ", f"{tautulli.url}\n"),
+            ("not shown): ", f"{KEY}\n"),
+            (WHOSE, "6\n"),
+            (WHERE, "3\n"),
+            ("history.jsonl]: ", "~/all.jsonl\n"),
+        ]
+        code, shown = talk(
+            "init", "--config", "mine.toml", cwd=home, environment=env, answers=answers
+        )
+    assert code == 0, shown
+    assert KEY not in shown
+    assert "The API key was not accepted" in shown or "API key" in shown
+    settings = tomllib.loads((home / "mine.toml").read_text())
+    assert settings["api_key"] == KEY
+    assert settings["out"] == [str(home / "all.jsonl")]
+    assert (home / "mine.toml").stat().st_mode & 0o777 == 0o600
+    assert f"tautulli-import api --config {home / 'mine.toml'}" in shown
+
+
+def test_settings_that_are_there_are_kept_unless_a_person_agrees(
+    home: Path, environment: dict[str, str]
+) -> None:
+    env = names(home, environment)
+    path = home / ".config/tautulli-import/config.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text("rewatches = true\n")
+
+    code, shown = talk("init", cwd=home, environment=env, answers=[("[y/N] ", "\n")])
+    assert code == 2, shown
+    assert path.read_text() == "rewatches = true\n"
+
+    answers = [("[y/N] ", "y\n"), (SOURCE, "\n"), (WHOSE, "\n"), (WHERE, "\n"), (PATH, "\n")]
+    code, shown = talk("init", cwd=home, environment=env, answers=answers)
+    assert code == 0, shown
+    assert path.with_name("config.toml.old").read_text() == "rewatches = true\n"
+    assert "rewatches" not in settings_in(home)
+
+
+def test_the_end_of_the_answers_writes_nothing(home: Path, environment: dict[str, str]) -> None:
+    env = names(home, environment)
+    code, shown = talk(
+        "init", cwd=home, environment=env, answers=[(SOURCE, "1\n"), (WHOSE, "\x04")]
+    )
+    assert code == 2, shown
+    assert not (home / ".config").exists()
+
+
+def test_init_needs_a_terminal(cli: Cli) -> None:
+    answer = cli("init")
+    assert answer.code == 2
+    assert "needs a terminal" in answer.err
+
+
+@given(st.text(), st.lists(st.text()))
+def test_every_value_is_read_back_as_it_was(url: str, database: list[str]) -> None:
+    values = {"url": url, "database": database, "each_user": True}
+    if any("\ud800" <= one <= "\udfff" for one in url + "".join(database)):
+        return
+    assert tomllib.loads(config_text(values)) == values
+
+
+def test_cron_and_systemd_get_the_words_as_they_are() -> None:
+    words = ["/opt/a b/tautulli-import", "db", "--config", "/x/50%$HOME.toml"]
+    line = cron_line(words)
+    assert line.startswith("17 4 * * * ")
+    command = line.removeprefix("17 4 * * * ").replace(r"\%", "%")  # as cron does
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"printf '%s\\n' {command}"], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.splitlines() == words
+    service = systemd_units(words)["tautulli-import.service"]
+    assert 'ExecStart="/opt/a b/tautulli-import" db --config "/x/50%%$$HOME.toml"' in service
