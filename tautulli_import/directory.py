@@ -137,6 +137,15 @@ class Directory:
         except PermissionError:  # the file belongs to another user
             return os.open(name, os.O_RDONLY | _FILE, dir_fd=self._descriptor)
 
+    def create_new(self, name: str, mode: int = 0o644) -> int:
+        """Create a file of exactly this name, and return its descriptor.
+
+        Raises:
+            FileExistsError: there is one.
+        """
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _FILE
+        return os.open(name, flags, mode, dir_fd=self._descriptor)
+
     def create(self, name: str, ending: str = "") -> tuple[int, str]:
         """Create a locked temporary file for ``name``. Return its descriptor and its name.
 
@@ -146,8 +155,7 @@ class Directory:
         while True:
             token = secrets.token_hex(8)
             temporary = f".{name[:_NAME_LENGTH]}.tautulli-import-{token}{ending}"
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _FILE
-            descriptor = os.open(temporary, flags, _PRIVATE, dir_fd=self._descriptor)
+            descriptor = self.create_new(temporary, _PRIVATE)
             with suppress(OSError):  # some network file systems have no locks
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
             if os.fstat(descriptor).st_nlink:  # else another run took it for an abandoned one

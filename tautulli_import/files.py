@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ from .errors import SinkError
 from .formatting import shown
 
 __all__ = [
+    "check_permission",
+    "check_place",
     "chunks_of",
     "identity",
     "is_stream",
@@ -64,6 +67,46 @@ def write_whole(
         raise
     except OSError as error:
         raise write_error(path, error, option) from error
+
+
+def check_place(path: Path) -> None:
+    """Check that a file can be at ``path``. Missing directories are created later.
+
+    Raises:
+        SinkError: there is a directory, or a file is where a directory must be.
+    """
+    if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises without permission
+        raise SinkError(
+            f"{shown(path)} is a directory, but a file is written there.",
+            hint="Name a file with --out.",
+        )
+    above = _lowest_existing(path)
+    if not os.path.isdir(above):  # noqa: PTH112
+        raise SinkError(
+            f"{shown(above)} is not a directory, so {shown(path)} cannot be written.",
+            hint="Choose another place with --out.",
+        )
+
+
+def check_permission(path: Path) -> None:
+    """Check that a file that does not exist can be created. One that exists may be up to date.
+
+    Raises:
+        SinkError: there is no permission, or the file system is read-only.
+    """
+    if os.path.exists(path):  # noqa: PTH110 - Path.exists raises without permission
+        return
+    above = _lowest_existing(path)
+    if not os.access(above, os.W_OK | os.X_OK):
+        is_read_only = os.statvfs(above).f_flag & os.ST_RDONLY
+        code = errno.EROFS if is_read_only else errno.EACCES
+        raise write_error(path, OSError(code, os.strerror(code), shown(above / path.name)))
+
+
+def _lowest_existing(path: Path) -> Path:
+    """Return the lowest directory above ``path`` that exists, or the file in its place."""
+    real = Path(os.path.realpath(path))
+    return next(one for one in real.parents if os.path.lexists(one))
 
 
 def write_error(path: Path, error: OSError, option: str = "--out") -> SinkError:

@@ -138,7 +138,7 @@ OPTIONS: Final[Sequence[Option]] = [
             repeatable=True, is_argument=True, own=True, commands="checkpoint clear",
             help="Checkpoint ids, as 'checkpoint list' shows them."),
         Option("all", bool, own=True, commands="checkpoint clear",
-            help="Forget all checkpoints and everything that was read over HTTP."),
+            help="Forget all checkpoints, last runs, and everything that was read over HTTP."),
         Option("all", bool, own=True, commands="stop",
             help="Stop all running imports and consumers."),
         Option("watch", bool, own=True, commands="status",

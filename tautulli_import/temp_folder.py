@@ -36,8 +36,9 @@ class PrivateFolder:
         # only once it is locked.
         unnamed = self.path / f"{_LOCK}.new"
         self._lock = os.open(unnamed, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        unnamed.rename(self.path / _LOCK)
+        with suppress(OSError):  # without locks here it never gets that name, so nobody removes it
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            unnamed.rename(self.path / _LOCK)
 
     def remove(self) -> None:
         """Remove the folder with everything in it. A second time, do nothing."""

@@ -20,7 +20,7 @@ from .. import interrupts
 from ..errors import SinkError, TautulliImportError
 from ..formatting import harmless
 
-__all__ = ["guarded", "hide"]
+__all__ = ["end_output", "guarded", "hide"]
 
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -109,9 +109,6 @@ def _guarded(*, debug: bool, color: bool | None) -> Iterator[None]:
         except OSError:
             _give_up_stdout()
         raise typer.Exit(error.exit_code) from None
-    except BrokenPipeError:
-        _give_up_stdout()  # the reader has read enough ("| head -1")
-        raise typer.Exit(0) from None
     except KeyboardInterrupt:
         _say_stopped(interrupts.Stopped(signal.SIGINT))
         raise typer.Exit(128 + signal.SIGINT) from None
@@ -122,14 +119,9 @@ def _guarded(*, debug: bool, color: bool | None) -> Iterator[None]:
         raise
     except OSError as error:
         # Whoever opens a file handles its errors, so this is standard output or standard error.
-        if debug:
+        if debug and not isinstance(error, BrokenPipeError):
             _print_traceback()
-        with contextlib.suppress(OSError):
-            sys.stderr.write(
-                f"Error: Cannot write to standard output: {error.strerror or error}.\n"
-            )
-        _give_up_stdout()
-        raise typer.Exit(SinkError.exit_code) from None
+        raise typer.Exit(end_output(error)) from None
     except Exception as error:  # noqa: BLE001 - nothing above would print a message
         if debug:
             _print_traceback()
@@ -139,6 +131,18 @@ def _guarded(*, debug: bool, color: bool | None) -> Iterator[None]:
             "  This is a bug in tautulli-import. Please report it with the output of --debug.\n"
         )
         raise typer.Exit(1) from None
+
+
+def end_output(error: OSError) -> int:
+    """Print that standard output failed, discard what is left for it, and return the exit code."""
+    is_closed = isinstance(error, BrokenPipeError)  # the reader has read enough ("| head -1")
+    if not is_closed:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(
+                f"Error: Cannot write to standard output: {error.strerror or error}.\n"
+            )
+    _give_up_stdout()
+    return 0 if is_closed else SinkError.exit_code
 
 
 def _give_up_stdout() -> None:

@@ -21,7 +21,7 @@ from ..errors import (
 from ..events.build import Naming
 from ..files import identity, write_whole
 from ..formatting import many
-from ..imports.job import Job, Target
+from ..imports.job import Job, Target, check_targets
 from ..imports.locking import HeldLocks, hold_locks
 from ..imports.report import Report, Summary
 from ..imports.run import ImportResult, run
@@ -64,8 +64,7 @@ def import_history(
     screen = Screen(quiet=settings.quiet, verbose=settings.verbose, color=settings.color)
     outputs = targets(loaded, screen, now=now)
     streams = [isinstance(target.sink, StreamSink) for target in outputs]
-    _check_stdout(settings, outputs, as_json=as_json)
-    _check_files(command, settings, replace=replace)
+    _check_files(command, settings, outputs, as_json=as_json, replace=replace)
     line = typed_again(sys.argv[1:], settings)
     with ExitStack() as stack:
         stack.enter_context(_offer_to_go_on(line))
@@ -79,6 +78,7 @@ def import_history(
                 hold_locks(remembered.path, places, screen.note, wait=settings.wait, line=line)
             )
             begin = partial(_begin_log, remembered, held, line)
+        taken = _check_outputs(settings, outputs, replace=replace)
         session = stack.enter_context(
             open_session(
                 command,
@@ -106,7 +106,7 @@ def import_history(
             dry_run=settings.dry_run,
             each_user=settings.each_user,
             report=settings.report,
-            taken=_taken(settings),
+            taken=taken,
             enrich=session.enricher,
             asked=session.asked,
             naming=Naming(settings.event_source, settings.server_id),
@@ -146,13 +146,21 @@ def import_history(
             session.log.ended(_in_a_sentence(outcome.report))
 
 
-def _check_files(command: Command, settings: Settings, *, replace: bool) -> None:
-    """Check that the databases exist, and that the report can be written and replaces none.
+def _check_files(
+    command: Command,
+    settings: Settings,
+    outputs: Sequence[Target],
+    *,
+    as_json: bool,
+    replace: bool,
+) -> None:
+    """Check standard output, that the databases exist, and the place of the report.
 
     Raises:
         ConfigurationError: plays that a damaged database has lost would be taken back.
-        TautulliImportError: see the errors of ``inputs``.
+        TautulliImportError: see ``_check_stdout`` and the errors of ``inputs``.
     """
+    _check_stdout(settings, outputs, as_json=as_json)
     if command == "db" and replace and settings.salvage:
         raise ConfigurationError(
             "--replace and --salvage cannot be used together. --replace would remove the plays "
@@ -163,6 +171,26 @@ def _check_files(command: Command, settings: Settings, *, replace: bool) -> None
     inputs.check_not_read(settings, "--report", settings.report)
     if command == "db":
         inputs.check_databases(settings)
+
+
+def _check_outputs(
+    settings: Settings, outputs: Sequence[Target], *, replace: bool
+) -> Mapping[object, str]:
+    """Check the outputs, and return the files that none of them may write, by identity.
+
+    Raises:
+        TautulliImportError: an output cannot be written; see ``check_targets``.
+    """
+    taken = _taken(settings)
+    check_targets(
+        outputs,
+        taken,
+        each_user=settings.each_user,
+        dry_run=settings.dry_run,
+        replace=replace,
+        report=settings.report,
+    )
+    return taken
 
 
 def _nowhere_to_copy(state: StateFile | None) -> TautulliImportError:

@@ -93,6 +93,8 @@ def stream(
                 for batch in source.batches(cursor, detailed=True):
                     events = counts.take(batch)
                     with step():
+                        if events and checkpoint and not delivered.has_begun:
+                            checkpoint.save(delivered.position())
                         delivered.write(events, counts.position)
                         if checkpoint and checkpoint.is_due(counts.rows):
                             sink.commit()
@@ -103,7 +105,7 @@ def stream(
                 is_cut = False
             with step():
                 sink.commit()
-                if checkpoint:
+                if checkpoint and delivered.has_begun:
                     checkpoint.save(delivered.position())
                 receipt = sink.finish()
                 if checkpoint:
@@ -207,6 +209,11 @@ class _Delivered:
         self._last = after
         self._written = 0
         self._queue: deque[tuple[int, Position]] = deque()
+
+    @property
+    def has_begun(self) -> bool:
+        """Return true if events were given to the sink."""
+        return self._written > 0
 
     def write(self, events: Sequence[PlaybackEvent], position: Position | None) -> None:
         """Write events, and queue the position after them until they are durable."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -12,7 +13,7 @@ from msgspec import Struct
 
 from ..errors import ConfigurationError, SinkError
 from ..events.build import Naming
-from ..files import identity, is_stream, read_start
+from ..files import check_permission, check_place, identity, is_stream, read_start
 from ..formatting import shown
 from ..ids.corrections import Correction
 from ..items.outputs import Planned, Wish
@@ -20,11 +21,10 @@ from ..items.per_user import file_names, with_plays
 from ..items.pipeline import Enricher
 from ..model.events import PlaybackEvent
 from ..model.selection import Selection
-from ..sinks.base import BaseSink, Sink, StreamSink, make_sink
-from ..sources.base import User
+from ..sinks.base import BaseSink, Sink, make_sink
 from ..sources.database.source import Source
 
-__all__ = ["Job", "SinkFor", "Target", "check", "sink_for_each"]
+__all__ = ["Job", "SinkFor", "Target", "check_targets", "check_users", "sink_for_each"]
 
 _REPORT: Final = b'{"schema":'
 """The beginning of each report."""
@@ -78,57 +78,93 @@ def _sink_of_user(target: Target, user: str) -> BaseSink:
     return make_sink(type(target.sink), target.name, options)
 
 
-def check(job: Job, source: Source, sink_for: SinkFor) -> None:
-    """Check the options and the sinks before the work.
+def check_targets(
+    targets: Sequence[Target],
+    taken: Mapping[object, str],
+    *,
+    each_user: bool = False,
+    dry_run: bool = False,
+    replace: bool = False,
+    report: Path | None = None,
+) -> None:
+    """Check the sinks and their places before anything is read or fetched.
+
+    A missing permission is an error here only if no sink can create its file. Otherwise the other
+    sinks get their output first. For ``taken`` see ``Job``.
 
     Raises:
         TautulliImportError: options contradict each other, or a sink cannot be written.
     """
-    merges = [t.sink for t in job.targets if isinstance(t.sink, Sink) and t.sink.merges]
-    if any(target.sink.options.merge_with for target in job.targets):
-        if not merges:
+    items = [target.sink for target in targets if isinstance(target.sink, Sink)]
+    if any(target.sink.options.merge_with for target in targets):
+        if not any(sink.merges for sink in items):
             raise ConfigurationError("None of these sinks uses --merge-with.", hint="Leave it out.")
-        if job.each_user:
-            raise ConfigurationError(
-                "--merge-with is one user's history, and --each-user would give it to all users.",
-                hint="Run once for each --user, with that user's own export.",
-            )
-    if job.wish.replace and not any(
-        isinstance(target.sink, Sink) and (target.sink.merges or target.sink.supersedes)
-        for target in job.targets
-    ):
+        if each_user:
+            raise _one_history()
+    if replace and not any(sink.merges or sink.supersedes for sink in items):
         raise ConfigurationError(
             "None of these sinks can use --replace.",
             hint="Leave it out. It is for outputs that keep the entries of earlier runs, such as "
             "--to tracker.",
         )
+    refused: dict[str, SinkError] = {}
+    for name, sink in ((target.name, target.sink) for target in targets):
+        is_per_user = each_user and isinstance(sink, Sink)
+        for path in sink.writes():
+            _check_taken(name, path, taken)
+            check_place(path)
+            if is_per_user and os.path.exists(path.parent):  # noqa: PTH110 - see check_permission
+                continue  # the files of all users may be up to date
+            try:
+                check_permission(path)
+            except SinkError as error:
+                refused.setdefault(name, error)
+        if not is_per_user:
+            sink.check()
+    if len(refused) == len(targets) and not dry_run:
+        raise next(iter(refused.values()))
+    if report is not None and report != Path("-"):
+        _check_report(report)
+
+
+def check_users(job: Job, source: Source, sink_for: SinkFor) -> None:
+    """Check the sinks of each user with ``each_user``, before anything is written.
+
+    Raises:
+        TautulliImportError: there can be only one output, or a sink cannot be written.
+    """
     known = with_plays(source) if job.each_user else []
     names = file_names(known)
-    users: Sequence[User | None] = known or [None]
-    for target in job.targets:
-        is_stream = isinstance(target.sink, StreamSink)  # every event names its user
-        if (
-            job.each_user
-            and not is_stream
-            and target.sink.is_on_stdout
-            and not job.dry_run
-            and not target.sink.lines
-        ):
+    for target in job.targets if job.each_user else ():
+        if not isinstance(target.sink, Sink):  # every event names its user
+            continue
+        if target.sink.options.merge_with:
+            raise _one_history()
+        if target.sink.is_on_stdout and not job.dry_run and not target.sink.lines:
             raise ConfigurationError(
                 "--each-user writes one output per user, but standard output is only one.",
                 hint="Choose a file with --out.",
             )
-        for user in [None] if is_stream else users:
-            sink = sink_for(target, names[user.user_id] if user else None)
+        for user in known:
+            sink = sink_for(target, names[user.user_id])
             for path in sink.writes():
-                if found := job.taken.get(identity(path)):
-                    raise ConfigurationError(
-                        f"{target.name} would write to {shown(path)}, which is {found}.",
-                        hint="Choose another place with --out.",
-                    )
+                _check_taken(target.name, path, job.taken)
             sink.check()
-    if job.report is not None and job.report != Path("-"):
-        _check_report(job.report)
+
+
+def _one_history() -> ConfigurationError:
+    return ConfigurationError(
+        "--merge-with is one user's history, and --each-user would give it to all users.",
+        hint="Run once for each --user, with that user's own export.",
+    )
+
+
+def _check_taken(name: str, path: Path, taken: Mapping[object, str]) -> None:
+    if found := taken.get(identity(path)):
+        raise ConfigurationError(
+            f"{name} would write to {shown(path)}, which is {found}.",
+            hint="Choose another place with --out.",
+        )
 
 
 def _check_report(path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Final
 from ..directory import located
 from ..errors import BusyError
 from ..formatting import shown
+from ..state.claim import claim_file
 from ..state.folder import make_folder
 from ..state.lock import Holder, Lock
 from ..state.runs import Run, describe, last_run, lock_of
@@ -65,6 +66,12 @@ def hold_locks(
                 note(f"Waiting up to {wait:g} s: {_busy(busy)}")
                 was_said = True
             time.sleep(min(_RETRY_SECONDS, max(0.0, deadline - time.monotonic())))
+        if soft := next((lock for lock in locks if lock.missing), None):
+            note(
+                f"The file system of {shown(soft.path.parent)} has no file locks ({soft.missing}). "
+                f"{claim_file(soft.path.name)} is used instead. If an import is killed on another "
+                "machine or in another container, remove that file."
+            )
         held = HeldLocks(locks)
         held.note(Holder(os.getpid(), line=line))
         yield held
@@ -130,9 +137,12 @@ def _busy(lock: Lock) -> BusyError:
         time.sleep(_HOLDER_SECONDS)
         holder = lock.holder()
     what = shown(lock.path)
+    claimed = shown(lock.path.with_name(claim_file(lock.path.name)))
+    remove = f" If that process has ended, remove {claimed}." if lock.is_claimed() else ""
     if holder is None:
         return BusyError(
-            f"Another import is running ({what} is locked).", hint="Try again when it has ended."
+            f"Another import is running ({what} is locked).",
+            hint=f"Try again when it has ended.{remove}",
         )
     run: Run | None = None
     if holder.state and holder.run:
@@ -141,5 +151,5 @@ def _busy(lock: Lock) -> BusyError:
     return BusyError(
         f"Another import is running, process {holder.pid}: {holder.line}.{progress}",
         hint="Wait for it with --wait SECONDS, watch it with 'tautulli-import status --watch', or "
-        "end it with 'tautulli-import stop'.",
+        f"end it with 'tautulli-import stop'.{remove}",
     )

@@ -28,7 +28,7 @@ from ..sources.database.source import Source
 from ..sources.same_history import refuse_other_history
 from ..state.checkpoint import CheckpointStore
 from ..state.outputs import OutputStore
-from .job import Job, SinkFor, Target, check, sink_for_each
+from .job import Job, SinkFor, Target, check_users, sink_for_each
 from .report import Delivery, Report, alarms_of, make_report
 
 __all__ = ["ImportResult", "Memory", "run"]
@@ -108,7 +108,7 @@ def run(
     began = time.perf_counter() if began is None else began
     memory = memory or Memory()
     sink_for = sink_for_each()
-    check(job, source, sink_for)
+    check_users(job, source, sink_for)
     deliveries: list[Delivery] = []
     plays: dict[str, Plays] = {}
     rejected: list[Rejected] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -46,7 +47,10 @@ def owners(source: Source, result: ReadResult) -> Sequence[User]:
 
 
 def file_names(users: Sequence[User]) -> dict[int | None, str]:
-    """Return a file name for each user, by id: the user's name, with the id if needed."""
+    """Return a file name for each user, by id: the user's name, with the id if needed.
+
+    On disk a name is UTF-8 in every locale, so that another locale finds the same files.
+    """
     names: dict[int | None, str] = {}
     taken: set[str] = set()
     plain = {user.user_id: _plain(user.name) for user in users}
@@ -56,7 +60,7 @@ def file_names(users: Sequence[User]) -> dict[int | None, str]:
         while unique.casefold() in taken:
             unique += "_"
         taken.add(unique.casefold())
-        names[number] = unique
+        names[number] = os.fsdecode(unique.encode())
     return names
 
 

@@ -52,6 +52,7 @@ _encode: Final = msgspec.json.Encoder().encode
 class _Ack(Struct, frozen=True):
     error: Refusal | None = None
     duplicate: bool = False
+    seq: int = 0
 
 
 class _Message(Struct):
@@ -121,6 +122,8 @@ class Publisher:
         """The number of events that this run added to the stream."""
         self.duplicates = 0
         """The number of events that the stream had before."""
+        self.last = 0
+        """The highest sequence number of an acknowledged event in the stream."""
         self._connection = connection
         self._stream = stream
         self._waiting: deque[PlaybackEvent] = deque()
@@ -290,6 +293,7 @@ class Publisher:
             self._refused(message, ack.error, now)
             return
         self._acked_at = now
+        self.last = max(self.last, ack.seq)
         del self._flying[number]
         self._flying_bytes -= len(message.payload)
         if ack.duplicate and message.times == 1:

@@ -29,6 +29,7 @@ class _Config(Struct, frozen=True):
     subjects: tuple[str, ...] | None = ()
     duplicate_window: int = 0
     max_msg_size: int = -1
+    retention: str = "limits"
     sealed: bool = False
     no_ack: bool = False
     mirror: object = None
@@ -37,6 +38,7 @@ class _Config(Struct, frozen=True):
 
 class _State(Struct, frozen=True):
     messages: int = 0
+    first_seq: int = 0
     subjects: Mapping[str, int] | None = None
 
 
@@ -71,6 +73,10 @@ class StreamState(Struct, frozen=True):
     max_msg_size: int
     """The limit for a message in bytes, headers included; -1 for the server's own limit."""
     messages: int
+    first: int
+    """The sequence number of its first message. Of an empty stream it is that of the next one."""
+    removes_read: bool
+    """It removes messages that consumers have acknowledged, so that missing ones prove nothing."""
     by_source: Mapping[str, int]
     """The number of playback events of each source."""
     is_copy: bool
@@ -240,6 +246,8 @@ def _state_of(name: str, info: _Info | None) -> StreamState | None:
         duplicate_window=info.config.duplicate_window / _NS,
         max_msg_size=info.config.max_msg_size,
         messages=info.state.messages,
+        first=info.state.first_seq,
+        removes_read=info.config.retention != "limits",
         by_source=by_source,
         is_copy=bool(info.config.mirror or info.config.sources),
     )

@@ -1,7 +1,8 @@
 """Write one playback event a line, in the order of Tautulli's rows, for ``--to jsonl --events``.
 
 The first run builds the file under a random name until it is whole. Later runs append to it. If
-one of them is killed, the next run cuts off what it appended after the last saved position.
+one of them is killed, the next run cuts off what it appended after the last saved position. Before
+a run appends, the note says so. Lines that follow without it are another program's and are kept.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from msgspec import Struct
 from ..directory import Directory, Place, is_temporary, located
 from ..errors import SinkError
 from ..files import is_stream, read_start, sync_name, write_error
-from ..formatting import shown
+from ..formatting import many, shown
 from ..model.events import PlaybackEvent
 from ..state.checkpoint import Position
 from .base import Receipt, SinkOptions, StreamSink
@@ -43,6 +44,8 @@ class _Note(Struct, frozen=True):
     """The file has its own name already."""
     building: str = ""
     """Its random name until then."""
+    appending: bool = False
+    """A run may have written lines after ``length``. They are cut off and written again."""
 
 
 class EventsSink(StreamSink):
@@ -67,6 +70,9 @@ class EventsSink(StreamSink):
         """The length of the file at the last position, in bytes and in events. Events after it
         are written again by the next run."""
         self._needs_commit = False
+        self._is_appending = False
+        self._cut = 0
+        """The number of bytes that were cut off."""
         self._saved_note = ""
         self._encode = msgspec.json.Encoder().encode_lines
 
@@ -96,12 +102,17 @@ class EventsSink(StreamSink):
                 f"{shown(path)} is not a file of events, so it is not replaced.",
                 hint="Move it away, or choose another file with --out.",
             )
+        if begin and not all(map(_may_be_event, _last_lines(path))):
+            raise SinkError(
+                f"{shown(path)} ends with lines that are not events, and they would be lost.",
+                hint="Move it away, or choose another file with --out.",
+            )
 
     def recall(self, job: str, saved: Position | None) -> Position | None:
         """Return ``saved`` if the file still has that length and the same last 64 KiB there.
 
         Raises:
-            SinkError: lines follow that are not events, so no run of this program wrote them.
+            SinkError: lines follow that no run of this program has written.
         """
         del job
         path = self.path
@@ -115,15 +126,16 @@ class EventsSink(StreamSink):
                     size = os.fstat(file.fileno()).st_size
                     if size < note.length or _tail(file.fileno(), note.length) != note.tail:
                         return None
-                    file.seek(note.length)
-                    more = file.read(len(_BEGINS))
         except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
-        if not _BEGINS.startswith(more):
+        if size > note.length and is_named and not note.appending:
             raise SinkError(
-                f"{shown(path)} ends with lines that are not events, and they would be lost.",
-                hint="Move it away, or choose another file with --out.",
+                f"{shown(path)} has {many(size - note.length, 'byte')} more than the last run "
+                "wrote, and they would be lost.",
+                hint="Move the new lines to another file. To write the whole file anew without "
+                "them, add --restart.",
             )
+        self._cut = size - note.length
         self._before = msgspec.structs.replace(note, finished=is_named)
         return saved
 
@@ -136,6 +148,7 @@ class EventsSink(StreamSink):
             self._is_new = not self._before.finished
         if path is None or self.options.dry_run:
             return
+        self._is_appending = not self._is_new
         self._place = self._resources.enter_context(located(path, make=True))
         directory, name, is_pipe = self._place
         if is_pipe:
@@ -151,6 +164,8 @@ class EventsSink(StreamSink):
         if not is_pipe and self._file.seek(0, os.SEEK_END) > self._length:
             self._file.truncate(self._length)
             self._file.seek(self._length)
+        if self._is_appending:
+            self._update_note()
 
     def write(self, events: Sequence[PlaybackEvent], position: Position | None) -> None:
         """Write the lines. On standard output, flush after them."""
@@ -196,7 +211,10 @@ class EventsSink(StreamSink):
         if self._is_new and self._place is not None and self._is_on_disk and self._is_unchanged():
             self._place.directory.remove(self._building)
             self._is_new, self._new = False, 0
-            self._note_place()
+            self._update_note()
+        if self._is_on_disk:
+            self._is_appending = os.fstat(self._open.fileno()).st_size > self._length
+            self._update_note()
         named = shown(self.options.out or Path())
         written = [named] if path is not None and (self._new or self._is_new) else []
         if self._place is not None and self._is_on_disk and written:
@@ -208,6 +226,7 @@ class EventsSink(StreamSink):
             new=self._new,
             total=self._events,
             written=[] if self.options.dry_run else written,
+            notices=[_said_of_cut(named)] if self._cut and self._before else [],
         )
 
     def close(self) -> None:
@@ -262,17 +281,37 @@ class EventsSink(StreamSink):
             raise write_error(path, error) from error
         sync_name(directory, path)
         self._is_new = False
-        self._note_place()
+        self._update_note()
 
-    def _note_place(self) -> None:
-        """Update the note after the file got its own name, if there is a note."""
+    def _update_note(self) -> None:
+        """Update the note, if there is one, because more than the length has changed."""
         if self._saved_note:
             self._saved_note = self._described()
 
     def _described(self) -> str:
         tail = _tail(self._open.fileno(), self._length)
-        note = _Note(self._length, tail, self._events_then, not self._is_new, self._building)
+        note = _Note(
+            *(self._length, tail, self._events_then, not self._is_new, self._building),
+            appending=self._is_appending,
+        )
         return msgspec.json.encode(note).decode()
+
+
+def _last_lines(path: Path) -> Sequence[bytes]:
+    """Return the lines in the last 64 KiB of a file. The first one may be a part of a line."""
+    with located(path) as place, os.fdopen(place.directory.open(place.name), "rb") as file:
+        begin = max(0, os.fstat(file.fileno()).st_size - _TAIL)
+        lines = os.pread(file.fileno(), _TAIL, begin).splitlines()
+    return lines[1:] if begin else lines
+
+
+def _may_be_event(line: bytes) -> bool:
+    """Return true if a line begins as an event does. A killed run may have written half of one."""
+    return line.startswith(_BEGINS) or _BEGINS.startswith(line)
+
+
+def _said_of_cut(path: str) -> str:
+    return f"The last lines of {path} were written again, because the last run did not record them."
 
 
 def _tail(descriptor: int, length: int) -> str:

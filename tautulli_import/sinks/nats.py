@@ -7,7 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import msgspec
+from msgspec import Struct
+
 from ..errors import ConfigurationError, SinkError, SourceUnreachableError, UnauthorisedError
+from ..formatting import many
 from ..jetstream.access import SERVER, STREAM
 from ..jetstream.connection import Connection
 from ..jetstream.publisher import Publisher, is_too_large
@@ -20,6 +24,17 @@ from .base import Receipt, SinkOptions, StreamSink
 __all__ = ["NatsSink"]
 
 _CHUNK: Final = 2_000
+
+
+class _Note(Struct, frozen=True):
+    """The stream that has the events, saved for the next run."""
+
+    created: str
+    """When it was created. A later stream of the same name has another time."""
+    last: int = 0
+    """The sequence number of the last event."""
+    told: bool = False
+    """An earlier run has told that some events are no longer in it."""
 
 
 class NatsSink(StreamSink):
@@ -37,7 +52,8 @@ class NatsSink(StreamSink):
         self._sources: set[str] = set()
         self._given = 0
         self._is_from_first = True
-        self._had_some = False
+        self._note = _Note("")
+        self._gone = ""
 
     @property
     def target(self) -> str:
@@ -88,12 +104,18 @@ class NatsSink(StreamSink):
             self._largest = min(self._largest, stream.max_msg_size)
         if not self.options.dry_run:
             self._publisher = Publisher(connection, stream)
-        return saved if saved is not None and saved.note == stream.created else None
+        note = _noted(saved.note) if saved is not None else None
+        self._note = _Note(stream.created)
+        if note is None or note.created != stream.created:
+            return None
+        self._note = note
+        return saved
 
     def begin(self, after: Position | None) -> None:
-        """Remember whether the run starts at the first row."""
+        """Remember whether the run starts at the first row, and look for events that are gone."""
         self._is_from_first = after is None
-        self._had_some = after is not None and any(after.kinds.values())
+        if after is not None and self._stream is not None:
+            self._look_for_gone(self._stream, sum(after.kinds.values()))
 
     def refuses(self, event: PlaybackEvent) -> Reason | None:
         """Return the reason why consumers or the server would refuse an event, or ``None``."""
@@ -137,8 +159,9 @@ class NatsSink(StreamSink):
 
     @property
     def note(self) -> str:
-        """Return when the stream was created. A later stream of the same name has another time."""
-        return self._stream.created if self._stream else ""
+        """Return the stream and the last event in it as JSON."""
+        last = max(self._note.last, self._publisher.last if self._publisher else 0)
+        return msgspec.json.encode(msgspec.structs.replace(self._note, last=last)).decode()
 
     def finish(self) -> Receipt:
         """Return the receipt. ``total`` is the number of messages in the stream now.
@@ -150,7 +173,11 @@ class NatsSink(StreamSink):
         if publisher is None:
             there = self._stream.messages if self._stream else 0
             return Receipt(
-                self.target, new=self._given, total=there + self._given, warnings=self._warnings()
+                self.target,
+                new=self._given,
+                total=there + self._given,
+                warnings=self._warnings(),
+                notices=[self._gone] if self._gone else [],
             )
         with _as_sink_errors():
             now = look_at_stream(self._connection)
@@ -161,7 +188,7 @@ class NatsSink(StreamSink):
             total=now.messages if now else 0,
             written=[self.target] if publisher.stored else [],
             warnings=self._warnings() if publisher.stored else [],
-            notices=[] if (now and now.messages) or not self._had_some else [self._gone()],
+            notices=[self._gone] if self._gone else [],
             next_steps=[self._next_step()] if publisher.stored else [],
         )
 
@@ -190,11 +217,25 @@ class NatsSink(StreamSink):
         )
         return [said]
 
-    def _gone(self) -> str:
-        return (
-            f"The stream {self.options.nats.stream} is empty by now, although events were "
-            "published to it. It was purged, or its age limit removed them. --restart publishes "
-            "all again."
+    def _look_for_gone(self, stream: StreamState, published: int) -> None:
+        """Note that events of earlier runs are no longer in the stream.
+
+        A stream with a limit loses its oldest events every night, so that is told once. That all
+        are gone is told each time, because it was probably purged.
+        """
+        there = sum(stream.by_source.values())
+        is_empty = not there or (self._note.last and self._note.last < stream.first)
+        if stream.removes_read or not published or (there >= published and not is_empty):
+            return
+        if self._note.told and not is_empty:
+            return
+        self._note = msgspec.structs.replace(self._note, told=True)
+        which = "none" if is_empty else f"at most {there:,}"
+        self._gone = (
+            f"The stream {stream.name} has {which} of the {many(published, 'event')} that earlier "
+            "runs published. It was purged, or its limits (age, number, size) removed them. "
+            "Consumers that have not read them will not get them. To publish all again, add "
+            f"--restart, at least {_span(stream.duplicate_window)} after the last run."
         )
 
     def _next_step(self) -> str:
@@ -205,6 +246,14 @@ class NatsSink(StreamSink):
         if access.stream != STREAM:
             command += f" --nats-stream {access.stream}"
         return f"Store them in a DuckDB file (elsewhere with this server's address): {command}"
+
+
+def _noted(note: str) -> _Note:
+    """Decode a note. One of an earlier version has only the time when the stream was created."""
+    try:
+        return msgspec.json.decode(note, type=_Note)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _Note(note)
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from .folder import check_folder, check_state_file, make_folder
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-__all__ = ["StateFile", "database_source", "state_file", "state_files"]
+__all__ = ["STATE_TABLES", "StateFile", "database_source", "state_file", "state_files"]
 
 _LOG: Final = logging.getLogger(__name__)
 # 1: a server's history and metadata. 2: jobs, runs and published keys, of database files too.
@@ -56,6 +56,8 @@ _TABLES: Final[dict[str, tuple[dict[str, type], str | tuple[str, ...]]]] = {
     ),
     "runs": ({"id": int, "told": str}, "id"),
 }
+STATE_TABLES: Final = frozenset({"about", *_TABLES})
+"""The tables that every state file has. Those of a server have others, with its history."""
 _T = TypeVar("_T")
 
 
@@ -354,7 +356,7 @@ def _refuse_foreign(connection: sqlite3.Connection) -> None:
     """Refuse another program's database, before anything in it is changed."""
     tables = _tables(connection)
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    wanted = {"about", *_TABLES} if version > 1 else {"about"}
+    wanted = STATE_TABLES if version > 1 else {"about"}
     if (tables or version) and not wanted <= tables and version <= _SCHEMA:
         raise _DamagedError("it belongs to another program")
 

@@ -3,10 +3,14 @@
 A lock is ``flock`` on a small file. The process that holds it is alive. The content of the file
 only tells others which process they are waiting for. It is believed only if nobody else can have
 written it.
+
+Some file systems have no ``flock`` (network mounts, some FUSE ones). There a second file, which
+names the process, is the lock; see ``claim``.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
@@ -20,6 +24,7 @@ from msgspec import Struct
 
 from ..directory import Directory, is_trusted, open_directory
 from ..errors import SinkError
+from .claim import claim, is_claimed, unclaim
 
 __all__ = ["Holder", "Lock"]
 
@@ -28,6 +33,8 @@ _TRIES: Final = 4
 _RETRY_SECONDS: Final = 0.02
 _MOST_BYTES: Final = 65_536
 _BEGINS: Final = b'{"pid":'
+_HELD: Final = (BlockingIOError, PermissionError)
+"""Another process has the lock. NFS reports it as the second one."""
 
 
 class Holder(Struct, frozen=True):
@@ -50,6 +57,8 @@ class Lock:
         self.path = path
         self._directory: Directory | None = None
         self._descriptor: int | None = None
+        self.missing = ""
+        """Why the file system has no ``flock``. Empty if it has, or before ``take``."""
 
     def take(self) -> bool:
         """Take the lock and return true, or return false at once if another process holds it.
@@ -92,11 +101,17 @@ class Lock:
             return False
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
+        except _HELD:
             return True
+        except OSError:
+            return is_claimed(self.path)
         finally:
             os.close(descriptor)
         return False
+
+    def is_claimed(self) -> bool:
+        """Return true if a file stands for the lock, because the file system has no ``flock``."""
+        return is_claimed(self.path)
 
     def is_open_in(self, process: int) -> bool:
         """Return true if a process has the lock file open. Only Linux can tell."""
@@ -117,6 +132,7 @@ class Lock:
         with suppress(OSError):
             if _is_ours(self._descriptor) and self._is_still(self._descriptor, self._directory):
                 self._directory.remove(self.path.name)
+        self._unclaim(self._directory)
         os.close(self._descriptor)
         self._directory.close()
         self._descriptor = self._directory = None
@@ -139,19 +155,59 @@ class Lock:
     def _taken(self, directory: Directory) -> int | None:
         while True:
             descriptor = directory.lock_file(self.path.name)
+            is_locked = is_kept = False
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                os.close(descriptor)
-                return None
-            if self._is_still(descriptor, directory):
+                is_locked = self._is_locked(descriptor, directory)
+                is_kept = is_locked and self._is_still(descriptor, directory)
+            finally:
+                if not is_kept:
+                    self._unclaim(directory)
+                    os.close(descriptor)
+            if is_kept:
                 return descriptor
-            os.close(descriptor)  # its last holder has just removed the file
+            if not is_locked:
+                return None
+            # Its last holder has just removed the file.
+
+    def _is_locked(self, descriptor: int, directory: Directory) -> bool:
+        """Lock an open file, or claim it where that is not possible. Return false if it is taken.
+
+        Raises:
+            OSError: it can be neither locked nor claimed.
+        """
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except _HELD:
+            return False
+        except OSError as error:
+            # NFS does so for a file that we may only read. A shared lock shows if it is taken.
+            if error.errno == errno.EBADF and _is_locked_for_writing(descriptor):
+                return False
+            if not claim(directory, self.path.name):
+                return False
+            self.missing = error.strerror or str(error)
+        return True
+
+    def _unclaim(self, directory: Directory) -> None:
+        if self.missing:
+            self.missing = ""
+            with suppress(OSError):
+                unclaim(directory, self.path.name)
 
     def _is_still(self, descriptor: int, directory: Directory) -> bool:
         """Return true if the open file is still the one of that name."""
         there = directory.stat(self.path.name)
         return there is not None and os.path.samestat(os.fstat(descriptor), there)
+
+
+def _is_locked_for_writing(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except _HELD:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def _is_ours(descriptor: int) -> bool:

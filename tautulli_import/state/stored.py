@@ -6,13 +6,25 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from msgspec import Struct, structs
+
 from ..errors import BusyError, NotFoundError
 from .checkpoint import SavedJob, saved_jobs
-from .file import StateFile, state_files
+from .file import STATE_TABLES, StateFile, state_files
 from .outputs import forget_outputs
 from .runs import lock_of
 
-__all__ = ["clear", "clear_all", "named", "stored"]
+__all__ = ["Cleared", "clear", "clear_all", "named", "stored"]
+
+
+class Cleared(Struct, frozen=True):
+    """The number of things that were deleted."""
+
+    checkpoints: int = 0
+    copies: int = 0
+    """Servers whose history was kept."""
+    runs: int = 0
+    """Sources, consumers among them, whose last runs were known."""
 
 
 def stored(folder: Path) -> Iterator[tuple[Path, Sequence[SavedJob]]]:
@@ -53,25 +65,31 @@ def clear(path: Path, key: str) -> None:
                 forget_outputs(state, key)
 
 
-def clear_all(folder: Path) -> int:
-    """Delete all checkpoints and local copies in ``folder``. Return the number of checkpoints.
+def clear_all(folder: Path) -> Cleared:
+    """Delete all that is remembered in ``folder``: of imports, of servers, and of consumers.
 
     Raises:
-        BusyError: an import uses one of the files.
+        BusyError: a run uses one of the files.
     """
-    return sum(_clear_file(path) for path, _ in list(stored(folder)))
+    found = [_clear_file(path) for path in state_files(folder)]
+    return Cleared(*map(sum, zip(*map(structs.astuple, found), strict=True)))
 
 
-def _clear_file(path: Path) -> int:
+def _clear_file(path: Path) -> Cleared:
     with _locked(path), _opened(path) as state:
         if state is None:
-            return 0
-        (count,) = state.conn.execute("SELECT count(*) FROM jobs").fetchone()
+            return Cleared()
+        tables = state.tables()
+        counts = {
+            name: state.conn.execute(f"SELECT count(*) FROM [{name}]").fetchone()[0]  # noqa: S608 - its own tables
+            for name in tables
+        }
         with state.step() as db:
-            for table in sorted(state.tables() - {"runs"}):
+            for table in sorted(tables):
                 db.execute(f"DELETE FROM [{table}]")  # noqa: S608 - its own tables
         state.conn.execute("VACUUM")
-        return int(count)
+        of_a_server = sum(counts[name] for name in tables - STATE_TABLES)
+        return Cleared(counts["jobs"], bool(of_a_server), bool(counts["runs"]))
 
 
 @contextmanager

@@ -191,7 +191,7 @@ def test_one_is_forgotten_and_the_other_stays(nights: Nights) -> None:
     told = listed(nights)
     done = checkpoint(nights, "clear", told["tracker"]["id"])
     assert (done.code, done.out) == (0, "")
-    assert "Forgotten: 1." in done.err
+    assert "Forgotten: 1 checkpoint." in done.err
     assert listed(nights).keys() == {"editor"}
     assert nights.ask("SELECT count(*) FROM published") == [(0,)]
     assert nights.run("--user", "alice").code == 0
@@ -206,14 +206,14 @@ def test_it_is_forgotten_by_the_beginning_of_its_id(nights: Nights) -> None:
 def test_several_are_forgotten_at_once(nights: Nights) -> None:
     names = [one["id"] for one in listed(nights).values()]
     done = checkpoint(nights, "clear", *names)
-    assert "Forgotten: 2." in done.err
+    assert "Forgotten: 2 checkpoints." in done.err
     assert listed(nights) == {}
 
 
 def test_one_by_two_names_is_one(nights: Nights) -> None:
     name = listed(nights)["tracker"]["id"]
     done = checkpoint(nights, "clear", name, name[:8])
-    assert (done.code, "Forgotten: 1." in done.err) == (0, True)
+    assert (done.code, "Forgotten: 1 checkpoint." in done.err) == (0, True)
 
 
 def test_with_one_name_that_is_unknown_nothing_is_forgotten(nights: Nights) -> None:
@@ -225,12 +225,13 @@ def test_with_one_name_that_is_unknown_nothing_is_forgotten(nights: Nights) -> N
 def test_everything_is_forgotten(nights: Nights) -> None:
     before = nights.files()
     done = checkpoint(nights, "clear", "--all")
-    assert (done.code, "Forgotten: 2." in done.err) == (0, True)
+    told = "Forgotten: 2 checkpoints, the last runs of 1 source."
+    assert (done.code, told in done.err) == (0, True)
     assert listed(nights) == {}
     assert nights.files() == before
-    tables = ("jobs", "published", "about")
-    assert [nights.ask(f"SELECT count(*) FROM {one}") for one in tables] == [[(0,)]] * 3  # noqa: S608 - our own names
-    assert nights.ask("SELECT count(*) FROM runs") == [(2,)]
+    tables = ("jobs", "published", "about", "runs")
+    assert [nights.ask(f"SELECT count(*) FROM {one}") for one in tables] == [[(0,)]] * 4  # noqa: S608 - our own names
+    assert "There is nothing to forget." in checkpoint(nights, "clear", "--all").err
 
 
 def test_nothing_of_what_is_forgotten_stands_in_the_file_any_more(nights: Nights) -> None:
@@ -285,6 +286,6 @@ def test_the_program_itself_lists_shows_and_clears(cli: Cli, nights: Nights) -> 
     told = json.loads(cli("checkpoint", "list", "--json", env=env).out)["checkpoints"]
     assert len(told) == 2
     assert cli("checkpoint", "show", told[0]["id"], env=env).out.split()[1] == told[0]["id"]
-    assert "Forgotten: 2." in cli("checkpoint", "clear", "--all", env=env).err
+    assert "Forgotten: 2 checkpoints, the last" in cli("checkpoint", "clear", "--all", env=env).err
     done = cli("checkpoint", "list", env=env)
     assert (done.code, said(done)) == (0, "There are no checkpoints.")

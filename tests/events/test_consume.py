@@ -342,3 +342,15 @@ def test_a_history_cannot_be_taken_for_a_table(line: Pipeline) -> None:
     assert done.code == 8
     assert "an SQLite database" in said(done)
     assert line.path.read_bytes() == before
+
+
+def test_clearing_everything_forgets_consumers_too(line: Pipeline) -> None:
+    line.films(3)
+    line.publish()
+    line.consume()
+    assert "completed" in line.run("status").out
+    done = line.run("checkpoint", "clear", "--all")
+    assert done.err == "Forgotten: 1 checkpoint, the last runs of 2 sources.\n"
+    assert line.run("status").out == "Nothing has been imported yet.\n"
+    assert "There is nothing to forget." in line.run("checkpoint", "clear", "--all").err
+    assert line.consume().told["received"] == 0, "what NATS knows of the consumer stays"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -214,14 +215,65 @@ def test_two_rows_that_the_keys_of_the_table_hold_for_one_are_not_left_out_in_si
 # Another stream.
 
 
-def test_a_stream_that_was_emptied_is_said_to_be(line: Pipeline) -> None:
+GONE = "The stream MEDIA_EVENTS has"
+
+
+def test_a_stream_that_was_purged_is_told_until_it_has_all_again(line: Pipeline) -> None:
+    make_stream(line.server.access(), duplicate_window=100_000_000)
     line.films(3)
     line.publish()
-    assert "is empty by now" not in line.publish().said
+    assert GONE not in line.publish().said
     api(line.server.access(), "STREAM.PURGE.MEDIA_EVENTS")
+    for _ in range(2):
+        done = line.publish()
+        assert f"{GONE} none of the 3 events that earlier runs published." in done.said
+        assert (
+            "To publish all again, add --restart, at least 0.1 seconds after the last run."
+            in done.said
+        )
+        assert done.new == 0
+    forgotten(line.server, "playback.test.movie")
+    api(line.server.access(), "STREAM.PURGE.MEDIA_EVENTS")
+    done = line.publish("--restart")
+    assert (done.new, GONE in done.said) == (3, False)
+    assert GONE not in line.publish().said
+
+
+def test_a_purge_is_told_also_when_there_are_new_plays(line: Pipeline) -> None:
+    line.films(3)
+    line.publish()
+    api(line.server.access(), "STREAM.PURGE.MEDIA_EVENTS")
+    line.add("New")
+    said = line.run("db", line.path, "--to", "nats", "--dry-run").err
+    assert f"{GONE} none of the 3 events" in said
     done = line.publish()
-    assert "The stream MEDIA_EVENTS is empty by now" in done.said
-    assert "--restart publishes all again" in done.said
+    assert (done.new, f"{GONE} none of the 3 events" in done.said) == (1, True)
+
+
+@pytest.mark.parametrize("limit", [{"max_msgs": 7}, {"max_age": 100_000_000}])
+def test_events_that_a_limit_removed_are_told_once_while_some_are_left(
+    line: Pipeline, limit: dict[str, int]
+) -> None:
+    access = line.server.access()
+    make_stream(access, duplicate_window=100_000_000, **limit)
+    line.films(10)
+    line.publish()
+    left = "at most 7" if "max_msgs" in limit else "none"
+    until = time.monotonic() + 30
+    while count(access) and left == "none":
+        assert time.monotonic() < until, "the server removes nothing"
+    done = line.publish()
+    assert f"{GONE} {left} of the 10 events that earlier runs published." in done.said
+    assert (GONE in line.publish().said) is (left == "none")
+
+
+def test_events_that_consumers_have_read_are_not_missing(line: Pipeline) -> None:
+    make_stream(line.server.access(), retention="workqueue")
+    line.films(3)
+    line.publish()
+    line.consume()
+    assert count(line.server.access()) == 0
+    assert GONE not in line.publish().said
 
 
 def test_what_is_delivered_again_and_known_is_told(line: Pipeline) -> None:

@@ -142,7 +142,7 @@ def test_a_directory_that_may_not_be_written_is_a_clear_error(
     out.parent.chmod(0o555)
     command = ("db", rows.path, "--to", "jsonl", "--events", "--out", out)
     code, _, err = bound(*command)
-    assert (code, "Traceback" in err, "ermission denied" in err) == (8, False, True)
+    assert (code, "Traceback" in err, "You have no permission" in err) == (8, False, True)
     assert [*out.parent.iterdir()] == []
     out.parent.chmod(0o755)
     assert bound(*command)[0] == 0
@@ -171,14 +171,32 @@ def test_a_file_that_may_not_be_written_is_a_clear_error_and_stays(
     assert out.read_bytes() == whole(rows)
 
 
-@pytest.mark.parametrize("foreign", ['{"mine": 1}\n', "# seen in 2024\n", "\n"])
-def test_what_somebody_else_appended_is_not_lost(rows: Rows, out: Path, foreign: str) -> None:
+EVENT = '{"schema_version":1,"event_id":"by another program"}\n'
+
+
+@pytest.mark.parametrize("foreign", ['{"mine": 1}\n', "# seen in 2024\n", "\n", EVENT, EVENT[:20]])
+@pytest.mark.parametrize("new", [True, False])
+def test_what_somebody_else_appended_is_not_lost(
+    rows: Rows, out: Path, foreign: str, *, new: bool
+) -> None:
     run(rows, out)
     with out.open("a", encoding="utf-8") as file:
         file.write(foreign)
     content = out.read_bytes()
-    rows.add("New")
+    if new:
+        rows.add("New")
     done = rows.inside("db", rows.path, "--to", "jsonl", "--events", "--out", out)
     assert done.code == 8
-    assert "ends with lines that are not events" in done.err
+    assert "would be lost" in done.err
     assert out.read_bytes() == content
+
+
+def test_events_that_somebody_else_appended_go_only_with_restart(rows: Rows, out: Path) -> None:
+    run(rows, out)
+    with out.open("a", encoding="utf-8") as file:
+        file.write(EVENT)
+    done = rows.inside("db", rows.path, "--to", "jsonl", "--events", "--out", out)
+    assert f"{out} has {len(EVENT)} bytes more than the last run wrote" in done.err
+    assert "add --restart" in done.err
+    run(rows, out, "--restart")
+    assert out.read_bytes() == whole(rows)

@@ -1,6 +1,7 @@
 """``--to nats`` as the pipeline sees it: what is delivered is in the stream, and what is told."""
 
 import io
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -72,7 +73,8 @@ def test_all_events_are_in_the_stream_and_the_receipt_says_so(server: NatsServer
     assert (receipt.new, receipt.unchanged, receipt.total) == (5_300, 0, 5_300)
     assert receipt.warnings == []
     assert "tautulli-import consume" in receipt.next_steps[0]
-    assert note == api(server.access(), "STREAM.INFO.MEDIA_EVENTS")["created"]
+    created = api(server.access(), "STREAM.INFO.MEDIA_EVENTS")["created"]
+    assert json.loads(note) == {"created": created, "last": 5_300, "told": False}
 
 
 def test_what_is_buffered_is_not_durable_until_it_is_committed(server: NatsServer) -> None:

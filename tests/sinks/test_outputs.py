@@ -9,7 +9,7 @@ import stat
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,16 +17,10 @@ from typing import Any
 
 import pytest
 
-from tautulli_import.errors import ConfigurationError, SinkError
-from tautulli_import.imports.job import Job, Target
-from tautulli_import.imports.run import run
-from tautulli_import.model.selection import Selection
-from tautulli_import.sources.base import Batch, Cursor
 from tautulli_import.sources.database.source import Source
 from tests.conftest import Cli, Result
 from tests.support.history import add_play, add_user, create
 from tests.support.inside import Inside
-from tests.support.one_run import target
 from tests.support.products import crossed
 
 NOW = 1_790_000_000
@@ -609,83 +603,6 @@ def test_one_sink_that_fails_does_not_take_the_others_along(
     assert len(json.loads((tmp_path / "x-history.json").read_bytes())["items"]) == 4
     assert len((tmp_path / "x.jsonl").read_bytes().splitlines()) == 4
     assert contents(tmp_path / "root") == {"snapshots": b"in the way"}
-
-
-class Watched(Source):
-    """A database that tells whether it was read."""
-
-    readings = 0
-
-    def batches(self, after: Cursor | None = None, *, detailed: bool = False) -> Iterator[Batch]:
-        """As ever, and counted."""
-        self.readings += 1
-        return super().batches(after, detailed=detailed)
-
-
-def _broken_tracker(place: Path) -> Target:
-    (place / "root").mkdir()
-    (place / "root" / "history.json").write_text("{", encoding="utf-8")
-    return target("tracker", place / "root")
-
-
-def _broken_export(place: Path) -> Target:
-    (place / "export.zip").write_bytes(b"PK\x03\x04 and no more")
-    return target("tracker", place / "root", merge_with=place / "export.zip")
-
-
-def _broken_export_for_the_editor(place: Path) -> Target:
-    (place / "export.json").write_text("[]", encoding="utf-8")
-    return target("editor", place / "x-history.json", merge_with=place / "export.json")
-
-
-def _foreign_dataset(place: Path) -> Target:
-    (place / "x-history.json").write_text('{"kind":"ratings"}', encoding="utf-8")
-    return target("editor", place / "x-history.json")
-
-
-def _foreign_lines(place: Path) -> Target:
-    (place / "x.jsonl").write_text("a letter", encoding="utf-8")
-    return target("jsonl", place / "x.jsonl")
-
-
-@pytest.mark.parametrize("dry_run", [False, True])
-@pytest.mark.parametrize(
-    "prepare",
-    [
-        _broken_tracker,
-        _broken_export,
-        _broken_export_for_the_editor,
-        _foreign_dataset,
-        _foreign_lines,
-    ],
-)
-def test_what_cannot_be_merged_is_known_before_the_database_is_read(
-    history: Path, tmp_path: Path, prepare: Any, *, dry_run: bool
-) -> None:
-    one = prepare(tmp_path)
-    before = contents(tmp_path)
-    job = Job("db", [one], Selection(), dry_run=dry_run)
-
-    with closing(Watched([history])) as source:
-        with pytest.raises(SinkError):
-            run(source, job)
-        assert source.readings == 0
-    assert contents(tmp_path) == before
-
-
-@pytest.mark.parametrize("each_user", [True, False])
-def test_an_export_that_serves_nobody_is_refused_before_the_database_is_read(
-    history: Path, tmp_path: Path, *, each_user: bool
-) -> None:
-    export = put(tmp_path / "export", {})
-    name = "tracker" if each_user else "jsonl"
-    one = target(name, tmp_path / "out", merge_with=export)
-    job = Job("db", [one], Selection(), each_user=each_user)
-
-    with closing(Watched([history])) as source:
-        with pytest.raises(ConfigurationError):
-            run(source, job)
-        assert source.readings == 0
 
 
 # Files and directories.

@@ -53,8 +53,9 @@ def show(flags: Flags, *, name: str, json: bool) -> None:
 def clear(flags: Flags, *, names: Sequence[str] | None, all: bool) -> None:  # noqa: A002 - the option's name
     """Forget checkpoints. The next import reads everything; outputs stay as they are."""
     from ...errors import ConfigurationError
+    from ...formatting import many
     from ...settings.loaded import load
-    from ...state.stored import clear as clear_one, clear_all, named
+    from ...state.stored import Cleared, clear as clear_one, clear_all, named
     from ..console import Screen
 
     if not names and not all:
@@ -65,13 +66,23 @@ def clear(flags: Flags, *, names: Sequence[str] | None, all: bool) -> None:  # n
     settings = load(flags).settings
     folder = settings.state_folder
     if all:
-        count = clear_all(folder)
+        cleared = clear_all(folder)
     else:
         keys = {(path, job.key) for path, job in (named(folder, name) for name in names or ())}
         for path, key in sorted(keys):
             clear_one(path, key)
-        count = len(keys)
-    Screen(color=settings.color).note(f"Forgotten: {count}.")
+        cleared = Cleared(len(keys))
+    said = [
+        f"{text}{many(count, what)}"
+        for text, count, what in (
+            ("", cleared.checkpoints, "checkpoint"),
+            ("what was read from ", cleared.copies, "server"),
+            ("the last runs of ", cleared.runs, "source"),
+        )
+        if count
+    ]
+    line = f"Forgotten: {', '.join(said)}." if said else "There is nothing to forget."
+    Screen(color=settings.color).note(line)
 
 
 def _fields(job: SavedJob) -> dict[str, object]:

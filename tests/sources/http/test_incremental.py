@@ -451,3 +451,12 @@ def test_two_addresses_of_one_server_are_remembered_apart(home: Home) -> None:
     home.fake.url += "/tautulli"
     assert home.run().ids == home.listed
     assert len([*home.state.glob("*.db")]) == 2
+
+
+def test_clearing_everything_says_that_the_history_of_a_server_is_forgotten(
+    cli: Cli, env: Mapping[str, str]
+) -> None:
+    assert cli("api", "--to", "tracker", env=env).code == 0
+    done = cli("checkpoint", "clear", "--all", env=env)
+    told = "Forgotten: 1 checkpoint, what was read from 1 server, the last runs of 1 source."
+    assert told in done.err
