@@ -23,6 +23,7 @@ __all__ = [
     "read_bytes",
     "read_chunks",
     "read_start",
+    "refuse_other_kind",
     "stamp",
     "sync_name",
     "write_error",
@@ -199,6 +200,20 @@ def read_start(path: Path, size: int, option: str = "--out") -> bytes | None:
             hint="Writing would lose its content. Check its permissions, or choose another place "
             f"with {option}.",
         ) from error
+
+
+def refuse_other_kind(path: Path, mark: bytes, kind: str, option: str) -> None:
+    """Check that nothing is replaced but a file of this program that begins with ``mark``.
+
+    Raises:
+        SinkError: there is another file, or a link that is not followed.
+    """
+    begin = None if is_stream(path) else read_start(path, len(mark), option)
+    if begin and begin != mark:
+        raise SinkError(
+            f"{shown(path)} is not {kind} of this program, so it is not replaced.",
+            hint=f"Move it away, or choose another file with {option}.",
+        )
 
 
 def read_chunks(path: Path, size: int = 1 << 20) -> Iterator[bytes] | None:

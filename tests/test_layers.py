@@ -29,7 +29,9 @@ WORLD = frozenset(
         *("httpx", "urllib.request", "platformdirs"),
     }
 )
-SLOW = frozenset({"httpx", "sqlite_utils", "pydantic_settings", "pydantic", "nats", "duckdb"})
+SLOW = frozenset(
+    {"httpx", "jinja2", "sqlite_utils", "pydantic_settings", "pydantic", "nats", "duckdb"}
+)
 
 
 class Import(NamedTuple):

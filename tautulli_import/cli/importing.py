@@ -21,6 +21,7 @@ from ..errors import (
 from ..events.build import Naming
 from ..files import identity, write_whole
 from ..formatting import many
+from ..imports.figures import SeenRows
 from ..imports.job import Job, Target, check_targets
 from ..imports.locking import HeldLocks, hold_locks
 from ..imports.report import Report, Summary
@@ -31,12 +32,14 @@ from ..progress import ProgressGroup
 from ..settings.fields import Settings
 from ..sinks.base import StreamSink
 from ..sinks.items_jsonl import lines
+from ..sources.database.source import Source
 from ..state.file import StateFile
 from ..state.runs import RunLog
 from . import inputs
 from .console import Screen
 from .formatting import EventsSeen, print_json
 from .jobs import RememberedJobs, wish_of
+from .page import check_page, chosen_users, write_page
 from .redact import typed_again
 from .session import Command, Record, Request, open_session
 from .targets import targets
@@ -64,7 +67,9 @@ def import_history(
     screen = Screen(quiet=settings.quiet, verbose=settings.verbose, color=settings.color)
     outputs = targets(loaded, screen, now=now)
     streams = [isinstance(target.sink, StreamSink) for target in outputs]
-    _check_files(command, settings, outputs, as_json=as_json, replace=replace)
+    _check_files(
+        command, settings, outputs, as_json=as_json, has_items=not all(streams), replace=replace
+    )
     line = typed_again(sys.argv[1:], settings)
     with ExitStack() as stack:
         stack.enter_context(_offer_to_go_on(line))
@@ -106,6 +111,7 @@ def import_history(
             dry_run=settings.dry_run,
             each_user=settings.each_user,
             report=settings.report,
+            seen=SeenRows(selection.users) if settings.page else None,
             taken=taken,
             enrich=session.enricher,
             asked=session.asked,
@@ -119,21 +125,27 @@ def import_history(
             raise _nowhere_to_copy(session.state)
         for notice in session.state.notices if session.state and command == "db" else ():
             screen.note(notice)
-        for rule in source.rules():
-            screen.detail(
-                f"Watched means {rule.movie_percent} % of a film and {rule.tv_percent} % of an "
-                f"episode, marker mode {rule.marker} ({rule.origin})."
-            )
+        _explain_rules(source, screen)
         # Events are printed while they are read. A bar would mix with them, because a pipe may
         # end on the same terminal.
         prints_events = any(
             isinstance(target.sink, StreamSink) and target.sink.is_on_stdout for target in outputs
         ) or (shower is not None and not shower.as_table)
         with screen.progress(hidden=prints_events) as bar:
-            progress = ProgressGroup(bar, session.log)
-            outcome = run(source, job, memory, progress=progress, began=began)
+            outcome = run(
+                source, job, memory, progress=ProgressGroup(bar, session.log), began=began
+            )
         for notice in outcome.notices:
             screen.note(notice)
+        write_page(
+            outcome.figures,
+            settings,
+            command,
+            "dry run" if settings.dry_run else "import",
+            now=now,
+            users=chosen_users(source, selection),
+            is_failed=outcome.failure is not None,
+        )
         if _show(outcome, settings, screen, shower, as_json=as_json):
             if reason:
                 screen.note(reason)
@@ -152,9 +164,10 @@ def _check_files(
     outputs: Sequence[Target],
     *,
     as_json: bool,
+    has_items: bool,
     replace: bool,
 ) -> None:
-    """Check standard output, that the databases exist, and the place of the report.
+    """Check standard output, that the databases exist, and the places of the report and the page.
 
     Raises:
         ConfigurationError: plays that a damaged database has lost would be taken back.
@@ -169,6 +182,7 @@ def _check_files(
         )
     inputs.check_report_path(settings.report)
     inputs.check_not_read(settings, "--report", settings.report)
+    check_page(settings, settings.report, "--report", has_items=has_items)
     if command == "db":
         inputs.check_databases(settings)
 
@@ -191,6 +205,14 @@ def _check_outputs(
         report=settings.report,
     )
     return taken
+
+
+def _explain_rules(source: Source, screen: Screen) -> None:
+    for rule in source.rules():
+        screen.detail(
+            f"Watched means {rule.movie_percent} % of a film and {rule.tv_percent} % of an "
+            f"episode, marker mode {rule.marker} ({rule.origin})."
+        )
 
 
 def _nowhere_to_copy(state: StateFile | None) -> TautulliImportError:
@@ -239,6 +261,8 @@ def _taken(settings: Settings) -> Mapping[object, str]:
     taken = dict(inputs.files_read(settings))
     if settings.report is not None and settings.report != Path("-"):
         taken[identity(settings.report)] = "the file of --report"
+    if settings.page is not None:
+        taken[identity(settings.page)] = "the file of --page"
     return taken
 
 

@@ -308,8 +308,8 @@ def judge_rejected(
         )
 
 
-def check_report_path(path: Path | None) -> None:
-    """Check before the run that the report can be written.
+def check_report_path(path: Path | None, option: str = "--report", what: str = "report") -> None:
+    """Check before the run that the report or page can be written.
 
     Raises:
         SinkError: its directory is missing or not writable.
@@ -318,16 +318,16 @@ def check_report_path(path: Path | None) -> None:
         return
     if path.is_dir():
         raise SinkError(
-            f"Cannot write the report to {path}: it is a directory.",
-            hint="Name a file with --report.",
+            f"Cannot write the {what} to {path}: it is a directory.",
+            hint=f"Name a file with {option}.",
         )
     if not path.parent.is_dir():
         raise SinkError(
-            f"Cannot write the report to {path}: there is no directory {path.parent}.",
-            hint="Create the directory, or choose another one with --report.",
+            f"Cannot write the {what} to {path}: there is no directory {path.parent}.",
+            hint=f"Create the directory, or choose another one with {option}.",
         )
     if not os.access(path.parent, os.W_OK):
         raise SinkError(
             f"You have no permission to write in {path.parent}.",
-            hint="Nothing was changed. Choose another directory with --report.",
+            hint=f"Nothing was changed. Choose another directory with {option}.",
         )

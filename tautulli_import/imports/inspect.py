@@ -23,6 +23,7 @@ from ..progress import UNSEEN, Progress
 from ..sources.database.salvage.report import DamageReport
 from ..sources.database.source import Source
 from ..sources.http.health import Health
+from .figures import Figures, SeenRows, figures_of
 from .report import Items, alarms_of, count_items
 
 __all__ = [
@@ -89,6 +90,8 @@ class InspectResult(Struct, frozen=True):
     rejected: Sequence[Rejected]
     unresolved: Sequence[Unresolved]
     alarms: Sequence[str]
+    figures: Figures | None = None
+    """The figures of a page."""
 
 
 class _Stats:
@@ -120,8 +123,11 @@ def inspect_source(
     *,
     enrich: Enricher | None = None,
     server: Health | None = None,
+    seen: SeenRows | None = None,
 ) -> InspectResult:
     """Read everything, write nothing, and return the numbers.
+
+    ``seen`` counts the rows for a page.
 
     Raises:
         TautulliImportError: the source cannot be read.
@@ -135,6 +141,7 @@ def inspect_source(
         corrections=corrections,
         progress=progress,
         enrich=enrich,
+        tee=seen,
     )
     records = records_of(result, every_viewing=False)
     asked = enrich is not None and not result.identified.unanswered
@@ -158,7 +165,8 @@ def inspect_source(
         damaged=source.damaged(result.rejected),
     )
     unresolved = list_unresolved(_imported(result), result.identified)
-    return InspectResult(inspection, result.rejected, unresolved, alarms)
+    figures = figures_of(result, seen, inspection.plays, [records]) if seen else None
+    return InspectResult(inspection, result.rejected, unresolved, alarms, figures)
 
 
 def find_unresolved(

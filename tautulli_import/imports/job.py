@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from ..errors import ConfigurationError, SinkError
 from ..events.build import Naming
-from ..files import check_permission, check_place, identity, is_stream, read_start
+from ..files import check_permission, check_place, identity, refuse_other_kind
 from ..formatting import shown
 from ..ids.corrections import Correction
 from ..items.outputs import Planned, Wish
@@ -23,6 +23,7 @@ from ..model.events import PlaybackEvent
 from ..model.selection import Selection
 from ..sinks.base import BaseSink, Sink, make_sink
 from ..sources.database.source import Source
+from .figures import SeenRows
 
 __all__ = ["Job", "SinkFor", "Target", "check_targets", "check_users", "sink_for_each"]
 
@@ -54,6 +55,8 @@ class Job(Struct, frozen=True):
     report: Path | None = None
     """The file of the report, which then lists every rejected row and every id's origin. ``-`` is
     standard output."""
+    seen: SeenRows | None = None
+    """Counts the rows for a page."""
     enrich: Enricher | None = None
     """Asks Plex for the ids that no offline evidence has."""
     asked: Mapping[str, int] = {}
@@ -124,7 +127,7 @@ def check_targets(
     if len(refused) == len(targets) and not dry_run:
         raise next(iter(refused.values()))
     if report is not None and report != Path("-"):
-        _check_report(report)
+        refuse_other_kind(report, _REPORT, "a report", "--report")
 
 
 def check_users(job: Job, source: Source, sink_for: SinkFor) -> None:
@@ -164,18 +167,4 @@ def _check_taken(name: str, path: Path, taken: Mapping[object, str]) -> None:
         raise ConfigurationError(
             f"{name} would write to {shown(path)}, which is {found}.",
             hint="Choose another place with --out.",
-        )
-
-
-def _check_report(path: Path) -> None:
-    """Check that the report replaces nothing but a report, also in a dry run.
-
-    Raises:
-        SinkError: there is another file, or a link that is not followed.
-    """
-    begin = None if is_stream(path) else read_start(path, len(_REPORT), "--report")
-    if begin and begin != _REPORT:
-        raise SinkError(
-            f"{shown(path)} is not a report of this program, so it is not replaced.",
-            hint="Move it away, or choose another file with --report.",
         )

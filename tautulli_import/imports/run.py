@@ -28,6 +28,7 @@ from ..sources.database.source import Source
 from ..sources.same_history import refuse_other_history
 from ..state.checkpoint import CheckpointStore
 from ..state.outputs import OutputStore
+from .figures import Figures, figures_of
 from .job import Job, SinkFor, Target, check_users, sink_for_each
 from .report import Delivery, Report, alarms_of, make_report
 
@@ -59,6 +60,8 @@ class ImportResult(Struct, frozen=True):
     """Warnings for a person, but for conflicts that an earlier run has told."""
     notices: Sequence[str] = ()
     """Information for a person."""
+    figures: Figures | None = None
+    """The figures of a page, for the first sink of items."""
     failure: TautulliImportError | None = None
     """The error of the first sink that failed. The other sinks have their output."""
 
@@ -116,12 +119,14 @@ def run(
     alarms: list[str] = []
     notices: list[str] = []
     result: ReadResult | None = None
+    figures: Figures | None = None
     if any(isinstance(target.sink, Sink) for target in job.targets):
         samples = _begin(source, memory)
         result = _read(source, job, progress)
         planned = _plan(source, job, result, memory, sink_for)
         # Every sink's view of the plays has to add up before anything is written.
         plays |= _plays_by_sink(job, result, planned)
+        figures = _figures(job, result, plays, planned)
         progress.begin("writing", sum(len(one.records) for one in planned))
         if job.announce:
             job.announce(planned)
@@ -178,9 +183,15 @@ def run(
         rejected=list(dict.fromkeys(rejected)),
         conflicts=result.identified.conflicts if result else (),
     )
-    failure = failures[0] if failures else None
-    alarms += of_outputs
-    return ImportResult(report, deliveries, plays, alarms, notices, failure)
+    return ImportResult(
+        report,
+        deliveries,
+        plays,
+        [*alarms, *of_outputs],
+        notices,
+        figures,
+        failures[0] if failures else None,
+    )
 
 
 def _begin(source: Source, memory: Memory) -> Sequence[SampleRow]:
@@ -212,6 +223,7 @@ def _read(source: Source, job: Job, progress: Progress) -> ReadResult:
         each_user=job.each_user,
         progress=progress,
         enrich=job.enrich,
+        tee=job.seen,
     )
 
 
@@ -266,6 +278,17 @@ def _plays_by_sink(job: Job, result: ReadResult, planned: Sequence[Planned]) -> 
         name: add_up(result.read, result.verdicts, accepted, count)
         for name, count in emitted.items()
     }
+
+
+def _figures(
+    job: Job, result: ReadResult, plays: Mapping[str, Plays], planned: Sequence[Planned]
+) -> Figures | None:
+    """Return the figures of the first sink of items, if a page is wanted."""
+    if job.seen is None:
+        return None
+    name = next(iter(plays))
+    records = [one.records for one in planned if one.name == name]
+    return figures_of(result, job.seen, plays[name], records)
 
 
 def _deliver(planned: Planned, result: ReadResult, memory: Memory, *, dry_run: bool) -> Delivery:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import overload
 
+from ..ids.works import Work
 from ..model.clock import watched_at
 from ..model.groups import NOBODY, Newest, PlayGroups
 from ..model.items import Episode, Item, Kind, Movie, Origin, Record
@@ -45,7 +46,7 @@ class Records(Sequence[Record]):
     ) -> None:
         self._groups = result.groups
         self._kept = result.kept
-        self._every_viewing = every_viewing
+        self.every_viewing = every_viewing
         self._user = user
         self._order = _ordered(result, every_viewing=every_viewing, user_id=user_id)
 
@@ -78,6 +79,17 @@ class Records(Sequence[Record]):
             found[namings[number].kind, namings[number].origin_of_key] += count
         return found
 
+    def works(self) -> Iterator[tuple[Work, int, int]]:
+        """Yield films and shows with the number of their records and the time of the newest one.
+
+        Times are epoch seconds (UTC). A film or show can come several times.
+        """
+        kept = self._kept
+        numbers = list(map(kept.naming.__getitem__, self._order))
+        newest = dict(zip(numbers, map(kept.when.__getitem__, self._order), strict=True))
+        for number, count in Counter(numbers).items():
+            yield kept.namings[number].work, count, newest[number]
+
     def origins(self) -> Iterator[tuple[str, Mapping[str, Origin]]]:
         """Yield the key of each record, with the origins of its external ids."""
         kept = self._kept
@@ -85,7 +97,7 @@ class Records(Sequence[Record]):
             yield self._key(place), kept.namings[kept.naming[place]].origins
 
     def _key(self, place: int) -> str:
-        return _key_of(self._groups, self._kept, place, every_viewing=self._every_viewing)
+        return _key_of(self._groups, self._kept, place, every_viewing=self.every_viewing)
 
     def _record(self, place: int) -> Record:
         """Build a record.
@@ -108,7 +120,7 @@ class Records(Sequence[Record]):
             item = Episode(ids, title, played.year, season, episode, when, series, ids)
         else:
             item = Movie(ids, naming.work.title or title, played.year, when)
-        if not self._every_viewing:
+        if not self.every_viewing:
             return Record(key, item, epoch, play_id, self._user)
         begun, ended = kept.begun[place], kept.ended[place]
         return Record(event_key(key, epoch), item, epoch, play_id, self._user, begun, ended)

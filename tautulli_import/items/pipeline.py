@@ -12,6 +12,7 @@ from ..ids.chain import Identified, identify
 from ..ids.corrections import Correction
 from ..ids.metadata import Answers, Question
 from ..model.groups import PlayGroups
+from ..model.judged import JudgedRow
 from ..model.rejections import Reason, Rejected
 from ..model.selection import Selection
 from ..progress import UNSEEN, Progress
@@ -73,10 +74,12 @@ def read(
     each_user: bool = False,
     progress: Progress = UNSEEN,
     enrich: Enricher | None = None,
+    tee: Callable[[Sequence[JudgedRow]], None] | None = None,
 ) -> ReadResult:
     """Read all plays of a source, and identify the film or show of each.
 
-    ``enrich`` is asked for the ids that no offline evidence has.
+    ``enrich`` is asked for the ids that no offline evidence has. ``tee`` is called with the rows
+    that are judged.
 
     Raises:
         TautulliImportError: the source cannot be read; see the errors of sources.
@@ -98,6 +101,8 @@ def read(
             for row_id, reason, group in groups.take(batch.rows)
         ]
         counts.count(batch, rejected)
+        if tee:
+            tee(batch.rows)
         progress.reached(counts.rows)
     groups.end()
     source.refuse_damage()

@@ -141,6 +141,7 @@ class Settings(BaseSettings):
     strict: bool = False
     salvage: bool = False
     report: _File = None
+    page: _File = None
     quiet: bool = False
     verbose: bool = False
     color: bool = True

@@ -32,7 +32,8 @@ def program(*args: str, env: Mapping[str, str], cwd: Path, out: int) -> tuple[in
 
 @pytest.mark.skipif(not FULL.exists(), reason="only Linux has a device that is always full")
 @pytest.mark.parametrize(
-    "command", ["--help", "db --help", "--version", "", "checkpoint", "config show", "status"]
+    "command",
+    ["--help", "db --help", "--version", "help", "checkpoint -h", "config show", "status"],
 )
 def test_standard_output_that_is_full_is_one_sentence(
     environment: dict[str, str], tmp_path: Path, command: str

@@ -562,12 +562,13 @@ def test_a_pipe_is_written_to_and_stays_a_pipe(
     assert out.count(b'"watched_at"') == 4
 
 
-@pytest.mark.parametrize("option", ["--out", "--report", "--missing-ids", "--csv"])
+@pytest.mark.parametrize("option", ["--out", "--report", "--page", "--missing-ids", "--csv"])
 def test_a_full_device_is_a_failed_write(cli: Cli, history: Path, option: str) -> None:
     before = Path("/dev/full").stat()
     command = {
         "--out": ("db", history, "--to", "jsonl"),
         "--report": ("db", history, "--to", "tracker"),
+        "--page": ("db", history, "--to", "tracker"),
         "--missing-ids": ("check", history),
         "--csv": ("unresolved", history),
     }

@@ -36,12 +36,14 @@ def check(flags: Flags, *, json: bool, missing_ids: Path | None, restart: bool) 
     external ids, and which plays would be left out or rejected.
     """
     from ...errors import ConfigurationError
+    from ...imports.figures import SeenRows
     from ...imports.inspect import inspect_source
     from ...progress import ProgressGroup
     from ...sources.http.health import examine
     from .. import inputs
     from ..console import Screen
     from ..formatting import inspection_tables, print_json
+    from ..page import check_page, chosen_users, write_page
     from ..session import Request, open_session
 
     command, loaded = source_kind(flags)
@@ -53,6 +55,7 @@ def check(flags: Flags, *, json: bool, missing_ids: Path | None, restart: bool) 
         )
     screen = Screen(quiet=settings.quiet, verbose=settings.verbose, color=settings.color)
     inputs.check_not_read(settings, "--missing-ids", missing_ids)
+    check_page(settings, missing_ids, "--missing-ids")
     _check_list(missing_ids, "--missing-ids")
     corrections = inputs.corrections(settings)
     now = int(time.time())
@@ -70,7 +73,10 @@ def check(flags: Flags, *, json: bool, missing_ids: Path | None, restart: bool) 
                 ProgressGroup(bar),
                 enrich=session.enricher,
                 server=server,
+                seen=SeenRows(selection.users) if settings.page else None,
             )
+        users = chosen_users(source, selection)
+        write_page(checked.figures, settings, command, "check", now=now, users=users)
         notices = source.notices
         rules = source.rules()
     for notice in notices:

@@ -1,0 +1,1 @@
+"""Make the HTML page of ``--page`` from the figures of a run."""
