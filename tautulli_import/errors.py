@@ -52,9 +52,13 @@ class TautulliImportError(Exception):
 
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    def __init__(self, message: str, *, hint: str = "", choices: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.hint = hint
+        self.choices = choices
+        """What can be chosen, one line each."""
+        self.was_printed = False
+        """True if a person has read it already. It still decides about the exit code."""
 
 
 class ConfigurationError(TautulliImportError):

@@ -29,9 +29,9 @@ def duration(seconds: float) -> str:
     return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def many(count: int, what: str) -> str:
-    """Format a number of things: ``1 film``, ``2 films``, ``1,200 plays``."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+def many(count: int, what: str, plural: str = "") -> str:
+    """Format a number of things: ``1 film``, ``2 films``, ``1,200 plays``, ``2 entries``."""
+    return f"{count:,} {what if count == 1 else plural or f'{what}s'}"
 
 
 def day(epoch: int) -> str:

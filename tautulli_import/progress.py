@@ -7,10 +7,22 @@ from typing import Final, Literal, Protocol, TypeAlias
 
 __all__ = ["UNITS", "UNSEEN", "Phase", "Progress", "ProgressGroup"]
 
-Phase: TypeAlias = Literal["downloading", "reading", "asking for ids", "writing", "consuming"]
+Phase: TypeAlias = Literal[
+    "downloading",
+    "salvaging",
+    "fetching",
+    "counting",
+    "reading",
+    "asking for ids",
+    "writing",
+    "consuming",
+]
 
 UNITS: Final[Mapping[Phase, str]] = {
     "downloading": "MB",
+    "salvaging": "pages",
+    "fetching": "plays",
+    "counting": "plays",
     "reading": "plays",
     "asking for ids": "questions",
     "writing": "items",

@@ -19,6 +19,7 @@ PICTURED = "tautulli-import db tautulli.db --dry-run --user alice"
 WIDTH = 96
 _BLOCK = re.compile(r"(?<=^```console\n)\$ (tautulli-import .*)\n([^`]*)(?=^```$)", re.MULTILINE)
 _CURSOR = re.compile(r"\x1b\[\?25[hl]")
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")
 _SNAPSHOT = re.compile(r"\d{8}T\d{6}Z")
 
 
@@ -63,7 +64,7 @@ def renewed(text: str, folder: Path) -> str:
     """Return ``text`` with the present outputs of the commands in it."""
 
     def block(found: re.Match[str]) -> str:
-        old, new = found[2], run(found[1], folder, NO_COLOR="1")
+        old, new = found[2], _STYLE.sub("", run(found[1], folder))
         if _SNAPSHOT.sub("", old) == _SNAPSHOT.sub("", new):
             new = old  # they differ in the time of the run only
         return f"$ {found[1]}\n{new}"

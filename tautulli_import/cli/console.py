@@ -1,4 +1,4 @@
-"""Print messages, tables and progress for a person. Only this module imports rich.
+"""Print messages, tables and progress for a person. Only this module and ``bar`` import rich.
 
 Titles are data and may contain anything. No markup is read from them. What a terminal would
 execute (escapes, bells, carriage returns, reversed text) is printed as a question mark.
@@ -7,7 +7,7 @@ execute (escapes, bells, carriage returns, reversed text) is printed as a questi
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, TextIO
 
@@ -15,39 +15,30 @@ from rich.cells import cell_len
 from rich.console import Console, JustifyMethod
 from rich.live import Live
 from rich.padding import Padding
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress as Bars,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 from rich.text import Text
 
 from ..errors import TautulliImportError
 from ..formatting import harmless, many
-from ..imports.report import Delivery, Report
 from ..model.items import Record
-from ..model.rejections import Reason
-from ..progress import UNITS, Phase
 from ..sources.base import Library, User
-from .formatting import SHOWN, EventsSeen, changes_of, names_of, option_for, years_of
+from .bar import Bar
+from .formatting import SHOWN, EventsSeen, names_of, years_of
 
 __all__ = ["Screen"]
 
 _BAR: Final = 30
-_LABELS: Final[Mapping[Phase, str]] = {
-    "downloading": "Downloading, MB",
-    "reading": "Reading plays",
-    "asking for ids": "Asking Tautulli for ids",
-    "consuming": "Reading messages",
-}
-_STEPS: Final[Mapping[Phase, int]] = {"reading": 5_000, "consuming": 5_000}
-"""The phases that show a rate, and the number of plays or messages between two updates."""
+_AFTERWARDS: Final = 10
+"""The rows of a terminal that a dry run needs below its table."""
+_ROOMY: Final = 100
+"""The columns of a terminal on which titles seldom need shortening."""
+_WIDE: Final = 78
+"""The columns of a terminal that has room for a bar, its numbers and its speed."""
 _UNCUT: Final = 1_000_000
+_LEVELS: Final = " ▁▂▃▄▅▆▇█"
+_ASCII_LEVELS: Final = " .:-=+*#@"
 _DAY: Final = 10
+_NUMERIC: Final = ("Plays", "Films", "Episodes", "Tracks")
 
 
 def harmless_lines(lines: Iterable[str]) -> str:
@@ -71,20 +62,45 @@ class Screen:
         self.verbose = verbose
         self._err = _console(err or sys.stderr, color=color)
         self._out = _console(out or sys.stdout, color=color)
+        self._bar = None if quiet or not self._err.is_terminal else Bar(self._err)
+        self.warnings: list[str] = []
+        """All warnings of this run."""
+        self._waits = False
+        self._known: Collection[str] = ()
 
     def note(self, text: str) -> None:
         """Print a message, unless ``quiet``."""
         if not self.quiet:
-            self._err.print(Text(harmless(text)))
+            self._print(text)
 
     def detail(self, text: str) -> None:
         """Print a message if ``verbose``."""
         if self.verbose and not self.quiet:
-            self._err.print(Text(harmless(text), style="dim"))
+            self._print(text, style="dim")
 
     def warn(self, text: str) -> None:
-        """Print a warning, also if ``quiet``."""
-        self._err.print(Text("Warning: ", style="yellow bold") + Text(harmless(text), style=""))
+        """Print a warning, also if ``quiet``, except one that an earlier run has printed."""
+        self.warnings.append(text)
+        if not self._waits and text not in self._known:
+            line = Text("Warning: ", style="yellow bold") + Text(harmless(text), style="")
+            self._err.print(line)
+
+    @contextmanager
+    def hold_warnings(self) -> Iterator[None]:
+        """Hold warnings back if ``quiet``, until it is known which ones an earlier run printed."""
+        self._waits = self.quiet
+        try:
+            yield
+        finally:
+            self.release_warnings(())
+
+    def release_warnings(self, known: Collection[str]) -> None:
+        """Print the warnings that were held back, and if ``quiet`` none of the ``known`` ones."""
+        if self._waits:
+            self._waits, self._known = False, known
+            held, self.warnings = self.warnings, []
+            for text in held:
+                self.warn(text)
 
     @property
     def can_ask(self) -> bool:
@@ -123,23 +139,31 @@ class Screen:
         """Print an error and its hint."""
         self._err.print(Text("Error: ", style="red bold") + Text(harmless(str(error)), style=""))
         if error.hint:
-            self._err.print(Text("  " + harmless(error.hint)))
+            self._print("  " + error.hint)
+        for line in error.choices:
+            self._print("    " + line)
+
+    def _print(self, text: str, *, style: str = "") -> None:
+        """Print a line. If a terminal wraps it, every part is indented as the first one."""
+        line = harmless(text)
+        content = line.lstrip(" ")
+        self._err.print(Padding.indent(Text(content, style=style), len(line) - len(content)))
 
     @contextmanager
-    def progress(self, *, hidden: bool = False) -> Iterator[Bar | None]:
-        """Show a progress bar on a terminal, unless ``hidden`` or ``quiet``."""
-        if self.quiet or hidden or not self._err.is_terminal:
-            yield None
-            return
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-        )
-        with Bars(*columns, console=self._err, transient=True) as bars:
-            yield Bar(bars)
+    def progress(
+        self, *, hidden: bool = False, shows_writing: bool = False
+    ) -> Iterator[Bar | None]:
+        """Show a progress bar for each phase on a terminal, unless ``hidden`` or ``quiet``.
+
+        Without ``shows_writing`` the phase of writing has none, because it may print items.
+        """
+        if self._bar:
+            self._bar.shows_writing = shows_writing
+        try:
+            yield None if hidden else self._bar
+        finally:
+            if self._bar:
+                self._bar.end()
 
     @contextmanager
     def live(self) -> Iterator[Callable[[Sequence[str]], None]]:
@@ -163,6 +187,15 @@ class Screen:
                 gone = "deleted" if row.deleted else ""
                 _row(table, row.section_id, row.name, row.section_type, f"{row.plays:,}", gone)
         self._out.print(table)
+
+    def sparkline(self, counts: Sequence[int]) -> str:
+        """Return one character for each number, as high as the number is."""
+        levels = _ASCII_LEVELS if self._out.options.ascii_only else _LEVELS
+        most = max(counts, default=0)
+        return "".join(
+            levels[-(-count * (len(levels) - 1) // most)] if count else levels[0]
+            for count in counts
+        )
 
     def paragraph(self, text: str, *, indent: int = 0, bold: bool = False) -> None:
         """Print a text on standard output, on a terminal wrapped and indented."""
@@ -221,18 +254,14 @@ class Screen:
         self._out.print(Text(f"{many(len(records), 'item')}{owner}", style="bold"))
         if not records:
             return
-        self._out.print(_per_year(years_of(records)))
-        newest = list(reversed(records[-SHOWN:]))
-        table = Table(box=None, pad_edge=False, header_style="bold", expand=self._out.is_terminal)
-        for heading in ("Watched (UTC)", "Title", "", "Year", "Key"):
-            # On a narrow terminal only the title is shortened.
-            ratio = 1 if heading == "Title" else None
-            table.add_column(heading, no_wrap=True, overflow="ellipsis", ratio=ratio)
+        self._out.print(self._per_year(years_of(records)))
+        newest = list(reversed(records[-self._fitting :]))
+        rows: list[tuple[object, ...]] = []
         for record in newest:
             title, numbers = names_of(record)
-            when = record.item.watched_at.replace("T", " ").removesuffix("Z")[:16]
-            _row(table, when, title, numbers, record.item.year or "", record.key)
-        self._out.print(table)
+            when = record.item.watched_at.replace("T", " ").removesuffix("Z")
+            rows.append((when, title, numbers, record.item.year or "", record.key))
+        self._print_newest(("Watched (UTC)", "Title", "", "Year", "Key"), rows)
         if len(records) > len(newest):
             self._out.print(
                 Text(f"… and {len(records) - len(newest):,} older ones: --format jsonl lists all.")
@@ -243,86 +272,54 @@ class Screen:
         self._out.print(Text(many(seen.count, "event"), style="bold"))
         if not seen.count:
             return
-        self._out.print(_per_year(seen.years))
-        table = Table(box=None, pad_edge=False, header_style="bold", expand=self._out.is_terminal)
-        for heading in ("Started (UTC)", "User", "", "Title", "Done"):
-            ratio = 1 if heading == "Title" else None
-            table.add_column(heading, no_wrap=True, overflow="ellipsis", ratio=ratio)
-        for event in reversed(seen.newest):
-            when = event.started_at.replace("T", " ")[:16]
+        self._out.print(self._per_year(seen.years))
+        rows: list[tuple[object, ...]] = []
+        for event in list(reversed(seen.newest))[: self._fitting]:
+            when = event.started_at.replace("T", " ")
             title = ": ".join(filter(None, (event.grandparent_title, event.title)))
             done = "" if event.percent_complete is None else f"{event.percent_complete} %"
-            _row(table, when, event.friendly_name or "", event.media_type, title, done)
-        self._out.print(table)
-        if seen.count > len(seen.newest):
-            more = seen.count - len(seen.newest)
+            rows.append((when, title, event.media_type, done, event.friendly_name or ""))
+        self._print_newest(("Started (UTC)", "Title", "", "Done", "User"), rows)
+        if more := seen.count - len(rows):
             self._out.print(Text(f"… and {more:,} others: --format jsonl lists all."))
 
-    def changes(self, report: Report) -> None:
-        """Print what an import would change in each target."""
-        for output in report.outputs:
-            owner = f", {output.user}" if output.user else ""
-            self.note(
-                f"Would change in {output.sink}{owner} ({output.target}): {changes_of(output)}"
-            )
+    @property
+    def _fitting(self) -> int:
+        """Return how many rows of a table fit on the screen with what comes after them."""
+        fitting = max(5, self._out.height - _AFTERWARDS)
+        return min(SHOWN, fitting) if self._out.is_terminal else SHOWN
 
-    def summary(self, report: Report) -> None:
-        """Print the counts of a run."""
-        plays = report.plays
-        of_events = report.view == "events"
-        done = "would be imported" if report.dry_run else "imported"
-        merged = "" if of_events else f"{plays.merged:,} merged into newer ones, "
-        self.note(
-            f"{many(plays.read, 'play')} read: {plays.emitted:,} {done}, {merged}"
-            f"{sum(plays.filtered.values()):,} left out, "
-            f"{sum(plays.rejected.values()):,} rejected."
-        )
-        for name, count in plays.filtered.items():
-            self.note(f"  left out  {count:>9,}  {Reason(name).sentence}{option_for(name)}")
-        for name, count in plays.rejected.items():
-            self.note(f"  rejected  {count:>9,}  {Reason(name).sentence}")
-        if plays.rejected and not report.rejected_rows:
-            self.note("  --report FILE lists every rejected row.")
-        items = report.items
-        per_viewing = plays.emitted and report.view == "viewings"
-        glue = ", " if of_events else " and "
-        kinds = f"{many(items.movies, 'film')}{glue}{many(items.episodes, 'episode')}"
-        if of_events:
-            kinds += f" and {many(items.tracks, 'track')}, watched or not: an event for every play"
-        if plays.emitted or not of_events:
-            self.note(f"{kinds}, every viewing counted." if per_viewing else f"{kinds}.")
-        if items.without_external_id:
-            self.note(
-                f"  {items.without_external_id:,} have no external id and keep their number in "
-                "Plex. Add ids with --ids FILE."
-            )
-        for name, count in items.ids_from.items():
-            if count:
-                self.detail(f"  ids from {name}: {count:,}")
-        self.detail(f"  {report.elapsed_seconds} s, {report.plays_per_second:,} plays/s")
+    def _print_newest(self, headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Print a table of which only the title is shortened.
 
-    def outputs(self, report: Report, deliveries: Sequence[Delivery]) -> None:
-        """Print what was written where, and the next steps in CrossWatch."""
-        for output, delivery in zip(report.outputs, deliveries, strict=True):
-            owner = f" ({output.user})" if output.user else ""
-            if output.written:
-                self.note(f"{output.sink}{owner}: {changes_of(output)}")
-                for path in output.written:
-                    self.note(f"  wrote {path}")
-                for path in output.copies:
-                    self.note(f"  kept what was there in {path}")
-            elif not delivery.is_on_stdout:
-                self.note(f"{output.sink}{owner}: nothing new in {output.target}.")
-        sinks: set[str] = set()
-        steps: dict[str, None] = {}
-        for delivery in deliveries:
-            if delivery.receipt.written and delivery.sink not in sinks:
-                sinks.add(delivery.sink)  # with one output per user, the first is an example
-                steps |= dict.fromkeys(delivery.receipt.next_steps)
-        if steps:
-            self.note("Next:")
-        for step in steps:
-            self.note(f"  {step}")
+        A narrow terminal gets no time of day, and a very narrow one not the last column.
+        """
+        is_terminal = self._out.is_terminal
+        is_narrow = is_terminal and self._out.width < _ROOMY
+        count = len(headings) - (is_terminal and self._out.width < _WIDE)
+        table = Table(box=None, pad_edge=False, header_style="bold", expand=is_terminal)
+        for heading in headings[:count]:
+            ratio = 1 if heading == "Title" else None
+            table.add_column(heading, no_wrap=True, overflow="ellipsis", ratio=ratio)
+        for when, *cells in rows:
+            _row(table, str(when)[: _DAY if is_narrow else 16], *cells[: count - 1])
+        self._out.print(table)
+
+    def _per_year(self, counts: Mapping[tuple[str, str], int]) -> Table:
+        """Return a table with a row per year, and a column and a colour per kind of item."""
+        kinds = [kind for kind in _KINDS if kind != "track" or any(k == kind for _, k in counts)]
+        block = "#" if self._out.options.ascii_only else "█"
+        years = sorted({year for year, _ in counts})
+        most = max(sum(counts.get((year, kind), 0) for kind in kinds) for year in years)
+        table = _table("Year", *(_KINDS[kind][0] for kind in kinds), "")
+        for year in years:
+            numbers = [(kind, counts.get((year, kind), 0)) for kind in kinds]
+            bar = Text()
+            for kind, number in numbers:
+                bar.append(block * _length(number, most), style=_KINDS[kind][1])
+            cells = [Text(f"{number:,}", justify="right") for _, number in numbers]
+            table.add_row(Text(year), *cells, bar)
+        return table
 
 
 class _Console(Console):
@@ -344,67 +341,11 @@ def _console(file: TextIO, *, color: bool) -> Console:
     )
 
 
-class Bar:
-    """Shows the progress of a run as a bar, with its speed and the time that remains."""
-
-    def __init__(self, bars: Bars) -> None:
-        self._bars = bars
-        self._task: TaskID | None = None
-        self._phase: Phase = "reading"
-        self._done = 0
-        self._shown = 0
-
-    def begin(self, phase: Phase, total: int, done: int = 0) -> None:
-        """Show a bar for this phase in place of the one before."""
-        if phase == "writing":  # items may be printed on the same terminal
-            self._bars.stop()
-            return
-        if self._task is not None:
-            self._bars.update(self._task, visible=False)
-        self._phase = phase
-        self._done = self._shown = done
-        self._task = self._bars.add_task(
-            _LABELS[phase], total=total or None, completed=done, rate=""
-        )
-
-    def reached(self, done: int) -> None:
-        """Set how much is done. Not every page of a few hundred plays updates the bar."""
-        self._done = done
-        if done - self._shown >= _STEPS.get(self._phase, 0):
-            self.idle()
-
-    def idle(self) -> None:
-        """Show everything that is done."""
-        if self._task is None:
-            return
-        self._bars.update(self._task, completed=self._done)
-        self._shown = self._done
-        speed = self._bars.tasks[-1].speed
-        if speed and self._phase in _STEPS:
-            self._bars.update(self._task, rate=f"{speed:,.0f} {UNITS[self._phase]}/s")
-
-
 _KINDS: Final = {
     "movie": ("Films", "cyan"),
     "episode": ("Episodes", "magenta"),
     "track": ("Tracks", "green"),
 }
-
-
-def _per_year(counts: Mapping[tuple[str, str], int]) -> Table:
-    """Return a table with a row per year, and a column and a colour per kind of item."""
-    kinds = [kind for kind in _KINDS if kind != "track" or any(k == kind for _, k in counts)]
-    years = sorted({year for year, _ in counts})
-    most = max(sum(counts.get((year, kind), 0) for kind in kinds) for year in years)
-    table = _table("Year", *(_KINDS[kind][0] for kind in kinds), "")
-    for year in years:
-        numbers = [(kind, counts.get((year, kind), 0)) for kind in kinds]
-        bars = [
-            Text("█" * _length(number, most), style=_KINDS[kind][1]) for kind, number in numbers
-        ]
-        cells = [Text(f"{number:,}", justify="right") for _, number in numbers]
-        table.add_row(Text(year), *cells, Text("").join(bars))
-    return table
 
 
 def _length(count: int, most: int) -> int:
@@ -414,9 +355,11 @@ def _length(count: int, most: int) -> int:
 def _table(*headings: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
-        numeric = heading in ("Plays", "Films", "Episodes", "Tracks", "Rows")
         table.add_column(
-            heading, justify="right" if numeric else "left", overflow="ellipsis", no_wrap=True
+            heading,
+            justify="right" if heading in _NUMERIC else "left",
+            overflow="fold",
+            no_wrap=heading in (*_NUMERIC, "Id", "Year", "Type"),
         )
     return table
 

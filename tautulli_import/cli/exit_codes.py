@@ -19,12 +19,14 @@ import typer
 from .. import interrupts
 from ..errors import SinkError, TautulliImportError
 from ..formatting import harmless
+from .results import forget_result, print_error, print_result
 
 __all__ = ["end_output", "guarded", "hide"]
 
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _HIDDEN: set[str] = set()
+_BUG: Final = "This is a bug in tautulli-import. Please report it with the output of --debug."
 _SHORTEST: Final = 4
 """Replacing a shorter secret would garble every word."""
 
@@ -62,16 +64,22 @@ def _end(number: int) -> None:
 
 
 @contextmanager
-def guarded(*, debug: bool = False, color: bool | None = None) -> Iterator[None]:
-    """Turn an exception inside into a message on standard error and an exit code."""
+def guarded(
+    *, debug: bool = False, color: bool | None = None, as_json: bool = False
+) -> Iterator[None]:
+    """Turn an exception inside into a message on standard error and an exit code.
+
+    With ``as_json``, also print it as an object on standard output.
+    """
     _HIDDEN.clear()
+    forget_result()
     with contextlib.ExitStack() as stack:
         if debug:
             from .debug_log import printed
 
             stack.enter_context(printed(_printable))
         stack.enter_context(_signal_handlers())
-        yield from _guarded(debug=debug, color=color)
+        yield from _guarded(debug=debug, color=color, as_json=as_json)
 
 
 @contextmanager
@@ -94,17 +102,21 @@ def _signal_handlers() -> Iterator[None]:
             signal.signal(number, before[number])
 
 
-def _guarded(*, debug: bool, color: bool | None) -> Iterator[None]:
+def _guarded(*, debug: bool, color: bool | None, as_json: bool) -> Iterator[None]:
     try:
         yield
+        print_result()
         sys.stdout.flush()
     except TautulliImportError as error:
         from .console import Screen
 
         if debug:
             _print_traceback()
-        Screen(color=_wants_color(color)).error(error)
+        if not error.was_printed:
+            Screen(color=_wants_color(color)).error(error)
         try:
+            if as_json:
+                print_error(error)
             sys.stdout.flush()
         except OSError:
             _give_up_stdout()
@@ -126,10 +138,12 @@ def _guarded(*, debug: bool, color: bool | None) -> Iterator[None]:
         if debug:
             _print_traceback()
         said = _printable(f"{type(error).__name__}: {error}")
-        sys.stderr.write(
-            f"Error: An unexpected error occurred ({said}).\n"
-            "  This is a bug in tautulli-import. Please report it with the output of --debug.\n"
-        )
+        sys.stderr.write(f"Error: An unexpected error occurred ({said}).\n  {_BUG}\n")
+        if as_json:
+            with contextlib.suppress(OSError):
+                print_error(
+                    TautulliImportError(f"An unexpected error occurred ({said}).", hint=_BUG)
+                )
         raise typer.Exit(1) from None
 
 

@@ -12,9 +12,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import typer
-from typer.core import TyperCommand, TyperGroup, TyperOption
+from typer.core import TyperGroup, TyperOption
 
 from ..options import Option, options_of
+from . import usage
 from .completion import SHELL
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _WIDEST: Final = 22
 _ABOUT_SHELLS: Final = ("--install-completion", "--show-completion")
 
 
-class Command(TyperCommand):
+class Command(usage.Command):
     """A command with a page of help."""
 
     def get_help_option(self, ctx: Context) -> TyperOption | None:

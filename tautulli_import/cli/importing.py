@@ -6,7 +6,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -30,17 +30,21 @@ from ..interrupts import Stopped
 from ..model.events import PlaybackEvent
 from ..progress import ProgressGroup
 from ..settings.fields import Settings
+from ..settings.loaded import Loaded
 from ..sinks.base import StreamSink
 from ..sinks.items_jsonl import lines
 from ..sources.database.source import Source
 from ..state.file import StateFile
 from ..state.runs import RunLog
 from . import inputs
+from .bar import Bar
 from .console import Screen
 from .formatting import EventsSeen, print_json
 from .jobs import RememberedJobs, wish_of
+from .outcome import show_outcome
 from .page import check_page, chosen_users, write_page
 from .redact import typed_again
+from .results import keep_result
 from .session import Command, Record, Request, open_session
 from .targets import targets
 from .whose import announce_leftovers, choose_whose
@@ -64,14 +68,14 @@ def import_history(
     loaded = inputs.settings_from(flags)
     settings = loaded.settings
     now = int(time.time())
+    inputs.check_no_address(settings, "tautulli-import api")
     screen = Screen(quiet=settings.quiet, verbose=settings.verbose, color=settings.color)
-    outputs = targets(loaded, screen, now=now)
-    streams = [isinstance(target.sink, StreamSink) for target in outputs]
-    _check_files(
-        command, settings, outputs, as_json=as_json, has_items=not all(streams), replace=replace
-    )
     line = typed_again(sys.argv[1:], settings)
     with ExitStack() as stack:
+        stack.enter_context(screen.hold_warnings())
+        outputs = targets(loaded, screen, now=now)
+        streams = [isinstance(target.sink, StreamSink) for target in outputs]
+        _check_files(command, loaded, outputs, as_json=as_json, replace=replace)
         stack.enter_context(_offer_to_go_on(line))
         corrections = inputs.corrections(settings)
         began = time.perf_counter()
@@ -95,10 +99,11 @@ def import_history(
             )
         )
         source = session.source
-        shower = _Shower(settings, screen) if settings.dry_run and streams[0] else None
-        for notice in source.notices:
-            screen.note(notice)
+        is_shown = streams[0] and _prints_items(settings, as_json=as_json)
+        shower = _Shower(settings, screen) if is_shown else None
         known = remembered.outputs(session.state)
+        screen.release_warnings(known.warnings() if known and not settings.dry_run else ())
+        _describe_source(source, screen)
         asked = time.perf_counter()
         settings, reason = choose_whose(settings, source, outputs, known, screen, replace=replace)
         began += time.perf_counter() - asked
@@ -125,18 +130,10 @@ def import_history(
             raise _nowhere_to_copy(session.state)
         for notice in session.state.notices if session.state and command == "db" else ():
             screen.note(notice)
-        _explain_rules(source, screen)
-        # Events are printed while they are read. A bar would mix with them, because a pipe may
-        # end on the same terminal.
-        prints_events = any(
-            isinstance(target.sink, StreamSink) and target.sink.is_on_stdout for target in outputs
-        ) or (shower is not None and not shower.as_table)
-        with screen.progress(hidden=prints_events) as bar:
+        with _progress(screen, outputs, shower) as bar:
             outcome = run(
                 source, job, memory, progress=ProgressGroup(bar, session.log), began=began
             )
-        for notice in outcome.notices:
-            screen.note(notice)
         write_page(
             outcome.figures,
             settings,
@@ -146,26 +143,43 @@ def import_history(
             users=chosen_users(source, selection),
             is_failed=outcome.failure is not None,
         )
-        if _show(outcome, settings, screen, shower, as_json=as_json):
-            if reason:
-                screen.note(reason)
-            if memory.outputs:
-                memory.outputs.save_conflicts(outcome.report.conflicts)
-        if outcome.failure is not None:
-            raise outcome.failure
-        inputs.judge_rejected(outcome.rejected, source, settings, outcome.report.damaged)
+        if failure := _failure_of(outcome, source, settings):
+            screen.error(failure)
+            failure.was_printed = True
+        _print_results(outcome, settings, screen, shower, as_json=as_json)
+        show_outcome(outcome, settings, screen, known, reason, as_json=as_json)
+        if failure:
+            raise failure
         if session.log:
             session.log.ended(_in_a_sentence(outcome.report))
 
 
+def _progress(
+    screen: Screen, outputs: Sequence[Target], shower: _Shower | None
+) -> AbstractContextManager[Bar | None]:
+    """Show progress while nothing else is printed on standard output.
+
+    Events are printed while they are read. A pipe may end on the same terminal.
+    """
+    on_stdout = [target.sink for target in outputs if target.sink.is_on_stdout]
+    hidden = any(isinstance(sink, StreamSink) for sink in on_stdout)
+    hidden = hidden or (shower is not None and not shower.as_table)
+    return screen.progress(hidden=hidden, shows_writing=not on_stdout)
+
+
+def _describe_source(source: Source, screen: Screen) -> None:
+    """Print how the source is read, and with ``verbose`` its thresholds."""
+    for notice in source.notices:
+        screen.note(notice)
+    for rule in source.rules():
+        screen.detail(
+            f"Watched means {rule.movie_percent} % of a film and {rule.tv_percent} % of an "
+            f"episode, marker mode {rule.marker} ({rule.origin})."
+        )
+
+
 def _check_files(
-    command: Command,
-    settings: Settings,
-    outputs: Sequence[Target],
-    *,
-    as_json: bool,
-    has_items: bool,
-    replace: bool,
+    command: Command, loaded: Loaded, outputs: Sequence[Target], *, as_json: bool, replace: bool
 ) -> None:
     """Check standard output, that the databases exist, and the places of the report and the page.
 
@@ -173,7 +187,8 @@ def _check_files(
         ConfigurationError: plays that a damaged database has lost would be taken back.
         TautulliImportError: see ``_check_stdout`` and the errors of ``inputs``.
     """
-    _check_stdout(settings, outputs, as_json=as_json)
+    settings = loaded.settings
+    _check_stdout(loaded, outputs, as_json=as_json)
     if command == "db" and replace and settings.salvage:
         raise ConfigurationError(
             "--replace and --salvage cannot be used together. --replace would remove the plays "
@@ -182,6 +197,7 @@ def _check_files(
         )
     inputs.check_report_path(settings.report)
     inputs.check_not_read(settings, "--report", settings.report)
+    has_items = not all(isinstance(target.sink, StreamSink) for target in outputs)
     check_page(settings, settings.report, "--report", has_items=has_items)
     if command == "db":
         inputs.check_databases(settings)
@@ -205,14 +221,6 @@ def _check_outputs(
         report=settings.report,
     )
     return taken
-
-
-def _explain_rules(source: Source, screen: Screen) -> None:
-    for rule in source.rules():
-        screen.detail(
-            f"Watched means {rule.movie_percent} % of a film and {rule.tv_percent} % of an "
-            f"episode, marker mode {rule.marker} ({rule.origin})."
-        )
 
 
 def _nowhere_to_copy(state: StateFile | None) -> TautulliImportError:
@@ -293,57 +301,48 @@ class _Shower:
             self._screen.events(self._seen)
 
 
-def _show(
+def _print_results(
     outcome: ImportResult,
     settings: Settings,
     screen: Screen,
     shower: _Shower | None,
     *,
     as_json: bool,
-) -> bool:
-    """Show what came of a run. Return true if its warnings were printed."""
+) -> None:
+    """Print on standard output, or into the report, what belongs there."""
     report = outcome.report
     if settings.report == Path("-"):
         print_json(report)
     elif settings.report is not None:
         write_whole(settings.report, [msgspec.json.encode(report) + b"\n"], option="--report")
+    if as_json:
+        keep_result(_summary(report))
     if shower:
         shower.show()
-    elif settings.dry_run:
+    elif _prints_items(settings, as_json=as_json):
         _show_items(outcome, settings, screen)
-    if as_json:
-        print_json(_summary(report))
-    changed = [
-        output
-        for output in report.outputs
-        if output.new or output.updated or output.removed or output.written
-    ]
-    if settings.dry_run or changed or outcome.failure:
-        # Only if something is new: a nightly run would repeat the same warnings.
-        for alarm in outcome.alarms:
-            screen.warn(alarm)
-    elif report.plays.emitted:
-        places = ", ".join(dict.fromkeys(output.target for output in report.outputs))
-        read = many(report.plays.read, "play")
-        verb = "are" if ", " in places else "is"
-        known = sum(output.duplicates or 0 for output in report.outputs)
-        again = f" {many(known, 'event')} delivered again and already known there." if known else ""
-        count = sum(len(one.leftovers.times) for one in outcome.deliveries)
-        stay = (
-            f" {count:,} entries of earlier runs there are not in this selection; --replace "
-            "removes them."
-        )
-        screen.note(
-            f"Nothing new: {read} read, {places} {verb} up to date.{again}{stay if count else ''}"
-        )
-        return False
-    if not as_json:
-        screen.summary(report)
-    if settings.dry_run:
-        screen.changes(report)
-    else:
-        screen.outputs(report, outcome.deliveries)
-    return True
+    elif settings.dry_run:
+        what = "events" if settings.events else "items"
+        option = "--json" if as_json else "--report -"
+        screen.note(f"The {what} are not printed, because standard output is for {option}.")
+
+
+def _failure_of(
+    outcome: ImportResult, source: Source, settings: Settings
+) -> TautulliImportError | None:
+    """Return the error of a finished run: of a sink, or of rows that could not be used."""
+    if outcome.failure:
+        return outcome.failure
+    try:
+        inputs.judge_rejected(outcome.rejected, source, settings, outcome.report.damaged)
+    except TautulliImportError as error:
+        return error
+    return None
+
+
+def _prints_items(settings: Settings, *, as_json: bool) -> bool:
+    """Return true if a dry run prints its items or events on standard output."""
+    return settings.dry_run and not as_json and settings.report != Path("-")
 
 
 def _as_table(settings: Settings) -> bool:
@@ -367,23 +366,29 @@ def _summary(report: Report) -> Summary:
     return Summary(**values)
 
 
-def _check_stdout(settings: Settings, outputs: Sequence[Target], *, as_json: bool) -> None:
+def _check_stdout(loaded: Loaded, outputs: Sequence[Target], *, as_json: bool) -> None:
     """Refuse to print both records and the summary on standard output.
+
+    In a dry run the summary takes the place of the records, unless they were asked for.
 
     Raises:
         ConfigurationError: more than one of them would go there.
     """
-    taken = settings.dry_run or any(target.sink.is_on_stdout for target in outputs)
+    settings = loaded.settings
+    what = "the events" if settings.events else "the items"
     wanted = [
         name
-        for name, is_wanted in (("--json", as_json), ("--report -", settings.report == Path("-")))
+        for name, is_wanted in (
+            ("--json", as_json),
+            ("--report -", settings.report == Path("-")),
+            ("--format", settings.dry_run and loaded.origins["format"] == "option"),
+            (what, not settings.dry_run and any(target.sink.is_on_stdout for target in outputs)),
+        )
         if is_wanted
     ]
-    what = "the events" if settings.events else "the items"
-    if len(wanted) + taken > 1:
+    if len(wanted) > 1:
         raise ConfigurationError(
-            f"Only one of {' and '.join([*wanted, *([what] if taken else [])])} can go to "
-            "standard output.",
+            f"Only one of {' and '.join(wanted)} can go to standard output.",
             hint="Use --report FILE for the summary"
             + ("." if settings.dry_run else f", or --out FILE for {what}."),
         )

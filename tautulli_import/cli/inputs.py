@@ -25,16 +25,19 @@ from ..model.clock import latest_moment, parse_moment
 from ..model.rejections import Reason
 from ..model.selection import Selection
 from ..options import SETTINGS, Option
+from ..progress import Progress
 from ..settings.fields import Settings
 from ..settings.loaded import Loaded, load
 from ..sources.choose import choose_libraries, choose_users
 from ..sources.database.salvage.report import DamageReport, sentence_of
 from ..sources.database.source import Source
 from ..sources.database.sqlite import not_there
+from ..sources.http.address import parse_address
 from .console import Screen
 
 __all__ = [
     "check_databases",
+    "check_no_address",
     "check_not_read",
     "check_report_path",
     "corrections",
@@ -106,7 +109,7 @@ def name_dotenv(loaded: Loaded, screen: Screen) -> None:
         screen.note(f"Settings were read from {loaded.dotenv.absolute()}.")
 
 
-def open_databases(settings: Settings) -> Source:
+def open_databases(settings: Settings, progress: Progress) -> Source:
     """Open the databases that the settings name.
 
     Raises:
@@ -116,8 +119,8 @@ def open_databases(settings: Settings) -> Source:
     if not paths:
         raise ConfigurationError(
             "No database given.",
-            hint="Name Tautulli's tautulli.db or set IMPORT_DB_PATH. To read over HTTP, use "
-            "tautulli-import api and set TAUTULLI_URL.",
+            hint="Name Tautulli's tautulli.db or set IMPORT_DB_PATH. To read over HTTP: "
+            "tautulli-import api --url URL (or set TAUTULLI_URL).",
         )
     if Path("-") in paths and sys.stdin is None:
         raise ConfigurationError(
@@ -130,7 +133,28 @@ def open_databases(settings: Settings) -> Source:
         page=settings.batch_size,
         stdin=sys.stdin.buffer if Path("-") in paths else None,
         salvages=settings.salvage,
+        progress=progress,
     )
+
+
+def check_no_address(settings: Settings, instead: str) -> None:
+    """Refuse an address in the place of a database. ``instead`` is what takes ``--url``.
+
+    Raises:
+        NotFoundError: there is one, and no such file.
+    """
+    for path in settings.database:
+        scheme, slash, rest = shown(path).partition(":/")
+        if not slash or scheme not in ("http", "https") or path.exists():
+            continue
+        try:
+            base = parse_address(f"{scheme}://{rest}").base
+        except ConfigurationError:
+            base = "URL"
+        raise NotFoundError(
+            "There is no such file. To read from a running Tautulli, its address is an option.",
+            hint=f"Use {instead} --url {base}",
+        )
 
 
 def check_databases(settings: Settings) -> None:
@@ -302,7 +326,7 @@ def judge_rejected(
         )
     if settings.strict and (count := sum(rejected.values())):
         raise RowsRejectedError(
-            f"{count} rows were rejected.",
+            f"{many(count, 'row')} rejected (--strict).",
             hint="All other rows were read. To list the rejected ones, use --report FILE or "
             "tautulli-import check --verbose.",
         )

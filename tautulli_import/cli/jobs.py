@@ -13,6 +13,7 @@ from ..formatting import shown
 from ..imports.job import Job, Target
 from ..imports.run import Memory
 from ..items.outputs import Wish
+from ..model.clock import is_relative
 from ..model.selection import Selection
 from ..settings.fields import Settings
 from ..sinks.base import StreamSink
@@ -96,7 +97,7 @@ class RememberedJobs:
     def _remembers(self) -> bool:
         """Return false if the next run selects other plays anyway, as "30d" does tomorrow."""
         moments = (self._settings.since, self._settings.until)
-        return not any(_is_relative(when) for when in moments)
+        return not any(is_relative(when) for when in moments)
 
     def _store(
         self,
@@ -130,13 +131,9 @@ def wish_of(settings: Settings, selection: Selection, *, replace: bool) -> Wish:
     values["media_types"] = sorted({*selection.media_types} - {"track"})  # never an item
     values["rewatches"] = settings.rewatches
     for name in ("since", "until"):
-        if _is_relative(when := getattr(settings, name)):
+        if is_relative(when := getattr(settings, name)):
             values[name] = when.strip().lower()
     if settings.each_user:
         for name in ("users", "names"):
             values.pop(name, None)
     return Wish(msgspec.json.encode(sorted(values.items())).decode(), replace)
-
-
-def _is_relative(when: str | None) -> bool:
-    return when is not None and when.strip().lower().endswith("d")

@@ -62,7 +62,11 @@ def add_command(
             if not option.own and (value := given[option.name]) not in (None, [])
         }
         color = given.get("color")
-        with guarded(debug=given["debug"] is True, color=None if color is None else bool(color)):
+        with guarded(
+            debug=given["debug"] is True,
+            color=None if color is None else bool(color),
+            as_json=given.get("json") is True,
+        ):
             work(flags, **{option: given[option] for option in own})
 
     command.__doc__ = work.__doc__

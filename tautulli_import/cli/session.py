@@ -124,7 +124,8 @@ def open_session(
         if connection and command == "api":
             source = _fetch(connection, settings, screen, request, log, now=now)
         else:
-            source = inputs.open_databases(settings)
+            with screen.progress() as bar:
+                source = inputs.open_databases(settings, ProgressGroup(bar, log))
         stack.callback(source.close)
         enricher = (
             PlexMetadata(connection.tautulli, connection.state, now=now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from ..imports.job import Target
 from ..jetstream.access import Access
 from ..options import SETTINGS
 from ..settings.loaded import Loaded
-from ..sinks.base import InstalledSinks, Sink, SinkOptions, StreamSink, make_sink
+from ..sinks.base import InstalledSinks, Sink, SinkOptions, StreamSink, describe_sink, make_sink
 from .console import Screen
 from .nats_access import nats_access
 
@@ -34,13 +34,10 @@ def targets(loaded: Loaded, screen: Screen, *, now: int) -> Sequence[Target]:
     default = "jsonl" if settings.events else "tracker"
     names = settings.to or ([default] if settings.dry_run else [])
     if not names:
-        known = ["tracker", "editor", "jsonl"]
-        if settings.events:
-            known = [name for name in installed.names if _can_take_events(installed.load(name))]
-        ways = [f"--to {name}" for name in known]
         raise ConfigurationError(
             "No output given.",
-            hint=f"Use {', '.join(ways[:-1])} or {ways[-1]}, or look first with --dry-run.",
+            hint="Look first with --dry-run, start with tautulli-import init, or use one of these:",
+            choices=list(_choices(installed, events=settings.events)),
         )
     classes = {name: installed.load(name) for name in names}
     if settings.events:
@@ -71,8 +68,9 @@ def _options(
     cls: type[Sink | StreamSink], out: Path | None, loaded: Loaded, access: Access, now: int
 ) -> SinkOptions:
     settings = loaded.settings
+    default = None if cls.default_out is None else Path(cls.default_out)
     return SinkOptions(
-        out=out,
+        out=out or default,
         stdout=sys.stdout.buffer,
         now=now,
         every_viewing=settings.rewatches or (issubclass(cls, Sink) and cls.every_viewing),
@@ -84,8 +82,15 @@ def _options(
     )
 
 
-def _can_take_events(cls: type[Sink | StreamSink]) -> bool:
-    return issubclass(cls, StreamSink) or cls.for_events is not None
+def _choices(installed: InstalledSinks, *, events: bool) -> Iterator[str]:
+    """Yield the sinks that can be used, one line each."""
+    width = max(map(len, installed.names), default=0)
+    for name in installed.names:
+        try:
+            line = describe_sink(installed.load(name, events=events))
+        except ConfigurationError:  # broken, or it takes no events
+            continue
+        yield f"--to {name:{width}}  {line}".rstrip()
 
 
 def _check_kinds(names: Sequence[str], of_items: Sequence[str], loaded: Loaded) -> None:

@@ -55,6 +55,8 @@ class Inspection(Struct, frozen=True):
     first: str | None
     """The time when the oldest play stopped, UTC."""
     last: str | None
+    years: Mapping[str, int]
+    """Plays by the year in which they stopped, UTC, from the first to the last."""
     media_types: Mapping[str, int]
     guid_kinds: Mapping[str, int]
     users: Mapping[str, int]
@@ -101,6 +103,8 @@ class _Stats:
         self._latest = latest
         self.media_types: Counter[str] = Counter()
         self.guid_kinds: Counter[str] = Counter()
+        self.days: Counter[int] = Counter()
+        """Plays by day since 1970."""
         self.first = 0
         self.last = 0
 
@@ -113,6 +117,15 @@ class _Stats:
             if when:
                 self.first = min(self.first or when, when)
                 self.last = max(self.last, when)
+                self.days[when // 86_400] += 1
+
+    def years(self) -> Mapping[str, int]:
+        """Return plays by year, with those that have none in between."""
+        counts: Counter[int] = Counter()
+        for day, count in self.days.items():
+            counts[int(watched_at(day * 86_400)[:4])] += count
+        years = range(min(counts), max(counts) + 1) if counts else range(0)
+        return {str(year): counts[year] for year in years}
 
 
 def inspect_source(
@@ -133,8 +146,12 @@ def inspect_source(
         TautulliImportError: the source cannot be read.
     """
     stats = _Stats(selection.latest)
+    done = 0
+    progress.begin("counting", source.total())
     for batch in source.batches():
         stats.count(batch.plays)
+        done += batch.size
+        progress.reached(done)
     result = read(
         source,
         selection,
@@ -151,6 +168,7 @@ def inspect_source(
         source=source.name,
         first=watched_at(stats.first) if stats.first else None,
         last=watched_at(stats.last) if stats.last else None,
+        years=stats.years(),
         media_types=dict(stats.media_types.most_common()),
         guid_kinds=dict(stats.guid_kinds.most_common()),
         users=_by_name([(u.name, u.user_id, u.plays) for u in source.users()]),

@@ -21,7 +21,7 @@ from ..items.per_user import file_names, with_plays
 from ..items.pipeline import Enricher
 from ..model.events import PlaybackEvent
 from ..model.selection import Selection
-from ..sinks.base import BaseSink, Sink, make_sink
+from ..sinks.base import BaseSink, Sink, file_of_user, make_sink
 from ..sources.database.source import Source
 from .figures import SeenRows
 
@@ -78,7 +78,10 @@ def sink_for_each() -> SinkFor:
 
 def _sink_of_user(target: Target, user: str) -> BaseSink:
     options = msgspec.structs.replace(target.sink.options, user=user)
-    return make_sink(type(target.sink), target.name, options)
+    cls = type(target.sink)
+    if cls.writes is BaseSink.writes and options.out is not None and not target.sink.is_on_stdout:
+        options = msgspec.structs.replace(options, out=file_of_user(options.out, user))
+    return make_sink(cls, target.name, options)
 
 
 def check_targets(

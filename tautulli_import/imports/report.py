@@ -229,8 +229,9 @@ def alarms_of(result: ReadResult, told: OutputStore | None = None) -> Sequence[s
     if conflicts := told.new_conflicts(conflicts) if told else conflicts:
         count = len({(conflict.kind, conflict.title) for conflict in conflicts})
         warnings.append(
-            f"{many(count, 'title')} {'has' if count == 1 else 'have'} conflicting ids; the id of "
-            "the newest play was used. Details: --report FILE."
+            f"{many(count, 'title')} {'has' if count == 1 else 'have'} conflicting ids "
+            f"({'' if count == 1 else 'the first is '}{conflicts[0].title}); the id of the newest "
+            "play was used. Details: --report FILE."
         )
     if unused := result.identified.unused:
         lines = ", ".join(str(correction.line) for correction in unused[:10])
@@ -292,7 +293,7 @@ def make_report(
                 updated=one.receipt.updated,
                 unchanged=_unchanged(one),
                 removed=one.receipt.removed,
-                total=one.receipt.total,
+                total=one.receipt.total or one.emitted,
                 written=one.receipt.written,
                 duplicates=None if one.events is None else one.receipt.unchanged,
                 kept=one.receipt.kept,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from calendar import isleap, monthrange
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Final, Literal, TypeAlias
@@ -14,6 +15,7 @@ __all__ = [
     "FIRST_MOMENT",
     "LAST_MOMENT",
     "WatchedAt",
+    "is_relative",
     "latest_moment",
     "moment",
     "parse_moment",
@@ -22,7 +24,8 @@ __all__ = [
 
 WatchedAt: TypeAlias = Literal["stopped", "started"]
 
-_DAY = 86_400
+_DAY: Final = 86_400
+_EPOCH: Final = date(1970, 1, 1)
 
 FIRST_MOMENT: Final = 1_199_145_600
 """2008-01-01T00:00:00Z. Plex is of 2008, so an earlier time comes from a broken clock."""
@@ -54,32 +57,73 @@ def moment(play: Play, watched_at: WatchedAt = "stopped", *, latest: int) -> int
     return started if started and watched_at == "started" else stopped
 
 
-def parse_moment(text: str, *, now: int, end: bool = False) -> int:
-    """Parse ``--since`` and ``--until`` (``2024-03-01``, a full time, or ``30d``).
+_AGO: Final = re.compile(r"([0-9]{1,6})(d|w|mo|y)")
+_DAYS: Final = {"d": 1, "w": 7}
+_MONTHS: Final = {"mo": 1, "y": 12}
+_SPAN: Final = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?")
+_HINT: Final = (
+    "Use a year (2020), a month (2020-05), a day (2020-05-31, today, yesterday), "
+    "a time (2020-05-31T20:15:00Z), or a time ago: 30d, 2w, 6mo, 10y."
+)
 
-    Return epoch seconds. A day is a day in UTC, like ``watched_at``. With ``end`` the whole day
-    counts, so that ``--until 2024-12-31`` includes all of 2024.
+
+def parse_moment(text: str, *, now: int, end: bool = False) -> int:
+    """Parse ``--since`` and ``--until``; the hint of the error lists the forms.
+
+    Return epoch seconds. Days, months and years are those in UTC, like ``watched_at``. With
+    ``end`` the whole of one counts, so that ``--until 2024`` includes all of 2024.
 
     Raises:
-        ConfigurationError: the text has none of the three forms.
+        ConfigurationError: the text has none of the forms.
     """
-    text = text.strip()
-    if re.fullmatch(r"[0-9]{1,6}[dD]", text):
-        return now - int(text[:-1]) * _DAY
+    word = text.strip().lower()
+    today = now - now % _DAY
+    if word in ("today", "yesterday"):
+        return today - (_DAY if word == "yesterday" else 0) + (_DAY if end else 0)
+    if ago := _AGO.fullmatch(word):
+        number, unit = int(ago[1]), ago[2]
+        if unit in _DAYS:
+            return now - number * _DAYS[unit] * _DAY
+        return _months_before(now, number * _MONTHS[unit])
     try:
-        if not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):  # fromisoformat also takes 2024-W09
-            raise ValueError(text)  # noqa: TRY301 - the error below explains it
-        when = datetime.fromisoformat(text)
+        if span := _SPAN.fullmatch(word):
+            return _span(int(span[1]), span[2], span[3], end=end)
+        if not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", word):  # fromisoformat also takes 2024-W09
+            raise ValueError(word)  # noqa: TRY301 - the error below explains it
+        when = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise ConfigurationError(
-            f"{text!r} is not a valid date.",
-            hint="Use 2024-03-01, 2024-03-01T20:15:00Z, or 30d for 30 days ago.",
-        ) from None
-    seconds = int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp())
-    return seconds + _DAY if end and len(text) <= len("2024-03-01") else seconds
+        raise ConfigurationError(f"{text!r} is not a valid date.", hint=_HINT) from None
+    return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp())
 
 
-_EPOCH: Final = date(1970, 1, 1)
+def is_relative(text: str | None) -> bool:
+    """Return true if ``parse_moment`` gives another time for this text tomorrow."""
+    word = (text or "").strip().lower()
+    return word in ("today", "yesterday") or _AGO.fullmatch(word) is not None
+
+
+def _span(year: int, month: str | None, day: str | None, *, end: bool) -> int:
+    """Return the first moment of a year, month or day, or with ``end`` the first one after it."""
+    first = datetime(year, int(month or 1), int(day or 1), tzinfo=UTC)
+    if not end:
+        days = 0
+    elif month is None:
+        days = 365 + isleap(year)
+    else:
+        days = monthrange(year, first.month)[1] if day is None else 1
+    return int(first.timestamp()) + days * _DAY
+
+
+def _months_before(now: int, months: int) -> int:
+    """Return the same time of day months ago. 31 May minus three months is the last of February."""
+    day = _EPOCH + timedelta(days=now // _DAY)
+    year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
+    if year < date.min.year:
+        return (date.min - _EPOCH).days * _DAY
+    first = date(year, month + 1, 1)
+    last = monthrange(year, month + 1)[1]
+    then = first + timedelta(days=min(day.day, last) - 1)
+    return (then - _EPOCH).days * _DAY + now % _DAY
 
 
 def watched_at(epoch: int) -> str:

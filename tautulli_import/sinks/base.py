@@ -39,6 +39,8 @@ __all__ = [
     "SinkOptions",
     "SnapshotSink",
     "StreamSink",
+    "describe_sink",
+    "file_of_user",
     "make_sink",
 ]
 
@@ -50,7 +52,7 @@ class SinkOptions(Struct, frozen=True):
     """The options of a sink for one run."""
 
     out: Path | None
-    """``--out``: the file or directory. ``None`` is the sink's default, ``-`` standard output."""
+    """``--out`` or ``default_out``: the file or directory. ``-`` is standard output."""
     stdout: BinaryIO
     now: int
     """The time of the run, epoch seconds, UTC."""
@@ -94,6 +96,10 @@ class Receipt(Struct, frozen=True):
 class BaseSink(ABC):  # noqa: B024 - the abstract methods are in its two subclasses
     """The base of all sinks: a place that is checked before anything is read."""
 
+    summary: ClassVar[str] = ""
+    """A line for the list of sinks. Without one, the first line of the class's docstring."""
+    default_out: ClassVar[str | None] = None
+    """The file or directory to use as ``options.out`` without ``--out``."""
     to_stdout: ClassVar[bool] = False
     """True if the sink writes to standard output without ``--out``."""
     lines: ClassVar[bool] = False
@@ -117,7 +123,11 @@ class BaseSink(ABC):  # noqa: B024 - the abstract methods are in its two subclas
         """
 
     def writes(self) -> Sequence[Path]:
-        """Return the files that the sink will write, as far as they are known beforehand."""
+        """Return the files that the sink will write, as far as they are known beforehand.
+
+        With ``--each-user``, a sink that does not replace this method gets an ``options.out`` with
+        the name of the user in it. Others have to use ``options.user``.
+        """
         out = self.options.out
         return [] if out is None or out == Path("-") else [out]
 
@@ -333,6 +343,16 @@ class InstalledSinks:
                 hint=f"Leave out --events, or leave out --to {name}.",
             )
         return loaded.for_events
+
+
+def file_of_user(path: Path, user: str) -> Path:
+    """Return the file for a user: ``history-alice.jsonl`` for ``history.jsonl``."""
+    return path.with_name(f"{path.stem}-{user}{path.suffix}")
+
+
+def describe_sink(cls: type[BaseSink]) -> str:
+    """Return one line about a sink, or "" if its class has none."""
+    return cls.summary or (vars(cls).get("__doc__") or "").strip().partition("\n")[0]
 
 
 def _is_built_in(entry: EntryPoint) -> bool:

@@ -32,6 +32,8 @@ class DuckdbSink(StreamSink):
     restored from a backup, gets the events that it lacks.
     """
 
+    summary = "playback events in a DuckDB file"
+
     def __init__(self, options: SinkOptions) -> None:
         super().__init__(options)
         self._store: EventStore | None = None

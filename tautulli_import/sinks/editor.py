@@ -66,6 +66,7 @@ class _Dataset(Struct, Generic[_Kind]):
 class EditorSink(SnapshotSink):
     """Writes one file that CrossWatch's Editor, tracker upload and import all take."""
 
+    summary = "a file for CrossWatch's Editor, to clean up by hand first"
     every_viewing = True
     merges = True
     supersedes = True

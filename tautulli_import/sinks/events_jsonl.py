@@ -51,6 +51,7 @@ class _Note(Struct, frozen=True):
 class EventsSink(StreamSink):
     """Events as JSON Lines, on standard output or in a file."""
 
+    summary = "JSON Lines, for jq and your own programs"
     to_stdout = True
 
     def __init__(self, options: SinkOptions) -> None:

@@ -12,7 +12,7 @@ from ..errors import SinkError
 from ..files import read_start, write_whole
 from ..formatting import shown
 from ..model.items import Record
-from .base import Receipt, SnapshotSink
+from .base import Receipt, SnapshotSink, file_of_user
 from .comparing import FileComparison
 from .events_jsonl import EventsSink
 
@@ -36,6 +36,7 @@ def lines(records: Sequence[Record]) -> Iterator[bytes]:
 class JsonlSink(SnapshotSink):
     """Items as JSON Lines, on standard output or in a file that is replaced as a whole."""
 
+    summary = "JSON Lines, for jq and your own programs"
     to_stdout = True
     lines = True
     for_events = EventsSink
@@ -46,7 +47,7 @@ class JsonlSink(SnapshotSink):
         out, user = self.options.out, self.options.user
         if out is None or out == Path("-"):
             return None
-        return out.with_name(f"{out.stem}-{user}{out.suffix}") if user else out
+        return file_of_user(out, user) if user else out
 
     def writes(self) -> Sequence[Path]:
         """Return the file; nothing for standard output."""

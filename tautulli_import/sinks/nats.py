@@ -40,6 +40,7 @@ class _Note(Struct, frozen=True):
 class NatsSink(StreamSink):
     """Publishes events, and counts each as durable when the server has acknowledged it."""
 
+    summary = "playback events for a NATS JetStream stream"
     wants_nats = True
 
     def __init__(self, options: SinkOptions) -> None:

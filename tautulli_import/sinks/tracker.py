@@ -45,6 +45,7 @@ _END: Final = b"\n}}\n"
 class TrackerSink(SnapshotSink):
     """Merges items into ``history.json`` of a tracker root. Writes only if something changed."""
 
+    summary = "CrossWatch's tracker (history.json), merged with what is there"
     merges = True
     supersedes = True
 

@@ -33,6 +33,7 @@ Published: TypeAlias = dict[str, tuple[int, int]]
 
 _PREFIX: Final = "output:"
 _CONFLICTS: Final = "conflicts"
+_WARNINGS: Final = "warnings"
 # The first byte of MessagePack's "map 32", which has up to 2**32 entries, and the size of its head.
 _MAP: Final = 0xDF
 _MAP_HEAD: Final = 5
@@ -169,6 +170,16 @@ class OutputStore:
         if self._writes and names != (self._state.get(_CONFLICTS, list[str]) or []):
             with self._state.step():
                 self._state.put(_CONFLICTS, names)
+
+    def warnings(self) -> frozenset[str]:
+        """Return the warnings of the last run."""
+        return frozenset(self._state.get(_WARNINGS, list[str]) or ())
+
+    def save_warnings(self, warnings: Iterable[str]) -> None:
+        """Save the warnings of this run, and forget those of earlier runs."""
+        if self._writes and self.warnings() != (told := frozenset(warnings)):
+            with self._state.step():
+                self._state.put(_WARNINGS, sorted(told))
 
 
 def forget_outputs(state: StateFile, job: str) -> None:

@@ -28,6 +28,7 @@ RunStatus: TypeAlias = Literal["running", "completed", "failed", "cancelled"]
 
 _KEPT: Final = 100
 _EVERY_SECONDS: Final = 1.0
+_SHOWN_SECONDS: Final = 86_400.0
 _KILLED: Final = "the process was killed, or the machine went down"
 
 
@@ -89,15 +90,8 @@ def last_run(state: Path, number: int | None = None) -> Run | None:
 
     A run without an end whose lock nobody holds was killed. It is returned as failed.
     """
-    where = "id = ?" if number else "id = (SELECT max(id) FROM runs)"
-    uri = f"file:{quote(os.fsencode(state.absolute()))}?mode=ro"
-    try:
-        with closing(sqlite3.connect(uri, uri=True, timeout=2.0)) as connection:
-            query = f"SELECT told FROM runs WHERE {where}"  # noqa: S608 - a constant
-            row = connection.execute(query, (number,) if number else ()).fetchone()
-        run = None if row is None else msgspec.json.decode(row[0], type=Run)
-    except (sqlite3.Error, OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+    where = f"id = {number}" if number else "id = (SELECT max(id) FROM runs)"
+    run = next(iter(_runs(state, where)), None)
     if run and run.status == "running" and not lock_of(state).is_held():
         return msgspec.structs.replace(
             run, status="failed", error=_KILLED, next_step=run.line, ended=run.updated
@@ -105,10 +99,42 @@ def last_run(state: Path, number: int | None = None) -> Run | None:
     return run
 
 
+def _runs(state: Path, where: str) -> Sequence[Run]:
+    """Return the runs of a state file that fulfil a condition, or nothing if one is unreadable."""
+    uri = f"file:{quote(os.fsencode(state.absolute()))}?mode=ro"
+    try:
+        with closing(sqlite3.connect(uri, uri=True, timeout=2.0)) as connection:
+            query = f"SELECT told FROM runs WHERE {where}"  # noqa: S608 - conditions of ours
+            return [msgspec.json.decode(told, type=Run) for (told,) in connection.execute(query)]
+    except (sqlite3.Error, OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ()
+
+
 def last_runs(folder: Path) -> Sequence[Run]:
-    """Return the last run of each source that has a state file in ``folder``, the latest first."""
-    found = [run for path in state_files(folder) if (run := last_run(path)) is not None]
-    return sorted(found, key=lambda run: run.began, reverse=True)
+    """Return the last run of each source that has a state file in ``folder``, the latest first.
+
+    A source that could never be opened, such as a mistyped address, is left out as soon as a
+    later run has written the same output, or a day after the last attempt. The latest run of all
+    is never left out.
+    """
+    found = [(run, path) for path in state_files(folder) if (run := last_run(path)) is not None]
+    found.sort(key=lambda pair: pair[0].began, reverse=True)
+    since = time.time() - _SHOWN_SECONDS
+    written: set[str] = set()
+    shown: list[Run] = []
+    for run, path in found:
+        is_over = run.began < since or not written.isdisjoint(run.targets)
+        if shown and run.status == "failed" and is_over and not _was_opened(path):
+            continue
+        shown.append(run)
+        if run.status == "completed":
+            written.update(run.targets)
+    return shown
+
+
+def _was_opened(state: Path) -> bool:
+    """Return true if any run could open the source of a state file."""
+    return any(run.phase != "starting" or run.status == "completed" for run in _runs(state, "1"))
 
 
 class RunLog:

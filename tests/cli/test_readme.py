@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,7 +37,6 @@ COMMANDS = sorted(
         )
     }
 )
-PROGRAM = [sys.executable, "-m", "tautulli_import"]
 PLACES = {
     "/path/to/crosswatch/config": "config",
     "/srv/crosswatch": "srv",
@@ -203,7 +201,7 @@ def test_every_exit_code_is_documented() -> None:
         assert f"\n- `{code}`: " in OPTIONS_PAGE
 
 
-def test_the_sink_of_the_manual_works(household: Path, tmp_path: Path) -> None:
+def test_the_sink_of_the_manual_works(cli: Cli, household: Path, tmp_path: Path) -> None:
     code, toml = block("sinks", "python"), block("sinks", "toml")
     assert len(code.split("class ")[1].strip().splitlines()) <= 20
     (tmp_path / "my_package.py").write_text(code)
@@ -214,16 +212,24 @@ def test_the_sink_of_the_manual_works(household: Path, tmp_path: Path) -> None:
     line = toml.strip().splitlines()[-1].replace('"', "")
     assert group
     (info / "entry_points.txt").write_text(f"[{group.group(1)}]\n{line}\n")
-    answer = subprocess.run(
-        [*PROGRAM, "db", str(household / "tautulli.db"), "--to", "titles", "--out", "titles.txt"],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env={"PYTHONPATH": f"{tmp_path}:{ROOT}", "HOME": str(tmp_path)},
-    )
-    assert answer.returncode == 0, answer.stderr
-    assert (tmp_path / "titles.txt").read_text(encoding="utf-8").count("\n") > 10
+    env = {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    args = ("db", household / "tautulli.db", "--to", "titles", "--out", "titles.txt")
+    one = cli(*args, "--all-users", "--json", env=env)
+    assert one.code == 0, one.err
+    (told,) = json.loads(one.out)["outputs"]
+    emitted = told["emitted"]
+    assert told["new"] == told["total"] == emitted > 10
+    assert len((tmp_path / "titles.txt").read_text(encoding="utf-8").split("\n")) >= emitted
+    assert told["written"] == ["titles.txt"]
+    assert f" are now in titles.txt (titles): {emitted} new." in one.err
+
+    each = cli(*args, "--each-user", "--json", env=env)
+    assert each.code == 0, each.err
+    outputs = json.loads(each.out)["outputs"]
+    files = {one["target"]: one["new"] for one in outputs}
+    assert len(files) == len({one["user"] for one in outputs}) == len(outputs) > 1
+    for name, count in files.items():
+        assert len((tmp_path / name).read_text(encoding="utf-8").split("\n")) >= count
 
 
 def test_the_settings_of_the_manual_are_accepted(cli: Cli, environment: dict[str, str]) -> None:

@@ -262,7 +262,7 @@ def test_during_the_crawl(
     done = program.stopped(signal.SIGHUP)
 
     ended_well(done, signal.SIGHUP)
-    assert done.err.startswith("Stopped while reading, ")
+    assert done.err.startswith("Stopped while fetching, ")
     assert KEY not in done.err
     left_nothing(tmp_path)
     unanswered.let_go()

@@ -54,6 +54,9 @@ SHAPE = {
     "percent": float | None,
     "plays_per_second": int | None,
     "seconds_left": float | None,
+    "began_at": str,
+    "updated_at": str,
+    "ended_at": str | None,
 }
 
 
@@ -272,7 +275,7 @@ def test_how_far_it_is_how_fast_and_how_long_it_takes(
     (run,) = told(inside)
     assert (run["percent"], run["plays_per_second"], run["seconds_left"]) == (40.0, 100, 6.0)
     lines = inside("status").out.splitlines()
-    assert lines[1].startswith(f"  running since 2025-06-15 15:06:40 (process {os.getpid()}): ")
+    assert lines[1].startswith(f"  running since 2025-06-15 15:06:40 UTC (process {os.getpid()}): ")
     assert lines[1].endswith(": reading, 40 % (400 of 1,000 plays), 100 plays/s, about 6 s left")
     assert lines[2] == "  End it with: tautulli-import stop"
 
@@ -328,7 +331,7 @@ def test_a_resumed_crawl_tells_where_it_goes_on(
             program.stopped(signal.SIGTERM)
             unanswered.let_go()
     (first, second) = seen
-    assert first[0] == second[0] == "reading"
+    assert first[0] == second[0] == "fetching"
     assert second[1] > first[1]
     assert second[2] >= 100 * second[1] / 60 > first[2] > 0
 
@@ -753,7 +756,8 @@ def test_when_it_began_is_told_in_local_time(
     monkeypatch.setenv("TZ", "America/New_York")
     time.tzset()
     try:
-        assert "completed, 2025-06-15 11:06:40, " in inside("status", env={"TZ": "UTC"}).out
+        assert "completed, 2025-06-15 11:06:40 EDT, " in inside("status", env={"TZ": "UTC"}).out
+        assert told(inside)[0]["ended_at"] == "2025-06-15T15:06:40Z"
     finally:
         monkeypatch.setenv("TZ", "UTC")
         time.tzset()

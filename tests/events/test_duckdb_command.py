@@ -74,7 +74,7 @@ def test_the_first_import_makes_the_file_and_says_how_to_look_into_it(line: Pipe
     line.something_of_everything()
     done = line.run("db", line.path, "--to", "duckdb")
     assert done.code == 0
-    assert "duckdb: 9 new events; 9 in all." in said(done)
+    assert "9 events are now in playback-events.duckdb (duckdb): 9 new." in said(done)
     assert f'duckdb {TABLE} "FROM plays_per_month"' in said(done)
     assert [title for _, title, _ in line.rows()].count("A Song") == 1
     shows = line.ask("SELECT title, plays, viewers FROM top_shows")
@@ -224,7 +224,7 @@ def test_a_dry_run_without_a_file_leaves_nothing(line: Pipeline) -> None:
     there = sorted(path.name for path in line.folder.rglob("*"))
     done = line.run("db", line.path, "--to", "duckdb", "--dry-run", "--format", "table")
     assert done.code == 0
-    assert "5 new events" in said(done)
+    assert "5 events would be in playback-events.duckdb (duckdb): 5 new." in said(done)
     assert sorted(path.name for path in line.folder.rglob("*")) == there
 
 
@@ -386,7 +386,7 @@ def test_a_server_that_is_down_costs_the_others_nothing(serving: Pipeline) -> No
     assert "Cannot connect to NATS" in said(done)
     assert len(serving.rows()) == 9
     assert (serving.folder / "crosswatch-tracker" / "history.json").exists()
-    assert "wrote " + TABLE in said(done)
+    assert f" are now in {TABLE} (duckdb): 9 new." in said(done)
     serving.server.start()
     after = serving.imported(*several(serving))
     by_sink = {one["sink"]: one["new"] for one in after.told["outputs"]}

@@ -336,7 +336,7 @@ def test_what_no_consumer_takes_is_rejected_with_its_reason(line: Pipeline) -> N
     line.films(3)
     local = line.add("By Nobody", user_id=0)
     untitled = line.add("")
-    assert "user 0 (Local)" in line.run("db", line.path, "--to", "nats").err
+    assert "user 0 (Local)" in line.run("db", line.path, "--to", "nats", "-v").err
     done = line.publish("--restart", "--report", "report.json")
     assert (done.new, done.duplicates) == (0, 3)
     assert done.told["plays"]["rejected"] == {"no_title": 1, "local_user": 1}

@@ -92,7 +92,7 @@ def test_the_mistake_is_made_and_taken_back(nights: Nights) -> None:
     assert done.changes == (0, 1, 12)
     assert nights.items() == fresh(nights, "--user", "alice")
     (copy,) = copies(nights)
-    assert f"kept what was there in {copy}" in done.err
+    assert f"The content before this run is in {copy}" in done.err
     assert json.loads(copy.read_bytes())["items"] == everybody
     assert done.told["outputs"][0]["copies"] == [str(copy)]
 
@@ -296,7 +296,7 @@ def test_what_was_there_is_kept_before_the_first_change(nights: Nights) -> None:
     assert copy.read_bytes() == content
     assert copy.stat().st_mode & 0o777 == 0o600
     assert copy.parent.stat().st_mode & 0o777 == 0o700
-    assert f"kept what was there in {copy}" in done.err
+    assert f"The content before this run is in {copy}" in done.err
     nights.film(1, "New", year=2020)
     nights.night()
     assert copies(nights) == [copy]
@@ -368,5 +368,9 @@ def test_conflicting_ids_are_told_once(nights: Nights) -> None:
     for number, days in ((605, 50), (606, 40)):
         nights.film(days, "Other", year=1999, rating_key=78, guid=guid.format(number))
     (line,) = lines(nights.night(), word)
-    assert "1 title has" in line
+    assert "1 title has conflicting ids (Other)" in line
     assert lines(nights.run("--dry-run"), word) == []
+    for number, days in ((607, 50), (608, 40)):
+        nights.film(days, "Third", year=1999, rating_key=79, guid=guid.format(number))
+    (line,) = lines(nights.run("--quiet"), word)
+    assert "1 title has conflicting ids (Third)" in line

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import datetime
+from datetime import date, datetime
 from itertools import combinations
 from typing import Any
 
@@ -15,6 +15,7 @@ from tautulli_import.errors import ConfigurationError
 from tautulli_import.model.clock import (
     FIRST_MOMENT,
     WatchedAt,
+    is_relative,
     latest_moment,
     moment,
     parse_moment,
@@ -323,9 +324,17 @@ def test_a_play_is_rejected_for_its_time_exactly_when_it_has_no_possible_one(
         ("1d", NOW - DAY),
         ("30d", NOW - 30 * DAY),
         ("30D", NOW - 30 * DAY),
+        ("2w", NOW - 14 * DAY),
+        ("2W", NOW - 14 * DAY),
+        ("0mo", NOW),
+        ("999999y", -62_135_596_800),
+        ("2020", 1_577_836_800),
+        ("2020-05", 1_588_291_200),
     ],
 )
-def test_a_time_is_written_as_a_day_a_time_or_a_number_of_days_ago(text: str, seconds: int) -> None:
+def test_a_time_is_written_as_a_day_a_time_a_longer_span_or_a_time_ago(
+    text: str, seconds: int
+) -> None:
     assert parse_moment(text, now=NOW) == seconds
 
 
@@ -338,6 +347,11 @@ def test_a_time_is_written_as_a_day_a_time_or_a_number_of_days_ago(text: str, se
         ("2024-12-31T00:00:00Z", 1_735_603_200),
         ("2024-12-31T20:15", 1_735_676_100),
         ("30d", NOW - 30 * DAY),
+        ("2w", NOW - 14 * DAY),
+        ("2020", 1_609_459_200),
+        ("2020-05", 1_590_969_600),
+        ("2020-12", 1_609_459_200),
+        ("9999", 253_402_300_800),
     ],
 )
 def test_until_a_day_means_to_its_last_second(text: str, seconds: int) -> None:
@@ -353,12 +367,30 @@ def test_until_the_end_of_a_year_is_the_whole_year() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "d", "yesterday", "2024-13-01", "2023-02-29", "-3d", "3 d", "30h", "1709324130s", "1.5d"],
+    [
+        "",
+        "d",
+        "tomorrow",
+        "2024-13-01",
+        "2020-13",
+        "0000",
+        "202",
+        "20200501",
+        "3m",
+        "2024-W09",
+        "2023-02-29",
+        "-3d",
+        "3 d",
+        "30h",
+        "1709324130s",
+        "1.5d",
+    ],
 )
 def test_what_is_no_time_is_an_error_that_says_how_to_write_one(text: str) -> None:
     with pytest.raises(ConfigurationError, match="is not a valid date") as caught:
         parse_moment(text, now=NOW)
-    assert "2024-03-01" in caught.value.hint
+    for form in ("2020", "2020-05-31", "yesterday", "30d", "2w", "6mo", "10y"):
+        assert form in caught.value.hint
 
 
 @settings(deadline=None)
@@ -375,3 +407,71 @@ def test_every_moment_that_a_calendar_has_can_be_written(when: datetime, end: bo
     assert parse_moment(f"{whole.isoformat()}Z", now=NOW, end=end) == parse_moment(
         whole.isoformat(), now=NOW, end=end
     )
+
+
+def _at(text: str) -> int:
+    return parse_moment(text, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("now", "text", "seconds"),
+    [
+        ("2024-03-31T12:00:00Z", "1mo", "2024-02-29T12:00:00Z"),
+        ("2023-03-31T12:00:00Z", "1mo", "2023-02-28T12:00:00Z"),
+        ("2024-01-15T00:00:00Z", "1mo", "2023-12-15T00:00:00Z"),
+        ("2024-01-15T00:00:00Z", "25mo", "2021-12-15T00:00:00Z"),
+        ("2024-02-29T23:59:59Z", "1y", "2023-02-28T23:59:59Z"),
+        ("2024-02-29T23:59:59Z", "4y", "2020-02-29T23:59:59Z"),
+        ("2024-02-29T23:59:59Z", "today", "2024-02-29"),
+        ("2024-03-01T00:00:00Z", "Yesterday", "2024-02-29"),
+    ],
+)
+def test_months_and_years_ago_are_those_of_the_calendar(now: str, text: str, seconds: str) -> None:
+    assert parse_moment(text, now=_at(now)) == _at(seconds)
+
+
+def test_until_today_and_yesterday_include_the_whole_day() -> None:
+    now = _at("2024-03-01T12:00:00Z")
+    assert parse_moment("today", now=now, end=True) == _at("2024-03-02")
+    assert parse_moment("yesterday", now=now, end=True) == _at("2024-03-01")
+
+
+@settings(deadline=None)
+@given(
+    st.integers(0, 4_000_000_000),
+    st.sampled_from(["d", "w", "mo", "y"]),
+    st.lists(st.integers(0, 999_999), min_size=2, max_size=2).map(sorted),
+)
+def test_a_longer_time_ago_is_never_a_later_one(now: int, unit: str, numbers: list[int]) -> None:
+    shorter, longer = numbers
+    assert parse_moment(f"{longer}{unit}", now=now) <= parse_moment(f"{shorter}{unit}", now=now)
+    assert parse_moment(f"{shorter}{unit}", now=now) <= now
+
+
+_SPANS = ("%04d", "%04d-%02d", "%04d-%02d-%02d")
+
+
+@settings(deadline=None)
+@given(st.lists(st.dates(), min_size=2, max_size=2).map(sorted), st.sampled_from([1, 2, 3]))
+def test_a_later_day_month_or_year_is_never_an_earlier_time(days: list[date], parts: int) -> None:
+    first, last = (_SPANS[parts - 1] % tuple(day.timetuple()[:parts]) for day in days)
+    for end in (False, True):
+        assert parse_moment(first, now=NOW, end=end) <= parse_moment(last, now=NOW, end=end)
+    assert parse_moment(first, now=NOW) < parse_moment(first, now=NOW, end=True)
+    # The next one begins where this one ends.
+    if first != last:
+        assert parse_moment(first, now=NOW, end=True) <= parse_moment(last, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("text", "relative"),
+    [
+        *((text, True) for text in ("30d", "2W", "6mo", "10y", " today ", "yesterday")),
+        *((text, False) for text in ("2020", "2020-05", "2020-05-31", None)),
+    ],
+)
+def test_a_time_ago_is_another_one_tomorrow(text: str | None, relative: bool) -> None:
+    assert is_relative(text) == relative
+    if text is not None:
+        same = parse_moment(text, now=NOW) == parse_moment(text, now=NOW + DAY)
+        assert same is not relative

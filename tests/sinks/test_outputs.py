@@ -700,8 +700,8 @@ def test_one_of_a_kind_is_told_in_the_singular(inside: Inside, tmp_path: Path) -
     film = inside("db", "t.db", "-n", "--media-type", "movie", "--format", "table")
 
     assert "2 plays read" in both.err
-    assert "1 film and 1 episode." in both.err
-    assert "1 film and 0 episodes." in film.err
+    assert "1 film and 1 episode would be in " in both.err
+    assert "1 film and 0 episodes would be in " in film.err
     assert "1 item\n" in film.out
 
 

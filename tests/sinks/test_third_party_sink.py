@@ -156,6 +156,41 @@ def test_a_sink_that_fails_while_writing_is_a_failed_sink(
     assert "bug in tautulli-import" not in result.err
 
 
+def test_with_each_user_every_user_has_a_file(cli: Cli, history: Path, tmp_path: Path) -> None:
+    silent = COMPLETE.replace("    titles = ()", "    titles = ()\n    default_out = 'my.txt'")
+    cases: list[tuple[str, list[str]]] = [(COMPLETE, ["--out", "my.txt"]), (silent, [])]
+    for number, (source, options) in enumerate(cases):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        env = install(folder / "site", source)
+
+        args = ("db", str(history), "--to", "titles", *options, "--each-user")
+        done = cli(*args, cwd=folder, env=env)
+
+        assert done.code == 0, done.err
+        files = {path.name: path.read_text().splitlines() for path in folder.glob("*.txt")}
+        assert all(file.startswith("my-") for file in files)
+        assert sorted(map(len, files.values())) == [1, 3]
+        for file in files:
+            assert f" are now in {file} (titles): " in done.err
+
+
+def test_a_sink_that_does_not_say_what_it_wrote_is_reported_by_its_numbers(
+    cli: Cli, history: Path, tmp_path: Path
+) -> None:
+    silent = COMPLETE.replace(", total=len(self.titles)", "").replace(
+        "return Receipt(receipt.target, new=receipt.new, written=[receipt.target])",
+        "return receipt",
+    )
+    env = install(tmp_path / "site", silent)
+
+    result = cli("db", history, "--to", "titles", "--all-users", "--json", env=env)
+
+    (told,) = json.loads(result.out)["outputs"]
+    assert (told["sink"], told["new"], told["total"]) == ("titles", 4, 4)
+    assert "3 films and 1 episode are now in titles.txt (titles): 4 new." in result.err
+
+
 def test_it_is_not_told_the_password_of_a_nats_server(
     cli: Cli, history: Path, tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ __all__ = ["clear", "list_", "show"]
 
 def list_(flags: Flags, *, json: bool) -> None:
     """List all checkpoints: source, sinks and progress of an import."""
+    from ...formatting import many
     from ...settings.loaded import load
     from ...state.stored import stored
     from ..console import Screen
@@ -30,7 +31,10 @@ def list_(flags: Flags, *, json: bool) -> None:
     if not jobs:
         screen.note("There are no checkpoints.")
         return
-    screen.pairs([_row(job) for job in jobs], "Id", "State", "Plays", "Last", "Source", "Into")
+    for job in jobs:
+        last = f"{_when(job.updated)[:16].replace('T', ' ')} UTC"
+        screen.paragraph(f"{job.key}  {job.status} {last}, {many(job.rows, 'play')}")
+        screen.paragraph(f"{job.about.source} → {', '.join(job.about.sinks)}", indent=2)
 
 
 def show(flags: Flags, *, name: str, json: bool) -> None:
@@ -47,7 +51,7 @@ def show(flags: Flags, *, name: str, json: bool) -> None:
         print_json({"schema": 1, **fields})
         return
     rows = [(key.replace("_", " "), _cell(value)) for key, value in fields.items()]
-    Screen(color=settings.color).pairs(rows)
+    Screen(color=settings.color).facts(rows)
 
 
 def clear(flags: Flags, *, names: Sequence[str] | None, all: bool) -> None:  # noqa: A002 - the option's name
@@ -108,11 +112,6 @@ def _sample(job: SavedJob, place: int) -> tuple[int | None, ...]:
         return ()
     sample = job.samples[place]
     return (sample.id, sample.started, sample.user_id)
-
-
-def _row(job: SavedJob) -> tuple[str, ...]:
-    into = ", ".join(job.about.sinks)
-    return (job.key, job.status, f"{job.rows:,}", _when(job.updated), job.about.source, into)
 
 
 def _when(moment: int) -> str:

@@ -41,9 +41,10 @@ def check(flags: Flags, *, json: bool, missing_ids: Path | None, restart: bool) 
     from ...progress import ProgressGroup
     from ...sources.http.health import examine
     from .. import inputs
+    from ..census import show_inspection
     from ..console import Screen
-    from ..formatting import inspection_tables, print_json
     from ..page import check_page, chosen_users, write_page
+    from ..results import keep_result
     from ..session import Request, open_session
 
     command, loaded = source_kind(flags)
@@ -84,13 +85,12 @@ def check(flags: Flags, *, json: bool, missing_ids: Path | None, restart: bool) 
     for alarm in checked.alarms:
         screen.warn(alarm)
     if json:
-        print_json(checked.inspection)
+        keep_result(checked.inspection)
     elif missing_ids != Path("-"):
-        for rows in inspection_tables(checked.inspection, rules):
-            screen.pairs(rows)
+        show_inspection(checked.inspection, rules, screen)
     if settings.verbose:
         for row in checked.rejected:
-            screen.note(f"row {row.id}: {row.reason.sentence} {row.detail}")
+            screen.note(f"row {row.id}: {row.reason.sentence} ({row.detail})")
     if missing_ids is not None:
         _write_list(missing_ids, "--missing-ids", checked.unresolved, screen)
     found = checked.inspection
@@ -108,7 +108,8 @@ def unresolved(flags: Flags, *, csv: Path | None, json: bool, restart: bool) -> 
     from ...progress import ProgressGroup
     from .. import inputs
     from ..console import Screen
-    from ..formatting import described, print_json
+    from ..formatting import described
+    from ..results import keep_result
     from ..session import Request, open_session
 
     command, loaded = source_kind(flags)
@@ -137,7 +138,7 @@ def unresolved(flags: Flags, *, csv: Path | None, json: bool, restart: bool) -> 
     if csv is not None:
         _write_list(csv, "--csv", found.titles, screen)
     if json:
-        print_json(found)
+        keep_result(found)
     elif csv is None and not found.titles:
         screen.note("Every film and show that would be imported has an external id.")
     elif csv is None:
@@ -165,6 +166,7 @@ def source_kind(flags: Flags) -> tuple[Command, Loaded]:
     if "api" not in sources:
         loaded = inputs.settings_from(flags)
         settings = loaded.settings
+        inputs.check_no_address(settings, "the word api in place of it, and")
         return ("db" if sources or settings.database or not settings.url else "api"), loaded
     if len(sources) > 1:
         raise ConfigurationError(

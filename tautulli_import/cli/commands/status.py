@@ -68,11 +68,18 @@ def _fields(run: Run) -> dict[str, object]:
 
     fields: dict[str, object] = msgspec.to_builtins(run)
     fields |= {
+        **{f"{name}_at": _iso(getattr(run, name)) for name in ("began", "updated", "ended")},
         "percent": None if run.percent is None else round(run.percent, 1),
         "plays_per_second": round(run.per_second) if run.per_second else None,
         "seconds_left": None if run.seconds_left is None else round(run.seconds_left, 1),
     }
     return fields
+
+
+def _iso(moment: float | None) -> str | None:
+    from datetime import UTC, datetime
+
+    return None if moment is None else f"{datetime.fromtimestamp(int(moment), UTC):%FT%TZ}"
 
 
 def _lines(run: Run) -> Iterator[str]:
@@ -81,7 +88,7 @@ def _lines(run: Run) -> Iterator[str]:
     from ...state.runs import describe
 
     yield f"{run.source} → {', '.join(run.targets)}"
-    began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.began))
+    began = time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(run.began))
     if run.status == "running":
         yield f"  running since {began} (process {run.pid}): {describe(run)}"
         yield "  End it with: tautulli-import stop"

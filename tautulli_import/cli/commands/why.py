@@ -21,7 +21,7 @@ def why(flags: Flags, *, title: str, json: bool, restart: bool) -> None:
     from .. import inputs
     from ..console import Screen
     from ..explanation import show
-    from ..formatting import print_json
+    from ..results import keep_result
     from ..session import Request, open_session
 
     command, loaded = source_kind(flags)
@@ -45,7 +45,7 @@ def why(flags: Flags, *, title: str, json: bool, restart: bool) -> None:
     for warning in found.warnings:
         screen.note(warning)
     if json:
-        print_json(found)
+        keep_result(found)
     else:
         show(found, screen)
     unreadable = {Reason.UNREADABLE.value: found.unreadable}

@@ -17,6 +17,7 @@ from ...errors import (
 )
 from ...formatting import shown
 from ...model.rejections import Rejected
+from ...progress import UNSEEN, Progress
 from ...temp_folder import PrivateFolder
 from .file import DatabaseFile
 from .private_copy import NO_SPACE_HINT
@@ -120,8 +121,11 @@ class GuardedFile(SqliteFile):
 class _Origin:
     """The file that the user named. Standard input is saved in a private file first."""
 
-    def __init__(self, path: Path, stdin: BinaryIO | None, name: str | None) -> None:
+    def __init__(
+        self, path: Path, stdin: BinaryIO | None, name: str | None, progress: Progress
+    ) -> None:
         self.path = path
+        self.progress = progress
         self.shown = name or ("standard input" if stdin else shown(path))
         self.is_own = name is None
         """False for a file that was made over HTTP."""
@@ -160,7 +164,12 @@ class _Origin:
 
 
 def open_database(
-    path: Path, *, stdin: BinaryIO | None = None, name: str | None = None, salvages: bool = False
+    path: Path,
+    *,
+    stdin: BinaryIO | None = None,
+    name: str | None = None,
+    salvages: bool = False,
+    progress: Progress = UNSEEN,
 ) -> DatabaseFile:
     """Open a database. ``name`` is used in messages in place of the path.
 
@@ -170,7 +179,7 @@ def open_database(
     Raises:
         TautulliImportError: it cannot be used.
     """
-    origin = _Origin(path, stdin, name)
+    origin = _Origin(path, stdin, name, progress)
     try:
         try:
             return _open(origin, salvages=salvages)
@@ -258,7 +267,7 @@ def _salvage(
     origin: _Origin, folder: Path, error: SourceDamagedError
 ) -> tuple[Salvaged, Backup | None]:
     """Rebuild a damaged file in ``folder``, or raise ``error`` if there is nothing in it."""
-    salvaged = salvage(origin.path, folder, origin.shown)
+    salvaged = salvage(origin.path, folder, origin.shown, origin.progress)
     if salvaged is None:
         raise error
     return salvaged, best_backup(origin.path, salvaged) if origin.has_neighbours else None

@@ -23,6 +23,7 @@ from ...model.plays import Play, SampleRow
 from ...model.rejections import Reason, Rejected
 from ...model.selection import Selection
 from ...model.watched import WatchedRule
+from ...progress import UNSEEN, Progress
 from ..base import Batch, Cursor, JudgedBatch, Library, Lookup, ServerInfo, User
 from .config_ini import beside, rule_from
 from .file import DatabaseFile, Named, Page, Read
@@ -79,6 +80,7 @@ class Source:
         server: ServerInfo | None = None,
         also_close: Callable[[], None] | None = None,
         salvages: bool = False,
+        progress: Progress = UNSEEN,
     ) -> None:
         """Open every file and read its schema. The path ``-`` is ``stdin``.
 
@@ -86,7 +88,8 @@ class Source:
         beside the file, that of the newest other file, Tautulli's defaults. A file that was made
         over HTTP comes with its ``server``, which has the thresholds and the name to use.
         ``also_close`` is called after every file is closed. With ``salvages``, a damaged file is
-        replaced by what is left of it.
+        replaced by what is left of it, and
+        ``progress`` shows how far that is.
 
         Raises:
             TautulliImportError: one of the files cannot be used; see ``database.opening``.
@@ -105,7 +108,9 @@ class Source:
                     continue
                 piped = stdin if str(path) == "-" else None
                 name = server.name if server else None
-                file = open_database(path, stdin=piped, name=name, salvages=salvages)
+                file = open_database(
+                    path, stdin=piped, name=name, salvages=salvages, progress=progress
+                )
                 files.append((file, None))
                 files[-1] = (file, chosen_rule or (None if piped else self._rule_beside(path)))
         except BaseException:

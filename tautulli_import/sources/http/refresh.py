@@ -120,7 +120,7 @@ class Refresh:
             if progress.oldest and self._has_lost_newest(api, since):
                 return "recent plays are gone"
             known = copy.count()
-            self._progress.begin("reading", max(api.total or 0, known), known)
+            self._progress.begin("fetching", max(api.total or 0, known), known)
             if not progress.complete:
                 self._continue(crawl, api, progress, since, rows)
         except UnansweredError:

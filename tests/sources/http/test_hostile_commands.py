@@ -98,12 +98,12 @@ def items(world: World, *args: str) -> Callable[[], bytes | None]:
 
 
 def shown(world: World, *args: str, without: str = "") -> Callable[[], bytes | None]:
-    """Return what a command prints; nothing when it fails, for then nothing may be printed."""
+    """Return what a command prints; nothing when it fails and only the error is printed."""
 
     def run() -> bytes | None:
         result = world.run(*args, "--json")
         if result.code:
-            assert not result.out
+            assert json.loads(result.out).keys() == {"error"}
             return None
         found = json.loads(result.out)
         if without:

@@ -97,7 +97,7 @@ def every(home: Home) -> list[str]:
 def test_it_is_downloaded_once_and_held_against_the_newest_plays(home: Home, run: Runs) -> None:
     done = run()
     assert titles(done) == every(home)
-    assert done.err.startswith("40 plays read: 40 would be imported")
+    assert "\n40 plays read: 40 would be imported" in done.err
     commands = [asked.cmd for asked in home.fake.requests]
     assert sorted(commands) == ["download_database", "get_history", "get_settings"]
 

@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from ....errors import SourceUnreachableError
 from ....interrupts import check
+from ....progress import UNSEEN, Progress
 from ..foreign import open_foreign
 from ..private_copy import NO_SPACE_HINT, beside, copy_with_sides
 from ..schema import TABLES
@@ -68,7 +69,7 @@ class Salvaged(Struct, frozen=True):
     """The start of the first known play after the lost ones."""
 
 
-def salvage(path: Path, folder: Path, shown: str) -> Salvaged | None:
+def salvage(path: Path, folder: Path, shown: str, progress: Progress = UNSEEN) -> Salvaged | None:
     """Rebuild a damaged database in ``folder``. ``path`` itself is not changed.
 
     Return ``None`` if no play of a Tautulli is in it. ``shown`` is its name in messages.
@@ -87,7 +88,7 @@ def salvage(path: Path, folder: Path, shown: str) -> Salvaged | None:
         _finish_transactions(copy)
         repair_header(copy, size)
         with closing(PageFile(copy, size)) as pages:
-            found = _Salvage(pages, copy, target, shown).run()
+            found = _Salvage(pages, copy, target, shown, progress).run()
         for side in ("", "-wal", "-shm", "-journal"):
             beside(copy, side).unlink(missing_ok=True)
     except (sqlite3.Error, OSError) as error:
@@ -113,11 +114,14 @@ def _open(copy: Path) -> sqlite3.Connection:
 class _Salvage:
     """One salvage. The pages are those of ``copy``, and the rows go to ``target``."""
 
-    def __init__(self, pages: PageFile, copy: Path, target: Path, shown: str) -> None:
+    def __init__(
+        self, pages: PageFile, copy: Path, target: Path, shown: str, progress: Progress
+    ) -> None:
         self._pages = pages
         self._copy = copy
         self._target = target
         self._shown = shown
+        self._progress = progress
         self._loose: dict[str, set[int]] = {}
         """Ids of rows that are on no page of a tree, by table."""
 
@@ -192,19 +196,26 @@ class _Salvage:
         """Add the rows of all pages: first those outside of trees, so that others replace them."""
         broken = []
         leaves = [number for number in self._leaves() if number not in free]
+        others = set(range(1, self._pages.count + 1)).difference(leaves, free)
+        done = 0
+        self._progress.begin("salvaging", len(leaves) + len(others))
         for in_tree in (False, True):
             for number in leaves:
                 if (number in owners) is not in_tree:
                     continue
+                done += 1
+                self._progress.reached(done)
                 cells, is_whole = self._pages.cells(number)
                 if not is_whole:
                     broken.append(number)
                 for cell in cells:
                     self._add(recogniser, cell, owners.get(number), loose=not in_tree, replace=True)
             self._rebuilt.flush()
-        others = set(range(1, self._pages.count + 1)).difference(leaves, free, self._pages.overflow)
+        others -= self._pages.overflow.keys()
         for number in (*broken, *sorted(others)):
             check()
+            done += 1
+            self._progress.reached(done)
             if number in others and (self._is_other_page(number)):
                 continue
             for cell in self._pages.carve(number):

@@ -1,0 +1,182 @@
+"""Show the outcome of an import: the result first, then how every row is accounted for."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+
+from ..formatting import many, shown
+from ..imports.report import Delivery, Output, Report
+from ..imports.run import ImportResult
+from ..model.rejections import Reason
+from ..settings.fields import Settings
+from ..state.outputs import OutputStore
+from .console import Screen
+from .formatting import option_for
+
+__all__ = ["show_outcome"]
+
+
+def show_outcome(
+    outcome: ImportResult,
+    settings: Settings,
+    screen: Screen,
+    store: OutputStore | None,
+    reason: str,
+    *,
+    as_json: bool,
+) -> None:
+    """Show the outcome of an import, and save in ``store`` which warnings were printed.
+
+    If nothing is new, one line says so. After a failure, show only what was written. ``reason``
+    is a sentence about the choice of users. With ``as_json`` the numbers are printed elsewhere.
+    """
+    report = outcome.report
+    known = store.warnings() if store else frozenset[str]()
+    changed = [one for one in report.outputs if _has_changed(one)]
+    # The warnings too are only printed if something is new: a nightly run would repeat them.
+    is_news = bool(settings.dry_run or changed or outcome.failure or not report.plays.emitted)
+    if is_news:
+        for output, delivery in zip(report.outputs, outcome.deliveries, strict=True):
+            _show_output(output, delivery, screen, dry_run=settings.dry_run)
+        if not as_json and (outcome.deliveries or not outcome.failure):
+            _show_accounting(report, settings, screen)
+        if settings.dry_run or changed or outcome.failure:
+            for alarm in outcome.alarms:
+                screen.warn(alarm)
+        if not settings.dry_run:
+            _show_next_steps(outcome.deliveries, screen)
+    else:
+        _show_nothing_new(outcome, screen)
+        if screen.verbose:
+            _show_accounting(report, settings, screen)
+    for notice in [*outcome.notices, *([reason] if is_news and reason else [])]:
+        screen.note(notice)
+    if store:
+        store.save_warnings([*screen.warnings, *known.intersection(outcome.alarms)])
+        if is_news:
+            store.save_conflicts(report.conflicts)
+
+
+def _has_changed(output: Output) -> bool:
+    return bool(output.new or output.updated or output.removed or output.written)
+
+
+def _show_nothing_new(outcome: ImportResult, screen: Screen) -> None:
+    outputs = outcome.report.outputs
+    places = ", ".join(dict.fromkeys(output.target for output in outputs))
+    verb = "are" if ", " in places else "is"
+    known = sum(output.duplicates or 0 for output in outputs)
+    again = f" {many(known, 'event')} delivered again and already known there." if known else ""
+    count = sum(len(one.leftovers.times) for one in outcome.deliveries)
+    stay = (
+        f" {count:,} entries of earlier runs there are not in this selection; --replace "
+        "removes them."
+    )
+    read = many(outcome.report.plays.read, "play")
+    screen.note(
+        f"Nothing new: {read} read, {places} {verb} up to date.{again}{stay if count else ''}"
+    )
+
+
+def _show_output(output: Output, delivery: Delivery, screen: Screen, *, dry_run: bool) -> None:
+    """Print what is now in an output, or would be."""
+    owner = f" of {output.user}" if output.user else ""
+    subject = f"{_emitted(delivery)}{owner}"
+    if delivery.is_on_stdout:
+        verb = "would be" if dry_run else "were"
+        screen.note(f"{subject} {verb} written to standard output.")
+        return
+    verb = "would be" if dry_run else "are now" if _has_changed(output) else "are already"
+    screen.note(f"{subject} {verb} in {output.target} ({output.sink}): {_changes(output)}.")
+    for path in output.written:
+        screen.detail(f"  wrote {path}")
+    for path in output.copies:
+        screen.note(f"  The content before this run is in {path}")
+
+
+def _emitted(delivery: Delivery) -> str:
+    """Return the number of films and episodes, of viewings, or of events."""
+    if delivery.records is None:
+        return many(delivery.emitted, "event")
+    kinds: Counter[str] = Counter()
+    for (kind, _), count in delivery.records.origins_of_keys().items():
+        kinds["film" if kind == "movie" else "episode"] += count
+    films, episodes = kinds["film"], kinds["episode"]
+    if delivery.every_viewing:
+        return f"{many(films, 'viewing')} of films and {episodes:,} of episodes"
+    return f"{many(films, 'film')} and {many(episodes, 'episode')}"
+
+
+def _changes(output: Output) -> str:
+    """Return the numbers of changed entries in words."""
+    parts = [
+        (output.new, "new"),
+        (output.duplicates or 0, "already known"),
+        (output.updated, "updated"),
+        (0 if output.duplicates is not None else output.unchanged, "unchanged"),
+        (output.removed, "removed"),
+        (output.kept, "kept because they were changed since"),
+    ]
+    said = ", ".join(f"{count:,} {what}" for count, what in parts if count) or "nothing new"
+    # A sink of another package may not count what it has.
+    return f"{said}; {output.total:,} in all" if output.total > output.emitted else said
+
+
+def _show_accounting(report: Report, settings: Settings, screen: Screen) -> None:
+    """Print what became of the rows: one line. Each reason needs ``verbose``, or no result."""
+    plays, items = report.plays, report.items
+    of_events = report.view == "events"
+    done = "would be imported" if report.dry_run else "imported"
+    merged = "" if of_events else f"{plays.merged:,} merged into newer ones, "
+    is_whole = screen.verbose or not plays.emitted  # somebody will ask why there is nothing
+    tell = screen.note if is_whole else screen.detail
+    is_short = (plays.filtered or plays.rejected) and not is_whole
+    screen.note(
+        f"{many(plays.read, 'play')} read: {plays.emitted:,} {done}, {merged}"
+        f"{sum(plays.filtered.values()):,} left out, "
+        f"{sum(plays.rejected.values()):,} rejected.{' Details: --verbose' if is_short else ''}"
+    )
+    for name, count in plays.filtered.items():
+        tell(f"  left out  {count:>9,}  {Reason(name).sentence}{option_for(name)}")
+    for name, count in plays.rejected.items():
+        tell(f"  rejected  {count:>9,}  {Reason(name).sentence}")
+    if plays.rejected and not report.rejected_rows:
+        tell("  --report FILE lists every rejected row.")
+    if of_events and plays.emitted:
+        screen.detail(
+            f"  {many(items.movies, 'film')}, {many(items.episodes, 'episode')} and "
+            f"{many(items.tracks, 'track')}, watched or not: an event for every play"
+        )
+    if items.without_external_id:
+        screen.note(
+            f"{items.without_external_id:,} have no external id and keep their number in Plex. "
+            f"To list them: tautulli-import unresolved {_source_of(report, settings)}"
+        )
+    for name, count in items.ids_from.items():
+        if count:
+            screen.detail(f"  ids from {name.replace('_', ' ')}: {count:,}")
+    screen.detail(f"  {report.elapsed_seconds} s, {report.plays_per_second:,} plays/s")
+
+
+def _source_of(report: Report, settings: Settings) -> str:
+    """Return the source as an argument to type."""
+    if report.command == "api":
+        return "api"
+    paths = [shown(path) for path in settings.database]
+    return shlex.join(paths) if len(paths) == 1 and paths != ["-"] else "DATABASE..."
+
+
+def _show_next_steps(deliveries: Sequence[Delivery], screen: Screen) -> None:
+    """Print the next steps in CrossWatch. With one output per user, the first is an example."""
+    sinks: set[str] = set()
+    steps: dict[str, None] = {}
+    for delivery in deliveries:
+        if delivery.receipt.written and delivery.sink not in sinks:
+            sinks.add(delivery.sink)
+            steps |= dict.fromkeys(delivery.receipt.next_steps)
+    if steps:
+        screen.note("Next:")
+    for step in steps:
+        screen.note(f"  {step}")

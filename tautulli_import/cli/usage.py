@@ -1,0 +1,62 @@
+"""Turn wrong arguments into errors like all others, with a next step and as JSON if wanted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import typer
+from typer.core import TyperCommand
+
+from ..errors import ConfigurationError
+from ..formatting import shown
+from .exit_codes import guarded
+
+if TYPE_CHECKING:
+    from typer._click import Context
+
+__all__ = ["Command"]
+
+# Typer exports only subclasses of it. From 0.29 on it has its own click.
+_UsageError: Final[type[Exception]] = typer.BadParameter.__mro__[1]
+
+
+class Command(TyperCommand):
+    """A command whose wrong arguments are errors of this program."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Parse the arguments.
+
+        Raises:
+            typer.Exit: an argument is wrong. The error was printed.
+        """
+        with guarded(as_json="--json" in args):
+            try:
+                return super().parse_args(ctx, args)
+            except _UsageError as error:
+                message = getattr(error, "format_message", error.__str__)()
+                if self.name == "api" and "extra argument" in message:
+                    raise _not_an_argument(message.partition("(s) (")[2].split()[0]) from None
+                raise ConfigurationError(
+                    message if message.endswith((".", "?", ")")) else f"{message}.",
+                    hint=f"All options: {ctx.command_path} --help",
+                ) from None
+
+
+def _not_an_argument(word: str) -> ConfigurationError:
+    """Return the error for ``api ADDRESS``, and for ``api FILE``."""
+    from ..sources.http.address import parse_address
+
+    word = word.rstrip(")")
+    if "://" not in word and Path(word).exists():
+        return ConfigurationError(
+            f"api reads a running Tautulli, and {shown(Path(word))} is a file.",
+            hint=f"Use: tautulli-import db {shown(Path(word))}",
+        )
+    try:
+        base = parse_address(word).base
+    except ConfigurationError:
+        base = "URL"
+    return ConfigurationError(
+        "api takes the address of Tautulli as an option.", hint=f"Use: --url {base}"
+    )
