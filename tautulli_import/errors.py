@@ -78,7 +78,7 @@ class SourceUnreachableError(TautulliImportError):
 
 
 class UnansweredError(SourceUnreachableError):
-    """Tautulli is there, but gave no usable answer. A smaller request may get one."""
+    """A server is there, but gave no usable answer. A smaller request may get one."""
 
 
 class UndeliverableError(UnansweredError):

@@ -29,7 +29,7 @@ Format: TypeAlias = Literal["jsonl", "table"]
 KeyIn: TypeAlias = Literal["body", "query", "header"]
 MediaType: TypeAlias = Literal["movie", "episode", "track", "live"]
 WatchedAt: TypeAlias = Literal["stopped", "started"]
-Server: TypeAlias = Literal["", "Tautulli", "NATS"]
+Server: TypeAlias = Literal["", "Tautulli", "NATS", "CrossWatch"]
 
 
 class Option(NamedTuple):
@@ -37,7 +37,7 @@ class Option(NamedTuple):
 
     name: str
     """The name of the setting. The option is ``--`` and this name with hyphens."""
-    type: type[str | int | float | bool | Path]
+    type: type[str | int | float | bool | Path | dict[str, str]]
     metavar: str = ""
     help: str = ""
     commands: str = ""
@@ -64,8 +64,8 @@ class Option(NamedTuple):
     """It names a file to read. No output may replace that file."""
     unlocks: Server = ""
     """It is a secret for this server, or names the file of one."""
-    steers: Server = ""
-    """It decides to which host the secrets for this server go, or how they are protected."""
+    steers: Sequence[Server] = ()
+    """It decides to which host the secrets for these servers go, or how they are protected."""
 
     @property
     def flag(self) -> str:
@@ -93,7 +93,7 @@ def _panel(panel: str, commands: str, *options: Option) -> Sequence[Option]:
 
 
 def _sinks() -> Sequence[str]:
-    from .sinks.base import InstalledSinks
+    from .sinks.installed import InstalledSinks
 
     return InstalledSinks().names
 
@@ -111,7 +111,8 @@ _RARE: Final = frozenset(
         *("same_play", "watched_at", "missing_ids", "enrich", "api_key", "ca_file", "insecure"),
         *("timeout", "state_dir", "restart", "wait", "batch_size", "strict", "config_ini"),
         *("debug", "color", "config", "key_in", "header", "header_file", "client_cert"),
-        *("client_key", "via"),
+        *("client_key", "via", "drop_synced", "crosswatch_url", "crosswatch_token_file"),
+        *("crosswatch_token", "crosswatch_ca_file", "profile"),
     }
 )
 _RARE_PANELS: Final = frozenset({"Events", "NATS"})
@@ -146,13 +147,15 @@ OPTIONS: Final[Sequence[Option]] = [
     ),
     *_panel("Where to", _IMPORTS,
         Option("to", str, "SINK", repeatable=True, choices=_sinks,
-            help="tracker, editor, jsonl, nats or duckdb. Repeatable."),
+            help="tracker, crosswatch, editor, jsonl, nats or duckdb."),
         Option("out", str, "PATH", repeatable=True,
             help="Where it writes; - is standard output. Or SINK=PATH."),
         Option("merge_with", Path, "FILE",
             help="Add to this archive or history.json exported from CrossWatch."),
         Option("replace", bool, own=True,
             help="Remove what earlier runs wrote and this one would not."),
+        Option("drop_synced", bool, own=True,
+            help="With --replace: even if synced entries are removed, too."),
         Option("dry_run", bool, short="-n", seed="IMPORT_DRY_RUN",
             help="Show what would be imported; write nothing."),
         Option("format", str, "jsonl|table", choices=get_args(Format),
@@ -203,29 +206,29 @@ OPTIONS: Final[Sequence[Option]] = [
             help="Ask Plex for missing ids, through Tautulli. Default: on, with a URL and key."),
     ),
     *_panel("Server", _ASKING,
-        Option("url", str, "URL", env="TAUTULLI_URL", hides="address", steers="Tautulli",
+        Option("url", str, "URL", env="TAUTULLI_URL", hides="address", steers=("Tautulli",),
             help="Tautulli's address as in a browser. Or TAUTULLI_URL."),
         Option("api_key_file", Path, "FILE", env="TAUTULLI_API_KEY_FILE", reads="file or stdin",
             unlocks="Tautulli",
             help="File with the API key, or -. Or set TAUTULLI_API_KEY."),
         Option("api_key", str, "KEY", env="TAUTULLI_API_KEY", hides="value", unlocks="Tautulli",
             help="The API key itself. Visible in the process list; prints a warning."),
-        Option("key_in", str, "body|query|header", choices=get_args(KeyIn), steers="Tautulli",
+        Option("key_in", str, "body|query|header", choices=get_args(KeyIn), steers=("Tautulli",),
             help="Part of the request with the API key. Default: body; query if POST is refused."),
         Option("header_file", Path, "FILE", reads="file or stdin", unlocks="Tautulli",
             help="File with headers for a proxy, one NAME: VALUE a line; - is standard input."),
         Option("header", str, "HEADER", repeatable=True, hides="value", unlocks="Tautulli",
             help="One such header. Repeatable. Visible in the process list; prints a warning."),
-        Option("ca_file", Path, "FILE", reads="file", steers="Tautulli",
+        Option("ca_file", Path, "FILE", reads="file", steers=("Tautulli",),
             help="Also trust this certificate (PEM)."),
         Option("client_cert", Path, "FILE", reads="file",
             help="Client certificate (PEM), if a proxy requires one."),
         Option("client_key", Path, "FILE", reads="file", unlocks="Tautulli",
             help="Private key of the client certificate (PEM)."),
-        Option("insecure", bool, steers="Tautulli",
+        Option("insecure", bool, steers=("Tautulli", "CrossWatch"),
             help="Accept any certificate."),
         Option("timeout", float, "SECONDS",
-            help="Longest silence to accept from Tautulli. Default: 120."),
+            help="Longest silence to accept from a server. Default: 120."),
         Option("via", str, "history|database", choices=get_args(Via),
             commands="api, check, unresolved, why",
             help="Read the history (default), or download the database."),
@@ -244,7 +247,7 @@ OPTIONS: Final[Sequence[Option]] = [
             help="Longest wait for the locked file. Default: 60 with --once, no limit without."),
     ),
     *_panel("NATS", f"{_IMPORTS}, consume",
-        Option("nats_url", str, "URL", env="NATS_URL", hides="address", steers="NATS",
+        Option("nats_url", str, "URL", env="NATS_URL", hides="address", steers=("NATS",),
             help="NATS server, or several with commas. Default: nats://127.0.0.1:4222."),
         Option("nats_user", str, "NAME",
             help="NATS user name."),
@@ -258,20 +261,34 @@ OPTIONS: Final[Sequence[Option]] = [
             help="The token itself. Visible in the process list; prints a warning."),
         Option("nats_creds", Path, "FILE", reads="file", unlocks="NATS",
             help="Credentials file, as nsc writes it."),
-        Option("nats_ca_file", Path, "FILE", reads="file", steers="NATS",
+        Option("nats_ca_file", Path, "FILE", reads="file", steers=("NATS",),
             help="Also trust this certificate (PEM)."),
         Option("nats_cert", Path, "FILE", reads="file",
             help="Client certificate (PEM), if the server requires one."),
         Option("nats_key", Path, "FILE", reads="file", unlocks="NATS",
             help="Private key of the client certificate (PEM)."),
-        Option("nats_tls_first", bool, steers="NATS",
+        Option("nats_tls_first", bool, steers=("NATS",),
             help="Start TLS before the first message, if the server requires it."),
         Option("nats_stream", str, "NAME",
             help="Stream. An import creates it if it is missing. Default: MEDIA_EVENTS."),
     ),
+    *_panel("CrossWatch", _IMPORTS,
+        Option("crosswatch_url", str, "URL", env="CW_URL", hides="address", steers=("CrossWatch",),
+            help="CrossWatch's address as in a browser. Or CW_URL."),
+        Option("crosswatch_token_file", Path, "FILE", reads="file or stdin", unlocks="CrossWatch",
+            help="File with the token; - is standard input. Or set CW_TOKEN."),
+        Option("crosswatch_token", str, "TOKEN", env="CW_TOKEN", hides="value",
+            unlocks="CrossWatch",
+            help="The token itself. Visible in the process list; prints a warning."),
+        Option("crosswatch_ca_file", Path, "FILE", reads="file", steers=("CrossWatch",),
+            help="Also trust this certificate (PEM)."),
+        Option("profile", str, "ID|LABEL",
+            help="Profile of CrossWatch (id or label). Default: default."),
+    ),
     # No command has these: only the environment and config.toml set them.
     Option("nats_timeout", float),
     Option("nats_patience", float),
+    Option("profiles", dict),
     *_panel("Run", _READERS,
         Option("config", Path, "FILE", reads="file",
             commands=f"init, {_WITH_STATE}, config show, config path",
@@ -281,7 +298,7 @@ OPTIONS: Final[Sequence[Option]] = [
         Option("restart", bool, own=True,
             help="Forget the checkpoint and read everything again."),
         Option("wait", float, "SECONDS", commands=_IMPORTS,
-            help="Longest wait for another import of this source or output. Default: 0."),
+            help="Longest wait for another import, or for a sync of CrossWatch. Default: 0."),
         Option("batch_size", int, "N", seed="IMPORT_BATCH_SIZE",
             help="Rows to read at a time, 1 to 10000. Default: 200."),
         Option("strict", bool, commands=_COUNTING,

@@ -103,7 +103,7 @@ class Cli(Protocol):
         """Run it with these arguments and return when it has ended."""
 
 
-_FOREIGN = ("TAUTULLI_", "IMPORT_", "XDG_", "PYTHON", "COV_")
+_FOREIGN = ("TAUTULLI_", "IMPORT_", "CW_", "XDG_", "PYTHON", "COV_")
 _FOREIGN_NAMES = frozenset({"NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE"})
 
 

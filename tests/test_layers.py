@@ -18,8 +18,8 @@ PACKAGE = "tautulli_import"
 #: of one folder may use each other, as long as nothing goes in circles.
 ORDER = (
     *("errors", "interrupts", "formatting", "progress", "directory", "files", "temp_folder"),
-    *("model", "state", "jetstream", "event_store", "sinks", "sources", "counting"),
-    *("ids", "items", "events", "imports", "options", "settings", "cli"),
+    *("web", "model", "state", "jetstream", "crosswatch", "event_store", "sinks", "sources"),
+    *("counting", "ids", "items", "events", "imports", "options", "settings", "cli"),
 )
 #: What reads files, a clock, the environment or chance.
 WORLD = frozenset(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tautulli_import.sinks import base
+from tautulli_import.sinks import base, installed
 from tests.conftest import Cli
 from tests.sinks.test_third_party_sink import COMPLETE, install
 from tests.support.history import add_play, add_user, create
@@ -75,11 +75,11 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         make(self, options)
 
     def searching(**params: Any) -> Any:
-        counts["searches"] += params.get("group") == base.GROUP
+        counts["searches"] += params.get("group") == installed.GROUP
         return search(**params)
 
     monkeypatch.setattr(base.BaseSink, "__init__", making)
-    monkeypatch.setattr(base, "entry_points", searching)
+    monkeypatch.setattr(installed, "entry_points", searching)
     monkeypatch.setattr(importlib.metadata, "entry_points", searching)
     return counts
 

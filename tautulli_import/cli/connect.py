@@ -14,14 +14,15 @@ from ..settings.fields import Settings
 from ..settings.loaded import Loaded
 from ..sources.database.config_ini import beside, server_from
 from ..sources.http.access import Access
-from ..sources.http.address import is_nearby, parse_address
+from ..sources.http.address import parse_address
 from ..sources.http.client import Tautulli
 from ..state.file import StateFile
+from ..web.address import is_nearby
 from .console import Screen
 from .exit_codes import hide
 from .secrets import check_secrets, headers_of, secret_of
 
-__all__ = ["Connection", "connect", "connect_for_ids", "warn_of_key"]
+__all__ = ["Connection", "connect", "connect_for_ids", "warn_of_key", "warn_of_way"]
 
 _HERE = "https://127.0.0.1:"
 _WHERE = "The key is in Tautulli under Settings > Web Interface > API."
@@ -123,6 +124,24 @@ def warn_of_key(loaded: Loaded, screen: Screen) -> None:
             )
 
 
+def warn_of_way(loaded: Loaded, base: str, screen: Screen, *, what: str, option: str) -> None:
+    """Warn if others on the way to a server can get its secret.
+
+    ``option`` is the option for the server's certificate.
+    """
+    if base.startswith("http:"):
+        if proxy := _proxy_of(base):
+            screen.warn(
+                f"The proxy {proxy} can read the {what}, because {base} is not encrypted. Use an "
+                "address with https://, or name the host in NO_PROXY."
+            )
+    elif loaded.settings.insecure:
+        screen.warn(
+            f"Any server can pretend to be {base} and get the {what}, because of "
+            f"{loaded.where('insecure')}. Trust its certificate instead: {option} FILE"
+        )
+
+
 def _access(loaded: Loaded, url: str, key: str, screen: Screen, *, lent: bool = False) -> Access:
     """Return the access to an address, and warn if others on the way can get the key."""
     settings = loaded.settings
@@ -130,17 +149,8 @@ def _access(loaded: Loaded, url: str, key: str, screen: Screen, *, lent: bool = 
     for secret in address.auth or ():
         hide(secret)
     here = lent and address.base.startswith(_HERE)
-    if address.base.startswith("http:"):
-        if proxy := _proxy_of(address.base):
-            screen.warn(
-                f"The proxy {proxy} can read the API key, because {address.base} is not "
-                "encrypted. Use an address with https://, or name the host in NO_PROXY."
-            )
-    elif settings.insecure and not here:
-        screen.warn(
-            f"Any server can pretend to be {address.base} and get the API key, because of "
-            f"{loaded.where('insecure')}. Trust its certificate instead: --ca-file FILE"
-        )
+    if not here:
+        warn_of_way(loaded, address.base, screen, what="API key", option="--ca-file")
     access = Access(
         address,
         key,

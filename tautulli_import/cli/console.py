@@ -103,6 +103,11 @@ class Screen:
                 self.warn(text)
 
     @property
+    def is_read(self) -> bool:
+        """Return true if messages go to a terminal, not into a log."""
+        return self._err.is_terminal
+
+    @property
     def can_ask(self) -> bool:
         """Return true if a person can read a question and answer it."""
         is_heard = sys.stdin is not None and sys.stdin.isatty()

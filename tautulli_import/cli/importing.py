@@ -46,7 +46,7 @@ from .page import check_page, chosen_users, write_page
 from .redact import typed_again
 from .results import keep_result
 from .session import Command, Record, Request, open_session
-from .targets import targets
+from .targets import RunOptions, targets
 from .whose import announce_leftovers, choose_whose
 
 __all__ = ["import_history"]
@@ -59,6 +59,7 @@ def import_history(
     as_json: bool,
     restart: bool = False,
     replace: bool = False,
+    drop_synced: bool = False,
 ) -> None:
     """Run ``tautulli-import api`` or ``db``.
 
@@ -73,7 +74,7 @@ def import_history(
     line = typed_again(sys.argv[1:], settings)
     with ExitStack() as stack:
         stack.enter_context(screen.hold_warnings())
-        outputs = targets(loaded, screen, now=now)
+        outputs = targets(loaded, screen, RunOptions(restart, replace, drop_synced), now=now)
         streams = [isinstance(target.sink, StreamSink) for target in outputs]
         _check_files(command, loaded, outputs, as_json=as_json, replace=replace)
         stack.enter_context(_offer_to_go_on(line))

@@ -43,7 +43,7 @@ class RememberedJobs:
             if isinstance(target.sink, StreamSink) and not target.sink.is_piped
         }
         self._items = tuple(
-            f"{target.name}={shown(Path(os.path.realpath(place))) if place else '-'}"
+            f"{target.name}={shown(Path(os.path.realpath(place))) if place else _unplaced(target)}"
             for target, place in zip(targets, self.places.values(), strict=True)
             if not isinstance(target.sink, StreamSink)
         )
@@ -108,6 +108,11 @@ class RememberedJobs:
     ) -> CheckpointStore:
         job = JobKey(self.source, self._command, sinks, selection, options)
         return CheckpointStore(state, job, writes=not self._settings.dry_run)
+
+
+def _unplaced(target: Target) -> str:
+    """Name a place that is not a file or directory."""
+    return "-" if target.sink.is_on_stdout else target.sink.identity or "-"
 
 
 def _plain(selection: Selection) -> dict[str, object]:

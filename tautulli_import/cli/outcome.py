@@ -176,7 +176,7 @@ def _show_next_steps(deliveries: Sequence[Delivery], screen: Screen) -> None:
         if delivery.receipt.written and delivery.sink not in sinks:
             sinks.add(delivery.sink)
             steps |= dict.fromkeys(delivery.receipt.next_steps)
-    if steps:
+    if steps and screen.is_read:  # a log has no use for them
         screen.note("Next:")
-    for step in steps:
-        screen.note(f"  {step}")
+        for step in steps:
+            screen.note(f"  {step}")

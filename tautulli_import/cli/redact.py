@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 
+from ..crosswatch.access import parse_crosswatch_url
 from ..errors import ConfigurationError
 from ..jetstream.access import Access
 from ..options import OPTIONS
@@ -28,6 +29,7 @@ def typed_again(arguments: Sequence[str], settings: Settings) -> str:
         *(settings.header or ()),
         settings.nats_password,
         settings.nats_token,
+        settings.crosswatch_token,
     )
     secrets = [value.get_secret_value() for value in values if value]
     words = [
@@ -53,8 +55,9 @@ def _address(option: str, text: str) -> str:
     """Return the URL without a password, and without an API key that was pasted with it."""
     if option == "--nats-url":
         return Access(url=text).shown
+    parse = parse_crosswatch_url if option == "--crosswatch-url" else parse_address
     try:
-        return parse_address(text).base
+        return parse(text).base
     except ConfigurationError:
         return _HIDDEN
 

@@ -147,7 +147,7 @@ def _files(loaded: Loaded, server: Server) -> Mapping[Path, str]:
         elif loaded.origins[name] in (config, dotenv):
             found[Path(loaded.origins[name])] = _HOLDS
     if secrets and any(
-        option.steers == server and loaded.origins[name] == config
+        server in option.steers and loaded.origins[name] == config
         for name, option in SETTINGS.items()
     ):
         found.setdefault(Path(config), _STEERS)

@@ -172,7 +172,8 @@ def _record_the_end(log: RunLog) -> Iterator[None]:
         except Stopped as stopped:
             run = log.run
             at = "" if run.phase == "starting" else f" while {describe(run)}"
-            stopped.said = f"Stopped{at}. Every output is whole: unchanged or finished."
+            whole = f"Stopped{at}. Every output is whole: unchanged or finished."
+            stopped.said = stopped.said or whole
             raise
 
 

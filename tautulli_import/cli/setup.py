@@ -42,6 +42,8 @@ _COMMENTS: Final[Mapping[str, str]] = {
     "all_users": "The plays of all users as one history.",
     "to": "Where the history goes.",
     "out": "The directory or file of the output.",
+    "crosswatch_url": "CrossWatch's address, as in a browser.",
+    "crosswatch_token": "The token of CrossWatch: tautulli-import help crosswatch",
     "rewatches": "Keep every viewing, not only the newest.",
 }
 _MINUTE, _HOUR = 17, 4

@@ -7,19 +7,32 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
+import msgspec
+from msgspec import Struct
+
 from ..errors import ConfigurationError
 from ..imports.job import Target
 from ..jetstream.access import Access
 from ..options import SETTINGS
 from ..settings.loaded import Loaded
-from ..sinks.base import InstalledSinks, Sink, SinkOptions, StreamSink, describe_sink, make_sink
+from ..sinks.base import Sink, SinkOptions, StreamSink, describe_sink
+from ..sinks.installed import InstalledSinks, make_sink
 from .console import Screen
+from .crosswatch_access import crosswatch_access
 from .nats_access import nats_access
 
-__all__ = ["targets"]
+__all__ = ["RunOptions", "targets"]
 
 
-def targets(loaded: Loaded, screen: Screen, *, now: int) -> Sequence[Target]:
+class RunOptions(Struct, frozen=True):
+    """The options that are for one run only, as far as sinks need them."""
+
+    restart: bool
+    replace: bool
+    drop_synced: bool
+
+
+def targets(loaded: Loaded, screen: Screen, wanted: RunOptions, *, now: int) -> Sequence[Target]:
     """Make the sinks, each with the place where it writes.
 
     ``now`` is the time of the run (epoch seconds, UTC).
@@ -28,6 +41,10 @@ def targets(loaded: Loaded, screen: Screen, *, now: int) -> Sequence[Target]:
         ConfigurationError: ``--to`` is missing, or an ``--out`` fits none of the sinks.
     """
     settings = loaded.settings
+    if wanted.drop_synced and not wanted.replace:
+        raise ConfigurationError(
+            "--drop-synced is only for --replace.", hint="Leave it out, or add --replace."
+        )
     installed = InstalledSinks()
     for warning in installed.warnings:
         screen.warn(warning)
@@ -57,28 +74,38 @@ def targets(loaded: Loaded, screen: Screen, *, now: int) -> Sequence[Target]:
             hint=f"Give the other a file: --out {to_stdout[-1]}=FILE",
         )
     wants_nats = any(cls.wants_nats for cls in classes.values())
-    access = nats_access(loaded, screen) if wants_nats else Access()
-    return [
-        Target(name, make_sink(cls, name, _options(cls, places.get(name), loaded, access, now)))
-        for name, cls in classes.items()
-    ]
-
-
-def _options(
-    cls: type[Sink | StreamSink], out: Path | None, loaded: Loaded, access: Access, now: int
-) -> SinkOptions:
-    settings = loaded.settings
-    default = None if cls.default_out is None else Path(cls.default_out)
-    return SinkOptions(
-        out=out or default,
+    wants_crosswatch = any(cls.wants_crosswatch for cls in classes.values())
+    common = SinkOptions(
+        out=None,
         stdout=sys.stdout.buffer,
         now=now,
-        every_viewing=settings.rewatches or (issubclass(cls, Sink) and cls.every_viewing),
+        every_viewing=settings.rewatches,
         merge_with=settings.merge_with,
         same_play=settings.same_play,
         dry_run=settings.dry_run,
         wait=settings.wait,
-        nats=access if cls.wants_nats else Access(),
+        nats=nats_access(loaded, screen) if wants_nats else Access(),
+        crosswatch=crosswatch_access(loaded, screen) if wants_crosswatch else None,
+        restart=wanted.restart,
+        replace=wanted.replace,
+        drop_synced=wanted.drop_synced,
+    )
+    return [
+        Target(name, make_sink(cls, name, _options(cls, places.get(name), common)))
+        for name, cls in classes.items()
+    ]
+
+
+def _options(cls: type[Sink | StreamSink], out: Path | None, common: SinkOptions) -> SinkOptions:
+    """Return the options of one sink. It gets only the secrets that it needs."""
+    default = None if cls.default_out is None else Path(cls.default_out)
+    keeps_viewings = issubclass(cls, Sink) and cls.every_viewing
+    return msgspec.structs.replace(
+        common,
+        out=out or default,
+        every_viewing=common.every_viewing or keeps_viewings,
+        nats=common.nats if cls.wants_nats else Access(),
+        crosswatch=common.crosswatch if cls.wants_crosswatch else None,
     )
 
 

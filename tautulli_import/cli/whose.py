@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from ..errors import ConfigurationError
-from ..formatting import many, shown
+from ..formatting import many
 from ..imports.job import Target
 from ..items.outputs import Planned, place_of
 from ..settings.fields import Settings
@@ -117,7 +117,7 @@ def _ask(people: Sequence[User], sinks: Sequence[Sink], screen: Screen, *, apart
     Raises:
         ConfigurationError: there was no usable answer.
     """
-    where = ", ".join(shown(path) for sink in sinks for path in sink.writes())
+    where = ", ".join(sink.where for sink in sinks if sink.where)
     rows = [("a", "all together, as one history", "--all-users")]
     rows += [("e", "one output for each user", "--each-user")] if apart else []
     answers = {"a": Whose(), "e": Whose(each_user=True)} if apart else {"a": Whose()}
@@ -146,7 +146,7 @@ def announce_leftovers(planned: Sequence[Planned], screen: Screen, *, dry_run: b
     """Tell whose entries of earlier runs are in the outputs, before anything is written."""
     for one in planned:
         found = one.leftovers
-        place = ", ".join(shown(path) for path in one.sink.writes())
+        place = one.sink.where
         count = len(found.times)
         whose = ", ".join(
             f"{name} ({number:,})"
@@ -171,7 +171,7 @@ def announce_leftovers(planned: Sequence[Planned], screen: Screen, *, dry_run: b
                 f"{_entries(found.unknown)} of earlier runs in {place} stay, because their plays "
                 "are no longer in the history. Remove them in CrossWatch if they are not wanted."
             )
-        if found.unrecorded:
+        if found.unrecorded and not one.sink.only_adds:  # a server has entries of its own
             screen.note(
                 f"{_entries(found.unrecorded)} in {place} stay, because nothing tells whether an "
                 "earlier run wrote them."

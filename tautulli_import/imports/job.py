@@ -21,7 +21,9 @@ from ..items.per_user import file_names, with_plays
 from ..items.pipeline import Enricher
 from ..model.events import PlaybackEvent
 from ..model.selection import Selection
-from ..sinks.base import BaseSink, Sink, file_of_user, make_sink
+from ..sinks.base import BaseSink, Sink, file_of_user
+from ..sinks.installed import make_sink
+from ..sources.base import User
 from ..sources.database.source import Source
 from .figures import SeenRows
 
@@ -30,8 +32,8 @@ __all__ = ["Job", "SinkFor", "Target", "check_targets", "check_users", "sink_for
 _REPORT: Final = b'{"schema":'
 """The beginning of each report."""
 
-SinkFor = Callable[["Target", str | None], BaseSink]
-"""Returns the sink of a target for the user of a file name (``None``: for all users)."""
+SinkFor = Callable[["Target", User | None, str | None], BaseSink]
+"""Returns the sink of a target for a user and the name of their file (``None``: for all users)."""
 
 
 class Target(Struct, frozen=True):
@@ -73,14 +75,15 @@ class Job(Struct, frozen=True):
 def sink_for_each() -> SinkFor:
     """Return a function that makes the sink of each target and user once."""
     made = cache(_sink_of_user)
-    return lambda target, user: target.sink if user is None else made(target, user)
+    return lambda target, user, name: made(target, user, name) if user else target.sink
 
 
-def _sink_of_user(target: Target, user: str) -> BaseSink:
-    options = msgspec.structs.replace(target.sink.options, user=user)
-    cls = type(target.sink)
-    if cls.writes is BaseSink.writes and options.out is not None and not target.sink.is_on_stdout:
-        options = msgspec.structs.replace(options, out=file_of_user(options.out, user))
+def _sink_of_user(target: Target, user: User, name: str | None) -> BaseSink:
+    known_as = (str(user.user_id), user.username, user.friendly_name)
+    options = msgspec.structs.replace(target.sink.options, user=name, known_as=known_as)
+    cls, is_file = type(target.sink), options.out is not None and not target.sink.is_on_stdout
+    if cls.writes is BaseSink.writes and options.out and name and is_file:
+        options = msgspec.structs.replace(options, out=file_of_user(options.out, name))
     return make_sink(cls, target.name, options)
 
 
@@ -141,6 +144,8 @@ def check_users(job: Job, source: Source, sink_for: SinkFor) -> None:
     """
     known = with_plays(source) if job.each_user else []
     names = file_names(known)
+    chosen = job.selection.users
+    users = [user for user in known if chosen is None or user.user_id in chosen]
     for target in job.targets if job.each_user else ():
         if not isinstance(target.sink, Sink):  # every event names its user
             continue
@@ -151,8 +156,8 @@ def check_users(job: Job, source: Source, sink_for: SinkFor) -> None:
                 "--each-user writes one output per user, but standard output is only one.",
                 hint="Choose a file with --out.",
             )
-        for user in known:
-            sink = sink_for(target, names[user.user_id])
+        for user in users:
+            sink = sink_for(target, user, names[user.user_id])
             for path in sink.writes():
                 _check_taken(target.name, path, job.taken)
             sink.check()

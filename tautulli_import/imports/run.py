@@ -234,7 +234,7 @@ def _plan(
     names = file_names([*with_plays(source), *(user for user in users if user)])
 
     def planned_for(target: Target, user: User | None) -> Iterator[Planned]:
-        sink = sink_for(target, names[user.user_id] if user else None)
+        sink = sink_for(target, user, names[user.user_id] if user else None)
         if isinstance(sink, Sink) and (user in users or _has_entries(target, sink, user, memory)):
             yield plan(
                 *(source, result, job.selection, memory.outputs, target.name, sink, user, job.wish)

@@ -16,7 +16,6 @@ from ..model.groups import NOBODY
 from ..model.keys import event_key
 from ..model.selection import Selection
 from ..sinks.base import Sink
-from ..sinks.crosswatch_json import content_of, decoded
 from ..sinks.entries import epoch_of, time_of, values_of
 from ..sources.database.source import Source
 from ..state.outputs import Published
@@ -173,14 +172,12 @@ class _Names:
 
 
 def _entries_in(sink: Sink) -> Iterator[tuple[str, int, int]]:
-    """Yield the key, the time and the row id (or ``_NO_ROW``) of each entry in a sink's files."""
-    for path in sink.writes():
-        content = content_of(path)
-        for key, raw in decoded(content, path).items() if content is not None else ():
-            epoch = epoch_of(time_of(raw))
-            if epoch is None:
-                continue  # not ours: we write only times of this form
-            name = str(values_of(raw).get("provider_event_id") or "")
-            row = name.removeprefix(_OURS)
-            is_ours = name.startswith(_OURS) and row.isascii() and row.isdigit()
-            yield key, epoch, int(row) if is_ours and len(row) < 19 else _NO_ROW
+    """Yield the key, the time and the row id (or ``_NO_ROW``) of each entry in a sink's place."""
+    for key, raw in sink.entries().items():
+        epoch = epoch_of(time_of(raw))
+        if epoch is None:
+            continue  # not ours: we write only times of this form
+        name = str(values_of(raw).get("provider_event_id") or "")
+        row = name.removeprefix(_OURS)
+        is_ours = name.startswith(_OURS) and row.isascii() and row.isdigit()
+        yield key, epoch, int(row) if is_ours and len(row) < 19 else _NO_ROW

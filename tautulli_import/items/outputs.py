@@ -6,7 +6,6 @@ the keys are saved as published.
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -17,14 +16,13 @@ import msgspec
 from msgspec import Struct
 
 from ..errors import SinkError, TautulliImportError
-from ..formatting import shown
 from ..interrupts import defer_signals
 from ..model.keys import event_key
 from ..model.selection import Selection
 from ..sinks.base import Receipt, Sink
 from ..sources.base import User
 from ..sources.database.source import Source
-from ..state.copies import keep_copy, settle_copy
+from ..state.copies import Copy, settle_copy
 from ..state.outputs import OutputNotes, OutputStore, Place, Published, encoded
 from .build import Records, records_of
 from .leftovers import Leftovers, find_leftovers, find_unrecorded, is_given
@@ -81,8 +79,7 @@ class Planned(Struct, frozen=True):
 
 def place_of(name: str, sink: Sink, user: User | None = None) -> Place:
     """Return the key for what is remembered of an output: the sink, its files, the user's id."""
-    where = "\n".join(shown(Path(os.path.realpath(path))) for path in sink.writes())
-    return name, where, str(user.user_id) if user else ""
+    return name, sink.identity, str(user.user_id) if user else ""
 
 
 def plan(  # noqa: PLR0917 - all that one output depends on
@@ -108,11 +105,13 @@ def plan(  # noqa: PLR0917 - all that one output depends on
     notes = (outputs and outputs.notes(planned.place)) or OutputNotes()
     staged = _staged(records, {}) if sink.supersedes else b""
     is_recorded = outputs is not None and outputs.has(planned.place, staged)
-    is_there = any(map(os.path.exists, sink.writes()))
+    is_there = sink.exists()
     others = outputs.entries(planned.place) if outputs and is_there and not is_recorded else {}
     if not notes.selections:  # it is new, or an earlier version wrote the record
         is_complete = is_recorded or bool(others) or not is_there
         notes = msgspec.structs.replace(notes, is_complete=is_complete)
+    if sink.only_adds:  # the newest viewing of a title leaves the one before there
+        notes = msgspec.structs.replace(notes, is_complete=False)
     for key, _, when in records.published() if others else ():
         if key in others and others[key][1] <= when:
             del others[key]
@@ -134,7 +133,8 @@ def plan(  # noqa: PLR0917 - all that one output depends on
         leftovers = leftovers.plus(
             find_unrecorded(source, result, sink, before, everything, selection.latest)
         )
-    for key in (*retired, *(leftovers.times if wish.replace else ())):
+    retiring = {} if sink.only_adds and not wish.replace else retired
+    for key in (*retiring, *(leftovers.times if wish.replace else ())):
         others.pop(key, None)
     if others and sink.supersedes:
         staged = _staged(records, others)
@@ -188,6 +188,8 @@ def deliver(
     sink.superseded = planned.retired
     if wish.replace:
         sink.superseded = {**planned.retired, **planned.leftovers.times}
+    if outputs is not None:
+        sink.verified = outputs.verified(place)
     if dry_run or outputs is None or not _is_kept_up(sink):
         return _committed(planned, dry_run=dry_run), ()
     notes = planned.notes
@@ -196,10 +198,10 @@ def deliver(
         selections=_with(notes.selections, wish.selection)[-_SELECTIONS:],
         jobs=_with(notes.jobs, outputs.job) if outputs.job else notes.jobs,
     )
-    folder, copies = outputs.folder, []
+    folder = outputs.folder
+    copies: Sequence[Copy] = ()
     if folder is not None and (wish.replace or not notes.is_changed):
-        found = (keep_copy(folder, path, sink.options.now) for path in sink.writes())
-        copies = [copy for copy in found if copy is not None]
+        copies = sink.keep_copies(folder)
     if sink.supersedes:
         outputs.stage(place, planned.staged, notes)
     receipt = _committed(planned, dry_run=False)
@@ -214,8 +216,8 @@ def deliver(
 
 
 def _is_kept_up(sink: Sink) -> bool:
-    """Return true if the files of a sink also hold entries of other runs, or of other programs."""
-    return (sink.supersedes or sink.merges) and bool(sink.writes()) and not sink.is_piped
+    """Return true if the place of a sink also holds entries of other runs or programs."""
+    return (sink.supersedes or sink.merges) and bool(sink.identity) and not sink.is_piped
 
 
 def _with(known: Sequence[str], one: str) -> tuple[str, ...]:
@@ -232,7 +234,8 @@ def _committed(planned: Planned, *, dry_run: bool) -> Receipt:
     try:
         # A write is finished before anything stops, except to a pipe, whose reader may take
         # forever.
-        with nullcontext() if sink.is_piped or dry_run else defer_signals():
+        is_stoppable = sink.is_piped or sink.is_stoppable or dry_run
+        with nullcontext() if is_stoppable else defer_signals():
             sink.write(planned.records)
             return sink.preview() if dry_run else sink.commit()
     except BrokenPipeError:

@@ -43,7 +43,7 @@ class Movie(Struct, frozen=True, gc=False, tag_field="type", tag="movie"):
     watched_at: str
 
 
-class Episode(Struct, frozen=True, gc=False, tag_field="type", tag="episode"):
+class Episode(Struct, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="episode"):
     """A watched episode. ``ids`` and ``show_ids`` both hold the *show's* ids.
 
     CrossWatch compares the two by namespace. It would take an id in ``ids`` that differs from
@@ -56,8 +56,9 @@ class Episode(Struct, frozen=True, gc=False, tag_field="type", tag="episode"):
     season: int
     episode: int
     watched_at: str
-    series_title: str
-    show_ids: Ids
+    series_title: str = ""
+    """Left out of the JSON if it is empty."""
+    show_ids: Ids = Ids()
 
 
 Item: TypeAlias = Movie | Episode

@@ -19,6 +19,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from ..crosswatch.access import DEFAULT_PROFILE
 from ..events.build import EVENT_SOURCE
 from ..jetstream.access import SERVER, STREAM
 from ..options import Format, KeyIn, MediaType, Via, WatchedAt
@@ -34,6 +35,14 @@ def _split(value: object) -> object:
         return [str(value)]
     if isinstance(value, list):
         return [str(part) if isinstance(part, int) else part for part in value]
+    return value
+
+
+def _table(value: object) -> object:
+    """Split ``alice=CW-P01,bob=CW-P02`` from the environment into a table."""
+    if isinstance(value, str):
+        pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+        return {name.strip(): profile.strip() for name, _, profile in pairs}
     return value
 
 
@@ -102,6 +111,12 @@ class Settings(BaseSettings):
     events: bool = False
     server_id: _Name = ""
     event_source: _Token = EVENT_SOURCE
+    crosswatch_url: str | None = None
+    crosswatch_token: SecretStr | None = None
+    crosswatch_token_file: _File = None
+    crosswatch_ca_file: _File = None
+    profile: Annotated[str, Field(min_length=1)] = DEFAULT_PROFILE
+    profiles: Annotated[dict[str, str], NoDecode, BeforeValidator(_table)] = {}
     nats_url: str = SERVER
     nats_user: str | None = None
     nats_password: SecretStr | None = None

@@ -33,6 +33,7 @@ _TYPES: Final[Mapping[type, str]] = {
     int: "a whole number",
     float: "a number",
     bool: "true or false",
+    dict: 'a table like {alice = "CW-P01"}',
 }
 
 
@@ -63,7 +64,7 @@ class Loaded(Struct, frozen=True):
             if option.unlocks == server and value is not None:
                 is_used = self.value_or_file(option.name.removesuffix("_file")) == option.name
             else:  # an address can have a password in it
-                is_used = option.steers == server and option.hides != "" and "@" in (value or "")
+                is_used = server in option.steers and option.hides != "" and "@" in (value or "")
             if is_used:
                 yield option.name
 
@@ -86,7 +87,7 @@ class Loaded(Struct, frozen=True):
         secrets += [foreign] if foreign else []
         for option in SETTINGS.values():
             name = option.name
-            if option.steers == server and secrets and self.origins[name] == str(self.dotenv):
+            if server in option.steers and secrets and self.origins[name] == str(self.dotenv):
                 raise ConfigurationError(
                     f"{name} comes from {self.dotenv} in the working directory, but the secret "
                     f"comes from {secrets[0]}. Whoever wrote that file could get the secret.",

@@ -1,4 +1,4 @@
-"""Define the interface of sinks, and find installed sinks.
+"""Define the interface of sinks.
 
 A sink takes records, and its ``commit`` returns only when they are durable. A snapshot sink is
 given the whole de-duplicated set, in ascending ``watched_at`` order, before its one ``commit``. A
@@ -13,27 +13,28 @@ To add a sink, subclass one of these and add one line to your ``pyproject.toml``
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import BinaryIO, ClassVar, TypeVar
+from typing import BinaryIO, ClassVar
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
-from ..errors import ConfigurationError
+from ..crosswatch.access import Access as CrossWatchAccess
 from ..files import is_stream
-from ..formatting import did_you_mean
+from ..formatting import shown
 from ..jetstream.access import Access
 from ..model.events import PlaybackEvent
 from ..model.items import Record
 from ..model.rejections import Reason
 from ..state.checkpoint import Position
+from ..state.copies import Copy, keep_copy
+from ..state.verified import VerifiedStore
+from .crosswatch_json import content_of, decoded
 
 __all__ = [
-    "GROUP",
     "BaseSink",
-    "InstalledSinks",
     "Receipt",
     "Sink",
     "SinkOptions",
@@ -41,11 +42,7 @@ __all__ = [
     "StreamSink",
     "describe_sink",
     "file_of_user",
-    "make_sink",
 ]
-
-GROUP = "tautulli_import.sinks"
-_Made = TypeVar("_Made", bound="BaseSink")
 
 
 class SinkOptions(Struct, frozen=True):
@@ -70,6 +67,16 @@ class SinkOptions(Struct, frozen=True):
     """The NATS server, with secrets. Only sinks with ``wants_nats`` are given it."""
     same_play: int = 60
     """``--same-play``: seconds between two times of one viewing."""
+    known_as: tuple[str, ...] = ()
+    """``--each-user``: the id and the names of that user, by which a setting may name them."""
+    restart: bool = False
+    """``--restart``: trust nothing that earlier runs remembered."""
+    replace: bool = False
+    """``--replace``: remove the entries of ours that this run does not give."""
+    drop_synced: bool = False
+    """``--drop-synced``: remove them also if CrossWatch then removes them elsewhere."""
+    crosswatch: CrossWatchAccess | None = None
+    """The CrossWatch server, with its token. Only sinks with ``wants_crosswatch`` are given it."""
 
 
 class Receipt(Struct, frozen=True):
@@ -106,6 +113,8 @@ class BaseSink(ABC):  # noqa: B024 - the abstract methods are in its two subclas
     """True if the outputs of several users may follow each other on standard output."""
     wants_nats: ClassVar[bool] = False
     """True if the sink needs ``SinkOptions.nats``, secrets included."""
+    wants_crosswatch: ClassVar[bool] = False
+    """True if the sink needs ``SinkOptions.crosswatch``, secrets included."""
 
     def __init__(self, options: SinkOptions) -> None:
         self.options = options
@@ -136,6 +145,19 @@ class BaseSink(ABC):  # noqa: B024 - the abstract methods are in its two subclas
         return next(iter(self.writes()), None)
 
     @property
+    def identity(self) -> str:
+        """Return a name for what is remembered of the place; empty if nothing is.
+
+        One place always has the same name. It has no secrets.
+        """
+        return "\n".join(shown(Path(os.path.realpath(path))) for path in self.writes())
+
+    @property
+    def where(self) -> str:
+        """Return the name of the place for messages."""
+        return ", ".join(shown(path) for path in self.writes())
+
+    @property
     def is_on_stdout(self) -> bool:
         """Return true if it writes to standard output."""
         return self.goes_to_stdout(self.options.out)
@@ -155,6 +177,10 @@ class Sink(BaseSink):
     """True if records stay in its place between runs, so that it needs ``superseded``."""
     every_viewing: ClassVar[bool] = False
     """True if the sink needs a record for every viewing, also without ``--rewatches``."""
+    only_adds: ClassVar[bool] = False
+    """True if superseded entries stay in its place without ``--replace``."""
+    is_stoppable: ClassVar[bool] = False
+    """True if a signal may interrupt ``commit`` at any instant. It must then be repeatable."""
     for_events: ClassVar[type[StreamSink] | None] = None
     """The sink to use instead with ``--events``; ``None`` if there is none."""
     superseded: Mapping[str, int] = {}
@@ -163,10 +189,39 @@ class Sink(BaseSink):
     under such a key if the entry is unchanged since it was written. If a record has the same key,
     it replaces such an entry, even a newer one. An entry that is a record's stays."""
 
+    verified: VerifiedStore | None = None
+    """Remembers what a server was seen to have; ``None`` without saved state. Set before
+    ``write``."""
+
     @property
     def keeps_viewings(self) -> bool:
         """Return true if it gets a record for every viewing."""
         return self.every_viewing or self.options.every_viewing
+
+    def exists(self) -> bool:
+        """Return true if the place may have entries of earlier runs."""
+        return any(map(os.path.exists, self.writes()))
+
+    def entries(self) -> Mapping[str, Raw]:
+        """Return the entries in its place by key, for ``--replace``.
+
+        Raises:
+            TautulliImportError: they cannot be read.
+        """
+        found: dict[str, Raw] = {}
+        for path in self.writes():
+            content = content_of(path)
+            found |= decoded(content, path) if content is not None else {}
+        return found
+
+    def keep_copies(self, folder: Path) -> Sequence[Copy]:
+        """Copy what its place has into a directory, before it is changed.
+
+        Raises:
+            SinkError: that is not possible.
+        """
+        found = (keep_copy(folder, path, self.options.now) for path in self.writes())
+        return [copy for copy in found if copy is not None]
 
     @abstractmethod
     def write(self, records: Sequence[Record]) -> None:
@@ -273,78 +328,6 @@ class StreamSink(BaseSink):
         """Close files and connections."""
 
 
-class InstalledSinks:
-    """The installed sinks. The entry points are looked up once.
-
-    A built-in sink keeps its name, whatever else is installed.
-    """
-
-    def __init__(self) -> None:
-        self._found: dict[str, list[EntryPoint]] = {}
-        for entry in sorted(entry_points(group=GROUP), key=_is_built_in, reverse=True):
-            known = self._found.setdefault(entry.name, [])
-            if all(entry.value != other.value for other in known):
-                known.append(entry)
-
-    @property
-    def warnings(self) -> Sequence[str]:
-        """Return a sentence for each sink of another package with the name of a built-in one."""
-        return [
-            f"The package {_package(other)} has a sink called {name}, too. The built-in one is "
-            f"used. To remove the other: pip uninstall {_package(other)}"
-            for name, (first, *others) in self._found.items()
-            for other in others
-            if _is_built_in(first)
-        ]
-
-    @property
-    def names(self) -> Sequence[str]:
-        """Return their names in alphabetical order."""
-        return sorted(self._found)
-
-    def load(self, name: str, *, events: bool = False) -> type[Sink | StreamSink]:
-        """Return the class of a sink. With ``events``, return the class for events.
-
-        Raises:
-            ConfigurationError: no such sink is installed, or several, it cannot be imported, or it
-                takes no events.
-        """
-        if name not in self._found:
-            raise ConfigurationError(
-                f"There is no sink called {name!r}.",
-                hint=f"{did_you_mean(name, self.names)}"
-                f"Use --to with one of: {', '.join(self.names)}.",
-            )
-        entry, *others = self._found[name]
-        if others and not _is_built_in(entry):
-            packages = [_package(each) for each in (entry, *others)]
-            raise ConfigurationError(
-                f"Several packages have a sink called {name!r}: {', '.join(packages)}.",
-                hint=f"Remove all but one of them, for example: pip uninstall {packages[-1]}",
-            )
-        try:
-            loaded = entry.load()
-        except Exception as error:
-            raise ConfigurationError(
-                f"The sink {name!r} ({entry.value}) cannot be loaded: "
-                f"{type(error).__name__}: {error}.",
-                hint="Install what is missing, or uninstall the package with this sink.",
-            ) from error
-        if not (isinstance(loaded, type) and issubclass(loaded, (Sink, StreamSink))):
-            raise ConfigurationError(
-                f"The sink {name!r} ({entry.value}) is not a tautulli_import Sink.",
-                hint="Make it a subclass of tautulli_import.sinks.base.Sink or StreamSink.",
-            )
-        if not events or issubclass(loaded, StreamSink):
-            return loaded
-        if loaded.for_events is None:
-            raise ConfigurationError(
-                f"{name} takes films and episodes, not events.",
-                hint=f"Leave out --events, or leave out --to {name}.",
-            )
-        return loaded.for_events
-
-
 def file_of_user(path: Path, user: str) -> Path:
     """Return the file for a user: ``history-alice.jsonl`` for ``history.jsonl``."""
     return path.with_name(f"{path.stem}-{user}{path.suffix}")
@@ -353,26 +336,3 @@ def file_of_user(path: Path, user: str) -> Path:
 def describe_sink(cls: type[BaseSink]) -> str:
     """Return one line about a sink, or "" if its class has none."""
     return cls.summary or (vars(cls).get("__doc__") or "").strip().partition("\n")[0]
-
-
-def _is_built_in(entry: EntryPoint) -> bool:
-    return entry.module.partition(".")[0] == __name__.partition(".")[0]
-
-
-def _package(entry: EntryPoint) -> str:
-    return entry.dist.name if entry.dist else entry.module
-
-
-def make_sink(cls: type[_Made], name: str, options: SinkOptions) -> _Made:
-    """Return an instance of the sink ``name``.
-
-    Raises:
-        ConfigurationError: the class lacks abstract methods.
-    """
-    try:
-        return cls(options)
-    except TypeError as error:
-        raise ConfigurationError(
-            f"The sink {name!r} is not complete: {error}.",
-            hint="Implement all abstract methods of its base class.",
-        ) from error

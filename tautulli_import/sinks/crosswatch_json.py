@@ -11,10 +11,10 @@ from __future__ import annotations
 import codecs
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import msgspec
 from msgspec import Raw, Struct
@@ -31,16 +31,18 @@ __all__ = [
     "content_of",
     "decoded",
     "exported",
+    "exported_in",
+    "history_chunks",
     "newer_of",
     "no_history",
     "under_event_keys",
 ]
 
 UPLOAD: Final = (
-    "Settings › Maintenance › Maintenance Tools › Archive & Recovery › CW tracker archive › "
-    "Import tracker archive"
+    "the upload of the tracker archive (v0.11.3: Settings › Maintenance › Maintenance Tools › "
+    "Archive & Recovery › CW tracker archive › Import tracker archive)"
 )
-"""The menu path in CrossWatch (v0.11.3) to upload a tracker file. The last part is an icon."""
+"""The function of CrossWatch that takes a tracker file. Newer versions moved its menu."""
 
 # A million plays of 285,000 titles are 90 MB in this format (November 2026).
 _MOST_BYTES: Final = 256 * 1024 * 1024
@@ -81,6 +83,17 @@ def content_of(path: Path) -> bytes | None:
     return read_bytes(path)
 
 
+def history_chunks(now: int, entries: Iterable[tuple[str, bytes]]) -> Iterator[bytes]:
+    """Yield a tracker file with one entry a line, so that ``diff`` can compare two histories."""
+    yield b'{"ts":%d,"items":{' % now
+    encode = msgspec.json.Encoder().encode
+    separator = b"\n"
+    for key, raw in entries:
+        yield separator + encode(key) + b":" + raw
+        separator = b",\n"
+    yield b"\n}}\n"
+
+
 def check_history(path: Path) -> None:
     """Check that the content of a ``history.json`` can be merged, without decoding its entries.
 
@@ -112,7 +125,30 @@ def exported(path: Path) -> dict[str, Raw]:
             hint="Use --merge-with with the archive that CrossWatch exported, or its history.json.",
         )
     if content.startswith(b"PK"):
-        content = _history_in_archive(content, path)
+        if (
+            content.count(b"PK\x01\x02") > _MOST_MEMBERS
+        ):  # what an entry of its directory begins with
+            raise _not_unpacked(path, f"it has more than {_MOST_MEMBERS:,} files")
+        return exported_in(io.BytesIO(content), path)
+    return decoded(content, path)
+
+
+def exported_in(file: IO[bytes], path: Path) -> dict[str, Raw]:
+    """Return the entries of the ``history.json`` in a ZIP. ``path`` is its name for messages.
+
+    CrossWatch uses no other method than deflate.
+
+    Raises:
+        NotFoundError: there is none.
+        SinkError: the ZIP cannot be unpacked, or holds more than any export.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            content = _history_of(archive, path)
+    except (NotFoundError, SinkError):
+        raise
+    except Exception as error:  # whatever zipfile, zlib and struct raise for a broken file
+        raise _not_unpacked(path, str(error) or type(error).__name__) from error
     return decoded(content, path)
 
 
@@ -190,24 +226,6 @@ def check_text(content: bytes) -> None:
     for start in range(0, len(view), _CHUNK):
         decoder.decode(view[start : start + _CHUNK])
     decoder.decode(b"", final=True)
-
-
-def _history_in_archive(content: bytes, path: Path) -> bytes:
-    """Return the ``history.json`` in a ZIP. CrossWatch uses no other method than deflate.
-
-    Raises:
-        NotFoundError: there is none.
-        SinkError: the ZIP cannot be unpacked, or holds more than any export.
-    """
-    if content.count(b"PK\x01\x02") > _MOST_MEMBERS:  # what an entry of its directory begins with
-        raise _not_unpacked(path, f"it has more than {_MOST_MEMBERS:,} files")
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return _history_of(archive, path)
-    except (NotFoundError, SinkError):
-        raise
-    except Exception as error:  # whatever zipfile, zlib and struct raise for a broken file
-        raise _not_unpacked(path, str(error) or type(error).__name__) from error
 
 
 def _history_of(archive: zipfile.ZipFile, path: Path) -> bytes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Generic, TypeVar
@@ -10,6 +12,7 @@ from typing import Final, Generic, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
+from ..crosswatch.archive import packed, unpacked
 from ..errors import ConfigurationError, SinkError
 from ..files import write_whole
 from ..formatting import many, shown
@@ -34,7 +37,7 @@ _OURS: Final = "tautulli-"
 """The beginning of each provider_event_id that this sink writes."""
 _SUFFIX: Final = "-history.json"
 # The import of CrossWatch v0.11.3 refuses larger files, and silently leaves out further rows.
-_WIZARD_BYTES: Final = 8_000_000
+_WIZARD_BYTES: Final = 8 * 1024 * 1024
 _WIZARD_ROWS: Final = 50_000
 _HEAD: Final = {
     "kind": "history",
@@ -64,7 +67,10 @@ class _Dataset(Struct, Generic[_Kind]):
 
 
 class EditorSink(SnapshotSink):
-    """Writes one file that CrossWatch's Editor, tracker upload and import all take."""
+    """Writes one file that CrossWatch's Editor, tracker upload and import all take.
+
+    A ZIP is for the import alone, which takes more rows in it.
+    """
 
     summary = "a file for CrossWatch's Editor, to clean up by hand first"
     every_viewing = True
@@ -81,11 +87,12 @@ class EditorSink(SnapshotSink):
         out = self.options.out or _DEFAULT
         if out == Path("-"):
             return out
-        if not out.name.endswith(_SUFFIX) and out.name != "history.json":
+        ending = "-history.zip" if out.suffix == ".zip" else _SUFFIX
+        if not out.name.endswith(ending) and out.name != "history.json":
             raise ConfigurationError(
                 f"CrossWatch does not take an Editor dataset called {out.name}.",
-                hint=f"Use a name that ends in {_SUFFIX}: --out "
-                + shlex.quote(shown(out.with_name((out.stem or "tautulli") + _SUFFIX))),
+                hint=f"Use a name that ends in {ending}: --out "
+                + shlex.quote(shown(out.with_name((out.stem or "tautulli") + ending))),
             )
         if "list" in out.name.lower():
             raise ConfigurationError(
@@ -94,8 +101,8 @@ class EditorSink(SnapshotSink):
             )
         if not self.options.user:
             return out
-        stem = out.name.removesuffix("history.json")
-        return out.with_name(f"{stem or ''}{self.options.user}{_SUFFIX}")
+        stem = out.name.removesuffix(f"history{out.suffix}")
+        return out.with_name(f"{stem}{self.options.user}{ending}")
 
     def writes(self) -> Sequence[Path]:
         """Return the dataset; nothing for standard output."""
@@ -130,13 +137,17 @@ class EditorSink(SnapshotSink):
         receipt, merged = self._compared()
         if merged is None:
             return receipt
-        chunks = _encoded(self.options.now, (raw for _, raw in merged.entries()))
+        rows = (raw for _, raw in merged.entries())
+        if path.suffix == ".zip":
+            write_whole(path, [packed(rows)])
+            return self._written(receipt)
+        chunks = _encoded(self.options.now, rows)
         if path == Path("-"):
             self.options.stdout.writelines(chunks)
             self.options.stdout.flush()
             return receipt
         write_whole(path, chunks)
-        return msgspec.structs.replace(receipt, written=[shown(path)])
+        return self._written(receipt)
 
     def _compared(self) -> tuple[Receipt, Merged | None]:
         """Merge with the existing rows. Return ``None`` in place of an unchanged dataset."""
@@ -167,29 +178,62 @@ class EditorSink(SnapshotSink):
     def _receipt(self, counts: Receipt) -> Receipt:
         """Return the receipt with the target and what to do next."""
         path = self.path
-        add = (
-            f"In CrossWatch: Main › Import / Export › Import, source Generic CSV/JSON, and choose "
-            f"{shown(path)}. This adds every row to the tracker (from v0.11.0, up to "
-            f"{_WIZARD_ROWS:,} rows and {_WIZARD_BYTES // 1_000_000} MB at a time)."
-        )
-        replace = (
-            "Or replace the tracker's history: rename the file to history.json (under another name "
-            f"it becomes a snapshot), then {UPLOAD}."
-        )
-        clean = (
-            "Then clean up in the Editor: Source Current State, Kind History, Provider CrossWatch."
-        )
         return msgspec.structs.replace(
             counts,
             target="standard output" if path == Path("-") else shown(path),
-            next_steps=(add, replace, clean) if counts.unchanged < counts.total else (),
+        )
+
+    def _written(self, receipt: Receipt) -> Receipt:
+        """Return the receipt for a file that was written, with what to do next."""
+        return msgspec.structs.replace(
+            receipt,
+            written=[shown(self.path)],
+            next_steps=[*self._steps(receipt.total, self.path.stat().st_size)],
+        )
+
+    def _steps(self, rows: int, size: int) -> Iterator[str]:
+        """Yield what to do with the file, by its rows and its size in bytes."""
+        path = self.path
+        name = shown(path)
+        is_large = path.suffix == ".json" and size > _WIZARD_BYTES
+        if rows > _WIZARD_ROWS:
+            yield (
+                f"CrossWatch's import takes {_WIZARD_ROWS:,} rows and leaves out the rest without "
+                "a word. Use --to crosswatch, or parts with --since and --until."
+            )
+        elif is_large:
+            yield (
+                f"{name} is too large for CrossWatch's import. Write a ZIP for it: --out "
+                + shlex.quote(shown(path.with_suffix(".zip")))
+            )
+        else:
+            yield (
+                f"In CrossWatch, use Import with the source Generic CSV/JSON (v0.11.3: Main › "
+                f"Import / Export) and choose {name}. It adds every row."
+            )
+        if path.suffix == ".json" and (is_large or rows > _WIZARD_ROWS):
+            yield (
+                f"Or rename it to history.json and use {UPLOAD}. It replaces the tracker's history."
+            )
+        yield (
+            "Then clean up in the Editor: Source Current State, Kind History, Provider CrossWatch."
         )
 
     def _content(self) -> bytes | None:
-        """Return the existing dataset, or ``None``. A pipe or device is not read."""
+        """Return the existing dataset, or ``None``. A pipe or device is not read.
+
+        Raises:
+            SinkError: it cannot be read.
+        """
         path = self.path
         is_there = path != Path("-") and (path.is_file() or path.is_dir())
-        return content_of(path) if is_there else None
+        content = content_of(path) if is_there else None
+        if content is None or path.suffix != ".zip":
+            return content
+        try:
+            return b"".join(_encoded(0, unpacked(content)))
+        except (msgspec.DecodeError, zipfile.BadZipFile, zlib.error):
+            raise _no_dataset(path) from None
 
     def _check_rows(self, content: bytes) -> None:
         """Check that all existing rows are ours, or are meant to be merged with.

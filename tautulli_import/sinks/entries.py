@@ -180,7 +180,7 @@ def is_same_item(key: str, values: Values, record: Record) -> bool:
     """
     item = msgspec.to_builtins(record.item)
     fields = ("type", "title", "season", "episode", "series_title")
-    if any(values.get(field) != item.get(field) for field in fields):
+    if any(values.get(field, "") != item.get(field, "") for field in fields):
         return False
     base = key.removesuffix(suffix_of(key))
     if base == record.key.removesuffix(suffix_of(record.key)):

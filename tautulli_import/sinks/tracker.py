@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -24,6 +24,7 @@ from .crosswatch_json import (
     content_of,
     decoded,
     exported,
+    history_chunks,
     no_history,
 )
 from .merged import Merged, Rules, encoded_item
@@ -39,7 +40,6 @@ _ROUNDS: Final = 5
 _WRITES: Final = 3
 _A_MOMENT: Final = 1.0
 _OURS: Final = frozenset({"history.json", "snapshots"})
-_END: Final = b"\n}}\n"
 
 
 class TrackerSink(SnapshotSink):
@@ -191,7 +191,7 @@ class TrackerSink(SnapshotSink):
         If a run that was killed later has left one with this content, return that one.
         """
         newest = self._newest_snapshot()
-        compared = _Compared(newest, _encoded(self.options.now, merged.entries()))
+        compared = _Compared(newest, history_chunks(self.options.now, merged.entries()))
         age = self.options.now - _SNAPSHOT_AGE
         is_new = write_whole(
             own, compared, mtime=age, unless=compared.is_equal, is_read_in_place=True
@@ -220,20 +220,22 @@ class TrackerSink(SnapshotSink):
     def _receipt(self, counts: Receipt) -> Receipt:
         """Return the receipt with the target and what to do next."""
         root = self.root
-        upload = f"In CrossWatch: {UPLOAD}, and choose {shown(root / 'history.json')}."
-        export = (
-            "The upload replaces the tracker's history. If it has any, export it there first, and "
-            "run the same command again with --merge-with and the exported archive."
+        upload = (
+            f"In CrossWatch, use {UPLOAD} with {shown(root / 'history.json')}. It replaces the "
+            "tracker's history."
         )
-        place = (
-            "Or write into the tracker directory of CrossWatch (/config/.cw_provider in the "
-            "container) with --out, while CrossWatch is stopped. That merges with its history."
+        add = (
+            "If the tracker has a history, use --to crosswatch, which adds to it. Or export it "
+            "there, and run the same command again with --merge-with ARCHIVE."
         )
         rewatches = (
-            'Switch on "Rewatches" in the History settings of the sync pair, or CrossWatch '
-            "keeps only the newest viewing of each title."
+            "Switch on Rewatches in the History settings of the sync pair, or CrossWatch keeps "
+            "only the newest viewing of each title."
         )
-        steps = (upload, export, place, *((rewatches,) if self.options.every_viewing else ()))
+        steps = (
+            *(() if self._is_live() else (upload, add)),
+            *((rewatches,) if self.options.every_viewing else ()),
+        )
         return msgspec.structs.replace(
             counts,
             target=shown(root),
@@ -246,24 +248,13 @@ def _changed(path: Path, before: object) -> Callable[[], bool]:
     return lambda: stamp(path) != before
 
 
-def _encoded(now: int, entries: Iterable[tuple[str, bytes]]) -> Iterator[bytes]:
-    """Yield the file with one entry a line, so that ``diff`` can compare two histories."""
-    yield b'{"ts":%d,"items":{' % now
-    encode = msgspec.json.Encoder().encode
-    separator = b"\n"
-    for key, raw in entries:
-        yield separator + encode(key) + b":" + raw
-        separator = b",\n"
-    yield _END
-
-
 def _same_start(path: Path, records: Sequence[Record]) -> tuple[int, bool]:
     """Compare a file with what would be written if it had nothing but the records.
 
     Return the number of entries that are equal, and true if that is the whole file. The file is
     read piece by piece, because it can have a hundred megabytes.
     """
-    lines = _encoded(0, ((record.key, encoded_item(record)) for record in records))
+    lines = history_chunks(0, ((record.key, encoded_item(record)) for record in records))
     start = next(lines)
     there = FileComparison(path if path.is_file() else None)
     there.skip_to(b",")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from ..files import names_in, read_chunks, write_whole
 from ..formatting import shown
 from .folder import make_folder
 
-__all__ = ["Copy", "keep_copy", "settle_copy"]
+__all__ = ["Copy", "keep_content", "keep_copy", "settle_copy"]
 
 _KEPT: Final = 3
 _DIGITS: Final = 8
@@ -41,13 +42,28 @@ def keep_copy(folder: Path, original: Path, now: int) -> Copy | None:
         SinkError: the file cannot be read, or the copy cannot be written.
         ConfigurationError: another user can write in ``folder``.
     """
-    chunks = read_chunks(original)
-    if chunks is None:
+    if read_chunks(original) is None:
         return None
+    name = str(original.absolute())
+    return keep_content(folder, original, name, lambda: read_chunks(original) or (), now)
+
+
+def keep_content(
+    folder: Path, original: Path, place: str, chunks: Callable[[], Iterable[bytes]], now: int
+) -> Copy:
+    """Copy some content into ``folder``. See ``keep_copy``.
+
+    ``original`` gives the copy its name, and ``place`` distinguishes it from others of that name.
+    ``chunks`` returns the content, each time that it is called.
+
+    Raises:
+        SinkError: the copy cannot be written.
+        ConfigurationError: another user can write in ``folder``.
+    """
     content = hashlib.sha256()
-    for chunk in chunks:
+    for chunk in chunks():
         content.update(chunk)
-    which = hashlib.sha256(str(original.absolute()).encode("utf-8", "surrogateescape"))
+    which = hashlib.sha256(place.encode("utf-8", "surrogateescape"))
     prefix = f"{original.stem}-{which.hexdigest()[:_DIGITS]}-"
     ending = f"-{content.hexdigest()[:_DIGITS]}{original.suffix}"
     known = _copies(folder, prefix)
@@ -63,7 +79,7 @@ def keep_copy(folder: Path, original: Path, now: int) -> Copy | None:
         ) from error
     stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
     path = folder / f"{prefix}{stamp}{ending}"
-    write_whole(path, read_chunks(original) or (), option="--state-dir")
+    write_whole(path, chunks(), option="--state-dir")
     return Copy(path, prefix, is_new=True)
 
 

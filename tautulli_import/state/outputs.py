@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from ..model.items import Conflict
 from .file import StateFile
+from .verified import VerifiedStore, verified_name
 
 __all__ = [
     "OutputNotes",
@@ -159,6 +160,10 @@ class OutputStore:
             )
             self._state.put(_name(place), notes)
 
+    def verified(self, place: Place) -> VerifiedStore:
+        """Return the memory of what a server was seen to have."""
+        return VerifiedStore(self._state, verified_name(place), writes=self._writes)
+
     def new_conflicts(self, conflicts: Sequence[Conflict]) -> Sequence[Conflict]:
         """Return the conflicts of which the user was not told."""
         told = set(self._state.get(_CONFLICTS, list[str]) or ())
@@ -196,7 +201,8 @@ def forget_outputs(state: StateFile, job: str) -> None:
             state.put(name, msgspec.structs.replace(notes, jobs=others))
             continue
         place = msgspec.json.decode(name[len(_PREFIX) :], type=Place)
-        db.execute("DELETE FROM about WHERE name = ?", (name,))
+        names = (name, verified_name(place))
+        db.execute("DELETE FROM about WHERE name IN (?, ?)", names)
         db.execute(f"DELETE FROM published WHERE {_WHERE}", place)  # noqa: S608 - a constant
 
 

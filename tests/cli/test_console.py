@@ -169,6 +169,18 @@ def test_there_is_progress_on_a_terminal_and_nowhere_else(
     assert "\x1b" not in piped.err
 
 
+def test_next_steps_are_for_a_person(cli: Cli, tmp_path: Path, environment: dict[str, str]) -> None:
+    generate(tmp_path / "a.db", plays=100, truth=False)
+    args = ("db", "a.db", "--to", "tracker", "--all-users", "--restart")
+
+    _, shown = in_a_terminal(*args, "--out", "one", cwd=tmp_path, environment=environment)
+    piped = cli(*args, "--out", "two")
+
+    assert "Next:" in shown
+    assert " are now in two (tracker): " in piped.err
+    assert "Next:" not in piped.err
+
+
 # Its parts.
 
 

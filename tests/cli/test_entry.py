@@ -86,7 +86,7 @@ def test_names_of_users_are_the_same_files_in_every_locale(
         conn.commit()
     command = ("db", "tautulli.db", "--to", sink, "--out", out, "--each-user")
     ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    for locale, said in ((ascii_only, "wrote"), ({"LC_ALL": "C.UTF-8"}, "Nothing new")):
+    for locale, said in ((ascii_only, " are now in out/"), ({"LC_ALL": "C.UTF-8"}, "Nothing new")):
         env = environment | locale
         code, err = program(*command, env=env, cwd=tmp_path, out=subprocess.DEVNULL)
         assert (code, said in err) == (0, True), err

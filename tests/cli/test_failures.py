@@ -180,7 +180,9 @@ def test_without_an_output_the_sinks_are_listed(cli: Cli, history: Path, tmp_pat
     assert done.code == 2
     assert "tautulli-import init" in done.err
     lines = {line.split()[1]: line for line in done.err.splitlines() if "--to " in line}
-    assert lines.keys() == {"duckdb", "editor", "jsonl", "nats", "titles", "tracker"}
+    assert lines.keys() == {
+        *("crosswatch", "duckdb", "editor", "jsonl", "nats", "titles", "tracker")
+    }
     assert "CrossWatch's tracker" in lines["tracker"]
     assert lines["titles"].split() == ["--to", "titles"]  # it has no docstring
     choices = json.loads(cli("db", history, "--json", env=env).out)["error"]["choices"]

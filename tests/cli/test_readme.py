@@ -17,6 +17,7 @@ from tautulli_import.errors import TautulliImportError
 from tautulli_import.options import OPTIONS, Option
 from tests.conftest import Cli
 from tests.screenshots import PICTURE, demo, picture, renewed
+from tests.support.crosswatch import TOKEN, crosswatch
 from tests.support.nats import NatsServer
 from tests.support.tautulli import FakeTautulli
 
@@ -72,6 +73,13 @@ def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def running_crosswatch() -> Iterator[dict[str, str]]:
+    """Yield where a CrossWatch is, and its token."""
+    with crosswatch() as fake:
+        yield {"CW_URL": fake.url, "CW_TOKEN": TOKEN}
+
+
 @pytest.fixture
 def place(tmp_path: Path, household: Path) -> Path:
     """Return a directory with every file that the commands name."""
@@ -96,6 +104,8 @@ def test_a_shown_command_works(
 ) -> None:
     env = {**server.environment, "TAUTULLI_IMPORT_STATE_DIR": str(place / "state")}
     places = dict(PLACES)
+    if "crosswatch" in command.split():
+        env |= request.getfixturevalue("running_crosswatch")
     if "nats" in command or "consume" in command:
         env["NATS_URL"] = url = request.getfixturevalue("nats").url
         places["nats://server:4222"] = url
@@ -179,7 +189,9 @@ def test_every_documented_option_exists() -> None:
         f"--no-{option.flag[2:]}" for option in OPTIONS if option.type is bool and not option.own
     }
     for name, text in PAGES.items():
-        documented = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z]", text)) - {"--no"}
+        # Options of another program.
+        ours = re.sub(r"(?m)^ +docker .*$", "", text.replace("\\\n", ""))
+        documented = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z]", ours)) - {"--no"}
         assert documented <= offered | OF_OTHERS, name
 
 

@@ -50,7 +50,7 @@ def test_the_result_comes_first_and_the_accounting_is_one_line(
     ]
     assert lines[2].startswith("4 have no external id and keep their number in Plex.")
     assert lines[2].endswith(f" tautulli-import unresolved {history}")
-    assert lines[3] == "Next:"
+    assert len(lines) == 3  # the next steps are for a terminal
 
 
 def test_with_verbose_the_accounting_has_every_reason(inside: Inside, years: Path) -> None:

@@ -20,8 +20,9 @@ from tautulli_import.errors import BusyError, ConfigurationError, SinkError
 from tautulli_import.event_store.store import EventStore
 from tautulli_import.model.rejections import Reason
 from tautulli_import.sinks import duckdb as module
-from tautulli_import.sinks.base import InstalledSinks, SinkOptions, make_sink
+from tautulli_import.sinks.base import SinkOptions
 from tautulli_import.sinks.duckdb import DuckdbSink
+from tautulli_import.sinks.installed import InstalledSinks, make_sink
 from tautulli_import.state.checkpoint import Position, packed
 from tests.event_store.test_event_store import HOLDS, ROOT, played, plays, titles
 

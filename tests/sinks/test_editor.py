@@ -1,12 +1,14 @@
 """``--to editor``: one file for the Editor, the tracker's upload and the import wizard."""
 
 import json
+import zipfile
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -401,3 +403,59 @@ def test_an_export_that_is_missing_or_none_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SinkError):
         sink(out, film(), merge_with=tmp_path / "bad.json").commit()
     assert not out.exists()
+
+
+def rows_in(path: Path) -> list[dict[str, Any]]:
+    with zipfile.ZipFile(path) as archive:
+        return [row for name in archive.namelist() for row in json.loads(archive.read(name))]
+
+
+def test_a_zip_for_the_import_has_numbered_parts_of_bare_lists(tmp_path: Path) -> None:
+    out = tmp_path / "x-history.zip"
+    with patch("tautulli_import.crosswatch.archive.MEMBER_BYTES", 300):
+        receipt = sink(out, film(), episode()).commit()
+    with zipfile.ZipFile(out) as archive:
+        assert archive.namelist() == ["history-001.json", "history-002.json"]
+    assert [row["key"] for row in rows_in(out)] == [film().key, episode().key]
+    assert receipt.written == [str(out)]
+    assert "Generic CSV/JSON" in receipt.next_steps[0]
+
+
+def test_a_zip_keeps_the_rows_of_earlier_runs(tmp_path: Path) -> None:
+    out = tmp_path / "x-history.zip"
+    sink(out, film()).commit()
+    before = out.read_bytes()
+    assert sink(out, film()).commit().written == ()
+    assert out.read_bytes() == before
+    sink(out, episode(), now=LATER).commit()
+    assert [row["key"] for row in rows_in(out)] == [film().key, episode().key]
+
+
+@pytest.mark.parametrize("content", [b"PK\x03\x04", b"[]", b'{"items":[]}'])
+def test_a_zip_that_is_none_is_not_replaced(tmp_path: Path, content: bytes) -> None:
+    out = tmp_path / "x-history.zip"
+    out.write_bytes(content)
+    with pytest.raises(SinkError, match="is not an Editor dataset"):
+        sink(out, film()).check()
+    assert out.read_bytes() == content
+
+
+def test_a_zip_of_each_user_has_a_name_of_its_own(tmp_path: Path) -> None:
+    made = sink(tmp_path / "x-history.zip", user="alice")
+    assert made.path.name == "x-alice-history.zip"
+
+
+@pytest.mark.parametrize(
+    ("limit", "rows", "words"),
+    [
+        (10_000, 50_000, "It adds every row"),
+        (100, 50_000, "too large for CrossWatch's import. Write a ZIP for it: --out"),
+        (10_000, 1, "Use --to crosswatch"),
+    ],
+)
+def test_the_next_step_fits_the_file(tmp_path: Path, limit: int, rows: int, words: str) -> None:
+    with patch.multiple("tautulli_import.sinks.editor", _WIZARD_BYTES=limit, _WIZARD_ROWS=rows):
+        steps = sink(tmp_path / "x-history.json", film(), episode()).commit().next_steps
+    assert words in steps[0]
+    replaces = "rename it to history.json" in " ".join(steps)
+    assert replaces == ("It adds" not in words)

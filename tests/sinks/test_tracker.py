@@ -701,3 +701,11 @@ def test_with_rewatches_each_viewing_is_kept_under_the_second_it_was_watched(
         base, _, epoch = event.partition("@")
         assert base == key
         assert utc(int(epoch)) == item["watched_at"]
+
+
+@pytest.mark.parametrize("name", [".cw_provider", "profiles/CW-P01", "x"])
+def test_nothing_is_said_of_an_upload_where_crosswatch_itself_reads(
+    tmp_path: Path, name: str
+) -> None:
+    steps = sink(tmp_path / name, film()).commit().next_steps
+    assert any("Import tracker archive" in step for step in steps) == (name == "x")

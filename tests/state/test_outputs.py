@@ -11,6 +11,7 @@ from msgspec import msgpack
 from tautulli_import.model.items import Conflict
 from tautulli_import.state.file import StateFile
 from tautulli_import.state.outputs import OutputNotes, OutputStore, Whose, encoded, forget_outputs
+from tautulli_import.state.verified import Verified
 
 PLACE = ("tracker", "/x/history.json", "")
 OTHER = ("tracker", "/y/history.json", "")
@@ -90,13 +91,16 @@ def test_an_output_is_forgotten_with_its_last_job(state: StateFile) -> None:
     notes = OutputNotes(jobs=("one", "two"))
     store.stage(PLACE, encoded({"a": (1, 10)}.items()), notes)
     store.publish(PLACE, notes)
+    store.verified(PLACE).save(Verified({b"12345678"}, 7))
     with state.step():
         forget_outputs(state, "one")
     assert store.entries(PLACE) == {"a": (1, 10)}
+    assert store.verified(PLACE).load() == Verified({b"12345678"}, 7)
     assert store.notes(PLACE) == OutputNotes(jobs=("two",))
     with state.step():
         forget_outputs(state, "two")
     assert (store.entries(PLACE), store.notes(PLACE)) == ({}, None)
+    assert store.verified(PLACE).load() == Verified()
 
 
 def conflict(kept: str, dropped: str, title: str = "Film") -> Conflict:

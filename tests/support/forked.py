@@ -188,7 +188,7 @@ def warm() -> None:
     vars(importlib.metadata)["entry_points"] = cache(importlib.metadata.entry_points)
     import tautulli_import
     from tautulli_import.cli.app import app
-    from tautulli_import.sinks.base import InstalledSinks
+    from tautulli_import.sinks.installed import InstalledSinks
 
     InstalledSinks()
     for module in pkgutil.walk_packages(tautulli_import.__path__, "tautulli_import."):

@@ -11,7 +11,8 @@ from tautulli_import.counting import Plays, add_up
 from tautulli_import.imports.job import Target
 from tautulli_import.items.pipeline import ReadResult
 from tautulli_import.model.items import Record
-from tautulli_import.sinks.base import InstalledSinks, Sink, SinkOptions, make_sink
+from tautulli_import.sinks.base import Sink, SinkOptions
+from tautulli_import.sinks.installed import InstalledSinks, make_sink
 
 __all__ = ["add_up_outputs", "target"]
 

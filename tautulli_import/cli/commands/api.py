@@ -7,7 +7,7 @@ from ..options import Flags
 __all__ = ["api"]
 
 
-def api(flags: Flags, *, json: bool, restart: bool, replace: bool) -> None:
+def api(flags: Flags, *, json: bool, restart: bool, replace: bool, drop_synced: bool) -> None:
     """Import from a running Tautulli over HTTP. Later runs read only what is new.
 
     For example, with the key in TAUTULLI_API_KEY:
@@ -17,4 +17,6 @@ def api(flags: Flags, *, json: bool, restart: bool, replace: bool) -> None:
     """
     from ..importing import import_history
 
-    import_history("api", flags, as_json=json, restart=restart, replace=replace)
+    import_history(
+        "api", flags, as_json=json, restart=restart, replace=replace, drop_synced=drop_synced
+    )

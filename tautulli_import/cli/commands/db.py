@@ -7,7 +7,7 @@ from ..options import Flags
 __all__ = ["db"]
 
 
-def db(flags: Flags, *, json: bool, restart: bool, replace: bool) -> None:
+def db(flags: Flags, *, json: bool, restart: bool, replace: bool, drop_synced: bool) -> None:
     """Import from Tautulli's database, or from several backups.
 
     Missing external ids are looked up if a Tautulli is known: from --url and a key, or from the
@@ -20,4 +20,6 @@ def db(flags: Flags, *, json: bool, restart: bool, replace: bool) -> None:
     """
     from ..importing import import_history
 
-    import_history("db", flags, as_json=json, restart=restart, replace=replace)
+    import_history(
+        "db", flags, as_json=json, restart=restart, replace=replace, drop_synced=drop_synced
+    )

@@ -19,12 +19,14 @@ __all__ = ["init"]
 
 _Values: TypeAlias = dict[str, object]
 _ADDRESS: Final = "http://127.0.0.1:8181"
-_SINKS: Final = (
+_CROSSWATCH: Final = "http://127.0.0.1:8787"
+_SINKS: Final[Sequence[tuple[str, str, str]]] = (
     ("tracker", "CrossWatch, by a file to upload or in its tracker directory", "a directory"),
+    ("crosswatch", "A running CrossWatch, over HTTP (v0.11.3 or newer)", ""),
     ("editor", "CrossWatch's Editor, to clean up by hand first", "a file"),
     ("jsonl", "JSON lines, for programs of your own", "a file"),
 )
-_DEFAULTS: Final = {
+_DEFAULTS: Final[Mapping[str, str]] = {
     "tracker": "crosswatch-tracker",
     "editor": "tautulli-history.json",
     "jsonl": "tautulli-history.jsonl",
@@ -57,7 +59,7 @@ def init(flags: Flags) -> None:
     _confirm_replacing(path, screen)
     command, values, people = _ask_source(screen)
     values |= _ask_whose(screen, people)
-    values |= _ask_place(screen)
+    values |= _ask_place(screen, is_apart="each_user" in values)
     copy = _write(path, config_text(values))
     screen.note("")
     screen.note(f"The settings are in {path}." + (f" The old ones: {copy}." if copy else ""))
@@ -193,12 +195,21 @@ def _ask_whose(screen: Screen, people: Sequence[User]) -> _Values:
     return {"all_users": True} if place == len(known) else {"each_user": True}
 
 
-def _ask_place(screen: Screen) -> _Values:
-    """Ask where the history goes."""
+def _ask_place(screen: Screen, *, is_apart: bool) -> _Values:
+    """Ask where the history goes.
+
+    With ``is_apart`` each user has an output. In CrossWatch that needs a table of profiles.
+    """
     from ...formatting import shown
 
-    place = _choose(screen, "Where to?", [about for _, about, _ in _SINKS])
-    sink, _, what = _SINKS[place]
+    sinks = [one for one in _SINKS if not (one[0] == "crosswatch" and is_apart)]
+    place = _choose(screen, "Where to?", [about for _, about, _ in sinks])
+    sink, _, what = sinks[place]
+    if sink == "crosswatch":
+        url = _ask(screen, f"Address of CrossWatch [{_CROSSWATCH}]: ", _CROSSWATCH)
+        screen.note("How to create a token: tautulli-import help crosswatch")
+        token = screen.ask_secret("Token (it is not shown): ").strip()
+        return {"to": [sink], "crosswatch_url": url, "crosswatch_token": token}
     default = Path.home() / _DEFAULTS[sink]
     answer = _ask(screen, f"Path of {what} [{shown(default)}]: ", str(default))
     return {"to": [sink], "out": [str(Path(answer).expanduser().absolute())]}

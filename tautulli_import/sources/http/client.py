@@ -7,7 +7,6 @@ their Location can contain the key (seen on Tautulli 2.17.2), and other hosts mu
 
 from __future__ import annotations
 
-import base64
 import email.utils
 import logging
 import time
@@ -16,7 +15,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, TypeVar
-from urllib.parse import quote, quote_plus, urlsplit
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -27,7 +26,9 @@ from ...errors import (
     UnansweredError,
     UndeliverableError,
 )
-from .access import CONNECT_SECONDS, Access, may_use_proxy, trust
+from ...web.redaction import Redaction
+from ...web.trust import may_use_proxy, trust
+from .access import CONNECT_SECONDS, Access
 from .failures import failure_of
 from .headers import secrets_in
 from .responses import MOST_TRIES, Failure, Reply, Request, failure, read_reply
@@ -50,10 +51,6 @@ _PATIENCE: Final = 4
 """The longest time for one answer, in multiples of the longest silence (``--timeout``)."""
 _LONGEST_WAIT: Final = 120.0
 _KEPT_ALIVE: Final = 900.0
-_LOGGERS: Final = (
-    "httpx", "httpcore", "httpcore.connection", "httpcore.http11", "httpcore.http2",
-    "httpcore.proxy", "httpcore.socks",
-)  # fmt: skip
 
 
 class _Info(Struct):
@@ -73,7 +70,7 @@ class Tautulli:
         """
         import httpx
 
-        from .deadline import limit_answers
+        from ...web.deadline import limit_answers
 
         self.access = access
         self.shown = access.address.base
@@ -83,23 +80,25 @@ class Tautulli:
         self.by_get = access.key_in == "query"
         """True if GET is used, which puts the key into the query."""
         self._counting = Lock()
-        user, password = access.address.auth or ("", "")
-        encoded = base64.b64encode(f"{user}:{password}".encode()).decode() if password else ""
         given = [secret for _, value in access.headers for secret in secrets_in(f":{value}")]
-        self._secrets = sorted((access.api_key, password, encoded, *given), key=len, reverse=True)
+        self._without_key = Redaction(access.address, access.api_key, *given)
         self._on_wait = on_wait
         self._reached = False
         self._version: str | None = None
-        for name in _LOGGERS:  # httpx logs the URL, httpcore the headers of a redirect
-            logging.getLogger(name).addFilter(self._redact)
+        self._without_key.begin()
         self._http = httpx.Client(
             auth=access.address.auth,
-            verify=trust(access),
+            verify=trust(
+                access.address.base,
+                access.ca_file,
+                insecure=access.insecure,
+                client=(access.client_cert, access.client_key),
+            ),
             timeout=httpx.Timeout(access.timeout, connect=CONNECT_SECONDS, pool=None),
             limits=httpx.Limits(max_connections=10, keepalive_expiry=_KEPT_ALIVE),
             headers={"User-Agent": f"tautulli-import/{__version__}", "Accept-Encoding": "gzip"},
             follow_redirects=False,
-            trust_env=may_use_proxy(access),
+            trust_env=may_use_proxy(access.address.base),
         )
         self._http.headers.update(dict(access.headers))
         if access.key_in == "header":
@@ -109,8 +108,7 @@ class Tautulli:
     def close(self) -> None:
         """Close every connection."""
         self._http.close()
-        for name in _LOGGERS:
-            logging.getLogger(name).removeFilter(self._redact)
+        self._without_key.end()
 
     def ask(
         self,
@@ -262,7 +260,7 @@ class Tautulli:
         form = {"apikey": self.access.api_key, "cmd": command} | {
             name: str(value) for name, value in parameters.items()
         }
-        endpoint = self.access.address.endpoint
+        endpoint = self.access.endpoint
         request = (
             self._http.build_request("GET", endpoint, params=form)
             if self.by_get
@@ -285,27 +283,14 @@ class Tautulli:
         if self._reached and command != "get_tautulli_info" and self.version:
             details.append(f"Tautulli {self.version}")
         shown = f" ({', '.join(details)})" if details else ""
-        return f"{self.access.address.endpoint} {command}{shown}"
-
-    def _without_key(self, text: str) -> str:
-        for secret in self._secrets:
-            if len(secret) < 4:  # not a real key; replacing it would garble every word
-                continue
-            for form in (secret, quote(secret, safe=""), quote_plus(secret)):
-                text = text.replace(form, "…")
-        return text
-
-    def _redact(self, record: logging.LogRecord) -> bool:
-        record.msg = self._without_key(record.getMessage())
-        record.args = ()
-        return True
+        return f"{self.access.endpoint} {command}{shown}"
 
 
 class _Streamed:
     """A request that ``with`` sends. Every exception of httpx becomes a ``Failure``."""
 
     def __init__(self, tautulli: Tautulli, request: httpx.Request) -> None:
-        from .deadline import Limit
+        from ...web.deadline import Limit
 
         self._tautulli = tautulli
         self._request = request

@@ -160,7 +160,7 @@ class HistoryApi:
 
     def where(self, window: Window) -> str:
         """Return the URL, the command and the window for messages."""
-        return f"{self._tautulli.access.address.endpoint} get_history ({window})"
+        return f"{self._tautulli.access.endpoint} get_history ({window})"
 
     def page(
         self,

@@ -12,8 +12,10 @@ from hypothesis import example, given, strategies as st
 
 from tautulli_import.errors import ConfigurationError
 from tautulli_import.formatting import harmless
-from tautulli_import.sources.http.address import Address, is_nearby, parse_address
+from tautulli_import.sources.http.access import Access
+from tautulli_import.sources.http.address import parse_address
 from tautulli_import.state.file import StateFile
+from tautulli_import.web.address import Address, is_nearby
 
 
 @pytest.mark.parametrize(
@@ -163,7 +165,7 @@ def _can_be_asked(address: Address) -> None:
     assert address.base.encode()
     if address.auth:
         httpx.BasicAuth(*address.auth)
-    request = httpx.Request("POST", address.endpoint)
+    request = httpx.Request("POST", Access(address, "k").endpoint)
     assert request.url.path.endswith("/api/v2")
     assert request.url.host
     assert not request.url.query

@@ -1,0 +1,1 @@
+"""Push a history into a running CrossWatch over its HTTP interface (v0.11.3 or newer)."""

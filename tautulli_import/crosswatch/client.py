@@ -1,0 +1,290 @@
+"""Send requests to CrossWatch, and turn failures into errors.
+
+Each request has a connection of its own, because CrossWatch (v0.11.3) closes a connection after an
+error, and the next request on it would fail.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from contextlib import suppress
+from types import TracebackType
+from typing import BinaryIO, Final, Self, TypeVar
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Struct
+
+from .. import __version__
+from ..errors import NotFoundError, SinkError, UnansweredError
+from ..web.redaction import Redaction
+from ..web.trust import may_use_proxy, trust
+from .access import Access
+from .answers import (
+    Commit,
+    Failure,
+    Health,
+    ImportOptions,
+    Pair,
+    Preview,
+    PreviewRow,
+    Sync,
+    Tracker,
+    Upload,
+    Version,
+    Whoami,
+)
+from .failures import error_of, not_crosswatch, of_answer
+
+__all__ = ["CrossWatch"]
+
+_T = TypeVar("_T")
+# A commit of 20,000 rows names their keys: 1 MB.
+_MOST_BYTES: Final = 64 * 1024 * 1024
+_LARGEST_EXPORT: Final = 4 * 1024**3
+_CONNECT_SECONDS: Final = 10.0
+_PATIENCE: Final = 4
+"""The longest time for one answer, in multiples of the longest silence (``--timeout``)."""
+_MOST_ROWS: Final = 500
+_TRACKER: Final = "/api/maintenance/crosswatch-tracker"
+
+
+class _Rows(Struct, frozen=True):
+    rows: list[PreviewRow]
+
+
+class _Content(Struct, frozen=True):
+    """The content of a request."""
+
+    json: Mapping[str, object] | None = None
+    form: Mapping[str, str] | None = None
+    file: tuple[str, BinaryIO, str] | None = None
+    """The name, the content and the type of a file to upload."""
+
+
+_NOTHING: Final = _Content()
+
+
+class CrossWatch:
+    """A client of one CrossWatch server. Close it, or use it with ``with``."""
+
+    def __init__(self, access: Access) -> None:
+        """Prepare the client without sending anything.
+
+        Raises:
+            ConfigurationError: the certificate file cannot be used.
+        """
+        import httpx
+
+        from ..web.deadline import limit_answers
+
+        self.access = access
+        self.base = access.address.base
+        base = self.base
+        self._redact = Redaction(access.address, access.token)
+        self._http = httpx.Client(
+            auth=access.address.auth,
+            verify=trust(
+                base, access.ca_file, insecure=access.insecure, option="--crosswatch-ca-file"
+            ),
+            timeout=httpx.Timeout(access.timeout, connect=_CONNECT_SECONDS, pool=None),
+            limits=httpx.Limits(max_keepalive_connections=0),
+            headers={
+                "User-Agent": f"tautulli-import/{__version__}",
+                "Accept-Encoding": "gzip",
+                "X-CW-Token": access.token,
+            },
+            follow_redirects=False,
+            trust_env=may_use_proxy(base),
+        )
+        limit_answers(self._http)
+        self._redact.begin()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._http.close()
+        self._redact.end()
+
+    def health(self) -> Health:
+        """Check that a CrossWatch is there. This needs no token."""
+        return self._get("/api/health", Health)
+
+    def whoami(self) -> Whoami | None:
+        """Return the user of the token; ``None`` if CrossWatch is older than v0.11.3."""
+        return self._ask("GET", "/api/app-auth/tokens/whoami", Whoami, absent=404)
+
+    def import_options(self) -> ImportOptions:
+        """Return the profiles that the token may write to."""
+        return self._get("/api/import/options", ImportOptions)
+
+    def sync(self) -> Sync:
+        """Return the newest sync."""
+        return self._get("/api/run/summary", Sync)
+
+    def pairs(self) -> list[Pair]:
+        """Return the pairs; none if the token may not see them."""
+        return self._ask("GET", "/api/pairs", list[Pair], absent=403) or []
+
+    def preview(self, archive: bytes, profile: str) -> Preview:
+        """Compare a ZIP of rows with the tracker of a profile. This writes nothing.
+
+        Raises:
+            UnansweredError: no usable answer. Fewer rows may get one.
+        """
+        return self._send(
+            "POST",
+            "/api/import/preview",
+            Preview,
+            _Content(
+                form={"source": "generic", "target_instance": profile},
+                file=("history.zip", io.BytesIO(archive), "application/zip"),
+            ),
+        )
+
+    def rows(self, preview: Preview, status: str) -> list[PreviewRow]:
+        """Return the first rows of a preview that have a status."""
+        path = f"/api/import/preview/{quote(preview.import_id, safe='')}"
+        return self._get(f"{path}?status={status}&limit={_MOST_ROWS}", _Rows).rows
+
+    def commit(self, preview: Preview, profile: str) -> Commit | None:
+        """Write the ready rows of a preview. Return ``None`` if the preview has expired.
+
+        Without ``target_instance`` CrossWatch (v0.11.3) writes into ``default``, whatever the
+        preview was for.
+
+        Raises:
+            UnansweredError: no usable answer. The rows may have been written all the same.
+        """
+        wish = {
+            "import_id": preview.import_id,
+            "target_instance": profile,
+            "features": ["history"],
+        }
+        return self._ask("POST", "/api/import/commit", Commit, _Content(json=wish), absent=404)
+
+    def version(self) -> Version:
+        """Return the version; an unknown one if that fails.
+
+        CrossWatch (v0.11.3) asks the internet for newer ones first, for up to 8 seconds.
+        """
+        with suppress(UnansweredError, SinkError, NotFoundError):
+            return self._get("/api/version", Version)
+        return Version()
+
+    def tracker(self, profile: str) -> Tracker:
+        """Return the files of a tracker. This needs an administrator's token."""
+        return self._get(f"{_TRACKER}?{_instance(profile)}", Tracker)
+
+    def upload(self, history: BinaryIO, profile: str) -> Upload:
+        """Replace the history of a tracker. This needs an administrator's token.
+
+        A file of another name than ``history.json`` would become a snapshot.
+        """
+        return self._send(
+            "POST",
+            f"{_TRACKER}/import?{_instance(profile)}",
+            Upload,
+            _Content(file=("history.json", history, "application/json")),
+        )
+
+    def export(self, profile: str, to: BinaryIO) -> None:
+        """Write a ZIP with everything in a tracker. This needs an administrator's token."""
+        self._transfer("GET", f"{_TRACKER}/export?{_instance(profile)}", to, _LARGEST_EXPORT)
+
+    def _get(self, path: str, kind: type[_T]) -> _T:
+        return self._send("GET", path, kind)
+
+    def _send(self, method: str, path: str, kind: type[_T], content: _Content = _NOTHING) -> _T:
+        """Send a request and return its answer as a ``kind``."""
+        answer = self._ask(method, path, kind, content)
+        if answer is None:
+            raise not_crosswatch(self.base, path)
+        return answer
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        kind: type[_T],
+        content: _Content = _NOTHING,
+        *,
+        absent: int = 0,
+    ) -> _T | None:
+        """Send a request and return its answer; ``None`` if it has the status ``absent``."""
+        body = io.BytesIO()
+        if self._transfer(method, path, body, _MOST_BYTES, content, accept=absent) == absent:
+            return None
+        try:
+            return msgspec.json.decode(body.getvalue(), type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass
+        raise not_crosswatch(self.base, path)
+
+    def _transfer(
+        self,
+        method: str,
+        path: str,
+        to: BinaryIO,
+        most: int,
+        content: _Content = _NOTHING,
+        *,
+        accept: int = 0,
+    ) -> int:
+        """Send a request and write its answer into a file. Return the status.
+
+        Raises:
+            TautulliImportError: it failed, or the status is an error other than ``accept``.
+        """
+        from ..web.deadline import Limit
+
+        Limit(self.access.timeout * _PATIENCE).apply()
+        request = self._http.build_request(
+            method,
+            f"{self.base}{path}",
+            json=content.json,
+            data=content.form,
+            files=content.file and {"file": content.file},
+        )
+        try:
+            response = self._http.send(request, stream=True)
+            try:
+                length = 0
+                good = response.status_code == 200
+                body = bytearray()
+                for chunk in response.iter_bytes():
+                    length += len(chunk)
+                    if length > (most if good else _MOST_BYTES):
+                        raise UnansweredError(
+                            f"CrossWatch at {self.base} sent more than {most >> 20} MB.",
+                            hint="Check that it is CrossWatch.",
+                        )
+                    to.write(chunk) if good else body.extend(chunk)
+            finally:
+                response.close()
+        except Exception as error:  # noqa: BLE001 - raised again if it is not of httpx
+            failed = error_of(error, self.access, self._redact)
+        else:
+            if good or response.status_code == accept:
+                return response.status_code
+            try:
+                said = msgspec.json.decode(bytes(body), type=Failure)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                said = Failure()
+            location = response.headers.get("location", "")
+            failed = of_answer(
+                response.status_code, self._redact(said.said), said.code, location, self.access
+            )
+        # This is outside the handler, because a traceback must not show the request.
+        raise failed
+
+
+def _instance(profile: str) -> str:
+    return f"provider_instance={quote(profile, safe='')}"

@@ -1,0 +1,1 @@
+"""What is pushed into a running CrossWatch."""
