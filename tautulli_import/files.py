@@ -24,6 +24,7 @@ __all__ = [
     "read_chunks",
     "read_start",
     "refuse_other_kind",
+    "remove_file",
     "stamp",
     "sync_name",
     "write_error",
@@ -214,6 +215,22 @@ def refuse_other_kind(path: Path, mark: bytes, kind: str, option: str) -> None:
             f"{shown(path)} is not {kind} of this program, so it is not replaced.",
             hint=f"Move it away, or choose another file with {option}.",
         )
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file, if it is there.
+
+    Raises:
+        SinkError: it could not be removed, or a link on the way to it is not followed.
+    """
+    try:
+        with located(path) as place:
+            place.directory.remove(place.name)
+    except OSError as error:
+        raise SinkError(
+            f"{shown(path)} could not be removed: {error.strerror or error}.",
+            hint="An earlier run wrote it, and it is out of date. Remove it yourself.",
+        ) from error
 
 
 def read_chunks(path: Path, size: int = 1 << 20) -> Iterator[bytes] | None:

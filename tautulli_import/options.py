@@ -112,7 +112,7 @@ _RARE: Final = frozenset(
         *("timeout", "state_dir", "restart", "wait", "batch_size", "strict", "config_ini"),
         *("debug", "color", "config", "key_in", "header", "header_file", "client_cert"),
         *("client_key", "via", "drop_synced", "crosswatch_url", "crosswatch_token_file"),
-        *("crosswatch_token", "crosswatch_ca_file", "profile"),
+        *("crosswatch_token", "crosswatch_ca_file", "profile", "timezone"),
     }
 )
 _RARE_PANELS: Final = frozenset({"Events", "NATS"})
@@ -147,7 +147,7 @@ OPTIONS: Final[Sequence[Option]] = [
     ),
     *_panel("Where to", _IMPORTS,
         Option("to", str, "SINK", repeatable=True, choices=_sinks,
-            help="tracker, crosswatch, editor, jsonl, nats or duckdb."),
+            help="Where the history goes, for example tracker. Repeatable."),
         Option("out", str, "PATH", repeatable=True,
             help="Where it writes; - is standard output. Or SINK=PATH."),
         Option("merge_with", Path, "FILE",
@@ -186,6 +186,8 @@ OPTIONS: Final[Sequence[Option]] = [
             help="A viewing from elsewhere this near to ours is the same one. Default: 60."),
         Option("watched_at", str, "stopped|started", choices=get_args(WatchedAt), commands=_IMPORTS,
             help="Time of a viewing: when the play stopped or started. Default: stopped."),
+        Option("timezone", str, "ZONE", commands=_IMPORTS,
+            help="Time zone of days in letterboxd and yamtrack. Default: the system's."),
     ),
     *_panel("Events", _IMPORTS,
         Option("events", bool,

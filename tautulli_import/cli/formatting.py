@@ -14,6 +14,7 @@ from ..model.rejections import Reason
 
 if TYPE_CHECKING:
     from ..ids.unresolved import Unresolved
+    from ..imports.report import Report
     from ..model.events import PlaybackEvent
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "EventsSeen",
     "described",
     "names_of",
+    "not_held",
     "option_for",
     "print_json",
     "years_of",
@@ -53,6 +55,12 @@ def names_of(record: Record) -> tuple[str, str]:
     if isinstance(item, Episode):
         return f"{item.series_title}: {item.title}", f"S{item.season:02d}E{item.episode:02d}"
     return item.title, ""
+
+
+def not_held(report: Report) -> int:
+    """Return the number of items that the format of the first sink cannot hold."""
+    first = [output for output in report.outputs if output.sink == report.sinks[0]]
+    return sum(sum(output.left_out.values()) for output in first)
 
 
 def option_for(reason: str) -> str:

@@ -13,7 +13,7 @@ from ..model.rejections import Reason
 from ..settings.fields import Settings
 from ..state.outputs import OutputStore
 from .console import Screen
-from .formatting import option_for
+from .formatting import not_held, option_for
 
 __all__ = ["show_outcome"]
 
@@ -83,13 +83,17 @@ def _show_nothing_new(outcome: ImportResult, screen: Screen) -> None:
 def _show_output(output: Output, delivery: Delivery, screen: Screen, *, dry_run: bool) -> None:
     """Print what is now in an output, or would be."""
     owner = f" of {output.user}" if output.user else ""
-    subject = f"{_emitted(delivery)}{owner}"
+    held = output.emitted - sum(output.left_out.values())
+    what = many(held, "viewing") if output.left_out else _emitted(delivery)
+    subject = f"{what}{owner}"
     if delivery.is_on_stdout:
         verb = "would be" if dry_run else "were"
         screen.note(f"{subject} {verb} written to standard output.")
         return
     verb = "would be" if dry_run else "are now" if _has_changed(output) else "are already"
     screen.note(f"{subject} {verb} in {output.target} ({output.sink}): {_changes(output)}.")
+    for reason, count in output.left_out.items():
+        screen.note(f"  left out  {count:>9,}  {reason}")
     for path in output.written:
         screen.detail(f"  wrote {path}")
     for path in output.copies:
@@ -130,11 +134,13 @@ def _show_accounting(report: Report, settings: Settings, screen: Screen) -> None
     of_events = report.view == "events"
     done = "would be imported" if report.dry_run else "imported"
     merged = "" if of_events else f"{plays.merged:,} merged into newer ones, "
+    cannot = not_held(report)
+    merged += f"{cannot:,} that {report.sinks[0]} cannot hold, " if cannot else ""
     is_whole = screen.verbose or not plays.emitted  # somebody will ask why there is nothing
     tell = screen.note if is_whole else screen.detail
     is_short = (plays.filtered or plays.rejected) and not is_whole
     screen.note(
-        f"{many(plays.read, 'play')} read: {plays.emitted:,} {done}, {merged}"
+        f"{many(plays.read, 'play')} read: {plays.emitted - cannot:,} {done}, {merged}"
         f"{sum(plays.filtered.values()):,} left out, "
         f"{sum(plays.rejected.values()):,} rejected.{' Details: --verbose' if is_short else ''}"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import tzinfo
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -89,6 +90,7 @@ def targets(loaded: Loaded, screen: Screen, wanted: RunOptions, *, now: int) -> 
         restart=wanted.restart,
         replace=wanted.replace,
         drop_synced=wanted.drop_synced,
+        timezone=_timezone(loaded),
     )
     return [
         Target(name, make_sink(cls, name, _options(cls, places.get(name), common)))
@@ -106,6 +108,37 @@ def _options(cls: type[Sink | StreamSink], out: Path | None, common: SinkOptions
         every_viewing=common.every_viewing or keeps_viewings,
         nats=common.nats if cls.wants_nats else Access(),
         crosswatch=common.crosswatch if cls.wants_crosswatch else None,
+    )
+
+
+def _timezone(loaded: Loaded) -> tzinfo | None:
+    """Return the time zone of ``--timezone``; ``None`` is the system's.
+
+    Raises:
+        ConfigurationError: there is no such time zone.
+    """
+    name = loaded.settings.timezone
+    if name is None:
+        return None
+    from zoneinfo import ZoneInfo, available_timezones
+
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # OSError: the name of a directory, such as Europe
+        pass
+    wanted = name.casefold().replace(" ", "_")
+    known = {
+        spelling: zone
+        for zone in sorted(available_timezones())
+        for spelling in (zone.casefold(), zone.casefold().rpartition("/")[2])
+    }
+    close = get_close_matches(wanted, known, n=3, cutoff=0.7)
+    similar = [known[one] for one in ([wanted] if wanted in known else close)]
+    raise ConfigurationError(
+        f"There is no time zone called {name!r} ({loaded.where('timezone')}).",
+        hint=f"Did you mean {' or '.join(dict.fromkeys(similar))}?"
+        if similar
+        else "Use a name from the IANA list, such as --timezone Europe/Berlin.",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
@@ -25,6 +25,7 @@ __all__ = [
     "Delivery",
     "IdsOf",
     "Items",
+    "LeftOut",
     "Output",
     "Report",
     "Requests",
@@ -107,6 +108,8 @@ class Output(Struct, frozen=True):
     copies: Sequence[str] = ()
     """The files with what was in the target before. Only the first change and ``--replace`` make
     them."""
+    left_out: Mapping[str, int] = {}
+    """The number of emitted items that the format cannot hold, by reason."""
 
 
 class Requests(Struct, frozen=True):
@@ -156,6 +159,18 @@ class WithoutId(Struct, frozen=True):
     play: int
 
 
+class LeftOut(Struct, frozen=True):
+    """An item that the format of a sink cannot hold."""
+
+    sink: str
+    user: str | None
+    reason: str
+    key: str
+    title: str
+    series_title: str | None
+    play: int
+
+
 class IdsOf(Struct, frozen=True):
     """The origins of the external ids of one item."""
 
@@ -170,6 +185,7 @@ class Report(Summary, frozen=True):
     without_external_id: Sequence[WithoutId]
     ids: Sequence[IdsOf]
     conflicts: Sequence[Conflict]
+    left_out: Sequence[LeftOut]
 
 
 def count_items(
@@ -298,6 +314,7 @@ def make_report(
                 duplicates=None if one.events is None else one.receipt.unchanged,
                 kept=one.receipt.kept,
                 copies=one.copies,
+                left_out={reason: len(places) for reason, places in one.receipt.left_out.items()},
             )
             for one in deliveries
         ],
@@ -310,7 +327,17 @@ def make_report(
         without_external_id=[item for records in reported for item in without_external_id(records)],
         ids=[IdsOf(*pair) for records in reported for pair in records.origins() if pair[1]],
         conflicts=conflicts,
+        left_out=[item for one in deliveries for item in _left_out(one)] if job.report else [],
     )
+
+
+def _left_out(delivery: Delivery) -> Iterator[LeftOut]:
+    records = delivery.records or ()
+    for reason, places in delivery.receipt.left_out.items():
+        for record in map(records.__getitem__, places):
+            series = None if isinstance(record.item, Movie) else record.item.series_title
+            key, title = record.key, record.item.title
+            yield LeftOut(delivery.sink, delivery.user, reason, key, title, series, record.play_id)
 
 
 def _unchanged(delivery: Delivery) -> int:

@@ -160,7 +160,6 @@ def run(
             plays[target.name] = add_up(found.read, found.verdicts, events, events)
             deliveries.append(_of_stream(target, found))
             rejected += found.rejected
-            notices += found.receipt.notices
             if found.is_cut:
                 notices.append(
                     f"The reader of standard output closed it after {found.read:,} rows. The rest "
@@ -168,6 +167,7 @@ def run(
                 )
     if failures and not plays:
         raise failures[0]
+    notices += dict.fromkeys(said for one in deliveries for said in one.receipt.notices)
     for checkpoint in memory.events.values():
         notices += checkpoint.notices
     of_outputs = list(dict.fromkeys(said for one in deliveries for said in one.receipt.warnings))

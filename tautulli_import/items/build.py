@@ -123,7 +123,9 @@ class Records(Sequence[Record]):
         if not self.every_viewing:
             return Record(key, item, epoch, play_id, self._user)
         begun, ended = kept.begun[place], kept.ended[place]
-        return Record(event_key(key, epoch), item, epoch, play_id, self._user, begun, ended)
+        viewing = kept.viewing[place]
+        key = event_key(key, epoch)
+        return Record(key, item, epoch, play_id, self._user, begun, ended, viewing)
 
 
 def newest_under(result: ReadResult, bases: Collection[str]) -> Mapping[str, Newest]:

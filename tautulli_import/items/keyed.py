@@ -81,7 +81,8 @@ class KeptPlays:
         self.naming, self.group = array("i"), array("i")
         self.when, self.play_id, self.user = array("q"), array("q"), array("q")
         self.begun, self.ended = array("q"), array("q")
-        """Only with every viewing, otherwise empty."""
+        self.viewing = array("i")
+        """Only with every viewing, otherwise empty. For the last see ``Viewing.number``."""
 
     def __len__(self) -> int:
         return len(self.when)
@@ -236,10 +237,11 @@ def _keep_viewings(kept: KeptPlays, groups: PlayGroups, plays: _Plays) -> None:
     for number, group, place in plays:
         members[number][group] = place
     for places in members.values():
-        for one, begun, ended in groups.viewings(places):
-            kept.add(places[one[0]], one)
-            kept.begun.append(begun)
-            kept.ended.append(ended)
+        for viewing in groups.viewings(places):
+            kept.add(places[viewing.kept[0]], viewing.kept)
+            kept.begun.append(viewing.begun)
+            kept.ended.append(viewing.ended)
+            kept.viewing.append(viewing.number)
 
 
 def _why_no_key(work: Work | None, played: Played) -> Reason:

@@ -11,7 +11,7 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from .clock import WatchedAt
 from .judged import REASONS, JudgedRow
@@ -19,7 +19,7 @@ from .played import Played, PlayedEpisode, decode_played
 from .rejections import Reason
 from .viewings import Evidence, viewings
 
-__all__ = ["NOBODY", "NO_NUMBER", "Kept", "Newest", "PlayGroups"]
+__all__ = ["NOBODY", "NO_NUMBER", "Kept", "Newest", "PlayGroups", "Viewing"]
 
 NOBODY = -1
 """The owner of plays that name no user."""
@@ -31,6 +31,20 @@ Newest: TypeAlias = tuple[int, int]
 
 Kept: TypeAlias = tuple[int, int | None, Newest]
 """A play that will be imported: its group, its user with ``--each-user``, its time and row id."""
+
+
+class Viewing(NamedTuple):
+    """A viewing that will be imported."""
+
+    kept: Kept
+    """Its newest accepted play."""
+    begun: int
+    """The time when that play began (epoch seconds, UTC)."""
+    ended: int
+    """The time when that play ended (epoch seconds, UTC)."""
+    number: int
+    """1 for the first viewing of the film or episode in the whole history."""
+
 
 # A play among all plays: the place of the one before it in its group, then the fields below.
 _WIDTH: Final = 8
@@ -275,29 +289,56 @@ class PlayGroups:
             found[group].append((user, newest))
         return found
 
-    def viewings(self, groups: Iterable[int]) -> Iterator[tuple[Kept, int, int]]:
-        """Yield the newest accepted play of each viewing of a film or episode.
+    def viewings(self, groups: Iterable[int]) -> Iterator[Viewing]:
+        """Yield the viewings of a film or episode that have an accepted play.
 
-        ``groups`` are all groups with the same canonical key. With each play come the times when
-        it began and ended (epoch seconds, UTC).
+        ``groups`` are all groups with the same canonical key. Viewings that were not accepted,
+        such as those before ``--since``, count for the numbers. Without ``--each-user``, all users
+        have one count.
         """
         by_user: dict[int, list[tuple[int, Sequence[int]]]] = {}
         for group in groups:
             for row in self._rows_of(group):
                 by_user.setdefault(row[_USER], []).append((group, row))
-        for user, rows in by_user.items():
+        if self._each_user or len(by_user) == 1:
+            for rows in by_user.values():
+                yield from self._numbered(self._viewings_of(rows))
+        else:
+            found = (one for rows in by_user.values() for one in self._viewings_of(rows))
+            yield from self._numbered(sorted(found, key=itemgetter(0)))
+
+    def _numbered(self, found: Iterable[tuple[Newest, Viewing | None]]) -> Iterator[Viewing]:
+        """Yield the accepted ones of viewings in ascending order, with their numbers."""
+        number, before = 0, -1
+        for (when, _), viewing in found:
+            number += when != before  # viewings at one time are one record
+            before = when
+            if viewing is not None:
+                yield viewing if number == 1 else viewing._replace(number=number)
+
+    def _viewings_of(
+        self, rows: Sequence[tuple[int, Sequence[int]]]
+    ) -> Iterator[tuple[Newest, Viewing | None]]:
+        """Yield one user's viewings, oldest first, each with its time; ``None`` if not accepted.
+
+        Those that are neither watched nor accepted are left out.
+        """
+        if len(rows) == 1:  # as most are
+            ((group, (_, row_id, user, begun, ended, _, _, marks)),) = rows
+            newest = (begun if self._starts_count else ended), row_id
             owner = user if self._each_user else None
-            if len(rows) == 1:  # as most are
-                ((group, (_, row_id, _, begun, ended, _, _, marks)),) = rows
-                if marks & _ACCEPTED:
-                    when = begun if self._starts_count else ended
-                    yield (group, owner, (when, row_id)), begun, ended
-                continue
-            for viewing in viewings([_evidence(*row) for row in rows]):
-                accepted = [row for row in viewing if row.accepted]
-                if accepted:
-                    best = max(accepted, key=self._newest)
-                    yield (best.group, owner, self._newest(best)), best.begun, best.ended
+            if marks & _ACCEPTED:
+                yield newest, Viewing((group, owner, newest), begun, ended, 1)
+            elif marks & _WATCHED:
+                yield newest, None
+            return
+        for viewing in viewings([_evidence(*row) for row in rows]):
+            if accepted := [row for row in viewing if row.accepted]:
+                best = max(accepted, key=self._newest)
+                newest, owner = self._newest(best), best.user if self._each_user else None
+                yield newest, Viewing((best.group, owner, newest), best.begun, best.ended, 1)
+            elif watched := [row for row in viewing if row.watched]:
+                yield max(map(self._newest, watched)), None
 
     def _newest(self, row: _Row) -> Newest:
         return (row.begun if self._starts_count else row.ended), row.id

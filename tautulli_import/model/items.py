@@ -88,6 +88,9 @@ class Record(Struct, frozen=True, gc=False):
     """The time when its viewing began (epoch seconds, UTC), or 0 if unknown."""
     ended: int = 0
     """The time when its viewing ended (epoch seconds, UTC), or 0 if unknown."""
+    viewing: int = 0
+    """1 for the first viewing of the title, 2 for the next one. The whole history counts, also
+    before ``--since``. 0 if the sink does not get every viewing."""
 
 
 class Conflict(Struct, frozen=True, gc=False):

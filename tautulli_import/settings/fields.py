@@ -149,6 +149,7 @@ class Settings(BaseSettings):
     rewatches: bool = False
     same_play: Annotated[int, Field(ge=0, le=86_400)] = 60
     watched_at: WatchedAt = "stopped"
+    timezone: str | None = None
     ids: _File = None
     merge_with: _File = None
     wait: Annotated[float, Field(ge=0)] = 0.0

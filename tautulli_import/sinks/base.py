@@ -9,6 +9,8 @@ To add a sink, subclass one of these and add one line to your ``pyproject.toml``
 
     [project.entry-points."tautulli_import.sinks"]
     mysink = "my_package:MySink"
+
+``exports.ExportSink`` is the base for files that another tracker imports.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import BinaryIO, ClassVar
 
@@ -77,6 +80,12 @@ class SinkOptions(Struct, frozen=True):
     """``--drop-synced``: remove them also if CrossWatch then removes them elsewhere."""
     crosswatch: CrossWatchAccess | None = None
     """The CrossWatch server, with its token. Only sinks with ``wants_crosswatch`` are given it."""
+    timezone: tzinfo | None = None
+    """``--timezone``: where the viewer lives. ``None`` is the system's time zone."""
+
+    def local(self, epoch: int) -> datetime:
+        """Return the time where the viewer lives, with its offset from UTC."""
+        return datetime.fromtimestamp(epoch, self.timezone).astimezone(self.timezone)
 
 
 class Receipt(Struct, frozen=True):
@@ -98,6 +107,9 @@ class Receipt(Struct, frozen=True):
     """Sentences about what to do next."""
     kept: int = 0
     """Entries under a superseded key that somebody changed since, so they stay."""
+    left_out: Mapping[str, Sequence[int]] = {}
+    """The places of the records that the format cannot hold, by reason. A reason is a few words
+    for a person, such as "without a TMDB id". The summary counts them, ``--report`` lists them."""
 
 
 class BaseSink(ABC):  # noqa: B024 - the abstract methods are in its two subclasses

@@ -45,6 +45,7 @@ _LISTED: Final = 20
 class CrosswatchSink(SnapshotSink):
     """Adds what CrossWatch does not have yet, and verifies that it is there."""
 
+    summary = "a running CrossWatch, over HTTP: adds what it lacks, and verifies"
     supersedes = True
     only_adds = True
     is_stoppable = True

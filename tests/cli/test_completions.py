@@ -46,7 +46,7 @@ def complete(words: str, count: int, environment: Mapping[str, str] = os.environ
 
 def test_commands_and_sinks_are_completed() -> None:
     assert complete("tautulli-import li", 1) == ["libraries"]
-    assert complete("tautulli-import db --to tr", 3) == ["tracker"]
+    assert complete("tautulli-import db --to tr", 3) == ["tracker", "trakt-export"]
     assert complete("tautulli-import db --media-type ", 3) == ["movie", "episode", "track", "live"]
 
 

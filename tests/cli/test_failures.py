@@ -181,7 +181,8 @@ def test_without_an_output_the_sinks_are_listed(cli: Cli, history: Path, tmp_pat
     assert "tautulli-import init" in done.err
     lines = {line.split()[1]: line for line in done.err.splitlines() if "--to " in line}
     assert lines.keys() == {
-        *("crosswatch", "duckdb", "editor", "jsonl", "nats", "titles", "tracker")
+        *("crosswatch", "duckdb", "editor", "jsonl", "letterboxd", "nats", "simkl", "titles"),
+        *("tracker", "trakt-export", "yamtrack"),
     }
     assert "CrossWatch's tracker" in lines["tracker"]
     assert lines["titles"].split() == ["--to", "titles"]  # it has no docstring

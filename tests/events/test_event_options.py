@@ -85,6 +85,7 @@ SHAPE: dict[str, Any] = {
             "duplicates": 0,
             "kept": 0,
             "copies": [],
+            "left_out": {},
         }
     ],
     "warnings": [],
@@ -118,7 +119,7 @@ def test_the_report_has_every_rejected_row_and_no_items(rows: Rows, tmp_path: Pa
     told = json.loads(report.read_bytes())
     (rejected,) = told.pop("rejected_rows")
     assert (rejected["reason"], rejected["id"], rejected["detail"]) == ("no_user", 12, "Whose")
-    for name in ("without_external_id", "ids", "conflicts"):
+    for name in ("without_external_id", "ids", "conflicts", "left_out"):
         assert told.pop(name) == []
     assert without_clock(told) == SHAPE
 

@@ -21,6 +21,7 @@ OUTPUTS: Final = {
     "tracker": (("--to", "tracker", "--out", "theirs"), "history.json"),
     "editor": (("--to", "editor", "--out", "theirs/x-history.json"), "x-history.json"),
     "jsonl": (("--to", "jsonl", "--out", "theirs/x.jsonl"), "x.jsonl"),
+    "letterboxd": (("--to", "letterboxd", "--out", "theirs/x.csv"), "x.csv"),
     "events": (("--to", "jsonl", "--events", "--out", "theirs/x.jsonl"), "x.jsonl"),
     "report": (("--to", "jsonl", "--out", "x.jsonl", "--report", "theirs/r.json"), "r.json"),
 }
