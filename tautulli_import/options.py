@@ -29,7 +29,7 @@ Format: TypeAlias = Literal["jsonl", "table"]
 KeyIn: TypeAlias = Literal["body", "query", "header"]
 MediaType: TypeAlias = Literal["movie", "episode", "track", "live"]
 WatchedAt: TypeAlias = Literal["stopped", "started"]
-Server: TypeAlias = Literal["", "Tautulli", "NATS", "CrossWatch"]
+Server: TypeAlias = Literal["", "Tautulli", "NATS", "CrossWatch", "Plex"]
 
 
 class Option(NamedTuple):
@@ -65,7 +65,7 @@ class Option(NamedTuple):
     unlocks: Server = ""
     """It is a secret for this server, or names the file of one."""
     steers: Sequence[Server] = ()
-    """It decides to which host the secrets for these servers go, or how they are protected."""
+    """It decides if and where the secrets for these servers go, or how they are protected."""
 
     @property
     def flag(self) -> str:
@@ -113,6 +113,7 @@ _RARE: Final = frozenset(
         *("debug", "color", "config", "key_in", "header", "header_file", "client_cert"),
         *("client_key", "via", "drop_synced", "crosswatch_url", "crosswatch_token_file"),
         *("crosswatch_token", "crosswatch_ca_file", "profile", "timezone"),
+        *("plex_cloud", "plex_token", "plex_token_file", "plex_token_from_config"),
     }
 )
 _RARE_PANELS: Final = frozenset({"Events", "NATS"})
@@ -206,6 +207,14 @@ OPTIONS: Final[Sequence[Option]] = [
             help="Write a CSV for --ids, with suggestions."),
         Option("enrich", bool,
             help="Ask Plex for missing ids, through Tautulli. Default: on, with a URL and key."),
+        Option("plex_db", Path, "FILE", reads="file",
+            help="Plex's own database, for ids of titles that are gone."),
+        Option("plex_cloud", bool, steers=("Plex",),
+            help="Ask Plex's metadata service for ids. Needs a token."),
+        Option("plex_token_file", Path, "FILE", reads="file or stdin", unlocks="Plex",
+            help="File with the Plex token, or -."),
+        Option("plex_token_from_config", bool, steers=("Plex",),
+            help="Take the token from Tautulli's config.ini."),
     ),
     *_panel("Server", _ASKING,
         Option("url", str, "URL", env="TAUTULLI_URL", hides="address", steers=("Tautulli",),
@@ -288,6 +297,7 @@ OPTIONS: Final[Sequence[Option]] = [
             help="Profile of CrossWatch (id or label). Default: default."),
     ),
     # No command has these: only the environment and config.toml set them.
+    Option("plex_token", str, hides="value", unlocks="Plex"),
     Option("nats_timeout", float),
     Option("nats_patience", float),
     Option("profiles", dict),

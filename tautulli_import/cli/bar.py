@@ -26,7 +26,7 @@ _LABELS: Final[Mapping[Phase, str]] = {
     "fetching": "Fetching plays",
     "counting": "Counting plays",
     "reading": "Reading plays",
-    "asking for ids": "Asking Tautulli for ids",
+    "asking for ids": "Asking for ids",
     "writing": "Writing",
     "consuming": "Reading messages",
 }

@@ -31,6 +31,8 @@ _ORIGINS: Final = {
     "corrections": "your --ids file",
     "get_metadata": "Plex",
     "title": "the title",
+    "plex_db": "the Plex library database",
+    "plex_cloud": "Plex's metadata service",
 }
 
 

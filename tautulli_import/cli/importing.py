@@ -119,7 +119,7 @@ def import_history(
             report=settings.report,
             seen=SeenRows(selection.users) if settings.page else None,
             taken=taken,
-            enrich=session.enricher,
+            plex=session.plex,
             asked=session.asked,
             naming=Naming(settings.event_source, settings.server_id),
             tee=shower,

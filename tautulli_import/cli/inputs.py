@@ -216,6 +216,9 @@ def files_read(settings: Settings) -> Mapping[object, str]:
         for suffix in ("", "-wal", "-shm", "-journal"):
             side = _beside(database, suffix)
             read[identity(side)] = "Tautulli's database"
+    if settings.plex_db is not None:
+        for suffix in ("-wal", "-shm", "-journal"):
+            read[identity(_beside(settings.plex_db, suffix))] = "Plex's database"
     for option, path in _files_of(settings):
         if path is not None and path != Path("-"):
             read[identity(path)] = f"the file of {option.flag}"

@@ -42,6 +42,8 @@ def show_outcome(
             _show_output(output, delivery, screen, dry_run=settings.dry_run)
         if not as_json and (outcome.deliveries or not outcome.failure):
             _show_accounting(report, settings, screen)
+            for sentence in outcome.found:
+                screen.note(sentence)
         if settings.dry_run or changed or outcome.failure:
             for alarm in outcome.alarms:
                 screen.warn(alarm)

@@ -26,6 +26,7 @@ def typed_again(arguments: Sequence[str], settings: Settings) -> str:
     """
     values = (
         settings.api_key,
+        settings.plex_token,
         *(settings.header or ()),
         settings.nats_password,
         settings.nats_token,

@@ -19,7 +19,7 @@ from ..errors import (
 )
 from ..ids.plex import PlexMetadata
 from ..interrupts import Stopped
-from ..items.pipeline import Enricher
+from ..items.pipeline import PlexSources
 from ..progress import ProgressGroup
 from ..settings.fields import Settings
 from ..settings.loaded import Loaded
@@ -32,6 +32,7 @@ from ..state.runs import RunLog, describe
 from . import inputs
 from .connect import Connection, connect, connect_for_ids, warn_of_key
 from .console import Screen
+from .plex_access import open_cloud, open_library
 
 __all__ = ["Command", "Record", "Request", "Session", "open_session"]
 
@@ -49,7 +50,7 @@ class Request(Struct, frozen=True):
     selection: bool = True
     """Also fetch what the settings ``user`` and ``library`` need to select plays."""
     ids: bool = True
-    """Plex's answers for titles without external ids."""
+    """What Plex knows of titles without external ids."""
     restart: bool = False
     """Forget what was fetched before."""
 
@@ -71,7 +72,7 @@ class Session(Struct, frozen=True):
 
     source: Source
     connection: Connection | None
-    enricher: Enricher | None
+    plex: PlexSources
     state: StateFile | None = None
     """The state file of the source; ``None`` if no state is kept."""
     log: RunLog | None = None
@@ -104,6 +105,12 @@ def open_session(
     warn_of_key(loaded, screen)
     inputs.name_dotenv(loaded, screen)
     with ExitStack() as stack:
+        library = open_library(settings, screen) if request.ids else None
+        if library:
+            stack.callback(library.close)
+        cloud = open_cloud(loaded, screen, now=now) if request.ids else None
+        if cloud:
+            stack.callback(cloud.close)
         if command == "api":
             connection: Connection | None = connect(loaded, screen)
         else:
@@ -132,8 +139,9 @@ def open_session(
             if connection and request.ids and settings.enrich
             else None
         )
+        plex = PlexSources(library, enricher, cloud)
         with _describe_damage(source):
-            yield Session(source, connection, enricher, state, log)
+            yield Session(source, connection, plex, state, log)
 
 
 def _state_of_files(folder: Path, settings: Settings) -> StateFile | None:

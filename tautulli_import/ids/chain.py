@@ -7,9 +7,11 @@
 3. Tautulli's lookup tables, where title and release date fit and nothing contradicts.
 4. Other works that share an external id: they share all their ids. This gives old plays with
    a legacy GUID and new ones with a ``plex://`` GUID the same key.
-5. Works that are imported and still have no ids: Plex's answer, through Tautulli. Its ids are
-   shared as in 4.
+5. Works that are imported and still have no ids: a Plex library database, then Plex's answer
+   through Tautulli. Their ids are shared as in 4.
 6. Works of the same title and release day are one work.
+7. Works that are imported and still have no ids: Plex's metadata service. Its ids are shared as
+   in 4.
 
 The same title and year alone is a suggestion for a person. It gives no ids.
 """
@@ -17,7 +19,7 @@ The same title and year alone is a suggestion for a person. It gives no ids.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from msgspec import Struct
@@ -29,8 +31,11 @@ from ..sources.base import Lookup
 from .appearances import Appearance, appearances_of
 from .corrections import Correction, apply
 from .dates import join_by_date
+from .from_cloud import AskCloud, CloudResult, ask_cloud
+from .from_library import ask_library
 from .metadata import Answers, Ask, Metadata
 from .numbers import fill_numbers
+from .plex_library import PlexLibrary
 from .questions import ask_plex
 from .rulings import Ruling
 from .sharing import share
@@ -62,17 +67,26 @@ class Identified(Struct, frozen=True):
     """The decisions about appearances as one film or show, or two. Nothing else uses them."""
     answers: Mapping[int, Metadata] | None = None
     """Plex's answers by rating key; ``None`` if Plex was not asked."""
+    found: Mapping[Origin, int] = {}
+    """The number of films and shows that got their ids from each optional source that was asked."""
 
 
 def identify(
     groups: PlayGroups,
     lookups: Sequence[Lookup] = (),
     corrections: Sequence[Correction] = (),
+    *,
     ask: Ask | None = None,
+    library: PlexLibrary | None = None,
+    cloud: AskCloud | None = None,
 ) -> Identified:
     """Return every film and show of the history with its external ids.
 
-    ``ask`` asks Plex. Without it only offline evidence is used.
+    ``ask`` asks Plex through Tautulli, ``cloud`` asks Plex's metadata service. Without them only
+    offline evidence is used.
+
+    Raises:
+        TautulliImportError: the library cannot be read.
     """
     appearances = appearances_of(groups)
     fill_numbers(appearances.all, groups)
@@ -87,30 +101,71 @@ def identify(
     unused = apply(corrections, works)
     # A person's correction resolves the conflicts of its work.
     unresolved = [conflict for work, conflict in conflicts if not _is_corrected(work)]
-    own = {work: work.ids for work in works} if ask is not None else {}
-    of_ids: list[Ruling] = []
-    shared = share(works, of_ids)
+    shared = _Sharing(works)
+    if library is not None:
+        ask_library(works, library)
+        shared.again()
     asked = Answers({})
     if ask is not None:
         asked = ask_plex(works, groups, ask)
-        for work in works:
-            work.ids = own[work] or dict(work.answered)
-        of_ids = []
-        shared = share(works, of_ids)
-    joined = join_by_date(works, rulings)
+        shared.again()
+    of_dates: list[Ruling] = []
+    joined = join_by_date(works, of_dates)
+    of_cloud = CloudResult()
+    if cloud is not None:
+        of_cloud = ask_cloud(joined, cloud)
+        _hand_down(joined, works)
+        shared.again()
+        of_dates = []
+        joined = join_by_date(works, of_dates)
     if len(joined) < len(works):
         settle_keys(joined)
-    works = joined
     return Identified(
-        works,
-        [*unresolved, *shared],
+        joined,
+        [*unresolved, *shared.conflicts],
         unused,
-        asked.warnings,
-        asked.unanswered,
-        suggest(works, doubtful),
-        [*rulings, *of_ids],
+        [*asked.warnings, *of_cloud.warnings],
+        asked.unanswered + of_cloud.unanswered,
+        suggest(joined, doubtful),
+        [*rulings, *of_dates, *shared.rulings],
         None if ask is None else asked.answers,
+        _count_found(joined, {Origin.PLEX_DB: library, Origin.PLEX_CLOUD: cloud}),
     )
+
+
+class _Sharing:
+    """Shares ids between works, again after each source that gave more."""
+
+    def __init__(self, works: Sequence[Work]) -> None:
+        """Share the ids that the works have."""
+        self._works = works
+        self._own = [work.ids for work in works]
+        self.rulings: list[Ruling] = []
+        self.conflicts = share(works, self.rulings)
+
+    def again(self) -> None:
+        """Share the ids that the works had in the beginning, and those of the answers."""
+        for work, own in zip(self._works, self._own, strict=True):
+            work.ids = own or dict(work.answered)
+        self.rulings = []
+        self.conflicts = share(self._works, self.rulings)
+
+
+def _hand_down(joined: Iterable[Work], works: Iterable[Work]) -> None:
+    """Give the answer for a joined work to the works that it was joined from."""
+    answered = {one: work for work in joined if work.answered for one in work.appearances}
+    for work in works:
+        if (whole := answered.get(work.appearances[0])) is not None:
+            work.answered = whole.answered
+
+
+def _count_found(works: Iterable[Work], asked: Mapping[Origin, object]) -> Mapping[Origin, int]:
+    """Count the works that have an id of each source that was asked."""
+    found = {origin: 0 for origin, source in asked.items() if source is not None}
+    for work in works if found else ():
+        for origin in {known.origin for known in work.ids.values()} & found.keys():
+            found[origin] += 1
+    return found
 
 
 def origin_in(work: Work, namespace: str, appearance: Appearance) -> Origin:

@@ -12,11 +12,22 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from ..model.guids import listed_ids, movie_ids, plex_guid, series_ids
-from ..model.items import Kind
+from ..model.items import Kind, Origin
 from .titles import folded
-from .works import Work
+from .works import Known, Work
 
-__all__ = ["Answers", "Ask", "Metadata", "Question", "bears_title", "ids_in", "ids_of", "is_about"]
+__all__ = [
+    "Answers",
+    "Ask",
+    "Metadata",
+    "Question",
+    "bears_title",
+    "believe",
+    "ids_in",
+    "ids_of",
+    "is_about",
+    "lacks_ids",
+]
 
 
 class Metadata(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -33,6 +44,9 @@ class Metadata(Struct, frozen=True, gc=False, omit_defaults=True):
     episode: int | None = None
     show_key: int | None = None
     """The rating key of an episode's show."""
+    show_guid: str = ""
+    """The GUID of an episode's show. Only Plex's metadata service gives it, and the title."""
+    show_title: str = ""
 
 
 class Answers(Struct, frozen=True):
@@ -88,3 +102,17 @@ def ids_in(kind: Kind, answer: Metadata) -> dict[str, str]:
     """Return the external ids in an answer about a film or show."""
     of_agent = movie_ids if kind == "movie" else series_ids
     return {**of_agent(answer.guid), **listed_ids(answer.guids)}
+
+
+def lacks_ids(work: Work) -> bool:
+    """Return true if a work that will be imported has no ids, and ids of sites fit it."""
+    return not work.ids and work.accepted > 0 and not work.has_own_order
+
+
+def believe(work: Work, ids: Mapping[str, str], origin: Origin) -> None:
+    """Save ids as the answer for a work. Every one has the time of its newest play."""
+    newest = work.newest
+    work.answered = {
+        namespace: Known(value, origin, newest.newest, newest.newest_id)
+        for namespace, value in ids.items()
+    }

@@ -17,8 +17,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from queue import SimpleQueue
-from threading import Thread
 from typing import Any, Final
 
 from msgspec import Struct
@@ -29,6 +27,7 @@ from ..sources.http.client import Tautulli
 from ..state.file import StateFile
 from .metadata import Answers, Metadata, Question
 from .plex_cache import NOTHING, MetadataCache, short_reason
+from .threads import threads
 
 __all__ = ["PlexMetadata"]
 
@@ -201,38 +200,25 @@ class PlexMetadata:
 
 @contextmanager
 def _at_once(
-    ask_one: Callable[[int], _Answer], keys: Sequence[int], threads: int
+    ask_one: Callable[[int], _Answer], keys: Sequence[int], count: int
 ) -> Iterator[Iterator[_Answer]]:
     """Ask about all keys in so many threads, and yield the answers in the order they arrive.
 
     The next question is asked after the caller has dealt with an answer. So a caller that
-    leaves early has asked for hardly more than it has stored. Leaving does not wait for the
-    threads: they are daemons, because an executor would wait for a hanging Plex.
+    leaves early has asked for hardly more than it has stored.
     """
-    waiting: SimpleQueue[int | None] = SimpleQueue()
-    results: SimpleQueue[_Answer] = SimpleQueue()
     rest = iter(keys)
-    threads = min(threads, len(keys))
+    with threads(ask_one, min(count, len(keys))) as asking:
 
-    def work() -> None:
-        while (key := waiting.get()) is not None:
-            results.put(ask_one(key))
+        def answers() -> Iterator[_Answer]:
+            for key in islice(rest, count):
+                asking.put(key)
+            for _ in keys:
+                yield asking.get()
+                for key in islice(rest, 1):
+                    asking.put(key)
 
-    def answers() -> Iterator[_Answer]:
-        for key in islice(rest, threads):
-            waiting.put(key)
-        for _ in keys:
-            yield results.get()
-            for key in islice(rest, 1):
-                waiting.put(key)
-
-    try:
-        for _ in range(threads):
-            Thread(target=work, daemon=True).start()
         yield answers()
-    finally:
-        for _ in range(threads):
-            waiting.put(None)
 
 
 def _normalised(answer: _RawAnswer) -> Metadata:

@@ -10,9 +10,20 @@ from ..model.groups import PlayGroups
 from ..model.guids import plex_guid
 from ..model.items import Origin
 from ..model.played import PlayedEpisode
-from .metadata import Answers, Ask, Metadata, Question, bears_title, ids_in, ids_of, is_about
+from .metadata import (
+    Answers,
+    Ask,
+    Metadata,
+    Question,
+    bears_title,
+    believe,
+    ids_in,
+    ids_of,
+    is_about,
+    lacks_ids,
+)
 from .numbers import lack_numbers
-from .works import Known, Work
+from .works import Work
 
 __all__ = ["ask_plex"]
 
@@ -24,7 +35,7 @@ def ask_plex(works: Sequence[Work], groups: PlayGroups, ask: Ask) -> Answers:
     each episode that will be imported and has no numbers. If the answer about a show has another
     title, one question about an episode of it decides if it is believed.
     """
-    wanted = [work for work in works if _is_wanted(work)]
+    wanted = [work for work in works if work.own_keys and lacks_ids(work)]
     unnumbered = {
         group: played for group, played in lack_numbers(groups).items() if _can_be_asked(played)
     }
@@ -38,7 +49,7 @@ def ask_plex(works: Sequence[Work], groups: PlayGroups, ask: Ask) -> Answers:
         if answer is None:
             continue
         if is_about(work, answer):
-            _believe(work, ids_of(work, answer))
+            believe(work, ids_of(work, answer), Origin.GET_METADATA)
         elif work.kind == "show" and answer.media_type == "show" and (shown := _episode(work)):
             doubtful.append((work, answer, *shown))
     if not doubtful:
@@ -47,18 +58,12 @@ def ask_plex(works: Sequence[Work], groups: PlayGroups, ask: Ask) -> Answers:
     for work, answer, _, played in doubtful:
         told = second.answers.get(played.rating_key or 0)
         if told and _is_of(told, played) and told.show_key == work.own_keys[0]:
-            _believe(work, ids_in("show", answer))
+            believe(work, ids_in("show", answer), Origin.GET_METADATA)
     return Answers(
         {**first.answers, **second.answers},
         list(dict.fromkeys([*first.warnings, *second.warnings])),
         first.unanswered + second.unanswered,
     )
-
-
-def _is_wanted(work: Work) -> bool:
-    """Return true if Plex may have the missing ids of a work that will be imported."""
-    missing = not work.ids and bool(work.own_keys) and not work.has_own_order
-    return missing and work.accepted > 0
 
 
 def _can_be_asked(played: PlayedEpisode) -> bool:
@@ -100,11 +105,3 @@ def _number(groups: PlayGroups, group: int, played: PlayedEpisode, answer: Metad
             episode=answer.episode if played.episode is None else played.episode,
         )
         groups.replace(group, numbered)
-
-
-def _believe(work: Work, ids: dict[str, str]) -> None:
-    newest = work.newest
-    work.answered = {
-        namespace: Known(value, Origin.GET_METADATA, newest.newest, newest.newest_id)
-        for namespace, value in ids.items()
-    }

@@ -10,8 +10,8 @@ from typing import Final, TextIO
 from msgspec import Struct
 
 from ..model.clock import watched_at
-from ..model.guids import guid_kind
-from ..model.items import EXTERNAL, Kind
+from ..model.guids import guid_kind, plex_guid
+from ..model.items import EXTERNAL, Kind, Origin
 from .chain import Identified
 from .corrections import COLUMNS, harmless_cell
 from .metadata import Metadata, is_about
@@ -57,6 +57,8 @@ class Unresolved(Struct, frozen=True):
     why: str
     """Sentences about why nothing was found."""
     suggestions: Sequence[SuggestedIds]
+    has_plex_guid: bool = False
+    """True if it has a ``plex://`` GUID of a film, or of an episode of the show."""
 
 
 def list_unresolved(works: Iterable[Work], identified: Identified) -> Sequence[Unresolved]:
@@ -85,6 +87,7 @@ def _unresolved(
         watched_at(last) if last else None,
         why_no_ids(work, identified, suggestions),
         [suggested_ids(one) for one in suggestions],
+        not work.has_own_order and any(map(plex_guid, work.guids)),
     )
 
 
@@ -107,6 +110,10 @@ def why_no_ids(work: Work, identified: Identified, suggestions: Iterable[Suggest
             "id of a site fits them."
         )
     said = f"{_of_guid(next(filter(None, work.guids), ''))}, and {_of_plex(work, identified)}."
+    if Origin.PLEX_DB in identified.found:
+        said += " The Plex database gave no ids."
+    if Origin.PLEX_CLOUD in identified.found and any(map(plex_guid, work.guids)):
+        said += " Plex's metadata service gave no ids."
     if any(not one.other for one in suggestions):
         said += " Tautulli's lookup table has its title, but with another release day."
     return said
@@ -130,7 +137,7 @@ def _of_plex(work: Work, identified: Identified) -> str:
     if not work.own_keys:
         return "another title has its rating key now"
     if answers is None or not work.accepted:
-        return "Plex was not asked"
+        return f"Plex was not asked{' through Tautulli' if identified.found else ''}"
     key, answer = next(
         ((key, answers[key]) for key in work.own_keys if key in answers), (work.own_keys[0], None)
     )

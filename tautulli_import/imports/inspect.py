@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -12,7 +12,7 @@ from ..ids.corrections import Correction
 from ..ids.unresolved import Unresolved, list_unresolved
 from ..ids.works import Work
 from ..items.build import records_of
-from ..items.pipeline import Enricher, ReadResult, read
+from ..items.pipeline import NO_PLEX, PlexSources, ReadResult, read
 from ..model.clock import moment, watched_at
 from ..model.guids import guid_kind
 from ..model.items import Conflict
@@ -24,7 +24,7 @@ from ..sources.database.salvage.report import DamageReport
 from ..sources.database.source import Source
 from ..sources.http.health import Health
 from .figures import Figures, SeenRows, figures_of
-from .report import Items, alarms_of, count_items
+from .report import Items, alarms_of, count_items, found_by
 
 __all__ = [
     "InspectResult",
@@ -83,6 +83,8 @@ class UnresolvedTitles(Struct, frozen=True):
     unreadable: int
     """The number of rows that could not be read, so that nothing is known about them."""
     warnings: Sequence[str]
+    hints: Sequence[str] = ()
+    """Sentences about options that may help."""
 
 
 class InspectResult(Struct, frozen=True):
@@ -94,6 +96,8 @@ class InspectResult(Struct, frozen=True):
     alarms: Sequence[str]
     figures: Figures | None = None
     """The figures of a page."""
+    found: Sequence[str] = ()
+    """Sentences about the optional sources of ids, if they were asked."""
 
 
 class _Stats:
@@ -134,7 +138,7 @@ def inspect_source(
     corrections: Sequence[Correction] = (),
     progress: Progress = UNSEEN,
     *,
-    enrich: Enricher | None = None,
+    plex: PlexSources = NO_PLEX,
     server: Health | None = None,
     seen: SeenRows | None = None,
 ) -> InspectResult:
@@ -157,11 +161,11 @@ def inspect_source(
         selection,
         corrections=corrections,
         progress=progress,
-        enrich=enrich,
+        plex=plex,
         tee=seen,
     )
     records = records_of(result, every_viewing=False)
-    asked = enrich is not None and not result.identified.unanswered
+    asked = plex.tautulli is not None and not result.identified.unanswered
     alarms = [*(server.warnings if server else ()), *alarms_of(result)]
     inspection = Inspection(
         schema=1,
@@ -184,7 +188,8 @@ def inspect_source(
     )
     unresolved = list_unresolved(_imported(result), result.identified)
     figures = figures_of(result, seen, inspection.plays, [records]) if seen else None
-    return InspectResult(inspection, result.rejected, unresolved, alarms, figures)
+    found = found_by(result)
+    return InspectResult(inspection, result.rejected, unresolved, alarms, figures, found)
 
 
 def find_unresolved(
@@ -193,22 +198,44 @@ def find_unresolved(
     corrections: Sequence[Correction] = (),
     progress: Progress = UNSEEN,
     *,
-    enrich: Enricher | None = None,
+    plex: PlexSources = NO_PLEX,
 ) -> UnresolvedTitles:
     """Read everything, and list the films and shows that would be imported without external ids.
 
     Raises:
         TautulliImportError: the source cannot be read.
     """
-    result = read(source, selection, corrections=corrections, progress=progress, enrich=enrich)
+    result = read(source, selection, corrections=corrections, progress=progress, plex=plex)
+    titles = list_unresolved(_imported(result), result.identified)
     return UnresolvedTitles(
         schema=1,
         source=source.name,
-        plex_asked=enrich is not None,
-        titles=list_unresolved(_imported(result), result.identified),
+        plex_asked=plex.tautulli is not None,
+        titles=titles,
         unreadable=result.verdicts.get(Reason.UNREADABLE, 0),
         warnings=[*source.notices, *alarms_of(result)],
+        hints=list(_hints(titles, plex)),
     )
+
+
+def _hints(titles: Sequence[Unresolved], plex: PlexSources) -> Iterator[str]:
+    """Yield which optional source may know how many of these titles."""
+    with_guid = sum(one.has_plex_guid for one in titles)
+    with_either = sum(one.has_plex_guid or one.rating_key is not None for one in titles)
+    if plex.library is None and with_either:
+        yield (
+            f"{_of_these(with_either)} a plex:// GUID or a rating key, so Plex's own database may "
+            "have ids. Add --plex-db FILE."
+        )
+    if plex.cloud is None and with_guid:
+        yield (
+            f"{_of_these(with_guid)} a plex:// GUID, so Plex's metadata service may have ids. Add "
+            "--plex-cloud --plex-token-file FILE."
+        )
+
+
+def _of_these(count: int) -> str:
+    return "1 of these has" if count == 1 else f"{count:,} of these have"
 
 
 def _by_name(counted: Sequence[tuple[str, int | None, int]]) -> Mapping[str, int]:

@@ -18,7 +18,7 @@ from ..formatting import shown
 from ..ids.corrections import Correction
 from ..items.outputs import Planned, Wish
 from ..items.per_user import file_names, with_plays
-from ..items.pipeline import Enricher
+from ..items.pipeline import NO_PLEX, PlexSources
 from ..model.events import PlaybackEvent
 from ..model.selection import Selection
 from ..sinks.base import BaseSink, Sink, file_of_user
@@ -59,8 +59,8 @@ class Job(Struct, frozen=True):
     standard output."""
     seen: SeenRows | None = None
     """Counts the rows for a page."""
-    enrich: Enricher | None = None
-    """Asks Plex for the ids that no offline evidence has."""
+    plex: PlexSources = NO_PLEX
+    """Asked for the ids that no offline evidence has."""
     asked: Mapping[str, int] = {}
     """The number of requests to Tautulli, by command. It is read after the run."""
     naming: Naming = Naming()

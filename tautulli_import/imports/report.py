@@ -35,6 +35,7 @@ __all__ = [
     "WithoutId",
     "alarms_of",
     "count_items",
+    "found_by",
     "make_report",
     "without_external_id",
 ]
@@ -253,6 +254,20 @@ def alarms_of(result: ReadResult, told: OutputStore | None = None) -> Sequence[s
         lines = ", ".join(str(correction.line) for correction in unused[:10])
         warnings.append(f"Corrections that match nothing in the history: line {lines}.")
     return [*warnings, *result.identified.warnings]
+
+
+def found_by(result: ReadResult) -> Sequence[str]:
+    """Return sentences about the ids that a Plex database and Plex's metadata service gave."""
+    names = {
+        Origin.PLEX_DB: "The Plex database",
+        Origin.PLEX_CLOUD: "Plex's metadata service",
+    }
+    return [
+        f"{names[origin]} gave ids to {many(count, 'film')} and shows."
+        if count != 1
+        else f"{names[origin]} gave ids to 1 film or show."
+        for origin, count in result.identified.found.items()
+    ]
 
 
 def make_report(

@@ -30,7 +30,7 @@ from ..state.checkpoint import CheckpointStore
 from ..state.outputs import OutputStore
 from .figures import Figures, figures_of
 from .job import Job, SinkFor, Target, check_users, sink_for_each
-from .report import Delivery, Report, alarms_of, make_report
+from .report import Delivery, Report, alarms_of, found_by, make_report
 
 __all__ = ["ImportResult", "Memory", "run"]
 
@@ -62,6 +62,8 @@ class ImportResult(Struct, frozen=True):
     """Information for a person."""
     figures: Figures | None = None
     """The figures of a page, for the first sink of items."""
+    found: Sequence[str] = ()
+    """Sentences about the optional sources of ids, if they were asked."""
     failure: TautulliImportError | None = None
     """The error of the first sink that failed. The other sinks have their output."""
 
@@ -184,13 +186,9 @@ def run(
         conflicts=result.identified.conflicts if result else (),
     )
     return ImportResult(
-        report,
-        deliveries,
-        plays,
-        [*alarms, *of_outputs],
-        notices,
-        figures,
-        failures[0] if failures else None,
+        *(report, deliveries, plays, [*alarms, *of_outputs], notices, figures),
+        found=found_by(result) if result else (),
+        failure=failures[0] if failures else None,
     )
 
 
@@ -222,7 +220,7 @@ def _read(source: Source, job: Job, progress: Progress) -> ReadResult:
         every_viewing=every_viewing,
         each_user=job.each_user,
         progress=progress,
-        enrich=job.enrich,
+        plex=job.plex,
         tee=job.seen,
     )
 

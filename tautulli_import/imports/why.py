@@ -15,7 +15,7 @@ from ..ids.corrections import Correction
 from ..ids.titles import folded
 from ..ids.unresolved import SuggestedIds, suggested_ids
 from ..ids.works import Known, Work
-from ..items.pipeline import Enricher, ReadResult, read
+from ..items.pipeline import NO_PLEX, PlexSources, ReadResult, read
 from ..model.clock import watched_at
 from ..model.items import Conflict, Kind, Origin
 from ..model.played import PlayedEpisode
@@ -126,7 +126,7 @@ def explain(
     corrections: Sequence[Correction] = (),
     progress: Progress = UNSEEN,
     *,
-    enrich: Enricher | None = None,
+    plex: PlexSources = NO_PLEX,
     everything: bool = False,
 ) -> Explanation:
     """Explain the plays of a title, or of a row number, as an import would treat them.
@@ -142,7 +142,7 @@ def explain(
         raise ConfigurationError(
             "The title must not be empty.", hint="Name a title, a part of one, or a row number."
         )
-    result = read(source, selection, corrections=corrections, progress=progress, enrich=enrich)
+    result = read(source, selection, corrections=corrections, progress=progress, plex=plex)
     search = Search(result)
     number = _row_number(asked)
     of_row: Sequence[Subject] = ()

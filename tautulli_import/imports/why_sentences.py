@@ -32,6 +32,8 @@ _ORIGINS: Final = {
     Origin.CORRECTIONS: "from --ids",
     Origin.GET_METADATA: "from Plex's answer",
     Origin.TITLE: "from a tag in its title",
+    Origin.PLEX_DB: "from the Plex library database",
+    Origin.PLEX_CLOUD: "from Plex's metadata service",
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
 
@@ -11,6 +11,8 @@ from ..counting import RowCounts, rejected_play
 from ..ids.chain import Identified, identify
 from ..ids.corrections import Correction
 from ..ids.metadata import Answers, Question
+from ..ids.plex_cloud import CloudAnswers
+from ..ids.plex_library import PlexLibrary
 from ..model.groups import PlayGroups
 from ..model.judged import JudgedRow
 from ..model.rejections import Reason, Rejected
@@ -21,7 +23,7 @@ from ..sources.database.rows import settled_played
 from ..sources.database.source import Source
 from .keyed import KeptPlays, keyed
 
-__all__ = ["Enricher", "ReadResult", "read"]
+__all__ = ["NO_PLEX", "Cloud", "Enricher", "PlexSources", "ReadResult", "read"]
 
 
 class Enricher(Protocol):
@@ -29,6 +31,25 @@ class Enricher(Protocol):
 
     def ask(self, questions: Sequence[Question], progress: Progress) -> Answers:
         """Ask about items by rating key. Raise nothing."""
+
+
+class Cloud(Protocol):
+    """Asks Plex's metadata service."""
+
+    def ask(self, guids: Sequence[str], progress: Progress) -> CloudAnswers:
+        """Ask about films, shows and episodes by ``plex://`` GUID. Raise nothing."""
+
+
+class PlexSources(Struct, frozen=True):
+    """The places to look for ids that no offline evidence has, in this order."""
+
+    library: PlexLibrary | None = None
+    tautulli: Enricher | None = None
+    cloud: Cloud | None = None
+
+
+NO_PLEX: Final = PlexSources()
+"""Nothing to ask."""
 
 
 class ReadResult(Struct, frozen=True):
@@ -73,12 +94,12 @@ def read(
     every_viewing: bool = False,
     each_user: bool = False,
     progress: Progress = UNSEEN,
-    enrich: Enricher | None = None,
+    plex: PlexSources = NO_PLEX,
     tee: Callable[[Sequence[JudgedRow]], None] | None = None,
 ) -> ReadResult:
     """Read all plays of a source, and identify the film or show of each.
 
-    ``enrich`` is asked for the ids that no offline evidence has. ``tee`` is called with the rows
+    ``plex`` is asked for the ids that no offline evidence has. ``tee`` is called with the rows
     that are judged.
 
     Raises:
@@ -106,8 +127,15 @@ def read(
         progress.reached(counts.rows)
     groups.end()
     source.refuse_damage()
-    ask = (lambda questions: enrich.ask(questions, progress)) if enrich else None
-    identified = identify(groups, source.lookups(), corrections, ask)
+    tautulli, cloud = plex.tautulli, plex.cloud
+    identified = identify(
+        groups,
+        source.lookups(),
+        corrections,
+        ask=(lambda questions: tautulli.ask(questions, progress)) if tautulli else None,
+        library=plex.library,
+        cloud=(lambda guids: cloud.ask(guids, progress)) if cloud else None,
+    )
     kept, unkeyable = keyed(
         identified.works, groups, every_viewing=every_viewing, each_user=each_user
     )

@@ -73,6 +73,8 @@ class Origin(StrEnum):
     CORRECTIONS = "corrections"
     GET_METADATA = "get_metadata"
     TITLE = "title"
+    PLEX_DB = "plex_db"
+    PLEX_CLOUD = "plex_cloud"
 
 
 class Record(Struct, frozen=True, gc=False):

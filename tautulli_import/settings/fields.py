@@ -101,6 +101,11 @@ class Settings(BaseSettings):
     timeout: Annotated[float, Field(ge=1, le=3600)] = 120.0
     via: Via = "history"
     enrich: bool = True
+    plex_db: _File = None
+    plex_cloud: bool = False
+    plex_token: SecretStr | None = None
+    plex_token_file: _File = None
+    plex_token_from_config: bool = False
     state_dir: _File = None
     database: Annotated[
         list[Path], NoDecode, BeforeValidator(_split), AfterValidator(_all_expanded)

@@ -90,7 +90,8 @@ class Loaded(Struct, frozen=True):
             if server in option.steers and secrets and self.origins[name] == str(self.dotenv):
                 raise ConfigurationError(
                     f"{name} comes from {self.dotenv} in the working directory, but the secret "
-                    f"comes from {secrets[0]}. Whoever wrote that file could get the secret.",
+                    f"comes from {secrets[0]}. Whoever wrote that file could "
+                    f"{'use' if server == 'Plex' else 'get'} the secret.",
                     hint=f"Set {option.flag} yourself: on the command line, in the environment or "
                     f"in {self.settings.config}. Or put the secret into {self.dotenv}, too.",
                 )

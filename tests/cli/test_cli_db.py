@@ -417,6 +417,8 @@ SHAPE: dict[str, Any] = {
             "corrections": int,
             "get_metadata": int,
             "title": int,
+            "plex_db": int,
+            "plex_cloud": int,
         },
         "tracks": int,
     },
@@ -471,6 +473,8 @@ def test_the_summary_as_json_is_the_contract(cli: Cli, household: Path) -> None:
             "corrections": 0,
             "get_metadata": 0,
             "title": 0,
+            "plex_db": 0,
+            "plex_cloud": 0,
         },
         "tracks": 0,
     }

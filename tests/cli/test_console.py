@@ -258,7 +258,7 @@ def test_asking_has_a_bar_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
         bar.begin("asking for ids", 340)
         bar.reached(12)
         bar.begin("writing", 5)
-    last = err.getvalue().rpartition("Asking Tautulli for ids")[2]
+    last = err.getvalue().rpartition("Asking for ids")[2]
     assert " 12/340  " in last
     assert "Reading plays" not in last
 

@@ -19,6 +19,7 @@ from tests.conftest import Cli
 from tests.screenshots import PICTURE, demo, picture, renewed
 from tests.support.crosswatch import TOKEN, crosswatch
 from tests.support.nats import NatsServer
+from tests.support.plex_library import Library
 from tests.support.tautulli import FakeTautulli
 
 ROOT = Path(__file__).parent.parent.parent
@@ -85,6 +86,7 @@ def place(tmp_path: Path, household: Path) -> Path:
     """Return a directory with every file that the commands name."""
     folder = tmp_path / "place"
     shutil.copytree(household, folder)
+    Library(folder / "com.plexapp.plugins.library.db").conn.close()
     (folder / "backups").mkdir()
     for name in ("a.db", "b.db"):
         shutil.copy(household / "tautulli.db", folder / "backups" / name)

@@ -33,7 +33,7 @@ from tautulli_import.imports.job import Job
 from tautulli_import.imports.report import alarms_of, count_items
 from tautulli_import.imports.run import run
 from tautulli_import.items.build import Records, records_of
-from tautulli_import.items.pipeline import ReadResult, read
+from tautulli_import.items.pipeline import PlexSources, ReadResult, read
 from tautulli_import.model.items import EXTERNAL, Conflict, Episode, Kind, Origin
 from tautulli_import.model.plays import Play
 from tautulli_import.model.selection import Selection
@@ -217,7 +217,7 @@ class Home:
                 corrections=parse(corrections, "ids.csv") if corrections else (),
                 each_user=each_user,
                 progress=progress or UNSEEN,
-                enrich=PlexMetadata(tautulli, state, now=now, **desk),
+                plex=PlexSources(tautulli=PlexMetadata(tautulli, state, now=now, **desk)),
             )
         finally:
             state.close()
@@ -603,7 +603,7 @@ def test_the_order_of_the_answers_does_not_matter(home: Home) -> None:
     with closing(Source([home.path])) as source:
         for seed in range(5):
             random.Random(seed).shuffle(knows)  # noqa: S311 - repeatable chance
-            reading = read(source, Selection(), enrich=Answering(knows))
+            reading = read(source, Selection(), plex=PlexSources(tautulli=Answering(knows)))
             records = records_of(reading, every_viewing=False)
             outcomes.add(repr((list(records), reading.identified.conflicts)))
     assert len(outcomes) == 1
@@ -759,7 +759,7 @@ from tautulli_import.state.file import StateFile
 from tautulli_import.sources.http.access import Access
 from tautulli_import.sources.http.address import parse_address
 from tautulli_import.sources.http.client import Tautulli
-from tautulli_import.items.pipeline import read
+from tautulli_import.items.pipeline import PlexSources, read
 from tautulli_import.progress import ProgressGroup
 from tautulli_import.model.selection import Selection
 from tautulli_import.sources.database.source import Source
@@ -776,7 +776,7 @@ path, folder, url, key, now = sys.argv[1:]
 tautulli = Tautulli(Access(parse_address(url), key))
 desk = PlexMetadata(tautulli, StateFile(Path(folder), url), now=int(now))
 try:
-    read(Source([Path(path)]), Selection(), enrich=desk, progress=Killer())
+    read(Source([Path(path)]), Selection(), plex=PlexSources(tautulli=desk), progress=Killer())
 except KeyboardInterrupt:
     sys.exit(130)
 """
@@ -978,7 +978,7 @@ def test_a_plex_that_knows_everything_is_asked_little_and_believed_rightly(
         tautulli = Tautulli(Access(parse_address(fake.url), fake.key))
         with closing(tautulli), closing(StateFile(None, fake.url)) as state:
             desk = PlexMetadata(tautulli, state, now=NOW)
-            reading = read(source, Selection(), enrich=desk)
+            reading = read(source, Selection(), plex=PlexSources(tautulli=desk))
         asked = [int(one.params["rating_key"]) for one in fake.asked("get_metadata")]
     assert reading.identified.warnings == []
     assert len(asked) == len(set(asked)) < len(keys) / 2
@@ -1061,7 +1061,7 @@ def test_the_report_counts_every_request(home: Home, tmp_path: Path) -> None:
             "db",
             [target("tracker", tmp_path / "tracker")],
             Selection(),
-            enrich=PlexMetadata(tautulli, state, now=NOW),
+            plex=PlexSources(tautulli=PlexMetadata(tautulli, state, now=NOW)),
             asked=tautulli.asked,
         )
         with closing(Source([home.path])) as source:
@@ -1087,7 +1087,13 @@ def test_a_warning_is_in_the_report_and_among_the_alarms(home: Home) -> None:
     tautulli = home.client()
     with closing(StateFile(None, home.fake.url)) as state, closing(tautulli):
         desk = PlexMetadata(tautulli, state, now=NOW)
-        job = Job("db", [target("jsonl", dry_run=True)], Selection(), dry_run=True, enrich=desk)
+        job = Job(
+            "db",
+            [target("jsonl", dry_run=True)],
+            Selection(),
+            dry_run=True,
+            plex=PlexSources(tautulli=desk),
+        )
         with closing(Source([home.path])) as source:
             outcome = run(source, job)
     assert [text for text in outcome.alarms if "Plex is not reachable" in text]
@@ -1101,7 +1107,7 @@ def test_a_census_asks_too(home: Home) -> None:
     with closing(StateFile(None, home.fake.url)) as state, closing(tautulli):
         desk = PlexMetadata(tautulli, state, now=NOW)
         with closing(Source([home.path])) as source:
-            census = inspect_source(source, Selection(), enrich=desk).inspection
+            census = inspect_source(source, Selection(), plex=PlexSources(tautulli=desk)).inspection
     assert (census.films.total, census.films.known) == (3, 2)
     assert (census.films.could_get, census.films.never) == (0, 1)  # Plex has been asked
     assert census.items.ids_from["get_metadata"] == 2

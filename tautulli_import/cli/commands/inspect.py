@@ -72,7 +72,7 @@ def check(flags: Flags, *, json: bool, missing_ids: Path | None, restart: bool) 
                 selection,
                 corrections,
                 ProgressGroup(bar),
-                enrich=session.enricher,
+                plex=session.plex,
                 server=server,
                 seen=SeenRows(selection.users) if settings.page else None,
             )
@@ -84,6 +84,8 @@ def check(flags: Flags, *, json: bool, missing_ids: Path | None, restart: bool) 
         screen.note(notice)
     for alarm in checked.alarms:
         screen.warn(alarm)
+    for sentence in checked.found:
+        screen.note(sentence)
     if json:
         keep_result(checked.inspection)
     elif missing_ids != Path("-"):
@@ -131,7 +133,7 @@ def unresolved(flags: Flags, *, csv: Path | None, json: bool, restart: bool) -> 
                 selection,
                 corrections,
                 ProgressGroup(bar),
-                enrich=session.enricher,
+                plex=session.plex,
             )
     for warning in found.warnings:
         screen.note(warning)
@@ -147,6 +149,8 @@ def unresolved(flags: Flags, *, csv: Path | None, json: bool, restart: bool) -> 
         )
         if not found.plex_asked:
             screen.note("Plex was not asked for ids. To ask it, use --url and an API key.")
+        for hint in found.hints:
+            screen.note(hint)
         screen.note("To fill in ids yourself, add --csv FILE, and give that file to --ids.")
     unreadable = {Reason.UNREADABLE.value: found.unreadable}
     inputs.judge_rejected(unreadable, session.source, settings, session.source.damaged())

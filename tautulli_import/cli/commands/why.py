@@ -39,7 +39,7 @@ def why(flags: Flags, *, title: str, json: bool, restart: bool) -> None:
                 title,
                 corrections,
                 ProgressGroup(bar),
-                enrich=session.enricher,
+                plex=session.plex,
                 everything=json or settings.verbose,
             )
     for warning in found.warnings:

@@ -1,9 +1,9 @@
-"""Read the watched thresholds and the server's address from Tautulli's ``config.ini``.
+"""Read thresholds, the server's address and secrets from Tautulli's ``config.ini``.
 
-Only three settings of ``[Monitoring]`` and six of ``[General]`` are read; one is the API key. The
-file also holds passwords. So nothing else leaves this module, and no message quotes a line of the
-file. Tautulli writes it with ConfigObj: values may be quoted, ``[[sections]]`` can be nested, and
-``#`` begins a comment.
+Only three settings of ``[Monitoring]``, six of ``[General]`` and one of ``[PMS]`` are read. Two of
+them are secrets: the API key and the Plex token. The file also holds passwords. So nothing else
+leaves this module, and no message quotes a line of the file. Tautulli writes it with ConfigObj:
+values may be quoted, ``[[sections]]`` can be nested, and ``#`` begins a comment.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from msgspec import Struct
 from ...errors import ConfigurationError, NotFoundError
 from ...model.watched import WatchedRule
 
-__all__ = ["ServerInConfig", "beside", "rule_from", "server_from"]
+__all__ = ["ServerInConfig", "beside", "plex_token_from", "rule_from", "server_from"]
 
 # A real one has 20 kB, and no line that is needed has more than an address.
 _MOST_BYTES: Final = 1 << 20
@@ -68,6 +68,24 @@ def server_from(path: Path) -> ServerInConfig | None:
     root = settings.get("http_root", "").strip("/ ")
     place = f"[{host}]" if ":" in host else host
     return ServerInConfig(f"{scheme}://{place}:{port}{f'/{root}' if root else ''}", key)
+
+
+def plex_token_from(path: Path) -> str:
+    """Return the token with which Tautulli asks Plex; "" if there is none. It must not be shown.
+
+    Raises:
+        NotFoundError: there is no such file.
+        ConfigurationError: it cannot be read.
+    """
+    try:
+        text = _text(path)
+    except FileNotFoundError:
+        raise NotFoundError(f"There is no file {path}.", hint=_HINT) from None
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be read: {error.strerror or error}.", hint=_HINT
+        ) from None
+    return _section(text, path, "PMS").get("pms_token", "").strip()
 
 
 def rule_from(path: Path) -> WatchedRule:

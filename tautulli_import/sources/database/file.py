@@ -7,7 +7,6 @@ query ran, the query runs again.
 from __future__ import annotations
 
 import sqlite3
-import time
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,11 +16,11 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from msgspec import Struct
 
-from ...errors import BusyError, DamagedPageError
-from ...interrupts import check
+from ...errors import DamagedPageError
 from ...model.plays import Play, SampleRow
 from ...model.rejections import Reason, Rejected
 from ..base import Lookup, spread
+from .asking import ask
 from .frozen_copy import FrozenCopy
 from .judged import Judge, add_functions, judged_rows
 from .lookups import read_lookups
@@ -31,7 +30,6 @@ from .sqlite import SqliteFile
 
 __all__ = ["DatabaseFile", "Named", "Page", "Read"]
 
-_MOST_TRIES: Final = 8
 _PAGE_ONE_BY_ONE: Final = 10_000
 # Ids a query for checksums covers at least, and the number of such queries at most.
 _CHECKSUM_IDS: Final = 50_000
@@ -389,23 +387,7 @@ class DatabaseFile:
             BusyError: the file was written each time.
             TautulliImportError: the file cannot be read, or is known to be damaged.
         """
-        self.sqlite.refuse_known_damage()
-        for attempt in range(_MOST_TRIES):
-            try:
-                answer = query(self.sqlite.connection)
-            except sqlite3.Error as error:
-                check()  # a signal interrupts a query, and SQLite drops the exception
-                if not self.sqlite.changed(error):
-                    raise self.sqlite.explain(error) from error
-            else:
-                if not self.sqlite.changed():
-                    return answer
-            time.sleep(0.05 * 2**attempt)  # Tautulli is writing; let it finish
-            self.sqlite.reopen()
-        raise BusyError(
-            f"{self.shown} kept changing while it was read.",
-            hint="Try again when Tautulli is less busy, or read one of its backups.",
-        )
+        return ask(self.sqlite, query)
 
 
 def _call(read: Read, after: int, upto: int, size: int, db: sqlite3.Connection) -> list[Any]:

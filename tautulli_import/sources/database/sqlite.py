@@ -334,12 +334,12 @@ def explain(error: sqlite3.Error, name: str) -> TautulliImportError:
         )
     if code == "SQLITE_TOOBIG":
         return DamagedPageError(
-            f"{name} has a value that is larger than any of Tautulli.",
+            f"{name} has a value that is too large to be real.",
             hint="Read one of Tautulli's backups.",
         )
     if code == "SQLITE_AUTH":
         return SourceDamagedError(
-            f"{name} would run a view or a trigger of its own, which Tautulli's database has not.",
+            f"{name} would run a view or a trigger of its own, so it is not read.",
             hint="Use Tautulli's own tautulli.db, or one of the backups in its backups/.",
         )
     if code.startswith(("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM")):

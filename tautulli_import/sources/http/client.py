@@ -7,7 +7,6 @@ their Location can contain the key (seen on Tautulli 2.17.2), and other hosts mu
 
 from __future__ import annotations
 
-import email.utils
 import logging
 import time
 from collections import Counter
@@ -32,6 +31,7 @@ from .access import CONNECT_SECONDS, Access
 from .failures import failure_of
 from .headers import secrets_in
 from .responses import MOST_TRIES, Failure, Reply, Request, failure, read_reply
+from .retry_after import retry_after
 
 if TYPE_CHECKING:
     import httpx
@@ -367,7 +367,7 @@ def _read(response: httpx.Response, clean: Callable[[str], str], most: int) -> R
         body=bytes(body),
         clean=clean,
     )
-    if reply.status in (429, 503) and (wait := _retry_after(response)) is not None:
+    if reply.status in (429, 503) and (wait := retry_after(response)) is not None:
         raise Failure(
             lambda request: SourceUnreachableError(
                 f"{request.where} answered {reply.status} and asks to wait {wait:g} seconds.",
@@ -377,15 +377,3 @@ def _read(response: httpx.Response, clean: Callable[[str], str], most: int) -> R
             wait=wait,
         )
     return reply
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    """Return the seconds to wait, from a number or a date in ``Retry-After``."""
-    value = str(response.headers.get("retry-after", "")).strip()
-    if value.isascii() and value.isdecimal() and len(value) < 10:
-        return float(value)
-    try:
-        when = email.utils.parsedate_to_datetime(value)
-        return max(0.0, when.timestamp() - time.time())
-    except (ValueError, TypeError, OverflowError):
-        return None

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, suppress
 from typing import Final, TypeAlias
 
@@ -41,9 +41,10 @@ _NO_DAMAGE: Final = re.compile(r"ok$|\w+ value in |non-\w+ |CHECK constraint fai
 class SoundCheck:
     """The check of one file. It begins when it is asked for, and has one result."""
 
-    def __init__(self, connect: Connect, shown: str) -> None:
-        """Prepare the check. ``shown`` is the name of the file in messages."""
+    def __init__(self, connect: Connect, shown: str, tables: Collection[str] = TABLES) -> None:
+        """Prepare the check of these tables. ``shown`` is the name of the file in messages."""
         self._connect = connect
+        self._tables = frozenset(tables)
         self._shown = shown
         self._thread: threading.Thread | None = None
         self._done = threading.Event()
@@ -116,7 +117,7 @@ class SoundCheck:
             connection, was_written = self._connect()
             with closing(connection):
                 self._connection = connection
-                found = next(_damage_in(connection), "")
+                found = next(_damage_in(connection, self._tables), "")
         except sqlite3.Error as error:
             if not _code(error).startswith(_DAMAGE):
                 return None, error
@@ -130,7 +131,7 @@ def _code(error: sqlite3.Error) -> str:
     return getattr(error, "sqlite_errorname", "") or ""
 
 
-def _damage_in(db: sqlite3.Connection) -> Iterator[str]:
+def _damage_in(db: sqlite3.Connection, tables: Collection[str]) -> Iterator[str]:
     """Return SQLite's words for each damage of the tables that are read."""
     # ``stop`` ends a statement. The handler would take the interpreter's lock from the reading.
     db.set_progress_handler(None, 0)
@@ -139,7 +140,7 @@ def _damage_in(db: sqlite3.Connection) -> Iterator[str]:
     db.execute("PRAGMA ignore_check_constraints = ON")  # they are statements of the file's author
     db.text_factory = lambda raw: raw.decode("utf-8", "replace")
     rows = db.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage > 0")
-    for table in sorted({str(name) for (name,) in rows} & TABLES):
+    for table in sorted({str(name) for (name,) in rows}.intersection(tables)):
         for (line,) in db.execute(f"PRAGMA quick_check({quoted(table)})"):
             if not _NO_DAMAGE.match(str(line)):
                 yield str(line)
