@@ -56,7 +56,7 @@ class TautulliImportError(Exception):
         super().__init__(message)
         self.hint = hint
         self.choices = choices
-        """What can be chosen, one line each."""
+        """The possible choices, one line each."""
         self.was_printed = False
         """True if a person has read it already. It still decides about the exit code."""
 

@@ -12,7 +12,7 @@ from .commands.checkpoint import clear, list_, show
 from .commands.config import path, show as show_settings
 from .commands.consume import consume
 from .commands.db import db
-from .commands.help import explain
+from .commands.help import explain, pages
 from .commands.init import init
 from .commands.inspect import check, libraries, unresolved, users
 from .commands.status import status, stop
@@ -46,8 +46,8 @@ app = typer.Typer(
 )
 
 
-def _version(value: bool) -> None:
-    if value:
+def _version(ctx: typer.Context, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
         typer.echo(f"tautulli-import {__version__}")
         raise typer.Exit
 
@@ -116,7 +116,9 @@ add_command(_config, "path", path, group="config")
 @app.command("help", cls=Command, rich_help_panel=_RUNS)
 def _help(
     ctx: typer.Context,
-    words: Annotated[list[str] | None, typer.Argument(show_default=False)] = None,
+    words: Annotated[
+        list[str] | None, typer.Argument(show_default=False, autocompletion=pages)
+    ] = None,
 ) -> None:
     """Explain a topic or a command.
 

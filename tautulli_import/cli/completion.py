@@ -52,7 +52,7 @@ def script_of(shell: str) -> str:
 
 def showing(ctx: typer.Context, value: bool) -> None:
     """Print the script of a shell, for ``--show-completion``."""
-    if value:
+    if value and not ctx.resilient_parsing:  # a shell only asks what can follow
         with guarded():
             typer.echo(script_of(_shell(ctx)), nl=False)
         raise typer.Exit
@@ -60,7 +60,7 @@ def showing(ctx: typer.Context, value: bool) -> None:
 
 def installing(ctx: typer.Context, value: bool) -> None:
     """Write the script of a shell to where it is found, for ``--install-completion``."""
-    if value:
+    if value and not ctx.resilient_parsing:
         with guarded():
             shell = _shell(ctx)
             script, rc, lines = _PLACES[shell](Path.home())

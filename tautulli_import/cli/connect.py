@@ -19,7 +19,7 @@ from ..sources.http.client import Tautulli
 from ..state.file import StateFile
 from ..web.address import is_nearby
 from .console import Screen
-from .exit_codes import hide
+from .hiding import hide
 from .secrets import check_secrets, headers_of, secret_of
 
 __all__ = ["Connection", "connect", "connect_for_ids", "warn_of_key", "warn_of_way"]
@@ -146,8 +146,8 @@ def _access(loaded: Loaded, url: str, key: str, screen: Screen, *, lent: bool = 
     """Return the access to an address, and warn if others on the way can get the key."""
     settings = loaded.settings
     address = parse_address(url)
-    for secret in address.auth or ():
-        hide(secret)
+    if address.auth:
+        hide(address.auth[1])
     here = lent and address.base.startswith(_HERE)
     if not here:
         warn_of_way(loaded, address.base, screen, what="API key", option="--ca-file")

@@ -24,6 +24,7 @@ from ..model.items import Record
 from ..sources.base import Library, User
 from .bar import Bar
 from .formatting import SHOWN, EventsSeen, names_of, years_of
+from .hiding import without_secrets
 
 __all__ = ["Screen"]
 
@@ -141,10 +142,11 @@ class Screen:
             sys.stdout.write(text)
 
     def error(self, error: TautulliImportError) -> None:
-        """Print an error and its hint."""
-        self._err.print(Text("Error: ", style="red bold") + Text(harmless(str(error)), style=""))
+        """Print an error and its hint. A server can quote what it was sent."""
+        said = harmless(without_secrets(str(error)))
+        self._err.print(Text("Error: ", style="red bold") + Text(said, style=""))
         if error.hint:
-            self._print("  " + error.hint)
+            self._print("  " + without_secrets(error.hint))
         for line in error.choices:
             self._print("    " + line)
 

@@ -8,7 +8,7 @@ from ..options import SETTINGS
 from ..settings.loaded import Loaded
 from .connect import warn_of_way
 from .console import Screen
-from .exit_codes import hide
+from .hiding import hide
 from .secrets import check_secrets, secret_of
 
 __all__ = ["crosswatch_access"]
@@ -45,8 +45,8 @@ def crosswatch_access(loaded: Loaded, screen: Screen) -> Access:
         )
     check_token(token, loaded.where(loaded.value_or_file("crosswatch_token") or ""))
     address = parse_crosswatch_url(settings.crosswatch_url)
-    for secret in address.auth or ():
-        hide(secret)
+    if address.auth:
+        hide(address.auth[1])
     warn_of_way(
         loaded,
         address.base,

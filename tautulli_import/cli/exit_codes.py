@@ -12,37 +12,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final
-from urllib.parse import quote, quote_plus
 
 import typer
 
 from .. import interrupts
 from ..errors import SinkError, TautulliImportError
 from ..formatting import harmless
+from .hiding import forget_secrets, without_secrets
 from .results import forget_result, print_error, print_result
 
-__all__ = ["end_output", "guarded", "hide"]
+__all__ = ["end_output", "guarded"]
 
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_HIDDEN: set[str] = set()
 _BUG: Final = "This is a bug in tautulli-import. Please report it with the output of --debug."
-_SHORTEST: Final = 4
-"""Replacing a shorter secret would garble every word."""
-
-
-def hide(secret: str) -> None:
-    """Replace a secret in all tracebacks of this run."""
-    if len(secret) >= _SHORTEST:
-        _HIDDEN.add(secret)
 
 
 def _printable(text: str) -> str:
     """Return a text without secrets, and with each line harmless to a terminal."""
-    for secret in sorted(_HIDDEN, key=len, reverse=True):
-        for form in (secret, quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1]):
-            text = text.replace(form, "…")
-    return "\n".join(harmless(line) for line in text.split("\n"))
+    return "\n".join(harmless(line) for line in without_secrets(text).split("\n"))
 
 
 def _print_traceback() -> None:
@@ -71,7 +59,7 @@ def guarded(
 
     With ``as_json``, also print it as an object on standard output.
     """
-    _HIDDEN.clear()
+    forget_secrets()
     forget_result()
     with contextlib.ExitStack() as stack:
         if debug:
@@ -176,5 +164,10 @@ def _say_stopped(stopped: interrupts.Stopped) -> None:
     _give_up_stdout()  # a pipe that nobody reads would block the exit
     progress = stopped.said or "Stopped. Everything that was not finished is unchanged."
     line = f"\n  To go on: {stopped.line}" if stopped.line else " Run it again."
+    if sys.stderr.isatty():  # a terminal would break the line within a word
+        import shutil
+        import textwrap
+
+        progress = "\n" + textwrap.fill(progress, shutil.get_terminal_size().columns - 1)
     with contextlib.suppress(OSError):
         sys.stderr.write(f"{progress}{line}\n")

@@ -97,7 +97,7 @@ class Group(TyperGroup):
 
 def show_all(ctx: typer.Context, value: bool) -> None:
     """Show the page with all options, for ``--help-all``."""
-    if value:
+    if value and not ctx.resilient_parsing:
         ctx.meta[_ALL] = True
         typer.echo(ctx.get_help())
         raise typer.Exit

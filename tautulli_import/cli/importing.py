@@ -19,10 +19,10 @@ from ..errors import (
     TautulliImportError,
 )
 from ..events.build import Naming
-from ..files import identity, write_whole
+from ..files import identity, refuse_other_kind, write_whole
 from ..formatting import many
 from ..imports.figures import SeenRows
-from ..imports.job import Job, Target, check_targets
+from ..imports.job import REPORT_MARK, Job, Target, check_targets
 from ..imports.locking import HeldLocks, hold_locks
 from ..imports.report import Report, Summary
 from ..imports.run import ImportResult, run
@@ -315,6 +315,8 @@ def _print_results(
     if settings.report == Path("-"):
         print_json(report)
     elif settings.report is not None:
+        # An output can have written a further file by that name.
+        refuse_other_kind(settings.report, REPORT_MARK, "a report", "--report")
         write_whole(settings.report, [msgspec.json.encode(report) + b"\n"], option="--report")
     if as_json:
         keep_result(_summary(report))

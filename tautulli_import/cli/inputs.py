@@ -43,13 +43,17 @@ __all__ = [
     "corrections",
     "files_read",
     "judge_rejected",
-    "name_dotenv",
+    "name_files",
     "open_databases",
     "selection",
     "settings_from",
 ]
 
 _LOG: Final = logging.getLogger(__name__)
+_FOR_ONE_SOURCE: Final = (
+    *("user", "each_user", "all_users", "library", "media_type", "since", "until"),
+    *("min_percent", "include_partial", "to", "out"),
+)
 
 
 def settings_from(flags: Mapping[str, object]) -> Loaded:
@@ -77,36 +81,51 @@ def settings_from(flags: Mapping[str, object]) -> Loaded:
             f"Only one of {' and '.join(piped)} can be read from standard input.",
             hint="Use files for the others.",
         )
-    return _with_one_choice_of_users(loaded)
+    return _with_places_of_its_sinks(_with_one_choice_of_users(loaded))
 
 
 def _with_one_choice_of_users(loaded: Loaded) -> Loaded:
-    """Let ``all_users`` and the choice of users override each other by precedence.
+    """Let a choice of users override those of lower precedence.
 
     Raises:
-        ConfigurationError: both come from the same place.
+        ConfigurationError: ``all_users`` and another choice come from the same place.
     """
     settings, ranks = loaded.settings, loaded.ranks
-    others = [name for name in ("user", "each_user") if getattr(settings, name)]
-    if not settings.all_users or not others:
-        return loaded
-    other = max(others, key=ranks.__getitem__)
-    if ranks[other] == ranks["all_users"]:
+    given = [name for name in ("user", "each_user", "all_users") if getattr(settings, name)]
+    top = max((ranks[name] for name in given), default=0)
+    best = [name for name in given if ranks[name] == top]
+    if "all_users" in best and len(best) > 1:
         raise ConfigurationError(
-            f"{loaded.where('all_users')} and {loaded.where(other)} cannot be used together.",
+            f"{loaded.where('all_users')} and {loaded.where(best[0])} cannot be used together.",
             hint="Remove one of them.",
         )
-    if ranks[other] > ranks["all_users"]:
-        update: Mapping[str, object] = {"all_users": False}
-    else:
-        update = {"user": [], "each_user": False}
+    none: Mapping[str, object] = {"user": [], "each_user": False, "all_users": False}
+    update = {name: none[name] for name in given if name not in best}
     return structs.replace(loaded, settings=settings.model_copy(update=update))
 
 
-def name_dotenv(loaded: Loaded, screen: Screen) -> None:
-    """Print which ``.env`` sets something, because the working directory decides about that."""
+def _with_places_of_its_sinks(loaded: Loaded) -> Loaded:
+    """Leave out the places of other sinks, if the sinks have a higher precedence."""
+    settings, ranks = loaded.settings, loaded.ranks
+    if not settings.out or ranks["to"] <= ranks["out"]:
+        return loaded
+    own = [one for one in settings.out if one.partition("=")[0] in settings.to]
+    return structs.replace(loaded, settings=settings.model_copy(update={"out": own}))
+
+
+def name_files(loaded: Loaded, screen: Screen) -> None:
+    """Print which files set something that the command line does not show.
+
+    The working directory decides about a ``.env``. The selection in the settings may be meant for
+    another source than the one that was named.
+    """
     if loaded.dotenv is not None:
         screen.note(f"Settings were read from {loaded.dotenv.absolute()}.")
+    file = str(loaded.settings.config)
+    chosen = [name for name in _FOR_ONE_SOURCE if loaded.origins[name] == file]
+    if chosen and "option" in (loaded.origins["database"], loaded.origins["url"]):
+        verb = "come" if len(chosen) > 1 else "comes"
+        screen.note(f"{' and '.join(chosen)} {verb} from {shown(Path(file))}.")
 
 
 def open_databases(settings: Settings, progress: Progress) -> Source:

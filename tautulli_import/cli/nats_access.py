@@ -9,7 +9,7 @@ from ..jetstream.access import Access
 from ..options import SETTINGS
 from ..settings.loaded import Loaded
 from .console import Screen
-from .exit_codes import hide
+from .hiding import hide
 from .secrets import check_secrets, clean, secret_of
 
 __all__ = ["nats_access"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from ..formatting import many, shown
 from ..imports.report import Delivery, Output, Report
@@ -36,7 +37,8 @@ def show_outcome(
     known = store.warnings() if store else frozenset[str]()
     changed = [one for one in report.outputs if _has_changed(one)]
     # The warnings too are only printed if something is new: a nightly run would repeat them.
-    is_news = bool(settings.dry_run or changed or outcome.failure or not report.plays.emitted)
+    told = settings.dry_run or changed or outcome.failure or any(map(_is_bare, report.outputs))
+    is_news = bool(told or not report.plays.emitted)
     if is_news:
         for output, delivery in zip(report.outputs, outcome.deliveries, strict=True):
             _show_output(output, delivery, screen, dry_run=settings.dry_run)
@@ -44,7 +46,7 @@ def show_outcome(
             _show_accounting(report, settings, screen)
             for sentence in outcome.found:
                 screen.note(sentence)
-        if settings.dry_run or changed or outcome.failure:
+        if told:
             for alarm in outcome.alarms:
                 screen.warn(alarm)
         if not settings.dry_run:
@@ -53,6 +55,9 @@ def show_outcome(
         _show_nothing_new(outcome, screen)
         if screen.verbose:
             _show_accounting(report, settings, screen)
+    for path in (settings.report, settings.page) if is_news else ():
+        if path is not None and path != Path("-"):
+            screen.note(f"Wrote {shown(path)}.")
     for notice in [*outcome.notices, *([reason] if is_news and reason else [])]:
         screen.note(notice)
     if store:
@@ -63,6 +68,11 @@ def show_outcome(
 
 def _has_changed(output: Output) -> bool:
     return bool(output.new or output.updated or output.removed or output.written)
+
+
+def _is_bare(output: Output) -> bool:
+    """Return true if an output has nothing, because it can hold none of the items."""
+    return bool(output.left_out) and not output.total
 
 
 def _show_nothing_new(outcome: ImportResult, screen: Screen) -> None:
@@ -92,7 +102,8 @@ def _show_output(output: Output, delivery: Delivery, screen: Screen, *, dry_run:
         verb = "would be" if dry_run else "were"
         screen.note(f"{subject} {verb} written to standard output.")
         return
-    verb = "would be" if dry_run else "are now" if _has_changed(output) else "are already"
+    there = "are" if _is_bare(output) else "are now" if _has_changed(output) else "are already"
+    verb = "would be" if dry_run else there
     screen.note(f"{subject} {verb} in {output.target} ({output.sink}): {_changes(output)}.")
     for reason, count in output.left_out.items():
         screen.note(f"  left out  {count:>9,}  {reason}")
@@ -157,7 +168,7 @@ def _show_accounting(report: Report, settings: Settings, screen: Screen) -> None
             f"  {many(items.movies, 'film')}, {many(items.episodes, 'episode')} and "
             f"{many(items.tracks, 'track')}, watched or not: an event for every play"
         )
-    if items.without_external_id:
+    if items.without_external_id and not cannot:
         screen.note(
             f"{items.without_external_id:,} have no external id and keep their number in Plex. "
             f"To list them: tautulli-import unresolved {_source_of(report, settings)}"

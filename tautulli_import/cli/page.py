@@ -74,7 +74,7 @@ def write_page(
     """
     if settings.page is None or figures is None:
         return
-    from ..imports.page.render import About, render
+    from ..imports.page.render import MARK, About, render
 
     about = About(
         purpose=purpose,
@@ -84,6 +84,8 @@ def write_page(
         is_each_user=settings.each_user,
         is_failed=is_failed,
     )
+    # An output can have written a further file by that name.
+    refuse_other_kind(settings.page, MARK, "a page", "--page")
     write_whole(settings.page, [render(figures, about)], option="--page")
 
 

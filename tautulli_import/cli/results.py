@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from ..errors import TautulliImportError
+from .hiding import without_secrets
 
 __all__ = ["forget_result", "keep_result", "print_error", "print_result"]
 
@@ -33,7 +34,8 @@ def print_error(error: TautulliImportError) -> None:
     """Print the result, if there is one, with the error as its last field."""
     import msgspec
 
-    fields: dict[str, object] = {"code": error.exit_code, "message": str(error), "hint": error.hint}
+    message, hint = without_secrets(str(error)), without_secrets(error.hint)
+    fields: dict[str, object] = {"code": error.exit_code, "message": message, "hint": hint}
     if error.choices:
         fields["choices"] = list(error.choices)
     said = b'"error":' + msgspec.json.encode(fields) + b"}"

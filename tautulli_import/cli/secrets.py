@@ -17,7 +17,7 @@ from ..settings.layers import owner_name
 from ..settings.loaded import Loaded
 from ..sources.http.headers import parse_headers, secrets_in
 from .console import Screen
-from .exit_codes import hide
+from .hiding import hide
 
 __all__ = ["check_secrets", "clean", "headers_of", "secret_of"]
 

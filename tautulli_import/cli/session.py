@@ -50,7 +50,7 @@ class Request(Struct, frozen=True):
     selection: bool = True
     """Also fetch what the settings ``user`` and ``library`` need to select plays."""
     ids: bool = True
-    """What Plex knows of titles without external ids."""
+    """Also ask Plex about titles without external ids."""
     restart: bool = False
     """Forget what was fetched before."""
 
@@ -103,7 +103,7 @@ def open_session(
     """
     settings = loaded.settings
     warn_of_key(loaded, screen)
-    inputs.name_dotenv(loaded, screen)
+    inputs.name_files(loaded, screen)
     with ExitStack() as stack:
         library = open_library(settings, screen) if request.ids else None
         if library:

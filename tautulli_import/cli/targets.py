@@ -67,6 +67,7 @@ def targets(loaded: Loaded, screen: Screen, wanted: RunOptions, *, now: int) -> 
     if of_items and settings.events:
         installed.load(of_items[0], events=True)
     _check_kinds(names, of_items, loaded)
+    _check_used(classes, loaded, wanted)
     places = _places(settings.out, names, installed)
     to_stdout = [name for name, cls in classes.items() if cls.goes_to_stdout(places.get(name))]
     if len(to_stdout) > 1 and not settings.dry_run:
@@ -175,6 +176,30 @@ def _check_kinds(names: Sequence[str], of_items: Sequence[str], loaded: Loaded) 
                 hint="Remove it. There is an event for every row, watched or not. It names its "
                 "user (select with --user) and has no external ids.",
             )
+
+
+def _check_used(
+    classes: Mapping[str, type[Sink | StreamSink]], loaded: Loaded, wanted: RunOptions
+) -> None:
+    """Refuse an option on the command line that none of the sinks uses.
+
+    Raises:
+        ConfigurationError: there is one.
+    """
+    of_server = ("crosswatch_url", "profile")
+    has_server = any(cls.wants_crosswatch for cls in classes.values())
+    unused = [SETTINGS[n].flag for n in of_server if loaded.origins[n] == "option"]
+    unused += ["--drop-synced"] if wanted.drop_synced else []
+    if unused and not has_server:
+        raise ConfigurationError(
+            f"{unused[0]} cannot be used with {' and '.join(classes)}.",
+            hint="Remove it, or use --to crosswatch.",
+        )
+    if loaded.origins["timezone"] == "option" and not any(c.is_local for c in classes.values()):
+        raise ConfigurationError(
+            f"--timezone cannot be used with {' and '.join(classes)}.",
+            hint="Remove it. Their times are in UTC.",
+        )
 
 
 def _places(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,7 @@ __all__ = ["Command"]
 
 # Typer exports only subclasses of it. From 0.29 on it has its own click.
 _UsageError: Final[type[Exception]] = typer.BadParameter.__mro__[1]
+_EXTRA: Final = re.compile(r"extra argument(?:s|\(s\))? \((\S+)")
 
 
 class Command(TyperCommand):
@@ -35,8 +37,9 @@ class Command(TyperCommand):
                 return super().parse_args(ctx, args)
             except _UsageError as error:
                 message = getattr(error, "format_message", error.__str__)()
-                if self.name == "api" and "extra argument" in message:
-                    raise _not_an_argument(message.partition("(s) (")[2].split()[0]) from None
+                extra = _EXTRA.search(message)
+                if self.name == "api" and extra:
+                    raise _not_an_argument(extra[1]) from None
                 raise ConfigurationError(
                     message if message.endswith((".", "?", ")")) else f"{message}.",
                     hint=f"All options: {ctx.command_path} --help",

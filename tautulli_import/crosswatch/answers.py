@@ -119,7 +119,6 @@ class Commit(Struct, frozen=True):
     """The answer after the ready rows of a preview were written, or were meant to be."""
 
     target_instance: str
-    applied: int = 0
 
 
 class TrackerFile(Struct, frozen=True):

@@ -111,11 +111,12 @@ def _profile(profiles: Sequence[Profile], wanted: str, base: str) -> Profile:
     Ids are case-sensitive in CrossWatch, and it takes an unknown one for ``default`` (v0.11.3).
     """
     name = wanted.strip()
-    exact = [one for one in profiles if name in (one.id, one.label)]
     folded = name.casefold()
-    found = exact or [
-        one for one in profiles if folded in (one.id.casefold(), one.label.casefold())
-    ]
+    found = (
+        [one for one in profiles if name == one.id]  # a person may label another one with it
+        or [one for one in profiles if name == one.label]
+        or [one for one in profiles if folded in (one.id.casefold(), one.label.casefold())]
+    )
     if len(found) == 1:
         return found[0]
     known = ", ".join(

@@ -7,6 +7,8 @@ error, and the next request on it would fail.
 from __future__ import annotations
 
 import io
+import logging
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from types import TracebackType
@@ -37,16 +39,18 @@ from .answers import (
 )
 from .failures import error_of, not_crosswatch, of_answer
 
-__all__ = ["CrossWatch"]
+__all__ = ["MOST_ROWS", "CrossWatch"]
 
 _T = TypeVar("_T")
+_LOG: Final = logging.getLogger(__name__)
 # A commit of 20,000 rows names their keys: 1 MB.
 _MOST_BYTES: Final = 64 * 1024 * 1024
 _LARGEST_EXPORT: Final = 4 * 1024**3
 _CONNECT_SECONDS: Final = 10.0
 _PATIENCE: Final = 4
 """The longest time for one answer, in multiples of the longest silence (``--timeout``)."""
-_MOST_ROWS: Final = 500
+MOST_ROWS: Final = 500
+"""The most rows of a preview that CrossWatch (v0.11.3) names for one status."""
 _TRACKER: Final = "/api/maintenance/crosswatch-tracker"
 
 
@@ -113,9 +117,11 @@ class CrossWatch:
         self._http.close()
         self._redact.end()
 
-    def health(self) -> Health:
+    def health(self) -> None:
         """Check that a CrossWatch is there. This needs no token."""
-        return self._get("/api/health", Health)
+        path = "/api/health"
+        if not self._get(path, Health).ok:
+            raise not_crosswatch(self.base, path)
 
     def whoami(self) -> Whoami | None:
         """Return the user of the token; ``None`` if CrossWatch is older than v0.11.3."""
@@ -152,7 +158,7 @@ class CrossWatch:
     def rows(self, preview: Preview, status: str) -> list[PreviewRow]:
         """Return the first rows of a preview that have a status."""
         path = f"/api/import/preview/{quote(preview.import_id, safe='')}"
-        return self._get(f"{path}?status={status}&limit={_MOST_ROWS}", _Rows).rows
+        return self._get(f"{path}?status={status}&limit={MOST_ROWS}", _Rows).rows
 
     def commit(self, preview: Preview, profile: str) -> Commit | None:
         """Write the ready rows of a preview. Return ``None`` if the preview has expired.
@@ -188,12 +194,13 @@ class CrossWatch:
 
         A file of another name than ``history.json`` would become a snapshot.
         """
-        return self._send(
+        done = self._send(
             "POST",
             f"{_TRACKER}/import?{_instance(profile)}",
             Upload,
             _Content(file=("history.json", history, "application/json")),
         )
+        return msgspec.structs.replace(done, error=self._redact(done.error))
 
     def export(self, profile: str, to: BinaryIO) -> None:
         """Write a ZIP with everything in a tracker. This needs an administrator's token."""
@@ -222,8 +229,10 @@ class CrossWatch:
         body = io.BytesIO()
         if self._transfer(method, path, body, _MOST_BYTES, content, accept=absent) == absent:
             return None
+        # CrossWatch may quote a request also in an answer that is no error.
+        said = body.getvalue().replace(self.access.token.encode(), "…".encode())
         try:
-            return msgspec.json.decode(body.getvalue(), type=kind)
+            return msgspec.json.decode(said, type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass
         raise not_crosswatch(self.base, path)
@@ -253,6 +262,7 @@ class CrossWatch:
             data=content.form,
             files=content.file and {"file": content.file},
         )
+        begin = time.monotonic()
         try:
             response = self._http.send(request, stream=True)
             try:
@@ -272,6 +282,8 @@ class CrossWatch:
         except Exception as error:  # noqa: BLE001 - raised again if it is not of httpx
             failed = error_of(error, self.access, self._redact)
         else:
+            status, took = response.status_code, time.monotonic() - begin
+            _LOG.debug("%s %s: %d, %d B, %.2f s", method, path, status, length, took)
             if good or response.status_code == accept:
                 return response.status_code
             try:

@@ -7,18 +7,19 @@ compares the keys and times with the tracker itself. A preview costs more than a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
 from ..errors import BusyError, SinkError, UnansweredError
-from ..model.items import Record
+from ..model.items import Movie, Record
+from ..model.keys import viewing_key
 from .answers import Preview, PreviewRow
 from .archive import packed
 from .checking import wait_until_idle
-from .client import CrossWatch
+from .client import MOST_ROWS, CrossWatch
 
 __all__ = ["Chunk", "Push", "Pushed"]
 
@@ -40,9 +41,15 @@ class Pushed(Struct, frozen=True):
     """The numbers of a push, as CrossWatch counted."""
 
     new: int = 0
-    exists: int = 0
-    refused: Sequence[PreviewRow] = ()
-    """Rows that CrossWatch does not take, with its reasons."""
+    refused: Mapping[int, PreviewRow] = {}
+    """Rows that CrossWatch does not take, with its reasons, by the place of the record."""
+    unplaced: Sequence[PreviewRow] = ()
+    """Further such rows, of which nothing tells the record."""
+
+    @property
+    def left_out(self) -> int:
+        """Return the number of records that CrossWatch does not take."""
+        return len(self.refused) + len(self.unplaced)
 
 
 class Push:
@@ -58,8 +65,8 @@ class Push:
         self._wait = wait
         self._size = ROWS
         self._new = 0
-        self._exists = 0
-        self._refused: dict[str, PreviewRow] = {}
+        self._refused: dict[int, PreviewRow] = {}
+        self._unplaced: list[PreviewRow] = []
         self._is_first = True
 
     def preview(self, places: Chunk) -> Pushed:
@@ -86,7 +93,7 @@ class Push:
         commits = 0
         for _ in range(_ROUNDS):
             sync = wait_until_idle(self._client, self._wait)
-            there: list[Chunk] = []
+            there: list[tuple[Chunk, Preview]] = []
             missing: list[tuple[Chunk, Preview]] = []
             for chunk in pending:
                 for part in self._cut(chunk):  # the size may have become smaller
@@ -95,11 +102,12 @@ class Push:
             self._is_first = False
             is_quiet = self._client.sync() == sync
             if is_quiet:
-                for chunk in there:
-                    verified(self._without_refused(chunk))
+                for chunk, preview in there:
+                    verified(self._taken(chunk, preview))
             if missing and commits > _COMMITS:
                 raise self._lost([preview for _, preview in missing])
-            pending = [chunk for chunk, _ in missing] + ([] if is_quiet else there)
+            again = missing if is_quiet else missing + there
+            pending = [chunk for chunk, _ in again]
             if not pending:
                 return self._pushed()
         raise BusyError(
@@ -111,7 +119,7 @@ class Push:
     def _place(
         self,
         chunk: Chunk,
-        there: list[Chunk],
+        there: list[tuple[Chunk, Preview]],
         missing: list[tuple[Chunk, Preview]],
         *,
         commit: bool,
@@ -124,10 +132,10 @@ class Push:
         is_counted = False
         try:
             preview = self._previewed(chunk)
-            self._count(preview)
+            self._count(preview, chunk)
             is_counted = True
             if not preview.summary.ready:
-                there.append(chunk)
+                there.append((chunk, preview))
                 return
             if commit:
                 self._commit(preview)
@@ -144,7 +152,7 @@ class Push:
 
     def _compare(self, chunk: Chunk) -> None:
         try:
-            self._count(self._previewed(chunk))
+            self._count(self._previewed(chunk), chunk)
         except UnansweredError:
             if len(chunk) < 2 * _FEWEST:
                 raise
@@ -175,21 +183,32 @@ class Push:
             )
         return preview
 
-    def _count(self, preview: Preview) -> None:
-        """Count the rows by what CrossWatch says of them, once."""
+    def _count(self, preview: Preview, chunk: Chunk) -> None:
+        """Count the rows by what CrossWatch says of them, once.
+
+        Raises:
+            UnansweredError: CrossWatch would not name all rows that it refuses.
+        """
         if not self._is_first:
             return
-        found = preview.summary
-        self._new += found.ready
-        self._exists += found.exists
-        for status, count in found.by_status.items():
-            if count and status not in ("ready", "exists"):
-                for row in self._client.rows(preview, status):
-                    # A second row of the same film or episode and second is there with the first.
-                    if status == "duplicate":
-                        self._exists += 1
-                    else:
-                        self._refused[row.key or row.title] = row
+        counts = _refused_in(preview)
+        if any(count > MOST_ROWS for count in counts.values()) and len(chunk) >= 2 * _FEWEST:
+            raise UnansweredError(
+                f"CrossWatch at {self._client.base} refuses more rows than it can name.",
+                hint="Run the same command again.",
+            )
+        rows: list[PreviewRow] = []
+        for status, count in counts.items():
+            named = self._client.rows(preview, status)[:count]
+            rows += named
+            rows += [PreviewRow(status=status)] * (count - len(named))
+        self._new += preview.summary.ready
+        places = _Places(self._records, chunk)
+        for row in rows:
+            if (place := places.take(row)) is None:
+                self._unplaced.append(row)
+            else:
+                self._refused[place] = row
 
     def _commit(self, preview: Preview) -> None:
         """Write the ready rows of a preview. Whether that happened is not known afterwards."""
@@ -205,11 +224,14 @@ class Push:
                 hint="Check the tracker of both profiles, and report this.",
             )
 
-    def _without_refused(self, chunk: Chunk) -> Chunk:
-        refused = {(row.watched_at or "")[:19] for row in self._refused.values()}
-        if not refused:
-            return chunk
-        return [p for p in chunk if self._records[p].item.watched_at[:19] not in refused]
+    def _taken(self, chunk: Chunk, preview: Preview) -> Chunk:
+        """Return the places that a preview without ready rows proves to be there.
+
+        These are none if nothing tells which records were refused.
+        """
+        taken = [place for place in chunk if place not in self._refused]
+        is_clear = len(chunk) - len(taken) == sum(_refused_in(preview).values())
+        return taken if is_clear else []
 
     def _lost(self, previews: Sequence[Preview]) -> SinkError:
         count = sum(preview.summary.ready for preview in previews)
@@ -222,4 +244,41 @@ class Push:
         )
 
     def _pushed(self) -> Pushed:
-        return Pushed(self._new, self._exists, [*self._refused.values()])
+        return Pushed(self._new, self._refused, self._unplaced)
+
+
+class _Places:
+    """The places of the records of a chunk, by what a row of a preview tells about them."""
+
+    def __init__(self, records: Sequence[Record], chunk: Chunk) -> None:
+        self._by: dict[tuple[str, str], list[int]] = {}
+        for place in chunk:
+            record = records[place]
+            item, when = record.item, record.item.watched_at[:19]
+            series = None if isinstance(item, Movie) else item.series_title
+            names = {("", viewing_key(record.key, record.epoch)), ("", when)}
+            for title in filter(None, (item.title, series)):
+                names |= {(title, when), (title, "")}
+            for name in names:
+                self._by.setdefault(name, []).append(place)
+        self._free = set(chunk)
+
+    def take(self, row: PreviewRow) -> int | None:
+        """Return the place of a row, once; ``None`` if it is not certain."""
+        when = (row.watched_at or "")[:19]
+        for name in (("", row.key), (row.title, when), ("", when)):
+            free = [place for place in self._by.get(name, ()) if place in self._free]
+            if len(free) == 1:
+                self._free.discard(free[0])
+                return free[0]
+        return None
+
+
+def _refused_in(preview: Preview) -> Mapping[str, int]:
+    """Return the numbers of rows that CrossWatch does not take, by status.
+
+    A second row of the same film or episode and second is there with the first.
+    """
+    there = ("ready", "exists", "duplicate")
+    counts = preview.summary.by_status.items()
+    return {status: count for status, count in counts if count and status not in there}

@@ -29,7 +29,7 @@ _MOST_EPISODES: Final = 3
 
 
 class CloudResult(Struct, frozen=True):
-    """What a person must be told."""
+    """The warnings of the questions to Plex's cloud."""
 
     warnings: Sequence[str] = ()
     unanswered: int = 0

@@ -58,6 +58,8 @@ class Branch(Struct, frozen=True):
     count: int
     titles: Listing = Listing()
     reason: Reason | None = None
+    not_held: str = ""
+    """The words of a sink that cannot hold the items."""
     years: Mapping[int, int] = {}
     """The number of plays of other media types, by year."""
 
@@ -107,25 +109,43 @@ class SeenRows:
 
 
 def figures_of(
-    result: ReadResult, seen: SeenRows, plays: Plays, records: Sequence[Records]
+    result: ReadResult,
+    seen: SeenRows,
+    plays: Plays,
+    records: Sequence[Records],
+    left_out: Sequence[Mapping[str, Sequence[int]]] = (),
 ) -> Figures:
     """Return the figures of a run.
 
     ``plays`` and ``records`` are those of one sink. ``records`` has one for each user with
-    ``--each-user``.
+    ``--each-user``, and ``left_out`` has the places of those that the sink cannot hold, by reason.
     """
     places = _places(result)
-    given: dict[Work, int] = {}
+    without: defaultdict[str, Counter[Work]] = defaultdict(Counter)
+    held: list[Records] = []
+    for number, one in enumerate(records):
+        missing = left_out[number] if left_out else {}
+        for reason, chosen in missing.items():
+            for work, count, _ in one.at(chosen).works():
+                without[reason][work] += count
+        gone = {place for chosen in missing.values() for place in chosen}
+        held.append(one.at(n for n in range(len(one)) if n not in gone) if gone else one)
+    given: Counter[Work] = Counter()
     last: dict[Work, int] = {}
-    for one in records:
+    for one in held:
         for work, count, when in one.works():
-            given[work] = given.get(work, 0) + count
+            given[work] += count
             last[work] = max(when, last.get(work, 0))
     accepted = _accepted(result, places)
-    merged = ((work, count - given.get(work, 0)) for work, count in accepted.items())
+    emitted = sum(without.values(), given.copy())
+    merged = ((work, count - emitted[work]) for work, count in accepted.items())
     branches = [
         *_emitted(given, last),
         Branch("merged", plays.merged, _listed(pair for pair in merged if pair[1] > 0)),
+        *(
+            Branch("filtered", titles.total(), _listed(titles.items()), not_held=reason)
+            for reason, titles in without.items()
+        ),
         *_filtered(result, seen, plays, places),
         *_rejected(result, plays),
     ]
@@ -189,7 +209,7 @@ def _filtered(
         reason = Reason(name)
         years = _years(seen) if reason is Reason.MEDIA_TYPE else {}
         listed = titles[REASONS.index(reason)] if reason in REASONS else {}
-        yield Branch("filtered", count, _listed(listed.items()), reason, years)
+        yield Branch("filtered", count, _listed(listed.items()), reason, years=years)
 
 
 def _rejected(result: ReadResult, plays: Plays) -> Iterator[Branch]:

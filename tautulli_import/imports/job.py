@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -27,9 +27,18 @@ from ..sources.base import User
 from ..sources.database.source import Source
 from .figures import SeenRows
 
-__all__ = ["Job", "SinkFor", "Target", "check_targets", "check_users", "sink_for_each"]
+__all__ = [
+    "REPORT_MARK",
+    "Job",
+    "SinkFor",
+    "Target",
+    "check_sinks",
+    "check_targets",
+    "check_users",
+    "sink_for_each",
+]
 
-_REPORT: Final = b'{"schema":'
+REPORT_MARK: Final = b'{"schema":'
 """The beginning of each report."""
 
 SinkFor = Callable[["Target", User | None, str | None], BaseSink]
@@ -133,7 +142,7 @@ def check_targets(
     if len(refused) == len(targets) and not dry_run:
         raise next(iter(refused.values()))
     if report is not None and report != Path("-"):
-        refuse_other_kind(report, _REPORT, "a report", "--report")
+        refuse_other_kind(report, REPORT_MARK, "a report", "--report")
 
 
 def check_users(job: Job, source: Source, sink_for: SinkFor) -> None:
@@ -156,11 +165,30 @@ def check_users(job: Job, source: Source, sink_for: SinkFor) -> None:
                 "--each-user writes one output per user, but standard output is only one.",
                 hint="Choose a file with --out.",
             )
-        for user in users:
-            sink = sink_for(target, user, names[user.user_id])
-            for path in sink.writes():
-                _check_taken(target.name, path, job.taken)
-            sink.check()
+        sinks = ((user, sink_for(target, user, names[user.user_id])) for user in users)
+        check_sinks(target.name, sinks, job.taken)
+
+
+def check_sinks(
+    name: str, sinks: Iterable[tuple[User, BaseSink]], taken: Mapping[object, str]
+) -> None:
+    """Check that each user's sink can be written, and has a place of its own.
+
+    Raises:
+        TautulliImportError: it cannot, or has not.
+    """
+    owners: dict[str, User] = {}
+    for user, sink in sinks:
+        for path in sink.writes():
+            _check_taken(name, path, taken)
+        sink.check()
+        # Only the check tells that two names are those of one place.
+        other = owners.setdefault(sink.where, user) if sink.where else user
+        if other != user:
+            raise ConfigurationError(
+                f"{other.name} and {user.name} have the same place: {sink.where}.",
+                hint="Give each user a place of their own, or choose users with --user.",
+            )
 
 
 def _one_history() -> ConfigurationError:

@@ -70,6 +70,11 @@ class Delivery(Struct, frozen=True):
         """Return the number of records, or of events including those of earlier runs."""
         return self.accepted if self.records is None else len(self.records)
 
+    @property
+    def left_out(self) -> int:
+        """Return the number of items that the sink cannot hold."""
+        return sum(map(len, self.receipt.left_out.values()))
+
 
 class Items(Struct, frozen=True):
     """The items that the accepted plays became."""
@@ -324,7 +329,7 @@ def make_report(
                 updated=one.receipt.updated,
                 unchanged=_unchanged(one),
                 removed=one.receipt.removed,
-                total=one.receipt.total or one.emitted,
+                total=one.receipt.total or one.emitted - one.left_out,
                 written=one.receipt.written,
                 duplicates=None if one.events is None else one.receipt.unchanged,
                 kept=one.receipt.kept,

@@ -29,7 +29,7 @@ from ..sources.same_history import refuse_other_history
 from ..state.checkpoint import CheckpointStore
 from ..state.outputs import OutputStore
 from .figures import Figures, figures_of
-from .job import Job, SinkFor, Target, check_users, sink_for_each
+from .job import Job, SinkFor, Target, check_sinks, check_users, sink_for_each
 from .report import Delivery, Report, alarms_of, found_by, make_report
 
 __all__ = ["ImportResult", "Memory", "run"]
@@ -128,7 +128,6 @@ def run(
         planned = _plan(source, job, result, memory, sink_for)
         # Every sink's view of the plays has to add up before anything is written.
         plays |= _plays_by_sink(job, result, planned)
-        figures = _figures(job, result, plays, planned)
         progress.begin("writing", sum(len(one.records) for one in planned))
         if job.announce:
             job.announce(planned)
@@ -137,6 +136,7 @@ def run(
                 deliveries.append(_deliver(one, result, memory, dry_run=job.dry_run))
             except TautulliImportError as error:  # the other sinks still get theirs
                 failures.append(error)
+        figures = _figures(job, result, plays, planned, deliveries)
         if memory.items and not failures:
             memory.items.finish(samples, result.read)
         rejected += result.rejected
@@ -239,13 +239,26 @@ def _plan(
             )
 
     everybody = [*users, *(_without_items(source, job, users) if job.wish.replace else ())]
-    return [
+    planned = [
         one
         for target in job.targets
         if isinstance(target.sink, Sink)
         for user in everybody
         for one in planned_for(target, user)
     ]
+    _check_owners(job, planned)
+    return planned
+
+
+def _check_owners(job: Job, planned: Sequence[Planned]) -> None:
+    """Check the sinks again with users that only the rows name, before any of them is written.
+
+    Raises:
+        TautulliImportError: see ``check_sinks``.
+    """
+    for target in job.targets if job.each_user else ():
+        sinks = [(one.user, one.sink) for one in planned if one.user and one.name == target.name]
+        check_sinks(target.name, sinks, job.taken)
 
 
 def _without_items(source: Source, job: Job, users: Sequence[User | None]) -> Sequence[User]:
@@ -279,14 +292,20 @@ def _plays_by_sink(job: Job, result: ReadResult, planned: Sequence[Planned]) -> 
 
 
 def _figures(
-    job: Job, result: ReadResult, plays: Mapping[str, Plays], planned: Sequence[Planned]
+    job: Job,
+    result: ReadResult,
+    plays: Mapping[str, Plays],
+    planned: Sequence[Planned],
+    deliveries: Sequence[Delivery],
 ) -> Figures | None:
     """Return the figures of the first sink of items, if a page is wanted."""
     if job.seen is None:
         return None
     name = next(iter(plays))
     records = [one.records for one in planned if one.name == name]
-    return figures_of(result, job.seen, plays[name], records)
+    known = {id(one.records): one.receipt.left_out for one in deliveries}
+    left_out = [known.get(id(one), {}) for one in records]
+    return figures_of(result, job.seen, plays[name], records, left_out)
 
 
 def _deliver(planned: Planned, result: ReadResult, memory: Memory, *, dry_run: bool) -> Delivery:

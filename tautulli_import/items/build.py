@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from itertools import groupby
 from typing import overload
 
@@ -64,6 +65,12 @@ class Records(Sequence[Record]):
 
     def __iter__(self) -> Iterator[Record]:
         return map(self._record, self._order)
+
+    def at(self, places: Iterable[int]) -> Records:
+        """Return only the records at these places."""
+        found = copy(self)
+        found._order = array("l", map(self._order.__getitem__, places))  # noqa: SLF001 - its own
+        return found
 
     def published(self) -> Iterator[tuple[str, int, int]]:
         """Yield the key of each record, with the row id and the time (epoch seconds, UTC)."""

@@ -20,6 +20,7 @@ __all__ = [
     "event_key",
     "movie_key",
     "session_key",
+    "viewing_key",
 ]
 
 _PRIORITY: Final = (*EXTERNAL, "plex", "guid")
@@ -55,6 +56,11 @@ def event_key(key: str, epoch: int) -> str:
     ``epoch`` is ``watched_at`` in seconds.
     """
     return f"{key}@{epoch}"
+
+
+def viewing_key(key: str, epoch: int) -> str:
+    """Return the key that CrossWatch's import gives an entry: always one for the viewing."""
+    return key if key.endswith(f"@{epoch}") else event_key(key, epoch)
 
 
 def session_key(play_id: int) -> str:

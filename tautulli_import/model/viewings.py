@@ -13,8 +13,10 @@ from typing import Final, TypeVar
 
 from msgspec import Struct
 
-__all__ = ["UNKNOWN", "Evidence", "estimated_length", "viewings"]
+__all__ = ["SAME_PLAY", "UNKNOWN", "Evidence", "estimated_length", "viewings"]
 
+SAME_PLAY: Final = 60
+"""Seconds between two times of one viewing. CrossWatch (v0.12.2) has this tolerance, too."""
 UNKNOWN: Final = -1
 
 _DAY: Final = 86_400

@@ -22,6 +22,7 @@ from pydantic_settings import (
 from ..crosswatch.access import DEFAULT_PROFILE
 from ..events.build import EVENT_SOURCE
 from ..jetstream.access import SERVER, STREAM
+from ..model.viewings import SAME_PLAY
 from ..options import Format, KeyIn, MediaType, Via, WatchedAt
 
 __all__ = ["Settings"]
@@ -152,7 +153,7 @@ class Settings(BaseSettings):
     min_percent: Annotated[int, Field(ge=0, le=100)] | None = None
     include_partial: bool = False
     rewatches: bool = False
-    same_play: Annotated[int, Field(ge=0, le=86_400)] = 60
+    same_play: Annotated[int, Field(ge=0, le=86_400)] = SAME_PLAY
     watched_at: WatchedAt = "stopped"
     timezone: str | None = None
     ids: _File = None

@@ -31,6 +31,7 @@ from ..jetstream.access import Access
 from ..model.events import PlaybackEvent
 from ..model.items import Record
 from ..model.rejections import Reason
+from ..model.viewings import SAME_PLAY
 from ..state.checkpoint import Position
 from ..state.copies import Copy, keep_copy
 from ..state.verified import VerifiedStore
@@ -68,7 +69,7 @@ class SinkOptions(Struct, frozen=True):
     """``--wait``: seconds to wait while another process uses the place."""
     nats: Access = Access()
     """The NATS server, with secrets. Only sinks with ``wants_nats`` are given it."""
-    same_play: int = 60
+    same_play: int = SAME_PLAY
     """``--same-play``: seconds between two times of one viewing."""
     known_as: tuple[str, ...] = ()
     """``--each-user``: the id and the names of that user, by which a setting may name them."""
@@ -125,6 +126,8 @@ class BaseSink(ABC):  # noqa: B024 - the abstract methods are in its two subclas
     """True if the outputs of several users may follow each other on standard output."""
     wants_nats: ClassVar[bool] = False
     """True if the sink needs ``SinkOptions.nats``, secrets included."""
+    is_local: ClassVar[bool] = False
+    """True if the sink writes times of the viewer's time zone (``SinkOptions.timezone``)."""
     wants_crosswatch: ClassVar[bool] = False
     """True if the sink needs ``SinkOptions.crosswatch``, secrets included."""
 

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from ..crosswatch.access import Access
+from ..crosswatch.answers import PreviewRow
 from ..crosswatch.checking import Checked, check, keeps_files, wait_until_idle
 from ..crosswatch.client import CrossWatch
 from ..crosswatch.push import Chunk, Push, Pushed
@@ -81,9 +82,9 @@ class CrosswatchSink(SnapshotSink):
         access = self._access
         if self.options.user is None:
             return access.profile
-        names = {name.casefold() for name in (self.options.user, *self.options.known_as) if name}
-        found = (profile for name, profile in access.profiles.items() if name.casefold() in names)
-        return next(found, None)
+        profiles = {name.casefold(): profile for name, profile in access.profiles.items()}
+        names = [name.casefold() for name in self.options.known_as if name]  # an id comes first
+        return next((profiles[name] for name in names if name in profiles), None)
 
     def exists(self) -> bool:
         """Return true, because other programs write there, too."""
@@ -93,8 +94,16 @@ class CrosswatchSink(SnapshotSink):
         """Check that CrossWatch is there, and that the token may write to the profile.
 
         Raises:
+            ConfigurationError: ``--out`` is given.
             TautulliImportError: see ``crosswatch.checking``.
         """
+        if self.options.out is not None:
+            raise ConfigurationError(
+                "--to crosswatch pushes into a running CrossWatch, not into a file or to standard "
+                "output.",
+                hint="Use --crosswatch-url instead of --out. For a file use --to tracker or --to "
+                "editor.",
+            )
         with CrossWatch(self._access) as client:
             self._check(client)
             if not self.options.dry_run:
@@ -162,11 +171,13 @@ class CrosswatchSink(SnapshotSink):
             return self._receipt(checked, Pushed())
         sync = wait_until_idle(client, self.options.wait)
         if len(places) == len(self.records) and self._upload(client, checked):
+            pushed = Pushed()
             if client.sync() == sync and self._has_arrived(client, checked):
                 memory.add(places)
             else:
-                push.run(places, memory.add)
-            return self._receipt(checked, Pushed(new=len(places)))
+                pushed = push.run(places, memory.add)
+            new = len(places) - pushed.left_out
+            return self._receipt(checked, msgspec.structs.replace(pushed, new=new))
         known = self._elsewhere(client, checked, places)
         memory.add(known, elsewhere=True)
         pushed = push.run([place for place in places if place not in known], memory.add)
@@ -308,7 +319,11 @@ class CrosswatchSink(SnapshotSink):
         return msgspec.structs.replace(counts, target=self._target(), warnings=warnings)
 
     def _receipt(self, checked: Checked, pushed: Pushed, more: Sequence[str] = ()) -> Receipt:
-        total = len(self.records) - len(pushed.refused)
+        total = len(self.records) - pushed.left_out
+        left_out: dict[str, list[int]] = {}
+        for place, row in sorted(pushed.refused.items()):
+            reason = f"refused by CrossWatch ({_reason(row)})"
+            left_out.setdefault(reason, []).append(place)
         target = self._target()
         return Receipt(
             target,
@@ -317,11 +332,13 @@ class CrosswatchSink(SnapshotSink):
             total=total,
             written=[target] if pushed.new and not self.options.dry_run else [],
             warnings=[*checked.warnings, *self._warnings(pushed), *more],
+            left_out=left_out,
         )
 
     def _warnings(self, pushed: Pushed) -> Iterator[str]:
-        if pushed.refused:
-            titles = [f"{row.title} ({row.reason or row.status})" for row in pushed.refused]
+        if pushed.left_out:
+            rows = [*pushed.refused.values(), *pushed.unplaced]
+            titles = [f"{row.title or 'without a title'} ({_reason(row)})" for row in rows]
             more = ", …" if len(titles) > _NAMED else ""
             yield (
                 f"CrossWatch left out {len(titles):,} of our entries: "
@@ -333,3 +350,7 @@ class CrosswatchSink(SnapshotSink):
                 f"{count:,} of our entries stay in CrossWatch under a key that their plays no "
                 "longer have. An import over HTTP only adds. --replace removes them."
             )
+
+
+def _reason(row: PreviewRow) -> str:
+    return row.reason or row.status

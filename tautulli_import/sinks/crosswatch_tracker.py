@@ -16,7 +16,7 @@ from ..crosswatch.answers import TrackerFile
 from ..crosswatch.client import CrossWatch
 from ..errors import SinkError
 from ..model.items import Record
-from ..model.keys import event_key
+from ..model.keys import viewing_key
 from .crosswatch_json import exported_in, history_chunks, no_history
 from .entries import Values, values_of
 from .merged import NEW, Merged, Rules, encoded_item
@@ -35,11 +35,6 @@ __all__ = [
 
 _NAME: Final = Path("The export of CrossWatch")
 _CHUNK: Final = 1 << 20
-
-
-def _viewing_key(key: str, epoch: int) -> str:
-    """Return the key that CrossWatch's import gives an entry: always one for the viewing."""
-    return key if key.endswith(f"@{epoch}") else event_key(key, epoch)
 
 
 class Viewings(Sequence[Record]):
@@ -65,7 +60,7 @@ class Viewings(Sequence[Record]):
 
 
 def _viewing(record: Record) -> Record:
-    key = _viewing_key(record.key, record.epoch)
+    key = viewing_key(record.key, record.epoch)
     return record if key == record.key else msgspec.structs.replace(record, key=key)
 
 
@@ -80,7 +75,6 @@ class Export:
                 f"{tracker.provider_instance}, not for {profile}.",
                 hint="Check the tracker of both profiles, and report this.",
             )
-        self.is_empty = tracker.is_empty
         self.history = tracker.history
         """The size and the time of the history, to notice a later change."""
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the export
@@ -117,7 +111,7 @@ def merged_into(
     Raises:
         SinkError: an entry cannot be read.
     """
-    times = {_viewing_key(key, epoch): epoch for key, epoch in superseded.items()}
+    times = {viewing_key(key, epoch): epoch for key, epoch in superseded.items()}
     rules = Rules(_encoded_entry, superseded=times, same_play=same_play)
     try:
         return merge(there, Viewings(records), rules)
@@ -136,7 +130,7 @@ def elsewhere(
     Another program has noted the same viewing, some seconds apart or under another id. Our own
     ``superseded`` entries do not count.
     """
-    ours = {_viewing_key(key, epoch) for key, epoch in superseded.items()}
+    ours = {viewing_key(key, epoch) for key, epoch in superseded.items()}
     foreign = {key: raw for key, raw in there.items() if key not in ours}
     merged = merged_into(foreign, records, {}, same_play)
     return {

@@ -59,8 +59,6 @@ class ExportSink(SnapshotSink):
     """Bytes near the start of each file, by which the sink knows its own."""
     next_step: ClassVar[str]
     """A sentence about where to import the files."""
-    is_local: ClassVar[bool] = False
-    """True if the files have times of the viewer's time zone."""
     caution: ClassVar[str] = ""
     """A sentence about what not to do with the file."""
 

@@ -10,13 +10,11 @@ import msgspec
 from msgspec import Raw, Struct
 
 from ..model.items import Record
+from ..model.viewings import SAME_PLAY
 from .base import Receipt
 from .entries import time_of
 
 __all__ = ["NEW", "UNCHANGED", "UPDATED", "Merged", "Rules", "encoded_item"]
-
-SAME_PLAY: Final = 60
-"""Seconds between two times of one viewing. CrossWatch (v0.12.2) has this tolerance, too."""
 
 NEW: Final = 0
 UPDATED: Final = 1

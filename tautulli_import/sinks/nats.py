@@ -30,7 +30,7 @@ class _Note(Struct, frozen=True):
     """The stream that has the events, saved for the next run."""
 
     created: str
-    """When it was created. A later stream of the same name has another time."""
+    """The time of its creation. A later stream of the same name has another time."""
     last: int = 0
     """The sequence number of the last event."""
     told: bool = False

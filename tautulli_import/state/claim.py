@@ -34,7 +34,7 @@ class _Claim(Struct, frozen=True):
 
     pid: int
     began: str
-    """When it began, in ticks since the machine was started; empty if that is unknown."""
+    """The time when it began, in ticks since the machine was started; empty if that is unknown."""
     host: str
     boot: str
     """The present start of the machine; empty if that is unknown."""
@@ -58,9 +58,11 @@ def claim(directory: Directory, name: str) -> bool:
     try:
         descriptor = directory.create_new(file)
     except FileExistsError:
-        if _is_alive(directory, file):
+        judged = directory.stat(file)
+        if judged is not None and (
+            _is_alive(directory, file) or not _removed(directory, file, judged)
+        ):
             return False
-        directory.remove(file)
         is_taken_over = True
         try:
             descriptor = directory.create_new(file)
@@ -87,6 +89,29 @@ def is_claimed(path: Path) -> bool:
     with suppress(OSError, SinkError), open_directory(path.parent) as directory:
         file = claim_file(path.name)
         return directory.stat(file) is not None and _is_alive(directory, file)
+    return False
+
+
+def _removed(directory: Directory, file: str, judged: os.stat_result) -> bool:
+    """Remove an abandoned file. Return false, and put it back, if it is another one by now.
+
+    Another process may have found the same one, and may hold the lock already.
+    """
+    descriptor, away = directory.create(file)
+    os.close(descriptor)
+    try:
+        directory.rename(file, away)
+    except FileNotFoundError:
+        directory.remove(away)
+        return True
+    there = directory.stat(away)
+    # The number of a removed file is soon given to a new one, so its time is compared, too.
+    if there is None or (
+        os.path.samestat(there, judged) and there.st_mtime_ns == judged.st_mtime_ns
+    ):
+        directory.remove(away)
+        return True
+    directory.rename(away, file)
     return False
 
 

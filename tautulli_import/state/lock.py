@@ -58,7 +58,7 @@ class Lock:
         self._directory: Directory | None = None
         self._descriptor: int | None = None
         self.missing = ""
-        """Why the file system has no ``flock``. Empty if it has, or before ``take``."""
+        """The reason why there is no ``flock``; empty if there is, or before ``take``."""
 
     def take(self) -> bool:
         """Take the lock and return true, or return false at once if another process holds it.

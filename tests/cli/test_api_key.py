@@ -104,7 +104,7 @@ def test_the_highest_place_wins(place: Place, highest: int) -> None:
     assert set(place.keys) == {said[0].key}
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("higher", "lower"), [*combinations(PLACES, 2)], ids=lambda said: said.key)
 def test_of_two_places_the_higher_wins(place: Place, higher: Said, lower: Said) -> None:
     said = (lower, higher)

@@ -140,3 +140,16 @@ def test_another_shell_is_refused(cli: Cli, environment: dict[str, str]) -> None
     answer = cli("--install-completion", "ksh", env=environment)
     assert answer.code == 2
     assert "There is no completion for ksh." in answer.err
+
+
+def test_a_shell_that_asks_what_can_follow_changes_nothing(environment: dict[str, str]) -> None:
+    home = Path(environment["HOME"])
+    env = {**environment, "SHELL": "/bin/bash", "XDG_DATA_HOME": ""}
+    for flag in ("--install-completion", "--show-completion", "--version", "--help"):
+        assert "db" in complete(f"tautulli-import {flag} ", 2, env)
+    assert not (home / ".bashrc").exists()
+
+
+def test_topics_of_the_manual_are_completed() -> None:
+    assert complete("tautulli-import help nig", 2) == ["nightly"]
+    assert {"db", "ids"} <= {*complete("tautulli-import help ", 2)}

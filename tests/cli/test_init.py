@@ -76,7 +76,7 @@ def test_the_api_key_is_asked_for_and_never_shown(home: Path, environment: dict[
             ("8181]: ", f"{tautulli.url}\n"),
             ("not shown): ", "0000wrong0000\n"),
             (SOURCE, "2\n"),
-            ("8181]: ", f"{tautulli.url}\n"),
+            (f"{tautulli.url}]: ", "\n"),
             ("not shown): ", f"{KEY}\n"),
             (WHOSE, "6\n"),
             (WHERE, "4\n"),

@@ -7,10 +7,13 @@ import fcntl
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tautulli_import.state.claim import is_claimed
+from tautulli_import.directory import open_directory
+from tautulli_import.state import claim as claim_module
+from tautulli_import.state.claim import claim, is_claimed
 from tautulli_import.state.lock import Lock
 from tests.conftest import Result
 from tests.support.running import Gate, Program, Programs
@@ -112,6 +115,29 @@ def test_a_process_counts_as_ended_only_where_that_can_be_seen(
     assert second.take() is not is_busy
     first.release()
     second.release()
+
+
+def test_two_that_find_the_same_abandoned_lock_do_not_both_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = claim_module._is_alive  # noqa: SLF001 - the moment between the judgement and the act
+    others: list[bool] = []
+    with open_directory(tmp_path) as directory:
+
+        def held_up(*given: Any) -> bool:
+            found = judge(*given)
+            monkeypatch.setattr(claim_module, "_is_alive", judge)
+            others.append(claim(directory, "lock"))
+            return found
+
+        assert claim(directory, "lock")
+        abandoned = tmp_path / "lock.pid"
+        content = json.loads(abandoned.read_bytes())
+        abandoned.write_text(json.dumps(content | {"began": "1"}), encoding="utf-8")
+        monkeypatch.setattr(claim_module, "_is_alive", held_up)
+        assert [claim(directory, "lock"), *others] == [False, True]
+        assert os.listdir(tmp_path) == ["lock.pid"]  # noqa: PTH208 - hidden ones as well
+        assert is_claimed(tmp_path / "lock")
 
 
 def test_a_claim_that_nobody_wrote_is_held_for_a_moment(tmp_path: Path) -> None:

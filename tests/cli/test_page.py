@@ -185,6 +185,26 @@ def test_the_page_has_the_numbers_of_the_summary(inside: Inside, tmp_path: Path)
         assert sum(n for words, n in flow.items() if words.startswith(start)) == expected > 0
 
 
+def test_what_a_format_cannot_hold_is_not_called_imported(
+    inside: Inside, watched: Path, tmp_path: Path
+) -> None:
+    page, report = tmp_path / "page.html", tmp_path / "report.json"
+    done = inside(
+        *("db", watched, "--to", "letterboxd", "--no-enrich", "--all-users"),
+        *("--page", page, "--report", report),
+    )
+    assert done.code == 0, done.err
+    told = json.loads(report.read_bytes())
+    (output,) = told["outputs"]
+    outcomes = Page.of(page).flow
+    assert sum(outcomes.values()) == told["plays"]["read"]
+    assert output["left_out"]
+    for reason, count in output["left_out"].items():
+        assert outcomes[f"left out: {reason}"] == count
+    imported = [count for name, count in outcomes.items() if name.endswith("imported")]
+    assert sum(imported) == output["total"]
+
+
 def test_a_month_without_plays_is_named(inside: Inside, watched: Path, tmp_path: Path) -> None:
     inside("check", watched, "--page", "page.html")
 

@@ -73,6 +73,7 @@ def place(
 # Each proxy.
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", PROXIES)
 def test_a_proxy_is_named_with_a_way_past_it(place: Place, name: str) -> None:
     proxy = PROXIES[name]

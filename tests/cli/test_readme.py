@@ -100,6 +100,7 @@ def test_commands_are_shown() -> None:
     assert len(COMMANDS) > 20
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_shown_command_works(
     command: str, place: Path, server: FakeTautulli, cli: Cli, request: pytest.FixtureRequest

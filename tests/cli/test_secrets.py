@@ -204,7 +204,7 @@ COMMANDS: Final[Sequence[Sequence[str]]] = [
 ]
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("by_get", [False, True], ids=["post", "get"])
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_no_command_tells_a_secret(
@@ -219,7 +219,7 @@ def test_no_command_tells_a_secret(
     )
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("by_get", [False, True], ids=["post", "get"])
 @pytest.mark.parametrize("name", FAULTS)
 def test_no_error_tells_a_secret(listening: Listening, name: str, *, by_get: bool) -> None:

@@ -11,6 +11,7 @@ from tautulli_import.settings.fields import Settings
 from tautulli_import.settings.layers import config_path
 from tautulli_import.settings.loaded import load
 from tests.conftest import Cli
+from tests.support.history import generate
 
 
 @pytest.fixture(autouse=True)
@@ -322,3 +323,41 @@ def test_a_switch_that_is_set_can_be_turned_off_again(cli: Cli, history: Path, h
 
     assert cli("db", "--to", "tracker", "--no-dry-run", cwd=home, env=env).code == 0
     assert (home / "crosswatch-tracker" / "history.json").exists()
+
+
+# Settings that were made for another source or another sink.
+
+
+def test_a_choice_of_users_on_the_command_line_overrides_that_of_the_settings(
+    cli: Cli, tmp_path: Path
+) -> None:
+    generate(tmp_path / "a.db", plays=200, seed=7)
+    (tmp_path / "one.toml").write_text("each_user = true\n")
+    (tmp_path / "two.toml").write_text('user = ["alice"]\n')
+    args = ("db", "a.db", "--to", "jsonl", "--out")
+    cli(*args, "one.jsonl", "--user", "alice", "--config", "one.toml")
+    assert (tmp_path / "one.jsonl").is_file()
+    each = cli(*args, "two.jsonl", "--each-user", "--config", "two.toml", "--json")
+    assert len(json.loads(each.out)["outputs"]) > 1
+
+
+def test_a_place_in_the_settings_is_for_the_sinks_of_the_settings(cli: Cli, tmp_path: Path) -> None:
+    generate(tmp_path / "a.db", plays=100, seed=7)
+    (tmp_path / "c.toml").write_text('to = ["tracker"]\nout = ["there", "letterboxd=lb.csv"]\n')
+    args = ("db", "a.db", "--all-users", "--config", "c.toml", "--json")
+    (jsonl,) = json.loads(cli(*args, "--to", "editor").out)["outputs"]
+    (letterboxd,) = json.loads(cli(*args, "--to", "letterboxd").out)["outputs"]
+    assert jsonl["target"] == "tautulli-editor-history.json"
+    assert letterboxd["target"] == "lb.csv"
+    assert not (tmp_path / "there").exists()
+
+
+def test_a_selection_from_the_settings_is_named_for_a_source_that_is_not_theirs(
+    cli: Cli, tmp_path: Path
+) -> None:
+    generate(tmp_path / "a.db", plays=100, seed=7)
+    (tmp_path / "c.toml").write_text(f'user = ["alice"]\ndatabase = ["{tmp_path / "a.db"}"]\n')
+    named = cli("db", "a.db", "-n", "--config", "c.toml")
+    own = cli("db", "-n", "--config", "c.toml")
+    assert "user comes from c.toml." in named.err
+    assert "comes from" not in own.err

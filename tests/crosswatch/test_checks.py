@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import pytest
 
 from tests.support.crosswatch import TOKEN
@@ -92,6 +94,14 @@ def test_two_profiles_of_one_name(pushes: Pushes) -> None:
     assert "CW-P01 (Bob), CW-P02 (Bob)" in pushes.fails(5, "--profile", "Bob")
 
 
+def test_an_id_goes_before_the_label_of_another_profile(pushes: Pushes) -> None:
+    pushes.fake.add_profile("CW-P01", "CW-P02")
+    pushes.fake.add_profile("CW-P02", "Bob")
+    pushes.run("--profile", "CW-P02")
+    assert pushes.fake.items("CW-P01") == {}
+    assert pushes.fake.items("CW-P02")
+
+
 def test_a_tracker_that_is_not_connected(pushes: Pushes) -> None:
     pushes.fake.connected.clear()
     told = pushes.fails(8)
@@ -105,6 +115,7 @@ def test_a_tracker_that_is_not_connected(pushes: Pushes) -> None:
         ((302, b"https://login.example/x?token=1"), 2, "redirects to login.example"),
         ((200, b"<html>A router</html>"), 5, "does not answer /api/health as CrossWatch does"),
         ((404, b"<html>Nothing here</html>"), 5, "does not answer"),
+        ((200, b'{"status": "up"}'), 5, "does not answer /api/health as CrossWatch does"),
         ((500, b"Internal Server Error"), 8, "HTTP status 500"),
         ((0, b""), 3, "broke"),
     ],
@@ -114,6 +125,12 @@ def test_something_else_answers(
 ) -> None:
     pushes.fake.faults.append(lambda _: answer)
     assert words in pushes.fails(code)
+
+
+@pytest.mark.parametrize("out", ["-", "file"])
+def test_a_file_is_refused(pushes: Pushes, out: str) -> None:
+    assert "not into a file" in pushes.fails(2, "--out", out)
+    assert pushes.fake.calls == []
 
 
 def test_a_sync_is_running(pushes: Pushes) -> None:
@@ -127,7 +144,8 @@ def test_a_sync_is_running(pushes: Pushes) -> None:
 def test_a_sync_is_waited_for(pushes: Pushes) -> None:
     pushes.fake.begin_sync()
     pushes.fake.before["summary"] = [lambda: None, pushes.fake.end_sync]
-    pushes.run("--wait", "0.01")
+    with patch("tautulli_import.crosswatch.checking._RETRY_SECONDS", 0.01):
+        pushes.run("--wait", "60")
     assert pushes.fake.items()
 
 

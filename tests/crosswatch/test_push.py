@@ -283,32 +283,6 @@ def test_rows_that_are_cut_off_without_a_word_are_noticed(by_import: Pushes) -> 
     assert by_import.fake.items() == {}
 
 
-def test_rows_that_crosswatch_leaves_out_are_named(by_import: Pushes) -> None:
-    fake = by_import.fake
-    refused = {"Film 3"}
-
-    def invalid(call: Call) -> Answer | None:
-        if call.name != "preview":
-            return None
-        _, answer = fake._answer(call)  # noqa: SLF001 - the real answer, a little changed
-        assert isinstance(answer, dict)
-        rows = fake.previews[answer["import_id"]]["rows"]
-        count = 0
-        for row in rows:
-            if row["title"] in refused:
-                count += row["status"] == "ready"
-                row |= {"status": "invalid", "reason": "missing_watched_at"}
-        answer["summary"]["ready"] -= count
-        answer["summary"]["by_status"] |= {"invalid": count}
-        return 200, answer
-
-    fake.faults.append(invalid)
-    done = by_import.run()
-    assert "left out 1 of our entries: Film 3 (missing_watched_at)." in said(done)
-    count = len(by_import.expected()) - 1
-    assert len(fake.items()) == count == done.told["outputs"][0]["total"]
-
-
 def test_a_dry_run_previews_and_writes_nothing(by_import: Pushes) -> None:
     by_import.run()
     by_import.nights.film(1, "New", year=2020)

@@ -77,6 +77,9 @@ def test_no_way_in_tells_the_token(
     assert ("A secret is on the command line" in result.err) == (way == "option")
     shown = pushes.nights.inside("config", "show", "--json")
     look(pushes, caplog, result, push(pushes, "--quiet", *options), shown, own=own)
+    assert "POST /api/maintenance/crosswatch-tracker/import?provider_instance=default: 200, " in (
+        result.err
+    )
     assert "import" in {call.name for call in pushes.fake.calls}
 
 
@@ -108,6 +111,38 @@ def test_a_server_that_quotes_the_request(
     quoting = echo(status)
     pushes.fake.faults.append(lambda call: quoting(call) if call.name == name else None)
     look(pushes, caplog, push(pushes), push(pushes, "--debug", "--verbose"))
+
+
+@pytest.mark.parametrize("is_admin", [False, True])
+def test_a_server_that_quotes_the_token_in_a_good_answer(
+    pushes: Pushes, caplog: pytest.LogCaptureFixture, *, is_admin: bool
+) -> None:
+    fake = pushes.fake
+    fake.is_admin = is_admin
+    said: dict[str, object] = {"ok": False, "error": f"bad header X-CW-Token: {TOKEN}"}
+
+    def fault(call: Call) -> Answer | None:
+        if call.name == "import":
+            return 200, said
+        if call.name != "preview":
+            return None
+        _, answer = fake._answer(call)  # noqa: SLF001 - the real answer, a little changed
+        assert isinstance(answer, dict)
+        return 200, answer | {"target_instance": TOKEN}
+
+    fake.faults.append(fault)
+    done = push(pushes, "--all-users", "--json")
+    assert done.code == 8
+    look(pushes, caplog, done)
+
+
+def test_no_error_shows_the_password_of_a_proxy(pushes: Pushes) -> None:
+    quoting = 200, {"ok": True, "provider_instance": PASSWORD, "target": "state"}
+    pushes.fake.faults.append(lambda call: quoting if call.name == "import" else None)
+    done = push(pushes, "--all-users", "--json")
+    assert "of …" in done.err
+    assert "of …" in done.out
+    assert leaks(done.out + done.err) == []
 
 
 def test_a_certificate_of_its_own(pushes: Pushes, tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def desk(tmp_path: Path, history: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("through", ["", "links/", "links/../"])
 @pytest.mark.parametrize("args", _OVER.values(), ids=_OVER.keys())
 def test_what_is_read_or_written_already_is_never_written_over(
@@ -730,7 +730,7 @@ def shell(line: str, cwd: Path, env: Mapping[str, str]) -> subprocess.CompletedP
     )
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("closed", "quiet"), crossed(["2>&-", ">&-", "<&-", "<&- >&- 2>&-"], ["-q", ""])
 )
@@ -765,7 +765,7 @@ _FULL = (
 )
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("command", _FULL)
 def test_a_standard_output_that_is_full_is_a_failed_write_and_no_bug(
     history: Path, tmp_path: Path, environment: dict[str, str], command: str
@@ -803,7 +803,7 @@ _LOCALES: Mapping[str, Mapping[str, str]] = {
 }
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("env", _LOCALES.values(), ids=_LOCALES.keys())
 @pytest.mark.parametrize(
     "command",

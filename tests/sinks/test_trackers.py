@@ -70,7 +70,8 @@ def plays(tmp_path: Path) -> Plays:
 
 
 def written(inside: Inside, plays: Plays, sink: str, *options: str | Path) -> Result:
-    done = inside("db", plays.path, "--to", sink, "--no-enrich", "--timezone", "UTC", *options)
+    zone = ("--timezone", "UTC") if sink in ("letterboxd", "yamtrack") else ()
+    done = inside("db", plays.path, "--to", sink, "--no-enrich", *zone, *options)
     assert done.code == 0, done.err
     return done
 
@@ -443,6 +444,19 @@ def test_what_a_format_cannot_hold_is_counted_and_listed(
         assert held(tmp_path / FILES[sink]) == 4 - count
 
 
+def test_nothing_is_up_to_date_if_a_format_can_hold_nothing(
+    inside: Inside, plays: Plays, tmp_path: Path
+) -> None:
+    plays.film("2024-01-02T20:00:00", "imdb://tt0113277", title="Heat", year=1995)
+    for _ in range(2):
+        done = written(inside, plays, "yamtrack", "--report", "report.json")
+        assert "up to date" not in done.err
+        assert "0 viewings are in tautulli-yamtrack.csv (yamtrack): nothing new." in done.err
+        assert "1  without a TMDB id\n" in done.err
+    assert json.loads((tmp_path / "report.json").read_bytes())["outputs"][0]["total"] == 0
+    assert not (tmp_path / FILES["yamtrack"]).exists()
+
+
 def test_the_trakt_export_says_that_trakt_itself_is_not_its_reader(
     inside: Inside, mixed: Plays
 ) -> None:
@@ -471,8 +485,9 @@ def test_the_same_history_gives_the_same_bytes_in_another_system(
     cli: Cli, mixed: Plays, tmp_path: Path, sink: str
 ) -> None:
     for number, zone in enumerate(("UTC", "Asia/Tokyo")):
-        options = ("--timezone", "Europe/Berlin", "--out", f"{number}", "--state-dir", f"s{number}")
-        done = cli("db", mixed.path, "--to", sink, *options, env={"TZ": zone})
+        options = ("--out", f"{number}", "--state-dir", f"s{number}")
+        env = {"TZ": zone, "TAUTULLI_IMPORT_TIMEZONE": "Europe/Berlin"}
+        done = cli("db", mixed.path, "--to", sink, *options, env=env)
         assert done.code == 0, done.err
     assert (tmp_path / "0").read_bytes() == (tmp_path / "1").read_bytes()
 
@@ -580,6 +595,18 @@ def test_a_further_file_from_elsewhere_is_not_replaced(
 
     assert (done.code, other.read_bytes()) == (8, b"from elsewhere")
     assert not (tmp_path / "tautulli-letterboxd.csv").exists()
+
+
+@pytest.mark.parametrize("option", ["--report", "--page"])
+def test_a_further_file_is_not_replaced_by_a_report_or_a_page(
+    inside: Inside, large: Plays, tmp_path: Path, option: str
+) -> None:
+    name = "tautulli-letterboxd(2).csv"
+    done = inside("db", large.path, "--to", "letterboxd", option, name)
+    assert done.code == 8
+    assert f"{name} is not a {option[2:]} of this program, so it is not replaced." in done.err
+    written(inside, large, "letterboxd")
+    assert (tmp_path / name).read_bytes().startswith(b"Title,")
 
 
 @pytest.fixture

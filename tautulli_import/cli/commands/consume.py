@@ -52,7 +52,7 @@ def consume(
     loaded = inputs.settings_from(flags)
     settings = loaded.settings
     screen = Screen(quiet=settings.quiet, verbose=settings.verbose, color=settings.color)
-    inputs.name_dotenv(loaded, screen)
+    inputs.name_files(loaded, screen)
     path = (out or Path("playback-events.duckdb")).expanduser()
     wait = _WAIT_SECONDS if once else inf
     if loaded.origins["wait"] != "default":

@@ -12,7 +12,7 @@ from ..help_pages import Group
 if TYPE_CHECKING:
     from typer._click import Context
 
-__all__ = ["explain"]
+__all__ = ["explain", "pages"]
 
 
 def explain(ctx: typer.Context, words: Sequence[str]) -> None:
@@ -35,6 +35,15 @@ def explain(ctx: typer.Context, words: Sequence[str]) -> None:
         Screen().page(manual.page(" ".join(words)))
     else:
         typer.echo(page)
+
+
+def pages(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return the commands and topics that a shell can complete."""
+    from .. import manual
+
+    root = ctx.find_root().command
+    commands = list(root.commands) if isinstance(root, Group) else []
+    return [one for one in [*commands, *manual.topics()] if one.startswith(incomplete)]
 
 
 def _page_of_command(root: Context, words: Sequence[str]) -> str | None:

@@ -123,11 +123,13 @@ def _ask_source(screen: Screen) -> tuple[Command, _Values, Sequence[User]]:
     found = found_databases()
     rows = [str(path) for path in found]
     rows += ["A running Tautulli, over HTTP", "Another database file"]
+    url = _ADDRESS
     while True:
         place = _choose(screen, "Where is the history?", rows)
         command: Command = "api" if place == len(found) else "db"
         if command == "api":
-            values: _Values = _ask_server(screen)
+            values: _Values = _ask_server(screen, url)
+            url = str(values["url"])
         elif place < len(found):
             values = {"database": [str(found[place])]}
         else:
@@ -139,8 +141,8 @@ def _ask_source(screen: Screen) -> tuple[Command, _Values, Sequence[User]]:
             screen.error(error)
 
 
-def _ask_server(screen: Screen) -> _Values:
-    url = _ask(screen, f"Address of Tautulli, as in a browser [{_ADDRESS}]: ", _ADDRESS)
+def _ask_server(screen: Screen, before: str) -> _Values:
+    url = _ask(screen, f"Address of Tautulli, as in a browser [{before}]: ", before)
     screen.note("The API key is in Tautulli under Settings > Web Interface > API.")
     key = screen.ask_secret("API key (it is not shown): ").strip()
     return {"url": url, "api_key": key}
@@ -158,20 +160,16 @@ def _users(command: Command, values: Mapping[str, object], screen: Screen) -> Se
     from ...formatting import many
     from ...settings.loaded import load
     from ...temp_folder import PrivateFolder
-    from ..console import Screen as AnyScreen
     from ..session import Request, open_session
     from ..setup import config_text
 
-    screen.note("Reading …")
     request = Request(users=True, selection=False, ids=False)
     folder = PrivateFolder()
     try:  # as the settings will be read later, the key not from an option
         path = folder.path / "config.toml"
         write_whole(path, [config_text(values).encode()])
         loaded = load({"config": path})
-        with open_session(
-            command, loaded, AnyScreen(quiet=True), request, now=int(time.time())
-        ) as session:
+        with open_session(command, loaded, screen, request, now=int(time.time())) as session:
             people = [user for user in session.source.users() if user.plays]
     finally:
         folder.remove()
@@ -248,4 +246,5 @@ def _next_steps(command: Command, path: Path, *, is_default: bool) -> Sequence[s
         lines += [f"    {line}".rstrip() for line in text.splitlines()]
     lines += ["  systemctl --user daemon-reload"]
     lines += ["  systemctl --user enable --now tautulli-import.timer"]
+    lines += ["  loginctl enable-linger    # so that it runs while you are logged out"]
     return lines

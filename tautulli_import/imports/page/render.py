@@ -79,6 +79,8 @@ def _label(branch: Branch, about: About, *, is_by_viewing: bool) -> str:
     if branch.reason is not None:
         start = "left out" if branch.outcome == "filtered" else "rejected"
         return f"{start}: {branch.reason.sentence}"
+    if branch.not_held:
+        return f"left out: {branch.not_held}"
     if branch.outcome == "merged":
         of = "viewing" if is_by_viewing else "film or episode"
         return f"merged: another play of the same {of}"

@@ -154,7 +154,7 @@ def test_an_answer_can_be_compressed(client: Tautulli, route: respx.Route) -> No
 # Answers that are none.
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "body",
     [

@@ -151,7 +151,7 @@ def test_the_chosen_library_is_not_mistaken(name: str, world: World) -> None:
     whole_or_error(world, "get_libraries_table", ANY[name](), items(world, "--library", "Shows"))
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(
     ("name", "cmd"), crossed(ANY, ["server_status", "get_server_info", "get_tautulli_info"])
 )
@@ -160,7 +160,7 @@ def test_a_check_ends_whatever_is_not_answered(name: str, cmd: str, world: World
     whole_or_error(world, cmd, ANY[name](), run)
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(
     ("name", "cmd"),
     [
@@ -234,7 +234,7 @@ DOWNLOADS: Final[Mapping[str, Callable[[Path], Fault]]] = {
 }
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("name", DOWNLOADS)
 def test_a_database_that_is_none_is_not_taken_for_the_history(
     name: str, world: World, history: Path

@@ -95,7 +95,7 @@ def test_a_row_without_its_place_is_an_error_or_accounted_for(
     accounted(world)
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("field", [*PLACE, *READ])
 def test_a_server_may_not_know_a_field(field: str, world: World) -> None:
     world.tautulli.faults[:] = [on("get_history", without(field))]
@@ -109,7 +109,7 @@ def test_what_nobody_reads_can_be_anything(value: object, world: World, clean: b
     assert world.items == clean
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(("field", "value"), crossed([*PLACE, *READ], [["x"], {}]), ids=repr)
 def test_what_no_column_can_hold_is_never_taken(
     field: str, value: object, world: World, clean: bytes

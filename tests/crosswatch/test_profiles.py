@@ -1,0 +1,57 @@
+"""Each user's history goes into the profile that the settings name, and into no other."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.nightly import said
+from tests.support.pushing import Pushes
+
+PROFILES = "TAUTULLI_IMPORT_PROFILES"
+
+
+@pytest.fixture
+def two(pushes: Pushes) -> Pushes:
+    """Return a CrossWatch with two profiles more."""
+    pushes.fake.add_profile("CW-P01", "Kids")
+    pushes.fake.add_profile("CW-P02", "Two")
+    return pushes
+
+
+def name_profiles(pushes: Pushes, profiles: str) -> None:
+    pushes.nights.environment[PROFILES] = profiles  # type: ignore[index]
+
+
+def test_an_id_and_its_label_are_one_profile(two: Pushes) -> None:
+    name_profiles(two, "alice=CW-P01,bob=Kids")
+    assert "Alice and Bob have the same place" in two.fails(2, "--each-user")
+    assert two.fake.items("CW-P01") == {}
+
+
+def test_a_remembered_choice_mixes_no_users(two: Pushes) -> None:
+    name_profiles(two, "alice=default,bob=CW-P01")
+    two.run("--each-user", "--replace")
+    before = dict(two.fake.trackers)
+    name_profiles(two, "alice=CW-P01,bob=CW-P01")
+    assert "have the same place" in said(two.run(days=1, code=2))
+    assert two.fake.trackers == before
+
+
+def test_a_username_goes_before_a_friendly_name(two: Pushes) -> None:
+    two.nights.execute("UPDATE users SET friendly_name = 'bob' WHERE username = 'alice'")
+    name_profiles(two, "bob=CW-P02,alice=CW-P01")
+    two.run("--each-user")
+    found = {one: len(two.fake.items(one)) for one in ("CW-P01", "CW-P02")}
+    users = {"CW-P01": "1", "CW-P02": "2"}
+    assert found == {one: len(two.expected("--user", user)) for one, user in users.items()}
+    assert len(set(found.values())) == 2
+
+
+def test_plays_without_a_user_are_refused_before_anything_is_written(two: Pushes) -> None:
+    name_profiles(two, "alice=CW-P01,bob=CW-P02")
+    newest = "SELECT max(id) FROM session_history"
+    two.nights.execute(
+        f"UPDATE session_history SET user_id = NULL, user = '' WHERE id = ({newest})"  # noqa: S608
+    )
+    assert "No profile of CrossWatch is given for the user unknown" in two.fails(2, "--each-user")
+    assert two.fake.trackers == {}
