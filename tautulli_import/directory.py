@@ -198,10 +198,6 @@ class Directory:
         with suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self._descriptor)
 
-    def remove_directory(self, name: str) -> None:
-        """Remove a directory. It must be empty."""
-        os.rmdir(name, dir_fd=self._descriptor)
-
     def sync(self) -> None:
         """Make the names in the directory durable."""
         descriptor = os.open(".", os.O_RDONLY | _STEP, dir_fd=self._descriptor)

@@ -74,6 +74,17 @@ class Group(TyperGroup):
                 ctx.meta[SHELL] = value
         return super().parse_args(ctx, args)
 
+    def resolve_command(
+        self, ctx: Context, args: list[str]
+    ) -> tuple[str | None, AnyCommand | None, list[str]]:
+        """Find the command that the first argument names.
+
+        Raises:
+            typer.Exit: there is none. The error was printed.
+        """
+        with usage.explained(ctx, args, "commands"):
+            return super().resolve_command(ctx, args)
+
     def get_help_option(self, ctx: Context) -> TyperOption | None:
         """Return ``--help``, as that of a ``Command``."""
         return _with_default(super().get_help_option(ctx))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +18,7 @@ from .exit_codes import guarded
 if TYPE_CHECKING:
     from typer._click import Context
 
-__all__ = ["Command"]
+__all__ = ["Command", "explained"]
 
 # Typer exports only subclasses of it. From 0.29 on it has its own click.
 _UsageError: Final[type[Exception]] = typer.BadParameter.__mro__[1]
@@ -32,18 +34,29 @@ class Command(TyperCommand):
         Raises:
             typer.Exit: an argument is wrong. The error was printed.
         """
-        with guarded(as_json="--json" in args):
-            try:
-                return super().parse_args(ctx, args)
-            except _UsageError as error:
-                message = getattr(error, "format_message", error.__str__)()
-                extra = _EXTRA.search(message)
-                if self.name == "api" and extra:
-                    raise _not_an_argument(extra[1]) from None
-                raise ConfigurationError(
-                    message if message.endswith((".", "?", ")")) else f"{message}.",
-                    hint=f"All options: {ctx.command_path} --help",
-                ) from None
+        with explained(ctx, args, "options"):
+            return super().parse_args(ctx, args)
+
+
+@contextmanager
+def explained(ctx: Context, args: Sequence[str], what: str) -> Iterator[None]:
+    """Turn wrong arguments into an error that is printed. The help lists all of ``what``.
+
+    Raises:
+        typer.Exit: an argument is wrong.
+    """
+    with guarded(as_json="--json" in args):
+        try:
+            yield
+        except _UsageError as error:
+            message = getattr(error, "format_message", error.__str__)()
+            extra = _EXTRA.search(message)
+            if ctx.info_name == "api" and extra:
+                raise _not_an_argument(extra[1]) from None
+            raise ConfigurationError(
+                message if message.endswith((".", "?", ")")) else f"{message}.",
+                hint=f"All {what}: {ctx.command_path} --help",
+            ) from None
 
 
 def _not_an_argument(word: str) -> ConfigurationError:

@@ -229,3 +229,13 @@ def test_a_warning_about_the_history_is_kept_over_a_night_without_news(
     add_play(conn, title="Two", guid="imdb://tt0000002")
     conn.close()
     assert inside(*args).err == ""
+
+
+def test_a_wrong_command_is_an_error_like_all_others(cli: Cli) -> None:
+    said = cli("chek")
+    told = cli("frob", "--json")
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("Error: No such command 'chek'. Did you mean 'check'?\n")
+    assert "All commands: tautulli-import --help" in said.err
+    assert json.loads(told.out)["error"]["code"] == told.code == 2
+    assert cli("checkpoint", "lst").err.startswith("Error: No such command 'lst'.")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.support.forked import started
 
-_PATIENCE = 20
+_PATIENCE = 60
 """Seconds without a word after which a program is taken to wait for an unexpected answer."""
 
 
@@ -22,26 +22,8 @@ def in_a_terminal(
     ``typed`` waits in the terminal until the program reads it. It is the end of the input if a
     test expects no question.
     """
-    ours, theirs = pty.openpty()
-    env = {**environment, "TERM": "xterm-256color", "COLUMNS": "200", "LINES": "50", **more}
-    with started(
-        *("tautulli_import", [*map(str, args)]),
-        environment=env,
-        folder=cwd,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        session=True,
-    ) as process:
-        os.close(theirs)
-        os.write(ours, typed.encode())
-        shown = b""
-        with suppress(OSError):  # the far end of a terminal that is gone: EIO
-            while chunk := os.read(ours, 65536):
-                shown += chunk
-        os.close(ours)
-        code = process.wait(timeout=60)
-    return code, codecs.decode(shown, "utf-8", "replace")
+    size = {"TERM": "xterm-256color", "COLUMNS": "200", "LINES": "50"}
+    return _run(args, cwd, {**environment, **size, **more}, typed, ())
 
 
 def talk(
@@ -55,18 +37,29 @@ def talk(
 
     ``answers`` are the ends of the questions, in their order, with the answers to them.
     """
+    size = {"TERM": "dumb", "COLUMNS": "300", "LINES": "50"}
+    return _run(args, cwd, {**environment, **size, **more}, "", answers)
+
+
+def _run(
+    args: Sequence[str | Path],
+    folder: Path,
+    environment: Mapping[str, str],
+    typed: str,
+    answers: Sequence[tuple[str, str]],
+) -> tuple[int, str]:
     ours, theirs = pty.openpty()
-    env = {**environment, "TERM": "dumb", "COLUMNS": "300", "LINES": "50", **more}
     with started(
         *("tautulli_import", [*map(str, args)]),
-        environment=env,
-        folder=cwd,
+        environment=environment,
+        folder=folder,
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
         session=True,
     ) as process:
         os.close(theirs)
+        os.write(ours, typed.encode())
         shown, asked = b"", 0
         waiting = list(answers)
         with suppress(OSError):  # the far end of a terminal that is gone: EIO

@@ -25,7 +25,7 @@ class Access(Struct, frozen=True):
     ca_file: Path | None = None
     insecure: bool = False
     key_in: Literal["body", "query", "header"] | None = None
-    """Where to send the key. ``None``: in the body, or in the query if POST is refused.
+    """The place of the key. ``None``: the body, or the query if POST is refused.
 
     Tautulli 2.17.2 ignores the header ``X-Api-Key`` for its API, so ``header`` sends both.
     """
