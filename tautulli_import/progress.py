@@ -11,10 +11,13 @@ Phase: TypeAlias = Literal[
     "downloading",
     "salvaging",
     "fetching",
+    "searching",
     "counting",
     "reading",
     "asking for ids",
     "writing",
+    "pushing",
+    "comparing",
     "consuming",
 ]
 
@@ -22,10 +25,13 @@ UNITS: Final[Mapping[Phase, str]] = {
     "downloading": "MB",
     "salvaging": "pages",
     "fetching": "plays",
+    "searching": "requests",
     "counting": "plays",
     "reading": "plays",
     "asking for ids": "questions",
     "writing": "items",
+    "pushing": "items",
+    "comparing": "items",
     "consuming": "messages",
 }
 """The unit that each phase counts."""

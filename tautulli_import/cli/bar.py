@@ -24,10 +24,13 @@ _LABELS: Final[Mapping[Phase, str]] = {
     "downloading": "Downloading, MB",
     "salvaging": "Salvaging, pages",
     "fetching": "Fetching plays",
+    "searching": "Searching bad rows",
     "counting": "Counting plays",
     "reading": "Reading plays",
     "asking for ids": "Asking for ids",
     "writing": "Writing",
+    "pushing": "Pushing items",
+    "comparing": "Comparing items",
     "consuming": "Reading messages",
 }
 _STEPS: Final[Mapping[Phase, int]] = {
@@ -50,7 +53,7 @@ class Bar:
     def __init__(self, console: Console) -> None:
         self._console = console
         self.shows_writing = False
-        """True if nothing is printed on the terminal during the phase ``writing``."""
+        """True if nothing is printed on the terminal while sinks write."""
         self._bars: Bars | None = None
         self._task = TaskID(0)
         self._phase: Phase = "reading"
@@ -60,10 +63,10 @@ class Bar:
     def begin(self, phase: Phase, total: int, done: int = 0) -> None:
         """Show a bar for this phase in place of the one before."""
         self.end()
+        if phase in ("writing", "pushing", "comparing") and not self.shows_writing:
+            return
         if phase == "writing":
-            if not self.shows_writing:
-                return
-            total = 0  # a sink does not tell how far it is
+            total = 0  # a sink of files does not tell how far it is
         self._phase = phase
         self._done = self._shown = done
         fills = self._console.width < _VERY_WIDE
@@ -79,7 +82,7 @@ class Bar:
             del columns[3]
         self._bars = Bars(*columns, console=self._console, transient=True, expand=fills)
         self._task = self._bars.add_task(
-            _LABELS[phase], total=total or None, completed=done, rate="", counts=_of(done, total)
+            _LABELS[phase], total=total or None, completed=done, rate="", counts=self._counts(total)
         )
         self._bars.start()
 
@@ -94,7 +97,7 @@ class Bar:
         if self._bars is None:
             return
         task = self._bars.tasks[0]
-        counts = _of(self._done, int(task.total or 0))
+        counts = self._counts(int(task.total or 0))
         self._bars.update(self._task, completed=self._done, counts=counts)
         self._shown = self._done
         if task.speed and self._phase in _STEPS:
@@ -107,6 +110,7 @@ class Bar:
             self._bars.stop()
             self._bars = None
 
-
-def _of(done: int, total: int) -> str:
-    return f"{done:,}/{total:,}" if total else f"{done:,}"
+    def _counts(self, total: int) -> str:
+        if self._phase == "searching":  # the label does not name what is counted
+            return f"{self._done:,} {UNITS[self._phase]}"
+        return f"{self._done:,}/{total:,}" if total else f"{self._done:,}"

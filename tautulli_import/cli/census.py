@@ -36,8 +36,10 @@ _ORIGINS: Final = {
 }
 
 
-def show_inspection(found: Inspection, rules: Sequence[WatchedRule], screen: Screen) -> None:
-    """Print an inspection on standard output."""
+def show_inspection(
+    found: Inspection, rules: Sequence[WatchedRule], screen: Screen, *, asking: str
+) -> None:
+    """Print an inspection on standard output. ``asking`` is the way to ask Plex for ids."""
     plays, items = found.plays, found.items
     span = f", from {found.first[:10]} to {found.last[:10]}" if found.first and found.last else ""
     screen.paragraph(f"{found.source}: {many(plays.read, 'play')}{span}.", bold=True)
@@ -58,7 +60,7 @@ def show_inspection(found: Inspection, rules: Sequence[WatchedRule], screen: Scr
     )
     would = f"{many(items.movies, 'film')} and {many(items.episodes, 'episode')} would be imported."
     screen.paragraph(would, bold=True)
-    for line in (*_ids("film", found.films), *_ids("show", found.shows)):
+    for line in (*_ids("film", found.films, asking), *_ids("show", found.shows, asking)):
         screen.paragraph(line, indent=2)
     if screen.verbose:
         origins = {_ORIGINS.get(k, k): n for k, n in items.ids_from.items()}
@@ -98,7 +100,7 @@ def _kinds(counts: Mapping[str, int]) -> Iterator[str]:
             yield f"{count:,} of an unknown kind" if name == "unknown" else f"{count:,} {name}"
 
 
-def _ids(what: str, ids: WorkIds) -> Iterator[str]:
+def _ids(what: str, ids: WorkIds, asking: str) -> Iterator[str]:
     if not ids.total:
         return
     if ids.known == ids.total:
@@ -106,7 +108,7 @@ def _ids(what: str, ids: WorkIds) -> Iterator[str]:
         return
     yield f"{ids.known:,} of {many(ids.total, what)} have external ids."
     if ids.could_get:
-        yield f"{ids.could_get:,} have none yet, but Plex may know them (use --url and an API key)."
+        yield f"{ids.could_get:,} have none yet, but Plex may know them ({asking})."
     if ids.never:
         yield f"{ids.never:,} have none, and nobody else can be asked (add them with --ids)."
 

@@ -22,7 +22,14 @@ from .console import Screen
 from .hiding import hide
 from .secrets import check_secrets, headers_of, secret_of
 
-__all__ = ["Connection", "connect", "connect_for_ids", "warn_of_key", "warn_of_way"]
+__all__ = [
+    "Connection",
+    "connect",
+    "connect_for_ids",
+    "warn_of_key",
+    "warn_of_way",
+    "way_to_plex",
+]
 
 _HERE = "https://127.0.0.1:"
 _WHERE = "The key is in Tautulli under Settings > Web Interface > API."
@@ -109,6 +116,24 @@ def connect_for_ids(loaded: Loaded, screen: Screen) -> Connection | None:
         )
         return Connection(access, settings, screen.detail)
     return None
+
+
+def way_to_plex(loaded: Loaded, connection: Connection | None) -> str:
+    """Return what is missing to ask Plex for ids, in a few words.
+
+    With a connection it was asked, and did not answer.
+    """
+    settings = loaded.settings
+    if connection is not None and settings.enrich:
+        return "it did not answer"
+    if not settings.enrich:
+        is_option = loaded.origins["enrich"] == "option"
+        return f"asking is off: {'--no-enrich' if is_option else loaded.where('enrich')}"
+    if settings.url:
+        return "give the API key as well, with --api-key-file FILE"
+    if loaded.value_or_file("api_key") is not None:
+        return "give the address as well, with --url URL"
+    return "use --url and an API key"
 
 
 def warn_of_key(loaded: Loaded, screen: Screen) -> None:

@@ -7,6 +7,7 @@ execute (escapes, bells, carriage returns, reversed text) is printed as a questi
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, TextIO
@@ -66,6 +67,8 @@ class Screen:
         self._bar = None if quiet or not self._err.is_terminal else Bar(self._err)
         self.warnings: list[str] = []
         """All warnings of this run."""
+        self.asked_seconds = 0.0
+        """The time that a person took to answer questions."""
         self._waits = False
         self._known: Collection[str] = ()
 
@@ -117,7 +120,10 @@ class Screen:
     def ask(self, question: str) -> str | None:
         """Print a question, and return the answer; ``None`` at the end of the input."""
         self._err.print(Text(harmless(question)), end="")
-        return sys.stdin.readline() or None
+        began = time.perf_counter()
+        answer = sys.stdin.readline()
+        self.asked_seconds += time.perf_counter() - began
+        return answer or None
 
     def ask_secret(self, question: str) -> str:
         """Print a question, and return the answer, which is not shown."""

@@ -68,11 +68,17 @@ class Group(TyperGroup):
 
         It is no value of that option, because an option with a value would make every command
         load pydantic here.
+
+        Raises:
+            typer.Exit: an argument is wrong. The error was printed.
         """
         for flag, value in pairwise(args[:2]):
             if flag in _ABOUT_SHELLS:
                 ctx.meta[SHELL] = value
-        return super().parse_args(ctx, args)
+        if not args:  # then the help is printed
+            return super().parse_args(ctx, args)
+        with usage.explained(ctx, args, "options"):
+            return super().parse_args(ctx, args)
 
     def resolve_command(
         self, ctx: Context, args: list[str]

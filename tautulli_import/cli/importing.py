@@ -47,7 +47,7 @@ from .redact import typed_again
 from .results import keep_result
 from .session import Command, Record, Request, open_session
 from .targets import RunOptions, targets
-from .whose import announce_leftovers, choose_whose
+from .whose import announce_leftovers, ask_whose, choose_whose
 
 __all__ = ["import_history"]
 
@@ -97,6 +97,9 @@ def import_history(
                 Request(ids=not all(streams), restart=restart),
                 now=now,
                 record=Record(remembered.folder, begin),
+                choose=lambda state, users: ask_whose(
+                    settings, outputs, remembered.outputs(state), screen, users
+                ),
             )
         )
         source = session.source
@@ -105,9 +108,10 @@ def import_history(
         known = remembered.outputs(session.state)
         screen.release_warnings(known.warnings() if known and not settings.dry_run else ())
         _describe_source(source, screen)
-        asked = time.perf_counter()
-        settings, reason = choose_whose(settings, source, outputs, known, screen, replace=replace)
-        began += time.perf_counter() - asked
+        settings, reason = choose_whose(
+            session.settings, source, outputs, known, screen, replace=replace
+        )
+        began += screen.asked_seconds
         selection = inputs.selection(settings, source, now=now)
         job = Job(
             command=command,

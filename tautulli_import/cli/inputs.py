@@ -41,6 +41,7 @@ __all__ = [
     "check_not_read",
     "check_report_path",
     "corrections",
+    "dates",
     "files_read",
     "judge_rejected",
     "name_files",
@@ -138,8 +139,8 @@ def open_databases(settings: Settings, progress: Progress) -> Source:
     if not paths:
         raise ConfigurationError(
             "No database given.",
-            hint="Name Tautulli's tautulli.db or set IMPORT_DB_PATH. To read over HTTP: "
-            "tautulli-import api --url URL (or set TAUTULLI_URL).",
+            hint="Name Tautulli's tautulli.db or set IMPORT_DB_PATH. To read from a running "
+            "Tautulli: api --url URL (or set TAUTULLI_URL).",
         )
     if Path("-") in paths and sys.stdin is None:
         raise ConfigurationError(
@@ -192,11 +193,11 @@ def check_databases(settings: Settings) -> None:
             continue
 
 
-def selection(settings: Settings, source: Source, *, now: int) -> Selection:
-    """Return the selection of plays. Look up the names of users and libraries in the source.
+def dates(settings: Settings, *, now: int) -> tuple[int | None, int | None]:
+    """Return the first and the last moment of the selection, in epoch seconds.
 
     Raises:
-        TautulliImportError: a name fits none or several, or a date is invalid.
+        ConfigurationError: a date is invalid, or options contradict each other.
     """
     since = None if settings.since is None else parse_moment(settings.since, now=now)
     until = None if settings.until is None else parse_moment(settings.until, now=now, end=True)
@@ -210,6 +211,16 @@ def selection(settings: Settings, source: Source, *, now: int) -> Selection:
             f"--since {settings.since} is not before --until {settings.until}.",
             hint="Swap the two.",
         )
+    return since, until
+
+
+def selection(settings: Settings, source: Source, *, now: int) -> Selection:
+    """Return the selection of plays. Look up the names of users and libraries in the source.
+
+    Raises:
+        TautulliImportError: a name fits none or several, or a date is invalid.
+    """
+    since, until = dates(settings, now=now)
     sections = None
     if settings.library:
         sections = choose_libraries(source.libraries(), settings.library)

@@ -83,8 +83,8 @@ def _show_nothing_new(outcome: ImportResult, screen: Screen) -> None:
     again = f" {many(known, 'event')} delivered again and already known there." if known else ""
     count = sum(len(one.leftovers.times) for one in outcome.deliveries)
     stay = (
-        f" {count:,} entries of earlier runs there are not in this selection; --replace "
-        "removes them."
+        f" {count:,} entries of earlier runs there are not in this selection. --replace corrects "
+        "that."
     )
     read = many(outcome.report.plays.read, "play")
     screen.note(
@@ -188,13 +188,20 @@ def _source_of(report: Report, settings: Settings) -> str:
 
 
 def _show_next_steps(deliveries: Sequence[Delivery], screen: Screen) -> None:
-    """Print the next steps in CrossWatch. With one output per user, the first is an example."""
-    sinks: set[str] = set()
-    steps: dict[str, None] = {}
+    """Print the next steps, of one output per user for the first and which ones are like it."""
+    by_sink: dict[str, list[Delivery]] = {}
     for delivery in deliveries:
-        if delivery.receipt.written and delivery.sink not in sinks:
-            sinks.add(delivery.sink)
-            steps |= dict.fromkeys(delivery.receipt.next_steps)
+        if delivery.receipt.written and delivery.receipt.next_steps:
+            by_sink.setdefault(delivery.sink, []).append(delivery)
+    steps: dict[str, None] = {}
+    for first, *others in by_sink.values():
+        steps |= dict.fromkeys(first.receipt.next_steps)
+        if others:
+            targets = ", ".join(other.receipt.target for other in others)
+            steps[
+                f"These steps are for {first.user}. Repeat them for each other user, in a profile "
+                f"or account of their own: {targets}."
+            ] = None
     if steps and screen.is_read:  # a log has no use for them
         screen.note("Next:")
         for step in steps:

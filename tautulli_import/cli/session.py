@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
@@ -23,10 +24,11 @@ from ..items.pipeline import PlexSources
 from ..progress import ProgressGroup
 from ..settings.fields import Settings
 from ..settings.loaded import Loaded
+from ..sources.base import User
 from ..sources.choose import choose_libraries
 from ..sources.database.source import Source
 from ..sources.http.download import download
-from ..sources.http.sync import Wanted, ask_libraries, sync
+from ..sources.http.sync import Wanted, ask_libraries, ask_users, sync
 from ..state.file import StateFile, database_source, state_file
 from ..state.runs import RunLog, describe
 from . import inputs
@@ -34,7 +36,7 @@ from .connect import Connection, connect, connect_for_ids, warn_of_key
 from .console import Screen
 from .plex_access import open_cloud, open_library
 
-__all__ = ["Command", "Record", "Request", "Session", "open_session"]
+__all__ = ["Chooser", "Command", "Record", "Request", "Session", "open_session"]
 
 Command: TypeAlias = Literal["api", "db"]
 
@@ -64,6 +66,10 @@ class Record(Struct, frozen=True):
     """Begins the log of the run in the state file of the source."""
 
 
+Chooser: TypeAlias = Callable[[StateFile | None, Callable[[], Sequence[User]]], Settings]
+"""Returns the settings with a choice of users. It is given the state file, and a function that
+requests the users of the server."""
+
 _NO_RECORD: Final = Record()
 
 
@@ -71,6 +77,8 @@ class Session(Struct, frozen=True):
     """The open source of a command, and everything that belongs to it."""
 
     source: Source
+    settings: Settings
+    """The settings, with the users that were chosen before anything was fetched."""
     connection: Connection | None
     plex: PlexSources
     state: StateFile | None = None
@@ -92,11 +100,13 @@ def open_session(
     *,
     now: int,
     record: Record = _NO_RECORD,
+    choose: Chooser | None = None,
 ) -> Iterator[Session]:
     """Open the source that the settings name, and close it in the end.
 
-    Over HTTP, fetch what ``request`` wants first. ``now`` is the time of the run (epoch seconds,
-    UTC). The log that ``record`` begins is told how the run ends.
+    Over HTTP, fetch what ``request`` wants first, and before that let ``choose`` choose the users.
+    ``now`` is the time of the run (epoch seconds, UTC). The log that ``record`` begins is told how
+    the run ends.
 
     Raises:
         TautulliImportError: the source cannot be opened or read.
@@ -128,7 +138,11 @@ def open_session(
             stack.enter_context(_record_the_end(log))
         if state:
             stack.enter_context(_explain_errors(state))
+        if request.selection:
+            inputs.dates(settings, now=now)  # a wrong one is an error before anything is fetched
         if connection and command == "api":
+            if choose:
+                settings = choose(state, partial(ask_users, connection.tautulli))
             source = _fetch(connection, settings, screen, request, log, now=now)
         else:
             with screen.progress() as bar:
@@ -141,7 +155,7 @@ def open_session(
         )
         plex = PlexSources(library, enricher, cloud)
         with _describe_damage(source):
-            yield Session(source, connection, plex, state, log)
+            yield Session(source, settings, connection, plex, state, log)
 
 
 def _state_of_files(folder: Path, settings: Settings) -> StateFile | None:

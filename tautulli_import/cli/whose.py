@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 import msgspec
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, TautulliImportError
 from ..formatting import many
 from ..imports.job import Target
+from ..items.leftovers import Leftovers
 from ..items.outputs import Planned, place_of
 from ..settings.fields import Settings
 from ..sinks.base import Sink
@@ -19,9 +21,39 @@ from ..sources.database.source import Source
 from ..state.outputs import OutputNotes, OutputStore, Place, Whose
 from .console import Screen
 
-__all__ = ["announce_leftovers", "choose_whose"]
+__all__ = ["announce_leftovers", "ask_whose", "choose_whose"]
 
 _TRIES: Final = 3
+
+
+def ask_whose(
+    settings: Settings,
+    targets: Sequence[Target],
+    store: OutputStore | None,
+    screen: Screen,
+    users: Callable[[], Sequence[User]],
+) -> Settings:
+    """Ask whose plays the outputs get before a history is fetched, which can take long.
+
+    Return the settings with the answer; or as they are, if there is nothing to ask. ``users``
+    requests the users of the server. If that fails, ``choose_whose`` asks after the fetch.
+
+    Raises:
+        ConfigurationError: the person gave no answer.
+    """
+    sinks = _sinks_of(targets)
+    notes = _notes_of(sinks, store)
+    if store is None or not _may_ask(settings, sinks, notes, store, screen):
+        return settings
+    people: Sequence[User] = ()
+    with suppress(TautulliImportError):
+        people = [user for user in users() if user.plays]
+    if len(people) < 2:  # others may have been deleted
+        return settings
+    found = f"Tautulli lists {len(people)} users with plays (for a deleted one, use --user NAME)."
+    choice = _ask(found, people, [*sinks.values()], screen, apart=settings.merge_with is None)
+    _save(store, notes, choice)
+    return _applied(settings, choice)
 
 
 def choose_whose(
@@ -42,18 +74,16 @@ def choose_whose(
     Raises:
         ConfigurationError: the person gave no answer, or the outputs remember different ones.
     """
-    sinks = {
-        place_of(one.name, one.sink): one.sink for one in targets if isinstance(one.sink, Sink)
-    }
+    sinks = _sinks_of(targets)
     if not sinks:
         return settings, ""
-    notes = {place: (store and store.notes(place)) or OutputNotes() for place in sinks}
+    notes = _notes_of(sinks, store)
     if settings.user or settings.each_user or settings.all_users:
         if store and (replace or settings.all_users):
             users, _ = choose_users(source.users(), settings.user) if settings.user else ((), ())
             if users or not settings.user:  # rows without a user id are no choice to remember
                 _save(store, notes, Whose(tuple(sorted(users)), settings.each_user))
-        return settings, ""
+        return settings, _of_one_history(sinks, store) if settings.each_user and not replace else ""
     choices = [*{one.whose: None for one in notes.values() if one.whose is not None}]
     if len(choices) > 1:
         raise ConfigurationError(
@@ -74,13 +104,9 @@ def choose_whose(
     if settings.dry_run:
         screen.note(merging)
         return settings, ""
-    is_first = store is not None and not any(
-        one.selections or store.entries(place) for place, one in notes.items()
-    )
-    lasts = not any(sink.is_piped for sink in sinks.values())
-    if store and is_first and lasts and screen.can_ask:
-        apart = settings.merge_with is None
-        choice = _ask(people, [*sinks.values()], screen, apart=apart)
+    if store and _may_ask(settings, sinks, notes, store, screen):
+        found = f"The history has plays of {len(people)} users."
+        choice = _ask(found, people, [*sinks.values()], screen, apart=settings.merge_with is None)
         _save(store, notes, choice)
         return _applied(settings, choice), ""
     if not all(one.told == ids for one in notes.values()):
@@ -89,6 +115,46 @@ def choose_whose(
             for place, one in notes.items():
                 store.save_notes(place, msgspec.structs.replace(one, told=ids))
     return settings, ""
+
+
+def _sinks_of(targets: Sequence[Target]) -> Mapping[Place, Sink]:
+    return {place_of(one.name, one.sink): one.sink for one in targets if isinstance(one.sink, Sink)}
+
+
+def _notes_of(places: Iterable[Place], store: OutputStore | None) -> Mapping[Place, OutputNotes]:
+    return {place: (store and store.notes(place)) or OutputNotes() for place in places}
+
+
+def _may_ask(
+    settings: Settings,
+    sinks: Mapping[Place, Sink],
+    notes: Mapping[Place, OutputNotes],
+    store: OutputStore,
+    screen: Screen,
+) -> bool:
+    """Return true if nobody has chosen for these outputs, they are new, and a person is there."""
+    if settings.user or settings.each_user or settings.all_users or settings.dry_run or not sinks:
+        return False
+    is_first = not any(
+        one.whose or one.selections or store.entries(place) for place, one in notes.items()
+    )
+    return is_first and screen.can_ask and not any(sink.is_piped for sink in sinks.values())
+
+
+def _of_one_history(sinks: Mapping[Place, Sink], store: OutputStore | None) -> str:
+    """Return a sentence about what runs without ``--each-user`` wrote; empty for nothing."""
+    found = {
+        sink.where: len(store.entries(place))
+        for place, sink in sinks.items()
+        if store and sink.supersedes and not sink.only_adds and sink.exists()
+    }
+    counted = [f"{place} ({_entries(count)})" for place, count in found.items() if count]
+    if not counted:
+        return ""
+    return (
+        f"Earlier runs without --each-user wrote {' and '.join(counted)}, which stays. To remove "
+        "these entries, add --replace."
+    )
 
 
 def _sentence(choice: Whose, source: Source) -> str:
@@ -103,7 +169,9 @@ def _sentence(choice: Whose, source: Source) -> str:
 
 def _applied(settings: Settings, choice: Whose) -> Settings:
     users = [str(one) for one in choice.users]
-    return settings.model_copy(update={"user": users, "each_user": choice.each_user})
+    is_all = not users and not choice.each_user
+    update = {"user": users, "each_user": choice.each_user, "all_users": is_all}
+    return settings.model_copy(update=update)
 
 
 def _save(store: OutputStore, notes: Mapping[Place, OutputNotes], choice: Whose) -> None:
@@ -111,8 +179,10 @@ def _save(store: OutputStore, notes: Mapping[Place, OutputNotes], choice: Whose)
         store.save_notes(place, msgspec.structs.replace(one, whose=choice))
 
 
-def _ask(people: Sequence[User], sinks: Sequence[Sink], screen: Screen, *, apart: bool) -> Whose:
-    """Ask a person whose plays the outputs get.
+def _ask(
+    found: str, people: Sequence[User], sinks: Sequence[Sink], screen: Screen, *, apart: bool
+) -> Whose:
+    """Ask a person whose plays the outputs get. ``found`` says how many users there are.
 
     Raises:
         ConfigurationError: there was no usable answer.
@@ -125,7 +195,7 @@ def _ask(people: Sequence[User], sinks: Sequence[Sink], screen: Screen, *, apart
         option = f"--user {user.user_id}"
         rows.append((str(number), f"only {user.name} ({many(user.plays, 'play')})", option))
         answers[str(number)] = Whose((user.user_id or 0,))
-    screen.note(f"The history has plays of {len(people)} users. Whose go into {where}?")
+    screen.note(f"{found} Whose go into {where}?")
     screen.choices(rows)
     options = {row[0]: row[2] for row in rows}
     for _ in range(_TRIES):
@@ -152,20 +222,17 @@ def announce_leftovers(planned: Sequence[Planned], screen: Screen, *, dry_run: b
             f"{name} ({number:,})"
             for name, number in sorted(found.whose.items(), key=lambda pair: (-pair[1], pair[0]))
         )
+        has = f"{place} has {_entries(count)} of earlier runs that this selection does not include"
         if not one.wish.replace:
             if count and one.is_new_selection:
                 stay = "would stay" if dry_run else "stay"
                 screen.warn(
-                    f"{place} has {_entries(count)} from earlier runs that this selection does "
-                    f"not include: {whose}. They {stay} there. To remove them, add --replace."
+                    f"{has}: {whose}. They {stay} there. To {_taken_back(found)}, add --replace."
                 )
             continue
         if count:
-            verb = "Would remove" if dry_run else "Removing"
-            screen.note(
-                f"{verb} {_entries(count)} of earlier runs from {place}: {whose}. "
-                "Titles that this selection has as well stay, with its own time."
-            )
+            verb = "would" if dry_run else "will"
+            screen.note(f"{has}: {whose}. This run {verb} {_taken_back(found)}.")
         if found.unknown:
             screen.note(
                 f"{_entries(found.unknown)} of earlier runs in {place} stay, because their plays "
@@ -176,6 +243,15 @@ def announce_leftovers(planned: Sequence[Planned], screen: Screen, *, dry_run: b
                 f"{_entries(found.unrecorded)} in {place} stay, because nothing tells whether an "
                 "earlier run wrote them."
             )
+
+
+def _taken_back(found: Leftovers) -> str:
+    """Return what ``--replace`` does with entries, such as "remove 12 and update 1"."""
+    removed = len(found.times) - found.updated
+    updating = f"update {found.updated:,} that this selection has at another time"
+    if not found.updated:
+        return "remove it" if removed == 1 else "remove them"
+    return f"remove {removed:,}, and {updating}" if removed else updating
 
 
 def _entries(count: int) -> str:

@@ -16,6 +16,7 @@ from msgspec import Struct
 from ..errors import BusyError, SinkError, UnansweredError
 from ..model.items import Movie, Record
 from ..model.keys import viewing_key
+from ..progress import UNSEEN, Phase, Progress
 from .answers import Preview, PreviewRow
 from .archive import packed
 from .checking import wait_until_idle
@@ -56,13 +57,21 @@ class Push:
     """A push of records to one profile."""
 
     def __init__(
-        self, client: CrossWatch, profile: str, records: Sequence[Record], *, wait: float
+        self,
+        client: CrossWatch,
+        profile: str,
+        records: Sequence[Record],
+        *,
+        wait: float,
+        progress: Progress = UNSEEN,
     ) -> None:
         """``wait`` is the longest time to wait for a running sync, in seconds."""
         self._client = client
         self._profile = profile
         self._records = records
         self._wait = wait
+        self._progress = progress
+        self._done = 0
         self._size = ROWS
         self._new = 0
         self._refused: dict[int, PreviewRow] = {}
@@ -71,6 +80,7 @@ class Push:
 
     def preview(self, places: Chunk) -> Pushed:
         """Compare records with the tracker. This writes nothing."""
+        self._begin("comparing", len(places))
         for chunk in self._cut(places):
             self._compare(chunk)
         return self._pushed()
@@ -95,6 +105,7 @@ class Push:
             sync = wait_until_idle(self._client, self._wait)
             there: list[tuple[Chunk, Preview]] = []
             missing: list[tuple[Chunk, Preview]] = []
+            self._begin("pushing" if self._is_first else "comparing", sum(map(len, pending)))
             for chunk in pending:
                 for part in self._cut(chunk):  # the size may have become smaller
                     self._place(part, there, missing, commit=commits < _COMMITS)
@@ -136,10 +147,11 @@ class Push:
             is_counted = True
             if not preview.summary.ready:
                 there.append((chunk, preview))
-                return
-            if commit:
-                self._commit(preview)
-            missing.append((chunk, preview))
+            else:
+                if commit:
+                    self._commit(preview)
+                missing.append((chunk, preview))
+            self._reached(chunk)
         except UnansweredError:
             if len(chunk) < 2 * _FEWEST:
                 raise
@@ -153,12 +165,21 @@ class Push:
     def _compare(self, chunk: Chunk) -> None:
         try:
             self._count(self._previewed(chunk), chunk)
+            self._reached(chunk)
         except UnansweredError:
             if len(chunk) < 2 * _FEWEST:
                 raise
             middle = len(chunk) // 2
             self._compare(chunk[:middle])
             self._compare(chunk[middle:])
+
+    def _begin(self, phase: Phase, total: int) -> None:
+        self._done = 0
+        self._progress.begin(phase, total)
+
+    def _reached(self, chunk: Chunk) -> None:
+        self._done += len(chunk)
+        self._progress.reached(self._done)
 
     def _cut(self, places: Chunk) -> list[Chunk]:
         return [places[at : at + self._size] for at in range(0, len(places), self._size)]

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from ..model.groups import Newest, PlayGroups
+from ..model.groups import PlayGroups
 from ..model.guids import PER_SEASON, movie_ids, plex_guid, show_ids
 from ..model.items import Kind
 from ..model.played import Played, PlayedEpisode, PlayedMovie
@@ -25,83 +25,76 @@ class Appearance:
     """A film or show under one rating key, as some rows name it: the title, and ids in GUIDs.
 
     Of a film it is one group of plays. Of a show it has the groups of all episodes whose GUIDs
-    tell the same of the show. ``played`` is one of them. ``first`` and ``newest`` are the times of
-    the oldest and the newest play (epoch seconds, UTC), ``newest_id`` is the row id of that one.
+    tell the same of the show. ``played`` is one of them.
     """
 
-    __slots__ = ("_all", "accepted", "first", "ids", "last", "newest", "newest_id", "played")
+    __slots__ = (
+        *("_plays", "accepted", "groups", "guid", "ids", "key", "kind", "oldest", "order"),
+        *("played", "title"),
+    )
 
-    def __init__(self, every: _Groups, played: Played, group: int) -> None:
-        self._all = every
-        self.last = group
-        """The group that was read last."""
+    def __init__(self, plays: PlayGroups, played: Played, groups: Sequence[int]) -> None:
+        self._plays = plays
         self.played = played
-        plays = every.plays
-        self.first = plays.first[group]
-        self.newest = plays.newest[group]
-        self.newest_id = plays.newest_id[group]
+        self.groups = groups
+        """The groups of plays, the one that was read last first."""
+        self.kind: Kind = played.kind
+        self.key = played.work_key or None
+        """The rating key, or ``None``."""
+        self.title = folded(played.work_title)
+        """The title, folded for comparison."""
+        group = groups[0]
+        self.oldest = plays.first[group]
+        """The order of the oldest play with a time."""
+        self.order = plays.newest[group]
+        """The order of the newest play: the newest appearance has the greatest."""
         self.accepted = plays.accepted[group]
         """The number of accepted plays."""
-        ids = movie_ids(played.guid) if played.kind == "movie" else show_ids(played.guid)
-        self.ids = tuple(ids.items())
+        if len(groups) > 1:
+            dated = plays.orders.order(1, plays.orders.lowest)
+            oldest = [order for group in groups if (order := plays.first[group]) >= dated]
+            self.oldest = min(oldest, default=self.oldest)
+            self.order = max(map(plays.newest.__getitem__, groups))
+            self.accepted = sum(map(plays.accepted.__getitem__, groups))
+        self.guid = ""
+        """The ``plex://`` GUID of a film in lower case. No row has that of a show."""
+        self.ids: tuple[tuple[str, str], ...] = ()
         """The external ids in the GUIDs, by namespace."""
+        guid = played.guid
+        if self.kind == "show":
+            self.ids = tuple(show_ids(guid).items())
+        elif (found := plex_guid(guid, "movie")) is not None:
+            self.guid = found.lower()
+        else:
+            self.ids = tuple(movie_ids(guid).items())
 
     @property
-    def kind(self) -> Kind:
-        """Return the kind."""
-        return self.played.kind
+    def first(self) -> int:
+        """Return the time of the oldest play (epoch seconds, UTC)."""
+        return self._plays.orders.time(self.oldest)
 
     @property
-    def key(self) -> int | None:
-        """Return the rating key, or ``None``."""
-        return self.played.work_key or None
+    def newest(self) -> int:
+        """Return the time of the newest play (epoch seconds, UTC)."""
+        return self._plays.orders.time(self.order)
 
     @property
-    def title(self) -> str:
-        """Return the title, folded for comparison."""
-        return folded(self.played.work_title)
-
-    @property
-    def order(self) -> Newest:
-        """Sort by time, then by row id: the newest appearance is the greatest."""
-        return self.newest, self.newest_id
-
-    @property
-    def guid(self) -> str:
-        """Return the ``plex://`` GUID of a film in lower case. No row has that of a show."""
-        found = plex_guid(self.played.guid, "movie") if self.kind == "movie" else None
-        return (found or "").lower()
-
-    @property
-    def groups(self) -> Iterator[int]:
-        """Yield the groups of plays, the one that was read last first."""
-        group = self.last
-        while group >= 0:
-            yield group
-            group = self._all.before[group]
+    def newest_id(self) -> int:
+        """Return the row id of the newest play."""
+        return self._plays.orders.row_id(self.order)
 
     @property
     def episodes(self) -> Iterator[tuple[int, PlayedEpisode]]:
         """Yield the groups of a show's episodes with what was played."""
         for group in self.groups:
-            played = self._all.plays[group]
+            played = self._plays[group]
             if isinstance(played, PlayedEpisode):
                 yield group, played
 
     @property
     def all_groups(self) -> PlayGroups:
         """Return the groups of the whole history."""
-        return self._all.plays
-
-
-class _Groups:
-    """The groups of a history, and for each the one before it in its appearance."""
-
-    __slots__ = ("before", "plays")
-
-    def __init__(self, plays: PlayGroups) -> None:
-        self.plays = plays
-        self.before = array("i", [-1]) * len(plays)
+        return self._plays
 
 
 class Appearances(Struct, frozen=True):
@@ -114,45 +107,39 @@ class Appearances(Struct, frozen=True):
 
 def appearances_of(plays: PlayGroups) -> Appearances:
     """Return the appearances of all films and shows. A group is in one of them."""
-    every = _Groups(plays)
-    before = every.before
-    first, newest, newest_id, accepted = plays.first, plays.newest, plays.newest_id, plays.accepted
     found: list[Appearance] = []
-    shows: dict[object, Appearance] = {}
-    holders: dict[int, Appearance] = {}  # by the hash of a GUID: a wrong candidate does no harm
-    sharing: dict[Appearance, None] = {}
-    for group, played in enumerate(plays):
+    places: dict[object, list[int]] = {}
+    """The groups of each appearance of a show, by what they have in common."""
+    holders: dict[int, object] = {}  # by the hash of a GUID: a wrong candidate does no harm
+    sharing: dict[object, None] = {}
+    for group, played in enumerate(plays.numbered()):
         if isinstance(played, PlayedMovie):
-            one = Appearance(every, played, group)
-            found.append(one)
-            plays.number(None, None)
+            found.append(Appearance(plays, played, (group,)))
             continue
-        plays.number(played.season, played.episode)
         guid = played.guid or ""
-        is_plex = guid[:7].lower() == "plex://"
-        place = _place(played, is_plex=is_plex)
-        known = shows.get(place)
-        if known is None:
-            known = shows[place] = Appearance(every, played, group)
-            found.append(known)
+        is_plex = guid.startswith("plex://") or guid[:7].lower() == "plex://"
+        place: object = played.grandparent_rating_key, played.grandparent_title, played.live
+        if not (is_plex and played.grandparent_rating_key):
+            place = _place(played)
+        groups = places.get(place)
+        if groups is None:
+            places[place] = [group]
         else:
-            before[group], known.last = known.last, group
-            if (when := first[group]) and (when < known.first or not known.first):
-                known.first = when
-            when = newest[group]
-            if when > known.newest or (when == known.newest and newest_id[group] > known.newest_id):
-                known.newest, known.newest_id = when, newest_id[group]
-            known.accepted += accepted[group]
-        if is_plex and (other := holders.setdefault(hash(guid.lower()), known)) is not known:
-            sharing[other] = sharing[known] = None
-    return Appearances(found, sharing.keys())
+            groups.append(group)
+        if is_plex and (other := holders.setdefault(hash(guid.lower()), place)) != place:
+            sharing[other] = sharing[place] = None
+    shows: dict[object, Appearance] = {}
+    for place, groups in places.items():
+        shows[place] = Appearance(plays, plays[groups[0]], array("i", groups[::-1]))
+    return Appearances([*found, *shows.values()], {shows[place] for place in sharing})
 
 
-def _place(played: PlayedEpisode, *, is_plex: bool) -> object:
-    """Return what all episodes of one appearance of a show have in common."""
+def _place(played: PlayedEpisode) -> object:
+    """Return what all episodes of one appearance of a show have in common.
+
+    It is less for those with a key and a ``plex://`` GUID, which says nothing of the show.
+    """
     key, title = played.grandparent_rating_key, played.grandparent_title
-    if is_plex and key:
-        return key, title, played.live
     return key, title, played.live, _of_show(played.guid) if key or title else played.guid
 
 

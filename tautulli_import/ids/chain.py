@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from msgspec import Struct
 
@@ -47,13 +47,13 @@ __all__ = ["Identified", "identify", "origin_in"]
 
 _Conflicts: TypeAlias = list[tuple[Work, Conflict]]
 
-_BRACKETS: Final = frozenset("[{(")
-
 
 class Identified(Struct, frozen=True):
     """The films and shows of a history with their ids."""
 
     works: Sequence[Work]
+    nameless: Sequence[Appearance]
+    """The appearances that are in none of them, because their rows name no show."""
     conflicts: Sequence[Conflict]
     unused: Sequence[Correction]
     """Corrections that match nothing in the history."""
@@ -91,7 +91,7 @@ def identify(
     appearances = appearances_of(groups)
     fill_numbers(appearances.all, groups)
     rulings: list[Ruling] = []
-    works = works_of(appearances, groups, rulings)
+    works, nameless = works_of(appearances, groups, rulings)
     settle_keys(works)
     conflicts: _Conflicts = []
     for work in works:
@@ -122,6 +122,7 @@ def identify(
         settle_keys(joined)
     return Identified(
         joined,
+        nameless,
         [*unresolved, *shared.conflicts],
         unused,
         [*asked.warnings, *of_cloud.warnings],
@@ -185,6 +186,8 @@ def _is_corrected(work: Work) -> bool:
 
 def _ask_guids(work: Work, conflicts: _Conflicts) -> None:
     for one in work.appearances:
+        if not one.ids:
+            continue
         found = dict(one.ids)
         against = [ns for ns, value in found.items() if _contradicts(work, ns, value)]
         conflicts += [(work, _conflict(work, ns, found[ns], one.newest_id)) for ns in against]
@@ -199,7 +202,7 @@ def _ask_titles(work: Work) -> None:
     """Fill gaps with the ids that a person wrote into a title, the newest first."""
     for one in work.appearances:
         title = one.played.work_title or ""
-        if _BRACKETS.isdisjoint(title):
+        if not ("[" in title or "{" in title or "(" in title):
             continue  # nearly every title
         for namespace, value in ids_in_title(title)[1].items():
             if namespace not in work.ids:

@@ -7,7 +7,6 @@ shows of one title of which an episode of the same numbers airs on the same day.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from itertools import combinations
 
@@ -26,13 +25,12 @@ def join_by_date(works: Sequence[Work], rulings: list[Ruling]) -> list[Work]:
     """
     sets: DisjointSets[int] = DisjointSets()
     for same_title in called_alike(works):
-        by_day: defaultdict[Hashable, list[int]] = defaultdict(list)
+        first_of_day: dict[Hashable, int] = {}
         for number in same_title:
-            for day in set(_days(works[number])):
-                by_day[day].append(number)
-        for together in by_day.values():
-            for number in together[1:]:
-                sets.join(together[0], number)
+            for day in _days(works[number]):
+                other = first_of_day.setdefault(day, number)
+                if other != number:
+                    sets.join(other, number)
     joined: dict[int, Work | None] = {}
     for members in sets.all():
         same = [works[number] for number in members]

@@ -16,7 +16,8 @@ __all__ = ["fill_numbers", "lack_numbers"]
 
 def lack_numbers(groups: PlayGroups) -> dict[int, PlayedEpisode]:
     """Return the groups of accepted episodes that lack a number, with what was played."""
-    found = {group: groups[group] for group in dict.fromkeys(groups.unsure[1])}
+    odd = [group for group in sorted(groups.odd) if groups.accepted[group]]
+    found = {group: groups[group] for group in dict.fromkeys([*groups.unsure[1], *odd])}
     return {
         group: played
         for group, played in found.items()
@@ -36,7 +37,7 @@ def fill_numbers(appearances: Sequence[Appearance], groups: PlayGroups) -> None:
     if not wanted:
         return
     shows = {played.grandparent_rating_key for played in without.values()}
-    known: dict[tuple[int | None, str | None], tuple[tuple[int, int], PlayedEpisode]] = {}
+    known: dict[tuple[int | None, str | None], tuple[int, PlayedEpisode]] = {}
     for one in appearances:
         if one.kind == "movie" or one.played.work_key not in shows:
             continue
@@ -44,8 +45,9 @@ def fill_numbers(appearances: Sequence[Appearance], groups: PlayGroups) -> None:
             place = played.rating_key, played.guid
             if place not in wanted or None in (played.season, played.episode):
                 continue
-            if known.get(place, ((-1, -1),))[0] < groups.order(group):
-                known[place] = groups.order(group), played
+            order = groups.newest[group]
+            if place not in known or known[place][0] < order:
+                known[place] = order, played
     for group, played in without.items():
         if numbers_in(played.guid) is None and (played.rating_key, played.guid) in known:
             _, other = known[played.rating_key, played.guid]

@@ -39,7 +39,7 @@ def ask_plex(works: Sequence[Work], groups: PlayGroups, ask: Ask) -> Answers:
     unnumbered = {
         group: played for group, played in lack_numbers(groups).items() if _can_be_asked(played)
     }
-    about = [_about_episode(played, groups.newest[group]) for group, played in unnumbered.items()]
+    about = [_about_episode(played, groups.span(group)[1]) for group, played in unnumbered.items()]
     first = ask([*map(_about_work, wanted), *about])
     for group, played in unnumbered.items():
         _number(groups, group, played, first.answers.get(played.rating_key or 0))
@@ -54,7 +54,7 @@ def ask_plex(works: Sequence[Work], groups: PlayGroups, ask: Ask) -> Answers:
             doubtful.append((work, answer, *shown))
     if not doubtful:
         return first
-    second = ask([_about_episode(played, groups.newest[group]) for *_, group, played in doubtful])
+    second = ask([_about_episode(played, groups.span(group)[1]) for *_, group, played in doubtful])
     for work, answer, _, played in doubtful:
         told = second.answers.get(played.rating_key or 0)
         if told and _is_of(told, played) and told.show_key == work.own_keys[0]:

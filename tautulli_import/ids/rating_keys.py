@@ -289,8 +289,7 @@ class _Witness:
             if one.guid:
                 note((one.kind, one.guid), one.key or 0, one.first, one.newest)
             for group, guid in _episode_guids(one):
-                groups = self._groups
-                note(("show", guid), one.key or 0, groups.first[group], groups.newest[group])
+                note(("show", guid), one.key or 0, *self._groups.span(group))
         return seen
 
     def moved_to(self, before: _Meaning, after: _Meaning) -> int | None:
@@ -330,14 +329,15 @@ class _Witness:
         levels: dict[int, list[tuple[int, int, str]]] = {}
         episodes: dict[int, list[int]] = {}
         seasons: dict[int, tuple[int, int]] = {}
-        first, newest = self._groups.first, self._groups.newest
+        span = self._groups.span
         for group, played in enumerate(self._groups):
             if isinstance(played, PlayedEpisode):
                 if played.rating_key:
                     episodes.setdefault(played.rating_key, []).append(group)
                 if (season := played.parent_rating_key) and not played.live:
-                    before = seasons.get(season, (first[group], newest[group]))
-                    seasons[season] = min(before[0], first[group]), max(before[1], newest[group])
+                    first, last = span(group)
+                    before = seasons.get(season, (first, last))
+                    seasons[season] = min(before[0], first), max(before[1], last)
         for (kind, key), inside in self._by_key.items():
             meanings = self._doubtful.get((kind, key))
             if meanings is None:
@@ -387,9 +387,8 @@ def _episode_guids(one: Appearance) -> Iterator[tuple[int, str]]:
 
 def _spans_of_episode(groups: PlayGroups, inside: Sequence[int]) -> list[tuple[int, int]]:
     """Return the intervals in which the key of an episode meant one episode."""
-    first, newest = groups.first, groups.newest
     if len(inside) == 1:
-        return [(first[inside[0]], newest[inside[0]])]
+        return [groups.span(inside[0])]
     spans: dict[Hashable, tuple[int, int]] = {}
     for group in inside:
         played = groups[group]
@@ -400,6 +399,7 @@ def _spans_of_episode(groups: PlayGroups, inside: Sequence[int]) -> list[tuple[i
                 played.episode,
                 folded(played.title),
             )
-            before = spans.get(what, (first[group], newest[group]))
-            spans[what] = min(before[0], first[group]), max(before[1], newest[group])
+            first, last = groups.span(group)
+            before = spans.get(what, (first, last))
+            spans[what] = min(before[0], first), max(before[1], last)
     return sorted(spans.values())

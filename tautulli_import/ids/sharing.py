@@ -33,7 +33,10 @@ def _share_by_id(works: Sequence[Work], conflicts: list[Conflict]) -> Iterator[S
             holders[work.kind, namespace, known.value].append(work)
     done: set[Work] = set()
     for work in works:
-        if work in done or not work.ids:
+        ids = work.ids.items()
+        if all(len(holders[work.kind, site, known.value]) == 1 for site, known in ids):
+            continue  # most share none
+        if work in done:
             continue
         together = _component(work, holders)
         done.update(together)

@@ -51,9 +51,9 @@ class Unresolved(Struct, frozen=True):
     plays: int
     """The number of plays that would be imported."""
     first_play: str | None
-    """The time of the oldest play, UTC."""
+    """The time of the oldest of these plays, UTC."""
     last_play: str | None
-    """The time of the newest play, UTC."""
+    """The time of the newest of these plays, UTC."""
     why: str
     """Sentences about why nothing was found."""
     suggestions: Sequence[SuggestedIds]
@@ -74,8 +74,7 @@ def list_unresolved(works: Iterable[Work], identified: Identified) -> Sequence[U
 def _unresolved(
     work: Work, identified: Identified, suggestions: Sequence[Suggestion]
 ) -> Unresolved:
-    first = min((one.first for one in work.appearances if one.first), default=0)
-    last = work.newest.newest
+    first, last = work.accepted_between
     return Unresolved(
         work.kind,
         work.own_keys[0] if work.own_keys else None,

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
+from operator import attrgetter
 from typing import Final
 
 from ..model.groups import PlayGroups
@@ -46,6 +47,7 @@ class Known:
 
 
 _NONE: Final[Mapping[str, Known]] = {}
+_ORDER: Final = attrgetter("order")
 
 
 class Work:
@@ -72,20 +74,25 @@ class Work:
         self.kind = kind
         self.appearances = tuple(appearances)
         """Newest first."""
-        library_first = self.appearances
-        if len(appearances) > 1:
-            self.appearances = tuple(sorted(appearances, key=_order, reverse=True))
-            # A broadcast has a temporary key, so the keys of the library come first.
-            library_first = tuple(sorted(self.appearances, key=_is_live))
-        self.newest = self.appearances[0]
-        keys = dict.fromkeys(one.played.work_key for one in library_first)
-        self.rating_keys = tuple(key for key in keys if key)
+        self.rating_keys: tuple[int, ...]
         """Newest first."""
+        self.title: str
+        if len(appearances) == 1:  # as most
+            (one,) = appearances
+            self.rating_keys = (one.key,) if one.key else ()
+            self.title = one.played.work_title or ""
+        else:
+            self.appearances = tuple(sorted(appearances, key=_ORDER, reverse=True))
+            # A broadcast has a temporary key, so the keys of the library come first.
+            keys = [one.key for one in sorted(self.appearances, key=_is_live)]
+            self.rating_keys = tuple(dict.fromkeys(filter(None, keys)))
+            titles = (one.played.work_title for one in self.appearances)
+            self.title = next(filter(None, titles), "")
+        self.newest = self.appearances[0]
         self.own_keys = self.rating_keys
         """The keys that no other work had later. ``settle_keys`` sets them."""
-        titles = (one.played.work_title for one in self.appearances)
-        self.title = next(filter(None, titles), "")
-        self.folded_title = folded(self.title)
+        is_title = self.title == self.newest.played.work_title
+        self.folded_title = self.newest.title if is_title else folded(self.title)
         """The newest title, folded for comparison."""
         self.ids: dict[str, Known] = {}
         self.answered: Mapping[str, Known] = _NONE
@@ -101,6 +108,18 @@ class Work:
     def accepted(self) -> int:
         """Return the number of accepted plays."""
         return sum(one.accepted for one in self.appearances)
+
+    @property
+    def accepted_between(self) -> tuple[int, int]:
+        """Return the times of the oldest and newest accepted play (epoch seconds, UTC).
+
+        They are 0 if there is none.
+        """
+        plays = self.newest.all_groups
+        groups = [group for one in self.appearances for group in one.groups if plays.best[group]]
+        first = min(map(plays.oldest.__getitem__, groups), default=0)
+        last = max(map(plays.best.__getitem__, groups), default=0)
+        return plays.orders.time(first), plays.orders.time(last)
 
     @property
     def year(self) -> int | None:
@@ -133,8 +152,8 @@ class Work:
     def episodes(self) -> Sequence[tuple[int, PlayedEpisode]]:
         """Return the groups of a show's episodes with what was played, the newest group first."""
         found = [pair for one in self.appearances for pair in one.episodes]
-        groups = self.newest.all_groups
-        return sorted(found, key=lambda pair: groups.order(pair[0]), reverse=True)
+        newest = self.newest.all_groups.newest
+        return sorted(found, key=lambda pair: newest[pair[0]], reverse=True)
 
     def plex_guid(self) -> str | None:
         """Return a film's newest ``plex://`` GUID. The history has none of a show."""
@@ -190,10 +209,6 @@ def called_alike(works: Sequence[Work]) -> Sequence[Sequence[int]]:
     return list(several.values())
 
 
-def _order(one: Appearance) -> tuple[int, int]:
-    return one.newest, one.newest_id
-
-
 def _is_live(one: Appearance) -> bool:
     return bool(one.played.live)
 
@@ -204,31 +219,34 @@ def settle_keys(works: Iterable[Work]) -> None:
     A rebuilt server gives the same keys out again. If two works kept ``plex:12`` as their id,
     they would be merged into one item.
     """
-    owners: dict[tuple[Kind, int], tuple[int, int, Work]] = {}
+    holders: dict[Kind, dict[int, Work]] = {"movie": {}, "show": {}}
+    contested: dict[Work, None] = {}
     for work in works:
+        holder = holders[work.kind]
+        for key in work.rating_keys:
+            if (other := holder.setdefault(key, work)) is not work:
+                contested[other] = contested[work] = None
+    owners: dict[tuple[Kind, int], tuple[int, Work]] = {}
+    for work in contested:
         for one in work.appearances:
-            key = one.played.work_key
-            if not key:
-                continue
-            place = work.kind, key
-            other = owners.get(place)
-            if other is None or other[:2] < (one.newest, one.newest_id):
-                owners[place] = one.newest, one.newest_id, work
-    for work in works:
-        work.own_keys = tuple(key for key in work.rating_keys if owners[work.kind, key][2] is work)
+            place = work.kind, one.key or 0
+            if place not in owners or owners[place][0] < one.order:
+                owners[place] = one.order, work
+    for work in contested:
+        work.own_keys = tuple(key for key in work.rating_keys if owners[work.kind, key][1] is work)
 
 
-def works_of(appearances: Appearances, groups: PlayGroups, rulings: list[Ruling]) -> list[Work]:
+def works_of(
+    appearances: Appearances, groups: PlayGroups, rulings: list[Ruling]
+) -> tuple[list[Work], Sequence[Appearance]]:
     """Join the appearances of films and shows into works. Add what was decided to ``rulings``.
 
-    An episode that names no show, neither by key nor title nor GUID, is left out.
+    Also return the appearances that name no show, neither by key nor title nor GUID.
     """
     items = items_under_keys(appearances.all, groups, rulings)
     keyless = [one for one in appearances.all if not one.key]
-    return [
-        *_films(keyless, items["movie"], rulings),
-        *_shows(keyless, items["show"], appearances.sharing, rulings),
-    ]
+    shows, nameless = _shows(keyless, items["show"], appearances.sharing, rulings)
+    return [*_films(keyless, items["movie"], rulings), *shows], nameless
 
 
 def _films(
@@ -246,8 +264,10 @@ def _films(
     # film with the one that the GUID belongs to.
     by_guid: dict[str, int] = {}
     for number, inside in enumerate(nodes):
-        newest = sorted(inside, key=_order, reverse=True) if len(inside) > 1 else inside
-        guid = next(filter(None, (one.guid for one in newest)), "")
+        guid = inside[0].guid
+        if len(inside) > 1:
+            newest = sorted(inside, key=_ORDER, reverse=True)
+            guid = next(filter(None, (one.guid for one in newest)), "")
         if guid and (other := by_guid.setdefault(guid, number)) != number:
             sets.join(number, other)
             rulings.append(Ruling(Rule.PLEX_GUID, True, nodes[other][0], inside[0]))
@@ -264,7 +284,8 @@ def _shows(
     items: Sequence[Item],
     sharing: Collection[Appearance],
     rulings: list[Ruling],
-) -> list[Work]:
+) -> tuple[list[Work], Sequence[Appearance]]:
+    nameless: list[Appearance] = []
     members: dict[Hashable, list[Appearance]] = {
         number: list(item) for number, item in enumerate(items)
     }
@@ -278,7 +299,9 @@ def _shows(
             node = ("title", one.title)
         elif guid := plex_guid(one.played.guid, "episode"):
             node = ("episode", guid.lower())  # another play of the episode may name the show
-        if node is not None:
+        if node is None:
+            nameless.append(one)
+        else:
             members.setdefault(node, []).append(one)
     sets: DisjointSets[Hashable] = DisjointSets(members)
     _join_by_episode_guids(
@@ -286,7 +309,8 @@ def _shows(
         sets,
         rulings,
     )
-    return [Work("show", [one for node in nodes for one in members[node]]) for nodes in sets.all()]
+    joined = [[one for node in nodes for one in members[node]] for nodes in sets.all()]
+    return [Work("show", inside) for inside in joined], nameless
 
 
 def _join_by_episode_guids(
@@ -322,12 +346,12 @@ def _join_by_episode_guids(
 
 def newest_guids(appearances: Iterable[Appearance]) -> dict[Hashable, str]:
     """Return the newest ``plex://`` GUID of each episode, by season and number."""
-    newest: dict[Hashable, tuple[tuple[int, int], str]] = {}
+    newest: dict[Hashable, tuple[int, str]] = {}
     for one in appearances:
-        groups = one.all_groups
+        orders = one.all_groups.newest
         for group, played in one.episodes:
             guid = plex_guid(played.guid, "episode")
             number = (played.season, played.episode)
-            if guid and (number not in newest or newest[number][0] < groups.order(group)):
-                newest[number] = (groups.order(group), guid.lower())
+            if guid and (number not in newest or newest[number][0] < orders[group]):
+                newest[number] = (orders[group], guid.lower())
     return {number: guid for number, (_, guid) in newest.items()}

@@ -19,7 +19,7 @@ from ..ids.works import Work
 from ..items.build import Records
 from ..items.pipeline import ReadResult
 from ..model.items import Kind
-from ..model.judged import REASONS, JudgedRow
+from ..model.judged import REASONS, JudgedRow, Orders
 from ..model.rejections import Reason
 
 __all__ = ["LONGEST_LIST", "Branch", "Entry", "Figures", "Listing", "SeenRows", "figures_of"]
@@ -99,13 +99,14 @@ class SeenRows:
         self.titles: Counter[tuple[int, bytes]] = Counter()
         """The rows that were left out, by verdict and by what was played."""
 
-    def __call__(self, rows: Sequence[JudgedRow]) -> None:
+    def __call__(self, rows: Sequence[JudgedRow], orders: Orders) -> None:
         """Count the rows of a batch."""
         ignored = self._ignored
         seen = [row for row in rows if row[1] not in ignored] if ignored else rows
-        self.hours.update([row[2] // 3600 for row in seen])
-        self.untitled.update([row[2] // 3600 for row in seen if row[1] == _MEDIA_TYPE])
-        self.titles.update([(row[1], row[3]) for row in seen if row[1] and row[3] is not None])
+        time = orders.time
+        self.hours.update([time(row[0]) // 3600 for row in seen])
+        self.untitled.update([time(row[0]) // 3600 for row in seen if row[1] == _MEDIA_TYPE])
+        self.titles.update([(row[1], row[2]) for row in seen if row[1] and row[2] is not None])
 
 
 def figures_of(
@@ -169,7 +170,7 @@ def _places(result: ReadResult) -> Sequence[int]:
     places = array("i", [-1]) * len(result.groups)
     for place, work in enumerate(result.identified.works):
         for one in work.appearances:
-            for group in one.groups if work.kind == "show" else (one.last,):
+            for group in one.groups:
                 places[group] = place
     return places
 

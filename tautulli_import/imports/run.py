@@ -133,7 +133,7 @@ def run(
             job.announce(planned)
         for one in planned:
             try:
-                deliveries.append(_deliver(one, result, memory, dry_run=job.dry_run))
+                deliveries.append(_deliver(one, result, memory, progress, dry_run=job.dry_run))
             except TautulliImportError as error:  # the other sinks still get theirs
                 failures.append(error)
         figures = _figures(job, result, plays, planned, deliveries)
@@ -235,7 +235,8 @@ def _plan(
         sink = sink_for(target, user, names[user.user_id] if user else None)
         if isinstance(sink, Sink) and (user in users or _has_entries(target, sink, user, memory)):
             yield plan(
-                *(source, result, job.selection, memory.outputs, target.name, sink, user, job.wish)
+                *(source, result, job.selection, memory.outputs, target.name, sink, user, job.wish),
+                is_emptied=job.each_user and user is None,
             )
 
     everybody = [*users, *(_without_items(source, job, users) if job.wish.replace else ())]
@@ -261,23 +262,32 @@ def _check_owners(job: Job, planned: Sequence[Planned]) -> None:
         check_sinks(target.name, sinks, job.taken)
 
 
-def _without_items(source: Source, job: Job, users: Sequence[User | None]) -> Sequence[User]:
-    """Return the users of the selection that have plays, but nothing to import."""
+def _without_items(source: Source, job: Job, users: Sequence[User | None]) -> Sequence[User | None]:
+    """Return the users of the selection that have plays, but nothing to import.
+
+    ``None`` stands for the one output of a run without ``--each-user``.
+    """
     if not job.each_user:
         return []
     chosen = job.selection.users
     known = {user.user_id for user in users if user}
-    return [
+    without = [
         user
         for user in with_plays(source)
         if user.user_id not in known and (chosen is None or user.user_id in chosen)
     ]
+    return [*without, None]
 
 
 def _has_entries(target: Target, sink: Sink, user: User | None, memory: Memory) -> bool:
-    """Return true if earlier runs gave this output something that ``--replace`` may remove."""
+    """Return true if earlier runs gave this output something that ``--replace`` may remove.
+
+    Without a user, a profile of a server may be that of one of the users.
+    """
     outputs = memory.outputs
-    return outputs is not None and bool(outputs.entries(place_of(target.name, sink, user)))
+    if outputs is None or (user is None and sink.only_adds):
+        return False
+    return sink.exists() and bool(outputs.entries(place_of(target.name, sink, user)))
 
 
 def _plays_by_sink(job: Job, result: ReadResult, planned: Sequence[Planned]) -> Mapping[str, Plays]:
@@ -308,9 +318,11 @@ def _figures(
     return figures_of(result, job.seen, plays[name], records, left_out)
 
 
-def _deliver(planned: Planned, result: ReadResult, memory: Memory, *, dry_run: bool) -> Delivery:
+def _deliver(
+    planned: Planned, result: ReadResult, memory: Memory, progress: Progress, *, dry_run: bool
+) -> Delivery:
     user = planned.user
-    receipt, copies = deliver(planned, memory.outputs, dry_run=dry_run)
+    receipt, copies = deliver(planned, memory.outputs, dry_run=dry_run, progress=progress)
     return Delivery(
         sink=planned.name,
         user=user.name if user else None,

@@ -25,7 +25,7 @@ from ..model.selection import Selection
 from ..model.watched import WatchedRule
 from ..progress import UNSEEN, Progress
 from ..sources.database.source import Source
-from .why_rows import ENDED, Outcome, Row, Rows, Search, Subject
+from .why_rows import Outcome, Row, Rows, Search, Subject
 from .why_sentences import Evidence, of_id, of_numbers, of_outcome, of_watched
 
 __all__ = ["Explanation", "PlayFacts", "TitleFacts", "TitleSpan", "UsedId", "explain"]
@@ -150,7 +150,7 @@ def explain(
     if number is not None:
         judged = list(source.chosen([number], selection))
         is_row = bool(judged) or any(row.id == number for row in result.rejected)
-        found = (result.groups.find(row[3]) for row in judged if row[3] is not None)
+        found = (result.groups.find(row.what) for row in judged if row.what is not None)
         of_row = search.of_row(number, {group for group in found if group is not None})
     called = search.called(asked) or ([] if is_row else search.containing(asked))
     if not (called or is_row):
@@ -209,7 +209,6 @@ class _Describer:
                 said.append(of_watched(play, rule, self._selection, row))
             said.append(of_numbers(play, season, episode))
         said.append(of_outcome(row, self._selection, owner, play.media_type if play else ""))
-        ended, percent = row.judged[ENDED], row.judged[7]
         return PlayFacts(
             row=row.id,
             source=row.source,
@@ -217,9 +216,9 @@ class _Describer:
             season=season,
             episode=episode,
             user=owner if play else "",
-            time=watched_at(ended) if ended else None,
-            watched=bool(row.judged[8]) if played is not None else None,
-            percent=percent if percent >= 0 else None,
+            time=watched_at(row.ended) if row.ended else None,
+            watched=bool(row.judged.watched) if played is not None else None,
+            percent=row.judged.percent,
             outcome=row.outcome,
             reason=row.reason.value if row.reason else None,
             key=row.key,

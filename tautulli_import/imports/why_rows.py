@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -13,18 +13,13 @@ from ..ids.works import Work
 from ..items.build import newest_under
 from ..items.keyed import base_keys
 from ..items.pipeline import ReadResult
-from ..model.groups import Newest
 from ..model.items import EXTERNAL
-from ..model.judged import REASONS, JudgedRow
+from ..model.judged import REASONS, DetailedRow
 from ..model.rejections import Reason
 from ..model.selection import Selection
 from ..sources.database.source import Source
 
-__all__ = ["BEGUN", "ENDED", "Outcome", "Row", "Rows", "Search", "Subject"]
-
-# Places in a detailed judged row.
-ENDED: Final = 2
-BEGUN: Final = 5
+__all__ = ["Outcome", "Row", "Rows", "Search", "Subject"]
 
 Outcome: TypeAlias = Literal["imported", "merged", "left out", "rejected"]
 
@@ -45,25 +40,17 @@ class Subject(Struct, frozen=True):
 class Row(Struct, frozen=True):
     """A judged row, and what became of it."""
 
-    judged: JudgedRow
+    id: int
+    ended: int
+    """The time when it counts as watched (epoch seconds, UTC), or 0."""
+    judged: DetailedRow
     source: str
     group: int | None
     outcome: Outcome
     reason: Reason | None = None
     key: str | None = None
-    item: Newest | None = None
+    item: tuple[int, int] | None = None
     """The time and the row id of the newest play of its item."""
-
-    @property
-    def id(self) -> int:
-        """Return the row id."""
-        found: int = self.judged[0]
-        return found
-
-    @property
-    def order(self) -> tuple[int, int]:
-        """Sort by time, then by row id."""
-        return self.judged[ENDED], self.id
 
 
 class Search:
@@ -149,12 +136,12 @@ class Rows:
         self._rejected = {(row.source, row.id): row for row in result.rejected}
         self._all: list[Row] = []
         self._number = number
-        self._time = BEGUN if selection.watched_at == "started" else ENDED
-        find = result.groups.find
+        self._starts_count = selection.watched_at == "started"
+        find, orders = result.groups.find, result.groups.orders
         for batch in source.judged(selection, detailed=True):
-            for judged in batch.rows:
-                group = None if judged[3] is None else find(judged[3])
-                if judged[0] == number or group in self._groups:
+            for judged in map(DetailedRow._make, batch.rows):
+                group = None if judged.what is None else find(judged.what)
+                if orders.row_id(judged.order) == number or group in self._groups:
                     self._all.append(self._row(judged, batch.source, group))
         self._of_group: defaultdict[int | None, list[Row]] = defaultdict(list)
         for row in self._all:
@@ -163,27 +150,31 @@ class Rows:
     def of(self, groups: Collection[int]) -> Sequence[Row]:
         """Return the rows of some groups, the newest first."""
         found = [row for group in groups for row in self._of_group.get(group, ())]
-        return sorted(found, key=lambda row: row.order, reverse=True)
+        return sorted(found, key=lambda row: row.judged.order, reverse=True)
 
     def without_title(self) -> Sequence[Row]:
         """Return the rows with the number that was asked for that are of no film or show."""
         known = {(row.source, row.id) for row in self._all}
         unusable = [
-            Row((row.id, 0, 0, None, -1, 0, -1, -1, 0), row.source, None, "rejected", row.reason)
+            Row(row.id, 0, DetailedRow(0, 0, None), row.source, None, "rejected", row.reason)
             for place, row in self._rejected.items()
             if row.id is not None and row.id == self._number and place not in known
         ]
         return [row for row in self._all if row.group not in self._groups] + unusable
 
-    def _row(self, judged: JudgedRow, source: str, group: int | None) -> Row:
-        reason = REASONS[judged[1]] if judged[1] else None
-        rejected = self._rejected.get((source, judged[0]))
+    def _row(self, judged: DetailedRow, source: str, group: int | None) -> Row:
+        orders = self._result.groups.orders
+        row_id, ended = orders.row_id(judged.order), orders.time(judged.order)
+        reason = REASONS[judged.verdict] if judged.verdict else None
+        rejected = self._rejected.get((source, row_id))
         if reason is None and rejected is not None:
             reason = rejected.reason
         if reason is not None:
             outcome: Outcome = "rejected" if reason.rejects else "left out"
-            return Row(judged, source, group, outcome, reason)
+            return Row(row_id, ended, judged, source, group, outcome, reason)
         key = self._keys.get(-1 if group is None else group)
-        item = self._items.get(key or "")
-        is_newest = item == (judged[self._time], judged[0])
-        return Row(judged, source, group, "imported" if is_newest else "merged", None, key, item)
+        newest = self._items.get(key or "")
+        item = None if newest is None else (orders.time(newest), orders.row_id(newest))
+        is_newest = item == (judged.begun if self._starts_count else ended, row_id)
+        outcome = "imported" if is_newest else "merged"
+        return Row(row_id, ended, judged, source, group, outcome, None, key, item)

@@ -123,9 +123,9 @@ def _titled(work: Work) -> str:
 
 def of_watched(play: Play, rule: WatchedRule, selection: Selection, row: Row) -> str:
     """Return if a play was watched, and by which rule."""
-    watched, percent = bool(row.judged[8]), row.judged[7]
+    watched, percent = bool(row.judged.watched), row.judged.percent
     verdict = "Watched" if watched else "Not watched"
-    reached = f"it reached {percent} %" if percent >= 0 else "it is not known how far it got"
+    reached = "it is not known how far it got" if percent is None else f"it reached {percent} %"
     name = _NAMES.get(play.media_type, "play")
     if selection.min_percent is not None:
         return f"{verdict}: {reached}, and --min-percent is {selection.min_percent}."
@@ -138,7 +138,7 @@ def of_watched(play: Play, rule: WatchedRule, selection: Selection, row: Row) ->
         return f"{verdict}: the length of the {name} is not known."
     position, length = _clock(play.view_offset or 0), _clock(play.duration or 0)
     reached = f"it reached {position} of {length}"
-    if percent >= 0:
+    if percent is not None:
         reached += f" ({percent} %)"
     if needed.by == "percent":
         share = rule.movie_percent if play.media_type == "movie" else rule.tv_percent
@@ -167,7 +167,7 @@ def of_outcome(row: Row, selection: Selection, owner: str, media_type: str) -> s
         return f"Rejected: {row.reason.sentence}."
     if row.outcome == "left out" and row.reason:
         return f"Left out: {_of_filter(row.reason, selection, owner, media_type)}"
-    partly = "--include-partial imports it all the same. " if not row.judged[8] else ""
+    partly = "--include-partial imports it all the same. " if not row.judged.watched else ""
     if row.outcome == "imported":
         return f"{partly}Imported as {row.key}, whose newest play it is."
     when, newest = row.item or (0, 0)

@@ -11,10 +11,11 @@ from typing import overload
 
 from ..ids.works import Work
 from ..model.clock import watched_at
-from ..model.groups import NOBODY, Newest, PlayGroups
+from ..model.groups import NOBODY, PlayGroups
 from ..model.items import Episode, Item, Kind, Movie, Origin, Record
+from ..model.judged import Order
 from ..model.keys import episode_key, event_key
-from ..model.played import PlayedEpisode
+from ..model.played import Played, PlayedEpisode
 from .keyed import KeptPlays
 from .pipeline import ReadResult
 
@@ -60,11 +61,13 @@ class Records(Sequence[Record]):
     def __getitem__(self, index: slice) -> Sequence[Record]: ...
     def __getitem__(self, index: int | slice) -> Record | Sequence[Record]:
         if isinstance(index, slice):
-            return [self._record(place) for place in self._order[index]]
-        return self._record(self._order[index])
+            return list(self.at(range(*index.indices(len(self)))))
+        place = self._order[index]
+        return self._record(place, self._groups[self._kept.group[place]])
 
     def __iter__(self) -> Iterator[Record]:
-        return map(self._record, self._order)
+        played = self._groups.of([self._kept.group[place] for place in self._order])
+        return map(self._record, self._order, played)
 
     def at(self, places: Iterable[int]) -> Records:
         """Return only the records at these places."""
@@ -76,13 +79,14 @@ class Records(Sequence[Record]):
         """Yield the key of each record, with the row id and the time (epoch seconds, UTC)."""
         kept = self._kept
         for place in self._order:
-            yield self._key(place), kept.play_id[place], kept.when[place]
+            order = kept.order[place]
+            yield self._key(place), kept.orders.row_id(order), kept.orders.time(order)
 
     def origins_of_keys(self) -> Counter[tuple[Kind, Origin | None]]:
         """Count the records by kind and by the origin of the external id in their keys."""
         namings, naming = self._kept.namings, self._kept.naming
         found: Counter[tuple[Kind, Origin | None]] = Counter()
-        for number, count in Counter(naming[place] for place in self._order).items():
+        for number, count in Counter(map(naming.__getitem__, self._order)).items():
             found[namings[number].kind, namings[number].origin_of_key] += count
         return found
 
@@ -93,7 +97,7 @@ class Records(Sequence[Record]):
         """
         kept = self._kept
         numbers = list(map(kept.naming.__getitem__, self._order))
-        newest = dict(zip(numbers, map(kept.when.__getitem__, self._order), strict=True))
+        newest = dict(zip(numbers, map(kept.when, self._order), strict=True))
         for number, count in Counter(numbers).items():
             yield kept.namings[number].work, count, newest[number]
 
@@ -106,7 +110,7 @@ class Records(Sequence[Record]):
     def _key(self, place: int) -> str:
         return _key_of(self._groups, self._kept, place, every_viewing=self.every_viewing)
 
-    def _record(self, place: int) -> Record:
+    def _record(self, place: int, played: Played) -> Record:
         """Build a record.
 
         Its ids are the film's, or those of the episode's *show* (never the episode's own). Its
@@ -114,8 +118,8 @@ class Records(Sequence[Record]):
         """
         kept = self._kept
         naming = kept.namings[kept.naming[place]]
-        played = self._groups[kept.group[place]]
-        epoch, play_id = kept.when[place], kept.play_id[place]
+        order = kept.order[place]
+        epoch, play_id = kept.orders.time(order), kept.orders.row_id(order)
         title, ids, when = played.title or "", naming.ids, watched_at(epoch)
         item: Item
         key = naming.base
@@ -135,8 +139,8 @@ class Records(Sequence[Record]):
         return Record(key, item, epoch, play_id, self._user, begun, ended, viewing)
 
 
-def newest_under(result: ReadResult, bases: Collection[str]) -> Mapping[str, Newest]:
-    """Return the time and the row id of the newest play of each item, by canonical key.
+def newest_under(result: ReadResult, bases: Collection[str]) -> Mapping[str, Order]:
+    """Return the newest play of each item, by canonical key.
 
     ``bases`` are the keys of films, and those of episodes without their numbers. Others are left
     out.
@@ -144,10 +148,7 @@ def newest_under(result: ReadResult, bases: Collection[str]) -> Mapping[str, New
     kept = result.kept
     wanted = {number for number, one in enumerate(kept.namings) if one.base in bases}
     return {
-        _key_of(result.groups, kept, place, every_viewing=False): (
-            kept.when[place],
-            kept.play_id[place],
-        )
+        _key_of(result.groups, kept, place, every_viewing=False): kept.order[place]
         for place, number in enumerate(kept.naming)
         if number in wanted
     }
@@ -157,14 +158,13 @@ def _ordered(result: ReadResult, *, every_viewing: bool, user_id: int | None) ->
     """Return the places of one user's plays in ascending order, of each key only the newest."""
     kept, owner = result.kept, NOBODY if user_id is None else user_id
     places = [place for place, user in enumerate(kept.user) if user == owner]
-    places.sort(key=kept.play_id.__getitem__)  # two stable sorts need no tuples
-    places.sort(key=kept.when.__getitem__)
+    places.sort(key=kept.order.__getitem__)
     if not result.every_viewing:
         return array("l", places)
     if not every_viewing:
         return array("l", _newest_of_keys(result.groups, kept, places))
     found = array("l")
-    for _, same_time in groupby(places, key=kept.when.__getitem__):
+    for _, same_time in groupby(places, key=kept.when):
         run = list(same_time)  # the time is part of the key
         found.extend(run if len(run) == 1 else _newest_of_keys(result.groups, kept, run))
     return found
@@ -183,4 +183,4 @@ def _key_of(groups: PlayGroups, kept: KeptPlays, place: int, *, every_viewing: b
     if naming.kind == "show":
         group = kept.group[place]
         key = episode_key(key, groups.season[group], groups.episode[group])
-    return event_key(key, kept.when[place]) if every_viewing else key
+    return event_key(key, kept.when(place)) if every_viewing else key

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from array import array
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableSequence, Sequence
 from itertools import groupby
 from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
 
 from ..ids.appearances import Appearance
-from ..ids.chain import origin_in
+from ..ids.chain import Identified, origin_in
 from ..ids.works import Work
-from ..model.groups import NO_NUMBER, NOBODY, Kept, Newest, PlayGroups
+from ..model.every_play import EveryPlay
+from ..model.groups import NOBODY, PlayGroups
 from ..model.guids import PER_SEASON, plex_guid
 from ..model.items import Ids, Kind, Origin
+from ..model.judged import Order, Orders
 from ..model.keys import best_id, episode_key, movie_key
 from ..model.played import Played, PlayedEpisode
 from ..model.rejections import Reason
@@ -76,76 +77,67 @@ def base_keys(works: Sequence[Work], groups: PlayGroups) -> Iterator[tuple[int, 
 class KeptPlays:
     """The plays that will be imported, in columns: each one's film or show and its time."""
 
-    def __init__(self) -> None:
+    def __init__(self, orders: Orders) -> None:
+        self.orders = orders
         self.namings: list[Naming] = []
         self.naming, self.group = array("i"), array("i")
-        self.when, self.play_id, self.user = array("q"), array("q"), array("q")
+        self.order: MutableSequence[Order] = array("q") if orders.is_usual else []
+        self.user = array("q")
         self.begun, self.ended = array("q"), array("q")
         self.viewing = array("i")
         """Only with every viewing, otherwise empty. For the last see ``Viewing.number``."""
 
     def __len__(self) -> int:
-        return len(self.when)
+        return len(self.order)
 
-    def add(self, naming: int, kept: Kept) -> None:
+    def when(self, place: int) -> int:
+        """Return the time of a play (epoch seconds, UTC)."""
+        return self.orders.time(self.order[place])
+
+    def add(self, naming: int, group: int, user: int | None, order: Order) -> None:
         """Add a play."""
-        group, user, (when, play_id) = kept
         self.naming.append(naming)
         self.group.append(group)
-        self.when.append(when)
-        self.play_id.append(play_id)
+        self.order.append(order)
         self.user.append(NOBODY if user is None else user)
 
 
 def keyed(
-    works: Sequence[Work], groups: PlayGroups, *, every_viewing: bool, each_user: bool
+    identified: Identified, groups: PlayGroups, *, every_viewing: bool, each_user: bool
 ) -> tuple[KeptPlays, Mapping[int, Reason]]:
     """Return the plays to import, and the groups of accepted plays without a key.
 
     Without ``every_viewing`` it is the newest play of each key, with ``each_user`` that of each
     user.
     """
-    kept = KeptPlays()
+    kept = KeptPlays(groups.orders)
     unkeyable: dict[int, Reason] = {}
-    kept.namings += _all_namings(works, groups, unkeyable, every_viewing=every_viewing)
-    users = groups.newest_of_users() if each_user and not every_viewing else None
+    for one in identified.nameless:
+        for group in one.groups:
+            if groups.accepted[group]:
+                unkeyable[group] = _why_no_key(None, groups[group])
     namings = kept.namings
-    in_order = sorted(range(len(namings)), key=lambda place: namings[place].base)
-    for _, places in groupby(in_order, key=lambda place: namings[place].base):
-        same = list(places)
-        if (
-            users is None
-            and not every_viewing
-            and len(same) == 1
-            and _keep_film(kept, groups, *same)
-        ):
-            continue
-        plays = _plays_under(same, kept.namings, groups, unkeyable, every_viewing=every_viewing)
+    for work in identified.works:
+        for one in work.appearances:
+            # The viewings also need the plays that are not accepted.
+            if one.accepted or every_viewing:
+                namings += _namings(work, one)
+    users = groups.newest_of_users() if each_user and not every_viewing else None
+    items = _Items(groups)
+    bases = [naming.base for naming in namings]
+    in_order = sorted(range(len(namings)), key=bases.__getitem__)
+    for _, places in groupby(in_order, key=bases.__getitem__):
+        plays = _plays_under(list(places), namings, groups, unkeyable, every_viewing=every_viewing)
         if every_viewing:
-            _keep_viewings(kept, groups, plays)
+            items.add(plays)
         elif users is None:
             _keep_newest(kept, groups, plays)
         else:
             _keep_newest_of_users(kept, users, plays)
-    groups.free()
+    if groups.every_play is not None:
+        items.keep_viewings(kept, groups.every_play)
+        groups.every_play = None  # nothing else needs this memory
     return kept, unkeyable
-
-
-def _all_namings(
-    works: Sequence[Work], groups: PlayGroups, unkeyable: dict[int, Reason], *, every_viewing: bool
-) -> Iterator[Naming]:
-    """Name every appearance. Accepted plays that are in none have no key."""
-    placed = bytearray(len(groups))
-    for work in works:
-        for one in work.appearances:
-            for group in one.groups:
-                placed[group] = 1
-            # The viewings also need the plays that are not accepted.
-            if one.accepted or every_viewing:
-                yield from _namings(work, one)
-    for group, accepted in enumerate(groups.accepted):
-        if accepted and not placed[group]:
-            unkeyable[group] = _why_no_key(None, groups[group])
 
 
 def _namings(work: Work, one: Appearance) -> Iterator[Naming]:
@@ -176,72 +168,82 @@ def _plays_under(
     unkeyable: dict[int, Reason],
     *,
     every_viewing: bool,
-) -> _Plays:
-    """Yield the groups of plays under one base. Those without a key become ``unkeyable``."""
+) -> Sequence[tuple[_Number, int, int]]:
+    """Return the groups of plays under one base. Those without a key become ``unkeyable``."""
     accepted, seasons, episodes = groups.accepted, groups.season, groups.episode
+    found: list[tuple[_Number, int, int]] = []
     for place in same:
         naming = namings[place]
-        has_base, is_film = bool(naming.base), naming.kind == "movie"
+        if naming.work.kind == "movie" and naming.base:
+            group = naming.appearance.groups[0]  # a film's only one
+            if accepted[group] or every_viewing:
+                found.append((_FILM, group, place))
+            continue
+        is_whole = naming.seasons == "all"
         for group in naming.appearance.groups:
             if not (accepted[group] or every_viewing):
                 continue
-            if is_film and has_base:
-                yield _FILM, group, place
+            season, episode = seasons[group], episodes[group]
+            is_numbered = season >= 0 <= episode
+            if is_numbered and not (is_whole or naming.has(season)):
                 continue
-            number = seasons[group], episodes[group]
-            is_numbered = NO_NUMBER not in number
-            if is_numbered and not naming.has(number[0]):
-                continue
-            if is_numbered and has_base:
-                yield number, group, place
+            if is_numbered and naming.base:
+                found.append(((season, episode), group, place))
             elif accepted[group]:
                 unkeyable[group] = _why_no_key(naming.work, groups[group])
-
-
-def _keep_film(kept: KeptPlays, groups: PlayGroups, place: int) -> bool:
-    """Keep the newest play of a film, if nothing else has its key. Most films are so."""
-    naming = kept.namings[place]
-    if naming.kind == "show" or not naming.base:
-        return False
-    group = naming.appearance.last
-    kept.add(place, (group, None, (groups.best[group], groups.best_id[group])))
-    return True
+    return found
 
 
 def _keep_newest(kept: KeptPlays, groups: PlayGroups, plays: _Plays) -> None:
-    best, best_id = groups.best, groups.best_id
+    best = groups.best
     newest: dict[_Number, tuple[int, int]] = {}
     for number, group, place in plays:
         other = newest.get(number)
-        if other is None or (best[other[0]], best_id[other[0]]) < (best[group], best_id[group]):
+        if other is None or best[other[0]] < best[group]:
             newest[number] = group, place
-    for group, place in newest.values():
-        kept.add(place, (group, None, (best[group], best_id[group])))
+    found = newest.values()
+    kept.naming.extend([place for _, place in found])
+    kept.group.extend([group for group, _ in found])
+    kept.order.extend([best[group] for group, _ in found])
+    kept.user.extend([NOBODY] * len(found))
 
 
 def _keep_newest_of_users(
-    kept: KeptPlays, users: Mapping[int, Sequence[tuple[int, Newest]]], plays: _Plays
+    kept: KeptPlays, users: Mapping[int, Sequence[tuple[int, Order]]], plays: _Plays
 ) -> None:
-    newest: dict[tuple[_Number, int], tuple[Newest, int, int]] = {}
+    newest: dict[tuple[_Number, int], tuple[Order, int, int]] = {}
     for number, group, place in plays:
         for user, best in users.get(group, ()):
             one = best, group, place
             if (number, user) not in newest or newest[number, user] < one:
                 newest[number, user] = one
     for (_, user), (best, group, place) in newest.items():
-        kept.add(place, (group, user, best))
+        kept.add(place, group, user, best)
 
 
-def _keep_viewings(kept: KeptPlays, groups: PlayGroups, plays: _Plays) -> None:
-    members: defaultdict[_Number, dict[int, int]] = defaultdict(dict)
-    for number, group, place in plays:
-        members[number][group] = place
-    for places in members.values():
-        for viewing in groups.viewings(places):
-            kept.add(places[viewing.kept[0]], viewing.kept)
-            kept.begun.append(viewing.begun)
-            kept.ended.append(viewing.ended)
-            kept.viewing.append(viewing.number)
+class _Items:
+    """Numbers the films and episodes that have a canonical key, and keeps their viewings."""
+
+    def __init__(self, groups: PlayGroups) -> None:
+        self._count = 0
+        self._of_group = array("i", [-1]) * len(groups)
+        self._naming = array("i", [-1]) * len(groups)
+
+    def add(self, plays: _Plays) -> None:
+        """Add the groups of plays under one base."""
+        items: dict[_Number, int] = {}
+        for number, group, place in plays:
+            item = items.setdefault(number, self._count + len(items))
+            self._of_group[group], self._naming[group] = item, place
+        self._count += len(items)
+
+    def keep_viewings(self, kept: KeptPlays, every_play: EveryPlay) -> None:
+        """Keep every viewing that has an accepted play."""
+        for group, owner, order, begun, ended, number in every_play.viewings(self._of_group):
+            kept.add(self._naming[group], group, owner, order)
+            kept.begun.append(begun)
+            kept.ended.append(ended)
+            kept.viewing.append(number)
 
 
 def _why_no_key(work: Work | None, played: Played) -> Reason:

@@ -36,6 +36,8 @@ class Leftovers(Struct, frozen=True):
     """The time of each (epoch seconds, UTC), by key. The history has their plays."""
     whose: Mapping[str, int] = {}
     """The number of them, by user."""
+    updated: int = 0
+    """The number of them whose title this run writes as well, at another time."""
     unknown: int = 0
     """Further ones whose plays are no longer in the history."""
     unrecorded: int = 0
@@ -46,6 +48,7 @@ class Leftovers(Struct, frozen=True):
         return Leftovers(
             {**self.times, **other.times},
             Counter(self.whose) + Counter(other.whose),
+            self.updated + other.updated,
             self.unknown + other.unknown,
             self.unrecorded + other.unrecorded,
         )
@@ -109,7 +112,7 @@ def find_unrecorded(  # noqa: PLR0917 - the history, the output, and all that is
             if user is not None:
                 counts[names.of(user)] += 1
                 times[key] = wanted[key]
-        found = found.plus(Leftovers(times, counts, 0, len(others) - len(times)))
+        found = found.plus(Leftovers(times, counts, unrecorded=len(others) - len(times)))
     return found
 
 
@@ -127,12 +130,12 @@ def _attributed(
     times: dict[str, int] = {}
     whose: Counter[str] = Counter()
     for row in source.chosen(rows, _anything(latest)) if rows else ():
-        row_id, _, ended, _, user, begun, *_ = row
-        for key in rows[row_id]:
-            if wanted[key] in (begun, ended) and key not in times:
+        ended = source.orders.time(row.order)
+        for key in rows[source.orders.row_id(row.order)]:
+            if wanted[key] in (row.begun, ended) and key not in times:
                 times[key] = wanted[key]
-                whose[names.of(user)] += 1
-    return Leftovers(times, whose, sum(map(len, rows.values())) - len(times))
+                whose[names.of(row.user)] += 1
+    return Leftovers(times, whose, unknown=sum(map(len, rows.values())) - len(times))
 
 
 def _under_any_selection(
@@ -145,10 +148,10 @@ def _under_any_selection(
     bases = dict(base_keys(result.identified.works, result.groups))
     found: dict[tuple[str, int], int] = {}
     for batch in source.judged(_anything(latest), detailed=True):
-        for _, _, ended, what, user, begun, *_ in batch.rows:
+        for order, _, what, user, begun, *_ in batch.rows:
             group = None if what is None else result.groups.find(what)
             if group in bases:
-                for when in times.intersection((begun, ended)):
+                for when in times.intersection((begun, source.orders.time(order))):
                     found[bases[group], when] = user
     return found
 

@@ -19,6 +19,7 @@ from ..errors import SinkError, TautulliImportError
 from ..interrupts import defer_signals
 from ..model.keys import event_key
 from ..model.selection import Selection
+from ..progress import UNSEEN, Progress
 from ..sinks.base import Receipt, Sink
 from ..sources.base import User
 from ..sources.database.source import Source
@@ -91,14 +92,21 @@ def plan(  # noqa: PLR0917 - all that one output depends on
     sink: Sink,
     user: User | None,
     wish: Wish,
+    *,
+    is_emptied: bool = False,
 ) -> Planned:
-    """Choose the records of one output, and find the entries of ours that it should not have."""
+    """Choose the records of one output, and find the entries of ours that it should not have.
+
+    With ``is_emptied`` it gets none.
+    """
     records = records_of(
         result,
         every_viewing=sink.keeps_viewings,
         user_id=user.user_id if user else None,
         user=user.name if user else None,
     )
+    if is_emptied:
+        records = records.at(())
     planned = Planned(name, sink, user, records, wish)
     if not _is_kept_up(sink) or not (outputs or wish.replace):
         return planned
@@ -116,7 +124,10 @@ def plan(  # noqa: PLR0917 - all that one output depends on
         if key in others and others[key][1] <= when:
             del others[key]
     given = _given(records, others)
-    retired = _retired(result, source, others, given, selection, every_viewing=sink.keeps_viewings)
+    retired: dict[str, int] = {}
+    if not is_emptied:
+        every_viewing = sink.keeps_viewings
+        retired = _retired(result, source, others, given, selection, every_viewing=every_viewing)
     if wish.replace:  # also what has the other form of its key: of a viewing, or of a title
         retired |= {
             key: epoch
@@ -133,6 +144,10 @@ def plan(  # noqa: PLR0917 - all that one output depends on
         leftovers = leftovers.plus(
             find_unrecorded(source, result, sink, before, everything, selection.latest)
         )
+    if leftovers.times:
+        given_keys = {key for key, _, _ in records.published()}
+        updated = len(leftovers.times.keys() & given_keys)
+        leftovers = msgspec.structs.replace(leftovers, updated=updated)
     retiring = {} if sink.only_adds and not wish.replace else retired
     for key in (*retiring, *(leftovers.times if wish.replace else ())):
         others.pop(key, None)
@@ -175,7 +190,11 @@ def _staged(records: Records, others: Published) -> bytes:
 
 
 def deliver(
-    planned: Planned, outputs: OutputStore | None, *, dry_run: bool
+    planned: Planned,
+    outputs: OutputStore | None,
+    *,
+    dry_run: bool,
+    progress: Progress = UNSEEN,
 ) -> tuple[Receipt, Sequence[Path]]:
     """Give a sink its records. In a dry run only ask what it would do.
 
@@ -185,6 +204,7 @@ def deliver(
         SinkError: the sink failed, or no copy could be made.
     """
     sink, wish, place = planned.sink, planned.wish, planned.place
+    sink.progress = progress
     sink.superseded = planned.retired
     if wish.replace:
         sink.superseded = {**planned.retired, **planned.leftovers.times}

@@ -14,7 +14,7 @@ from ..ids.metadata import Answers, Question
 from ..ids.plex_cloud import CloudAnswers
 from ..ids.plex_library import PlexLibrary
 from ..model.groups import PlayGroups
-from ..model.judged import JudgedRow
+from ..model.judged import JudgedRow, Orders
 from ..model.rejections import Reason, Rejected
 from ..model.selection import Selection
 from ..progress import UNSEEN, Progress
@@ -78,11 +78,12 @@ class ReadResult(Struct, frozen=True):
         They are given and returned by row id. The times are epoch seconds (UTC).
         """
         found: dict[int, int] = {}
+        orders = self.groups.orders
         for row in source.chosen(ids, selection) if ids else ():
-            row_id, verdict, ended, what, _, begun, *_ = row
-            group = None if verdict or what is None else self.groups.find(what)
+            group = None if row.verdict or row.what is None else self.groups.find(row.what)
             if group is not None and group not in self.unkeyable:
-                found[row_id] = begun if selection.watched_at == "started" else ended
+                ended, starts_count = orders.time(row.order), selection.watched_at == "started"
+                found[orders.row_id(row.order)] = row.begun if starts_count else ended
         return found
 
 
@@ -95,7 +96,7 @@ def read(
     each_user: bool = False,
     progress: Progress = UNSEEN,
     plex: PlexSources = NO_PLEX,
-    tee: Callable[[Sequence[JudgedRow]], None] | None = None,
+    tee: Callable[[Sequence[JudgedRow], Orders], None] | None = None,
 ) -> ReadResult:
     """Read all plays of a source, and identify the film or show of each.
 
@@ -110,6 +111,7 @@ def read(
         every_viewing=every_viewing,
         each_user=each_user,
         watched_at=selection.watched_at,
+        orders=source.orders,
     )
     counts = RowCounts()
     names: list[tuple[int, str]] = []  # where the unsure rows of a source begin
@@ -123,7 +125,7 @@ def read(
         ]
         counts.count(batch, rejected)
         if tee:
-            tee(batch.rows)
+            tee(batch.rows, groups.orders)
         progress.reached(counts.rows)
     groups.end()
     source.refuse_damage()
@@ -136,9 +138,7 @@ def read(
         library=plex.library,
         cloud=(lambda guids: cloud.ask(guids, progress)) if cloud else None,
     )
-    kept, unkeyable = keyed(
-        identified.works, groups, every_viewing=every_viewing, each_user=each_user
-    )
+    kept, unkeyable = keyed(identified, groups, every_viewing=every_viewing, each_user=each_user)
     for row in _without_key(groups, unkeyable, names, lambda: source.judged(selection)):
         counts.reject(row)
     return ReadResult(
@@ -175,7 +175,8 @@ def _without_key(
         return
     unsure = set(groups.unsure[1])
     for batch in again():
-        for row_id, verdict, _, what, *_ in batch.rows:
+        for order, verdict, what in batch.rows:
             group = None if verdict or what is None else groups.find(what)
             if group is not None and group in unkeyable and group not in unsure:
+                row_id = groups.orders.row_id(order)
                 yield rejected_play(groups[group], row_id, unkeyable[group], batch.source)

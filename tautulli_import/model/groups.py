@@ -9,73 +9,48 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableSequence,
+    Sequence,
+)
 from operator import itemgetter
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final
 
 from .clock import WatchedAt
-from .judged import REASONS, JudgedRow
-from .played import Played, PlayedEpisode, decode_played
+from .every_play import EveryPlay
+from .judged import REASONS, USUAL, JudgedRow, Order, Orders
+from .played import Played, PlayedEpisode, decode_all_played, decode_played
 from .rejections import Reason
-from .viewings import Evidence, viewings
 
-__all__ = ["NOBODY", "NO_NUMBER", "Kept", "Newest", "PlayGroups", "Viewing"]
+__all__ = ["NOBODY", "NO_NUMBER", "PlayGroups"]
 
 NOBODY = -1
 """The owner of plays that name no user."""
 NO_NUMBER = -1
 """In place of a season or episode number that is missing or invalid."""
 
-Newest: TypeAlias = tuple[int, int]
-"""The time of a play (epoch seconds, UTC) and its row id. The newer play compares greater."""
-
-Kept: TypeAlias = tuple[int, int | None, Newest]
-"""A play that will be imported: its group, its user with ``--each-user``, its time and row id."""
-
-
-class Viewing(NamedTuple):
-    """A viewing that will be imported."""
-
-    kept: Kept
-    """Its newest accepted play."""
-    begun: int
-    """The time when that play began (epoch seconds, UTC)."""
-    ended: int
-    """The time when that play ended (epoch seconds, UTC)."""
-    number: int
-    """1 for the first viewing of the film or episode in the whole history."""
-
-
-# A play among all plays: the place of the one before it in its group, then the fields below.
-_WIDTH: Final = 8
-_USER: Final = 2
-_WATCHED: Final = 1
-_ACCEPTED: Final = 2
-# These plays are of another user or no evidence of a film or episode in the library.
-_NO_EVIDENCE: Final = frozenset({Reason.USER, Reason.LIVE, Reason.NO_TIME, Reason.IMPOSSIBLE_TIME})
-_IS_EVIDENCE: Final = [reason not in _NO_EVIDENCE for reason in REASONS]
 _REJECTS: Final = {n: reason for n, reason in enumerate(REASONS) if reason and reason.rejects}
+_DECODED_AT_ONCE: Final = 100
 
-
-_PLAIN: Final = itemgetter(0, 1, 2, 3)
-
-
-class _Row(Evidence, frozen=True, gc=False):
-    """One play of a group."""
-
-    group: int
-    user: int
-    accepted: bool
+_PLAIN: Final = itemgetter(0, 1, 2)
+_WHAT: Final = itemgetter(2)
 
 
 class PlayGroups:
     """Groups and counts judged rows, in any order.
 
-    ``settle`` decodes what was played where values are of odd types.
+    ``settle`` decodes what was played where values are of odd types. ``orders`` are those of the
+    rows.
 
-    ``first``, ``newest`` and ``newest_id`` are of any play of a group, of any user and watched or
-    not, because each play is evidence of the title. ``best`` and ``best_id`` are those of the
-    newest accepted play, and 0 without one. They are epoch seconds (UTC) and row ids.
+    ``first`` and ``newest`` are the orders of any plays of a group, of any user and watched or
+    not, because each play is evidence of the title. ``first`` is that of the oldest play with a
+    time. ``oldest`` and ``best`` are those of the oldest and the newest accepted play, and 0
+    without one.
     """
 
     def __init__(
@@ -85,27 +60,37 @@ class PlayGroups:
         every_viewing: bool = False,
         each_user: bool = False,
         watched_at: WatchedAt = "stopped",
+        orders: Orders = USUAL,
     ) -> None:
+        self.orders = orders
         self.is_detailed = every_viewing or each_user or watched_at == "started"
         """True if detailed rows are needed."""
         self._settle = settle
-        self._every_viewing = every_viewing
         self._each_user = each_user
         self._starts_count = watched_at == "started"
         self._numbers: dict[bytes, int] = {}
         self._texts: list[bytes] = []
         self._replaced: dict[int, Played] = {}
-        self.first, self.newest, self.newest_id = array("q"), array("q"), array("q")
-        self.best, self.best_id = array("q"), array("q")
-        self.accepted = array("q")
+        self.odd: set[int] = set()
+        """The groups with values of odd types, as far as they were decoded."""
+        # Lists are faster than arrays, but take more memory. ``end`` makes arrays of them.
+        self.first: MutableSequence[Order] = []
+        self.newest: MutableSequence[Order] = []
+        self.oldest: MutableSequence[Order] = []
+        self.best: MutableSequence[Order] = []
+        self.accepted: MutableSequence[int] = []
         """The number of accepted plays."""
         self.season, self.episode = array("q"), array("q")
-        """The numbers of episodes, or -1 for none. ``number`` sets them, when all is read."""
-        self._best_of: dict[tuple[int, int], Newest] = {}
+        """The numbers of episodes, or -1 for none. ``numbered`` sets them, when all is read."""
+        self._undated: set[int] = set()
+        self._best_of: dict[tuple[int, int], Order] = {}
         self._accepted_of: Counter[tuple[int, int]] = Counter()
-        # With every viewing all plays are kept until ``free``. A million of them take 64 MB.
-        self._rows = array("q")
-        self._last_row = array("q")
+        self.every_play: EveryPlay | None = None
+        """All plays, with every viewing only."""
+        if every_viewing:
+            self.every_play = EveryPlay(
+                orders, each_user=each_user, starts_count=self._starts_count
+            )
         self.unsure: tuple[array[int], array[int]] = array("q"), array("q")
         """The row ids and the groups of accepted plays that may lack something for a key."""
         self._verdicts = [0] * len(REASONS)
@@ -120,24 +105,38 @@ class PlayGroups:
         try:
             return decode_played(self._texts[group])
         except ValueError:
+            self.odd.add(group)
             return self._settle(self._texts[group])
 
     def __iter__(self) -> Iterator[Played]:
         """Yield what was played, group by group."""
-        replaced, decode = self._replaced, decode_played
-        for group, text in enumerate(self._texts):
-            if group in replaced:
-                yield replaced[group]
-                continue
-            try:
-                yield decode(text)
-            except ValueError:
-                yield self._settle(text)
+        return self.of(range(len(self)))
 
-    def number(self, season: int | None, episode: int | None) -> None:
-        """Add the numbers of the next group. A film has none."""
-        self.season.append(NO_NUMBER if season is None or season < 0 else season)
-        self.episode.append(NO_NUMBER if episode is None or episode < 0 else episode)
+    def of(self, groups: Sequence[int]) -> Iterator[Played]:
+        """Yield what was played of some groups. This is faster than one by one."""
+        texts = self._texts
+        for start in range(0, len(groups), _DECODED_AT_ONCE):
+            some = groups[start : start + _DECODED_AT_ONCE]
+            try:
+                found = decode_all_played(b"[%b]" % b",".join([texts[group] for group in some]))
+            except ValueError:
+                found = [self[group] for group in some]
+            else:
+                if not self._replaced.keys().isdisjoint(some):
+                    found = [self._replaced.get(g, one) for g, one in zip(some, found, strict=True)]
+            yield from found
+
+    def numbered(self) -> Iterator[Played]:
+        """Yield what was played, group by group. Set ``season`` and ``episode`` meanwhile."""
+        self.season, self.episode = array("q"), array("q")
+        add_season, add_episode = self.season.append, self.episode.append
+        for played in self:
+            season = episode = None
+            if isinstance(played, PlayedEpisode):
+                season, episode = played.season, played.episode
+            add_season(NO_NUMBER if season is None or season < 0 else season)
+            add_episode(NO_NUMBER if episode is None or episode < 0 else episode)
+            yield played
 
     def replace(self, group: int, played: PlayedEpisode) -> None:
         """Replace what was played, because a missing number was found."""
@@ -146,9 +145,10 @@ class PlayGroups:
         self.season[group] = NO_NUMBER if season is None or season < 0 else season
         self.episode[group] = NO_NUMBER if episode is None or episode < 0 else episode
 
-    def order(self, group: int) -> Newest:
-        """Sort by time, then by row id: the newest group is the greatest."""
-        return self.newest[group], self.newest_id[group]
+    def span(self, group: int) -> tuple[int, int]:
+        """Return the times of the oldest and the newest play (epoch seconds, UTC)."""
+        time = self.orders.time
+        return time(self.first[group]), time(self.newest[group])
 
     def find(self, encoded: bytes) -> int | None:
         """Return the group of plays of what a row says was played."""
@@ -159,10 +159,13 @@ class PlayGroups:
     def end(self) -> None:
         """Release the memory that only ``take`` needs, because everything is read."""
         self._numbers = {}
-
-    def free(self) -> None:
-        """Release the memory that only ``viewings`` needs."""
-        self._rows = array("q")
+        if not self._each_user:
+            for (group, _), order in self._best_of.items():
+                self.best[group] = order
+        if self.orders.is_usual:
+            self.first, self.newest = array("q", self.first), array("q", self.newest)
+            self.oldest, self.best = array("q", self.oldest), array("q", self.best)
+        self.accepted = array("i", self.accepted)
 
     @property
     def verdicts(self) -> Counter[Reason]:
@@ -187,171 +190,90 @@ class PlayGroups:
                 found[user] += count
         return found
 
-    def take(  # noqa: PLR0915 - one loop, for speed
-        self, rows: Sequence[JudgedRow]
-    ) -> list[tuple[int, Reason, int]]:
-        """Add rows. Return the id, reason and group of those that were rejected.
+    def take(self, rows: Sequence[JudgedRow]) -> list[tuple[int, Reason, int]]:
+        """Add rows. Return the id, reason and group of those that were rejected."""
+        if not self.is_detailed:
+            return self._take(rows)
+        rejected = self._take(map(_PLAIN, rows))
+        groups = list(map(self._numbers.get, map(_WHAT, rows)))
+        if self._each_user:
+            self._count_users(rows, groups)
+        if self.every_play is not None:
+            self.every_play.add(rows, groups)
+        elif self._each_user or self._starts_count:
+            self._take_newest(rows, groups)
+        return rejected
 
-        This loop runs a million times.
-        """
+    def _take(self, rows: Iterable[JudgedRow]) -> list[tuple[int, Reason, int]]:
+        """Add plain rows. This loop runs a million times."""
         numbers, texts, verdicts = self._numbers, self._texts, self._verdicts
-        first, newest, newest_id = self.first, self.newest, self.newest_id
-        best, best_id = self.best, self.best_id
+        first, newest, oldest, best = self.first, self.newest, self.oldest, self.best
         accepted = self.accepted
+        undated, dated = self._undated, 1 << self.orders.bits
         find = numbers.get
-        newest_counts = not self.is_detailed
         rejected = []
-        found: list[int] = []  # the group of each row
-        plain = rows if newest_counts else map(_PLAIN, rows)
-        for row_id, verdict, when, what in plain:
-            if what is None:
-                verdicts[verdict] += 1
-                if not newest_counts:
-                    found.append(-1)
-                continue
+        for order, verdict, what in rows:
             group = find(what)
             if group is None:
-                numbers[what] = group = len(newest)
+                if what is None:
+                    verdicts[verdict] += 1
+                    continue
+                numbers[what] = group = len(texts)
                 texts.append(what)
-                first.append(when)
-                newest.append(when)
-                newest_id.append(row_id)
+                first.append(order)
+                newest.append(order)
+                oldest.append(0)
                 best.append(0)
-                best_id.append(0)
                 accepted.append(0)
-            elif when > newest[group] or (when == newest[group] and row_id > newest_id[group]):
-                if not first[group]:
-                    first[group] = when
-                newest[group] = when
-                newest_id[group] = row_id
-            elif when and when < first[group]:
-                first[group] = when
-            if not newest_counts:
-                found.append(group)
+                if order < dated:
+                    undated.add(group)
+            elif order > newest[group]:
+                newest[group] = order
+                if undated and order >= dated and group in undated:
+                    undated.discard(group)
+                    first[group] = order
+            elif dated <= order < first[group]:
+                first[group] = order
             if verdict:
                 verdicts[verdict] += 1
                 if reason := _REJECTS.get(verdict):
-                    rejected.append((row_id, reason, group))
+                    rejected.append((self.orders.row_id(order), reason, group))
                 continue
-            accepted[group] += 1
+            count = accepted[group]
+            accepted[group] = count + 1
+            if order > best[group]:
+                best[group] = order
+                if not count:
+                    oldest[group] = order
+            elif order < oldest[group]:
+                oldest[group] = order
             if verdict is not None:
-                self.unsure[0].append(row_id)
+                self.unsure[0].append(self.orders.row_id(order))
                 self.unsure[1].append(group)
-            if newest_counts and (
-                when > best[group] or (when == best[group] and row_id > best_id[group])
-            ):
-                best[group] = when
-                best_id[group] = row_id
-        if self._each_user:
-            self._count_users(rows, found)
-        if self._every_viewing:
-            self._add_rows(rows, found)
-        elif not newest_counts:
-            self._take_newest(rows, found)
         return rejected
 
-    def _count_users(self, rows: Sequence[JudgedRow], found: Sequence[int]) -> None:
+    def _count_users(self, rows: Sequence[JudgedRow], groups: Sequence[int | None]) -> None:
         self._accepted_of.update(
-            (group, row[4])
-            for row, group in zip(rows, found, strict=True)
-            if group >= 0 and not row[1]
+            (group, row[3])
+            for row, group in zip(rows, groups, strict=True)
+            if group is not None and not row[1]
         )
 
-    def _add_rows(self, rows: Sequence[JudgedRow], found: Sequence[int]) -> None:
-        """Keep the rows that are evidence for viewings, each with the one before in its group."""
-        kept, last = self._rows, self._last_row
-        last.extend([-1] * (len(self) - len(last)))
-        add, place = kept.extend, len(kept)
-        for row, group in zip(rows, found, strict=True):
-            row_id, verdict, ended, _, user, begun, played, reached, watched = row
-            if group >= 0 and ended and _IS_EVIDENCE[verdict or 0]:
-                marks = watched if verdict else watched | _ACCEPTED
-                add((last[group], row_id, user, begun, ended, played, reached, marks))
-                last[group] = place
-                place += _WIDTH
-
-    def _take_newest(self, rows: Sequence[JudgedRow], found: Sequence[int]) -> None:
-        best_of, best, best_id = self._best_of, self.best, self.best_id
-        for row, group in zip(rows, found, strict=True):
-            row_id, verdict, ended, _, user, begun, *_ = row
-            if group < 0 or verdict:
+    def _take_newest(self, rows: Sequence[JudgedRow], groups: Sequence[int | None]) -> None:
+        """Find the newest accepted plays by user, or by the time when they started."""
+        orders, best_of = self.orders, self._best_of
+        for row, group in zip(rows, groups, strict=True):
+            order, verdict, _, user, begun, *_ = row
+            if group is None or verdict:
                 continue
-            newest = (begun if self._starts_count else ended), row_id
-            if self._each_user:
-                best_of[group, user] = max(newest, best_of.get((group, user), newest))
-            elif newest > (best[group], best_id[group]):
-                best[group], best_id[group] = newest
+            if self._starts_count:
+                order = orders.order(begun, orders.row_id(order))
+            place = group, user if self._each_user else NOBODY
+            best_of[place] = max(order, best_of.get(place, order))
 
-    def newest_of_users(self) -> Mapping[int, Sequence[tuple[int, Newest]]]:
+    def newest_of_users(self) -> Mapping[int, Sequence[tuple[int, Order]]]:
         """Return the newest accepted play of each user, by group. Only with ``--each-user``."""
-        found: defaultdict[int, list[tuple[int, Newest]]] = defaultdict(list)
+        found: defaultdict[int, list[tuple[int, Order]]] = defaultdict(list)
         for (group, user), newest in self._best_of.items():
             found[group].append((user, newest))
         return found
-
-    def viewings(self, groups: Iterable[int]) -> Iterator[Viewing]:
-        """Yield the viewings of a film or episode that have an accepted play.
-
-        ``groups`` are all groups with the same canonical key. Viewings that were not accepted,
-        such as those before ``--since``, count for the numbers. Without ``--each-user``, all users
-        have one count.
-        """
-        by_user: dict[int, list[tuple[int, Sequence[int]]]] = {}
-        for group in groups:
-            for row in self._rows_of(group):
-                by_user.setdefault(row[_USER], []).append((group, row))
-        if self._each_user or len(by_user) == 1:
-            for rows in by_user.values():
-                yield from self._numbered(self._viewings_of(rows))
-        else:
-            found = (one for rows in by_user.values() for one in self._viewings_of(rows))
-            yield from self._numbered(sorted(found, key=itemgetter(0)))
-
-    def _numbered(self, found: Iterable[tuple[Newest, Viewing | None]]) -> Iterator[Viewing]:
-        """Yield the accepted ones of viewings in ascending order, with their numbers."""
-        number, before = 0, -1
-        for (when, _), viewing in found:
-            number += when != before  # viewings at one time are one record
-            before = when
-            if viewing is not None:
-                yield viewing if number == 1 else viewing._replace(number=number)
-
-    def _viewings_of(
-        self, rows: Sequence[tuple[int, Sequence[int]]]
-    ) -> Iterator[tuple[Newest, Viewing | None]]:
-        """Yield one user's viewings, oldest first, each with its time; ``None`` if not accepted.
-
-        Those that are neither watched nor accepted are left out.
-        """
-        if len(rows) == 1:  # as most are
-            ((group, (_, row_id, user, begun, ended, _, _, marks)),) = rows
-            newest = (begun if self._starts_count else ended), row_id
-            owner = user if self._each_user else None
-            if marks & _ACCEPTED:
-                yield newest, Viewing((group, owner, newest), begun, ended, 1)
-            elif marks & _WATCHED:
-                yield newest, None
-            return
-        for viewing in viewings([_evidence(*row) for row in rows]):
-            if accepted := [row for row in viewing if row.accepted]:
-                best = max(accepted, key=self._newest)
-                newest, owner = self._newest(best), best.user if self._each_user else None
-                yield newest, Viewing((best.group, owner, newest), best.begun, best.ended, 1)
-            elif watched := [row for row in viewing if row.watched]:
-                yield max(map(self._newest, watched)), None
-
-    def _newest(self, row: _Row) -> Newest:
-        return (row.begun if self._starts_count else row.ended), row.id
-
-    def _rows_of(self, group: int) -> Iterator[Sequence[int]]:
-        place = self._last_row[group] if group < len(self._last_row) else -1
-        while place >= 0:
-            row = self._rows[place : place + _WIDTH]
-            yield row
-            place = row[0]
-
-
-def _evidence(group: int, row: Sequence[int]) -> _Row:
-    _, number, user, begun, ended, played, reached, marks = row
-    watched, accepted = bool(marks & _WATCHED), bool(marks & _ACCEPTED)
-    return _Row(number, begun, ended, played, reached, watched, group, user, accepted)

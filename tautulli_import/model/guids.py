@@ -84,7 +84,10 @@ def plex_guid(guid: str | None, of: str = "") -> str | None:
     With ``of`` (``movie``, ``episode``) only ``plex://<of>/…`` is returned, because a GUID
     counts only at the level it was given for.
     """
-    found = _PLEX.match(guid.strip()) if guid and "plex://" in guid.lower() else None
+    if not guid:
+        return None
+    text = guid if guid.startswith("plex://") else guid.strip()
+    found = _PLEX.match(text) if text[:7].lower() == "plex://" else None
     return found.group() if found and of in ("", found.group(1).lower()) else None
 
 

@@ -3,22 +3,108 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from msgspec import Struct
 
 from .rejections import Reason
 
-__all__ = ["ODD", "REASONS", "UNSURE", "JudgedRow"]
+__all__ = [
+    "ODD",
+    "REASONS",
+    "UNKNOWN_SHARE",
+    "UNSURE",
+    "USUAL",
+    "DetailedRow",
+    "JudgedRow",
+    "Order",
+    "Orders",
+    "orders_of",
+    "percent_of",
+]
+
+Order: TypeAlias = int
+"""The time of a play and its row id in one number. That of the newer play is greater."""
+
+
+class Orders(Struct, frozen=True):
+    """Makes one number of a time (epoch seconds, UTC) and a row id, and takes it apart."""
+
+    bits: int = 31
+    """The bits of the row id. With the 32 of a time up to 2106 the number fits into 64 bits."""
+    lowest: int = 0
+    """The lowest row id."""
+
+    @property
+    def is_usual(self) -> bool:
+        """Return true if every number fits into 64 bits."""
+        return self.bits < 64
+
+    def order(self, when: int, row_id: int) -> Order:
+        """Return the number of a play. A play without a time comes before all others."""
+        return when << self.bits | row_id - self.lowest
+
+    def time(self, order: Order) -> int:
+        """Return the time (epoch seconds, UTC)."""
+        return order >> self.bits
+
+    def row_id(self, order: Order) -> int:
+        """Return the row id."""
+        return (order & (1 << self.bits) - 1) + self.lowest
+
+
+UNKNOWN_SHARE: Final = 999.5
+"""From here on it is no percentage. Without a length Tautulli's API tells thousands."""
+
+USUAL: Final = Orders()
+_WIDE: Final = Orders(64, -(1 << 63))
+
+
+def orders_of(first: int, last: int) -> Orders:
+    """Return how to make orders of these first and last row ids, and those between them."""
+    return USUAL if first >= 0 and last < 1 << USUAL.bits else _WIDE
+
 
 JudgedRow: TypeAlias = tuple[Any, ...]
-"""Its id, the verdict, the time of the play, and what was played.
+"""The order of the play, the verdict, and what was played.
 
-The verdict is a place in ``REASONS``; an accepted row has ``None`` or ``UNSURE``. The time is when
-the play stopped, else when it started (epoch seconds, UTC), or 0 without a possible time. What was
-played is a JSON text (bytes), or ``None`` if it is no film or episode.
-
-A detailed row goes on with the user's id (-1 without one), the time it began, the seconds that
-were played and the position at the end in percent (both -1 if unknown), and 1 if it is watched.
+The time in the order is when the play stopped, else when it started, or 0 without a possible time.
+The verdict is a place in ``REASONS``; an accepted row has ``None`` or ``UNSURE``. What was played
+is a JSON text (bytes), or ``None`` if it is no film or episode. A detailed row is a
+``DetailedRow``.
 """
+
+
+class DetailedRow(NamedTuple):
+    """The values of a detailed row. A row itself is a plain tuple, because there are so many."""
+
+    order: Order
+    verdict: int | None
+    what: bytes | None
+    user: int = -1
+    """The user's id, or -1 without one."""
+    begun: int = 0
+    """The time it began (epoch seconds, UTC)."""
+    played: int = -1
+    """The seconds that were played, or -1 if unknown."""
+    share: float = UNKNOWN_SHARE
+    """How far it got in percent, not rounded; ``UNKNOWN_SHARE`` or more if unknown."""
+    watched: int = 0
+    """1 if it is watched."""
+
+    @property
+    def percent(self) -> int | None:
+        """Return how far it got in whole percent from 0 to 100, or ``None`` if unknown."""
+        return percent_of(self.share)
+
+
+def percent_of(share: float) -> int | None:
+    """Return a share in whole percent from 0 to 100, or ``None`` if it is unknown.
+
+    Python rounds it as Tautulli does.
+    """
+    return None if share >= UNKNOWN_SHARE else min(max(round(share), 0), 100)
+
 
 UNSURE: Final = 0
 """The verdict of an accepted row that lacks a title and a key, a show, or one of the numbers."""

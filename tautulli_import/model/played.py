@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from .items import Kind
 
-__all__ = ["Played", "PlayedEpisode", "PlayedMovie", "decode_played"]
+__all__ = ["Played", "PlayedEpisode", "PlayedMovie", "decode_all_played", "decode_played"]
 
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # A year before 1870 is a placeholder such as 0001: no film is that old.
@@ -80,6 +80,11 @@ Played: TypeAlias = PlayedMovie | PlayedEpisode
 
 decode_played: Final[Callable[[bytes], Played]] = msgspec.json.Decoder(Played).decode
 """Decodes what was played. Raises ``ValueError`` where values are of odd types."""
+
+decode_all_played: Final[Callable[[bytes], list[Played]]] = msgspec.json.Decoder(
+    list[Played]
+).decode
+"""Decodes a JSON array of what was played, as ``decode_played`` does."""
 
 
 @lru_cache(maxsize=4096)

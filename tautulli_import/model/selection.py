@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from .clock import LAST_MOMENT, WatchedAt, moment
+from .clock import LAST_MOMENT, LATEST, WatchedAt, moment
 from .plays import Play
 from .rejections import Reason
 from .watched import percent_complete
@@ -39,7 +39,7 @@ class Selection(Struct, frozen=True):
     min_percent: int | None = None
     include_partial: bool = False
     watched_at: WatchedAt = "stopped"
-    latest: int = LAST_MOMENT
+    latest: int = LATEST
     """The last possible time of a play; see ``latest_moment``."""
 
     def judge_event(self) -> Judge:

@@ -133,10 +133,14 @@ def estimated_length(ordered: Sequence[Evidence]) -> float:
             if before >= _LEAST_POINTS and play.reached - before >= _LEAST_POINTS:
                 agreeing.append(100 * play.played / (play.reached - before))
         before = play.reached
+    if not lengths:
+        return 0.0
     agreeing = sorted([*agreeing, *lengths])
+    if agreeing[-1] <= agreeing[0] * _SAME_LENGTH:
+        return max(lengths)  # all agree, as most do
 
     def support(length: float) -> tuple[int, float]:
         low = bisect_left(agreeing, length / _SAME_LENGTH)
         return bisect_right(agreeing, length * _SAME_LENGTH) - low, length
 
-    return max(map(support, lengths), default=(0, 0.0))[1]
+    return max(map(support, lengths))[1]

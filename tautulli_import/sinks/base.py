@@ -32,6 +32,7 @@ from ..model.events import PlaybackEvent
 from ..model.items import Record
 from ..model.rejections import Reason
 from ..model.viewings import SAME_PLAY
+from ..progress import UNSEEN, Progress
 from ..state.checkpoint import Position
 from ..state.copies import Copy, keep_copy
 from ..state.verified import VerifiedStore
@@ -204,6 +205,8 @@ class Sink(BaseSink):
     under such a key if the entry is unchanged since it was written. If a record has the same key,
     it replaces such an entry, even a newer one. An entry that is a record's stays."""
 
+    progress: Progress = UNSEEN
+    """Shows how far the sink is, if it takes long. Set before ``write``."""
     verified: VerifiedStore | None = None
     """Remembers what a server was seen to have; ``None`` without saved state. Set before
     ``write``."""

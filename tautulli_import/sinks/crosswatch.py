@@ -140,7 +140,7 @@ class CrosswatchSink(SnapshotSink):
                 )
                 said = self._removing(checked, titles_gone(export.entries, merged))
                 return self._replaced(merged.counts(), [*checked.warnings, *said])
-            push = Push(client, checked.profile, self.records, wait=0)
+            push = Push(client, checked.profile, self.records, wait=0, progress=self.progress)
             known = self._elsewhere(client, checked, range(len(self.records)))
             places = [place for place in range(len(self.records)) if place not in known]
             return self._receipt(checked, push.preview(places))
@@ -163,7 +163,8 @@ class CrosswatchSink(SnapshotSink):
                 raise
 
     def _push(self, client: CrossWatch, checked: Checked) -> Receipt:
-        push = Push(client, checked.profile, self.records, wait=self.options.wait)
+        wait = self.options.wait
+        push = Push(client, checked.profile, self.records, wait=wait, progress=self.progress)
         memory = VerifiedRecords(self.verified, self.records)
         is_first = not memory.is_known
         places = self._to_push(memory, push)
@@ -204,10 +205,12 @@ class CrosswatchSink(SnapshotSink):
             return False
         merged = merged_into({}, self.records, {}, self.options.same_play)
         entries, now = merged.entries(), self.options.now
+        self.progress.begin("pushing", len(self.records))
         return upload(client, checked.profile, entries, now, instead_of=None)
 
     def _has_arrived(self, client: CrossWatch, checked: Checked) -> bool:
         merged = merged_into({}, self.records, {}, self.options.same_play)
+        self.progress.begin("comparing", len(self.records))
         return has_arrived(client, checked.profile, merged.entries())
 
     def _elsewhere(self, client: CrossWatch, checked: Checked, places: Chunk) -> Collection[int]:
@@ -251,11 +254,13 @@ class CrosswatchSink(SnapshotSink):
                     "--drop-synced.",
                 )
             entries, now = merged.entries(), self.options.now
+            self.progress.begin("pushing", receipt.total)
             if not upload(client, checked.profile, entries, now, instead_of=export.history):
                 raise BusyError(
                     f"The tracker of {self.where} was changed during the import.",
                     hint="Nothing was changed by this run. Run the same command again.",
                 )
+            self.progress.begin("comparing", receipt.total)
             if not has_arrived(client, checked.profile, merged.entries()):
                 raise SinkError(
                     f"{self.where} does not have what was uploaded.",

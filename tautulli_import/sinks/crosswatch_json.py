@@ -13,6 +13,7 @@ import io
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import IO, Final
 
@@ -25,6 +26,8 @@ from ..model.keys import event_key
 from .entries import epoch_of, is_event, time_of, values_of
 
 __all__ = [
+    "HISTORY_END",
+    "HISTORY_START",
     "UPLOAD",
     "check_history",
     "check_text",
@@ -33,6 +36,7 @@ __all__ = [
     "exported",
     "exported_in",
     "history_chunks",
+    "history_lines",
     "newer_of",
     "no_history",
     "under_event_keys",
@@ -49,6 +53,9 @@ _MOST_BYTES: Final = 256 * 1024 * 1024
 # An export of everything has some dozens.
 _MOST_MEMBERS: Final = 10_000
 _CHUNK: Final = 1 << 20
+_LINES: Final = 200
+HISTORY_START: Final = b'{"ts":%d,"items":{'
+HISTORY_END: Final = b"\n}}\n"
 _MARK: Final = codecs.BOM_UTF8
 
 
@@ -84,14 +91,24 @@ def content_of(path: Path) -> bytes | None:
 
 
 def history_chunks(now: int, entries: Iterable[tuple[str, bytes]]) -> Iterator[bytes]:
-    """Yield a tracker file with one entry a line, so that ``diff`` can compare two histories."""
-    yield b'{"ts":%d,"items":{' % now
+    """Yield a tracker file in pieces.
+
+    It has one entry a line, so that ``diff`` can compare two histories.
+    """
+    yield HISTORY_START % now
+    lines = history_lines(entries)
+    while some := b"".join(islice(lines, _LINES)):
+        yield some
+    yield HISTORY_END
+
+
+def history_lines(entries: Iterable[tuple[str, bytes]]) -> Iterator[bytes]:
+    """Yield the entries of a tracker file."""
     encode = msgspec.json.Encoder().encode
     separator = b"\n"
     for key, raw in entries:
-        yield separator + encode(key) + b":" + raw
+        yield b"%b%b:%b" % (separator, encode(key), raw)
         separator = b",\n"
-    yield b"\n}}\n"
 
 
 def check_history(path: Path) -> None:

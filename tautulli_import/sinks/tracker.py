@@ -19,12 +19,15 @@ from ..model.items import Record
 from .base import Receipt, SnapshotSink
 from .comparing import FileComparison
 from .crosswatch_json import (
+    HISTORY_END,
+    HISTORY_START,
     UPLOAD,
     check_history,
     content_of,
     decoded,
     exported,
     history_chunks,
+    history_lines,
     no_history,
 )
 from .merged import Merged, Rules, encoded_item
@@ -254,18 +257,16 @@ def _same_start(path: Path, records: Sequence[Record]) -> tuple[int, bool]:
     Return the number of entries that are equal, and true if that is the whole file. The file is
     read piece by piece, because it can have a hundred megabytes.
     """
-    lines = history_chunks(0, ((record.key, encoded_item(record)) for record in records))
-    start = next(lines)
     there = FileComparison(path if path.is_file() else None)
     there.skip_to(b",")
-    if not there.take(start[start.index(b",") :]):
+    if not there.take(HISTORY_START[HISTORY_START.index(b",") :]):
         return 0, False
     count = 0
-    for line in lines:
+    for line in history_lines((record.key, encoded_item(record)) for record in records):
         if not there.take(line):
             return count, False
         count += 1
-    return min(count, len(records)), there.is_equal() and bool(records)
+    return count, there.take(HISTORY_END) and there.is_equal() and bool(records)
 
 
 class _Compared:

@@ -12,6 +12,7 @@ from typing import TypeVar
 from unicodedata import normalize
 
 from ..errors import ConfigurationError, NotFoundError
+from ..formatting import many
 from .base import Library, User
 
 __all__ = ["choose_libraries", "choose_users"]
@@ -42,7 +43,7 @@ def choose_users(
 
     def describe(user: User) -> str:
         number = "without an id" if user.user_id is None else f"id {user.user_id}"
-        return f"{user.name} ({number}, {user.plays} plays)"
+        return f"{user.name} ({number}, {many(user.plays, 'play')})"
 
     chosen = [_choose("user", name, [*named, *alone], names, describe) for name in wanted]
     theirs = {_fold(user.username) for user in chosen if user.user_id is not None}
@@ -66,7 +67,8 @@ def choose_libraries(libraries: Sequence[Library], wanted: Sequence[str]) -> fro
 
     def describe(library: Library) -> str:
         gone = ", deleted" if library.deleted else ""
-        return f"{library.name} (id {library.section_id}, {library.plays} plays{gone})"
+        plays = many(library.plays, "play")
+        return f"{library.name} (id {library.section_id}, {plays}{gone})"
 
     chosen = (_choose("library", name, libraries, names, describe) for name in wanted)
     return frozenset(library.section_id for library in chosen)

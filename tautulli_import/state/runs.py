@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 from urllib.parse import quote
@@ -14,7 +15,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Struct
 
-from ..errors import TautulliImportError
+from ..errors import ConfigurationError, NotFoundError, TautulliImportError
 from ..formatting import duration
 from ..interrupts import Stopped
 from ..progress import UNITS, Phase
@@ -22,13 +23,25 @@ from .file import StateFile, state_file, state_files
 from .folder import make_folder
 from .lock import Holder, Lock
 
-__all__ = ["Run", "RunLog", "RunStatus", "describe", "last_run", "last_runs", "lock_of", "logged"]
+__all__ = [
+    "LastRuns",
+    "Run",
+    "RunLog",
+    "RunStatus",
+    "describe",
+    "last_run",
+    "last_runs",
+    "lock_of",
+    "logged",
+    "source_of",
+]
 
 RunStatus: TypeAlias = Literal["running", "completed", "failed", "cancelled"]
 
 _KEPT: Final = 100
 _EVERY_SECONDS: Final = 1.0
 _SHOWN_SECONDS: Final = 86_400.0
+_MISTYPED: Final = (ConfigurationError.exit_code, NotFoundError.exit_code)
 _KILLED: Final = "the process was killed, or the machine went down"
 
 
@@ -59,6 +72,16 @@ class Run(Struct, frozen=True):
     """The result in one sentence."""
 
     @property
+    def has_read_nothing(self) -> bool:
+        """True if it ended before it read anything."""
+        return self.phase == "starting" and self.status in ("failed", "cancelled")
+
+    @property
+    def is_attempt(self) -> bool:
+        """True if it read nothing, or failed because of a wrong option or a name not found."""
+        return self.has_read_nothing or (self.status == "failed" and self.exit_code in _MISTYPED)
+
+    @property
     def percent(self) -> float | None:
         """The finished part of the phase in percent, or ``None`` if its size is not known."""
         if self.status == "completed":
@@ -80,6 +103,20 @@ class Run(Struct, frozen=True):
         return max(0, self.total - self.done) / speed
 
 
+class LastRuns(Struct, frozen=True):
+    """The last run of a source, and the attempts after it."""
+
+    run: Run
+    """The last one that was no failed attempt, if there is one."""
+    attempt: Run | None = None
+    """The last one, if it was a failed attempt."""
+
+    @property
+    def latest(self) -> Run:
+        """Return the last of both."""
+        return self.attempt or self.run
+
+
 def lock_of(state: Path) -> Lock:
     """Return the lock of a state file. A run that writes the file holds it until it ends."""
     return Lock(state.with_name(state.name + ".lock"))
@@ -91,50 +128,82 @@ def last_run(state: Path, number: int | None = None) -> Run | None:
     A run without an end whose lock nobody holds was killed. It is returned as failed.
     """
     where = f"id = {number}" if number else "id = (SELECT max(id) FROM runs)"
-    run = next(iter(_runs(state, where)), None)
-    if run and run.status == "running" and not lock_of(state).is_held():
-        return msgspec.structs.replace(
-            run, status="failed", error=_KILLED, next_step=run.line, ended=run.updated
-        )
-    return run
+    return next(iter(_runs(state, where)), None)
+
+
+def source_of(state: StateFile) -> str:
+    """Return the source of the last run in an open state file; empty if it is not known."""
+    query = "SELECT told FROM runs ORDER BY id DESC LIMIT 1"
+    with suppress(sqlite3.Error, msgspec.DecodeError, UnicodeDecodeError, TypeError):
+        (told,) = state.conn.execute(query).fetchone()
+        return msgspec.json.decode(told, type=Run).source
+    return ""
 
 
 def _runs(state: Path, where: str) -> Sequence[Run]:
-    """Return the runs of a state file that fulfil a condition, or nothing if one is unreadable."""
+    """Return the runs of a state file that fulfil a condition, the last one first.
+
+    If one is unreadable, return nothing.
+    """
     uri = f"file:{quote(os.fsencode(state.absolute()))}?mode=ro"
     try:
         with closing(sqlite3.connect(uri, uri=True, timeout=2.0)) as connection:
-            query = f"SELECT told FROM runs WHERE {where}"  # noqa: S608 - conditions of ours
-            return [msgspec.json.decode(told, type=Run) for (told,) in connection.execute(query)]
+            query = f"SELECT told FROM runs WHERE {where} ORDER BY id DESC"  # noqa: S608 - conditions of ours
+            found = [msgspec.json.decode(told, type=Run) for (told,) in connection.execute(query)]
+            (newest,) = connection.execute("SELECT max(id) FROM runs").fetchone()
     except (sqlite3.Error, OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ()
+    is_held = any(run.status == "running" for run in found) and lock_of(state).is_held()
+    return [
+        run if run.status != "running" or (is_held and run.id == newest) else _killed(run)
+        for run in found
+    ]
 
 
-def last_runs(folder: Path) -> Sequence[Run]:
+def _killed(run: Run) -> Run:
+    return msgspec.structs.replace(
+        run, status="failed", error=_KILLED, next_step=run.line, ended=run.updated
+    )
+
+
+def last_runs(folder: Path) -> Sequence[LastRuns]:
     """Return the last run of each source that has a state file in ``folder``, the latest first.
 
     A source that could never be opened, such as a mistyped address, is left out as soon as a
     later run has written the same output, or a day after the last attempt. The latest run of all
     is never left out.
     """
-    found = [(run, path) for path in state_files(folder) if (run := last_run(path)) is not None]
-    found.sort(key=lambda pair: pair[0].began, reverse=True)
+    found = [(last, path) for path in state_files(folder) if (last := _last_of(path)) is not None]
+    found.sort(key=lambda pair: pair[0].latest.began, reverse=True)
     since = time.time() - _SHOWN_SECONDS
-    written: set[str] = set()
-    shown: list[Run] = []
-    for run, path in found:
-        is_over = run.began < since or not written.isdisjoint(run.targets)
-        if shown and run.status == "failed" and is_over and not _was_opened(path):
+    completed = [last.run for last, _ in found if last.run.status == "completed"]
+
+    def is_over(run: Run) -> bool:
+        later = (one.targets for one in completed if one.began > run.began)
+        return run.began < since or not {*run.targets}.isdisjoint(chain.from_iterable(later))
+
+    shown: list[LastRuns] = []
+    for last, path in found:
+        if shown and last.run.status == "failed" and is_over(last.run) and not _was_opened(path):
             continue
-        shown.append(run)
-        if run.status == "completed":
-            written.update(run.targets)
+        shown.append(last)
     return shown
+
+
+def _last_of(state: Path) -> LastRuns | None:
+    run = last_run(state)
+    if run is None:
+        return None
+    if not run.is_attempt:
+        return LastRuns(run)
+    earlier = (one for one in _runs(state, f"id < {run.id}") if not one.is_attempt)
+    good = next(earlier, None)
+    return LastRuns(run) if good is None else LastRuns(good, run)
 
 
 def _was_opened(state: Path) -> bool:
     """Return true if any run could open the source of a state file."""
-    return any(run.phase != "starting" or run.status == "completed" for run in _runs(state, "1"))
+    return not all(run.has_read_nothing for run in _runs(state, "1"))
 
 
 class RunLog:
@@ -281,7 +350,7 @@ def describe(run: Run) -> str:
     For example ``reading, 41 % (410 of 1,000 plays), 97 plays/s, about 6 s left``.
     """
     what = UNITS["reading" if run.phase == "starting" else run.phase]
-    parts: list[str] = [run.phase]
+    parts: list[str] = ["searching bad rows" if run.phase == "searching" else run.phase]
     if run.percent is not None and run.phase != "writing":
         parts.append(f"{run.percent:.0f} % ({run.done:,} of {run.total:,} {what})")
     elif run.done:

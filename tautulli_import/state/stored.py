@@ -14,7 +14,7 @@ from .file import STATE_TABLES, StateFile, state_files
 from .outputs import forget_outputs
 from .runs import lock_of
 
-__all__ = ["Cleared", "clear", "clear_all", "named", "stored"]
+__all__ = ["Cleared", "clear", "clear_all", "named", "opened", "stored"]
 
 
 class Cleared(Struct, frozen=True):
@@ -29,10 +29,16 @@ class Cleared(Struct, frozen=True):
 
 def stored(folder: Path) -> Iterator[tuple[Path, Sequence[SavedJob]]]:
     """Yield each state file in ``folder`` with its checkpoints. Skip damaged files."""
+    for path, state in opened(folder):
+        yield path, list(saved_jobs(state))
+
+
+def opened(folder: Path) -> Iterator[tuple[Path, StateFile]]:
+    """Yield each state file in ``folder``, open for reading. Skip damaged files."""
     for path in state_files(folder):
         with _opened(path, reads_only=True) as state:
             if state is not None:
-                yield path, list(saved_jobs(state))
+                yield path, state
 
 
 def named(folder: Path, name: str) -> tuple[Path, SavedJob]:

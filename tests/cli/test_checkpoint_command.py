@@ -116,8 +116,13 @@ def test_every_source_is_listed(nights: Nights, tmp_path: Path) -> None:
         place = ("--to", "tracker", "--out", tmp_path / "other", "--state-dir", nights.state)
         assert nights.inside("api", *place, "--no-enrich", env=env).code == 0
         done = checkpoint(nights, "list", "--json")
-        sources = {one["source"] for one in json.loads(done.out)["checkpoints"]}
-        assert sources == {f"file://{nights.path}", fake.url}
+        told = json.loads(done.out)
+        assert {one["source"] for one in told["checkpoints"]} == {f"file://{nights.path}", fake.url}
+        (copy,) = told["copies"]
+        assert (copy["source"], copy["plays"], copy["complete"]) == (fake.url, ALL, True)
+        assert copy["oldest_day"] is None
+        lines = checkpoint(nights, "list").out.splitlines()
+        assert lines[-1].startswith(f"{fake.url}: all 14 plays were read, last at 20")
         assert fake.key not in done.out + checkpoint(nights, "list").out
 
 
@@ -127,7 +132,7 @@ def test_nothing_remembered_is_said(nights: Nights, tmp_path: Path) -> None:
     assert (done.code, done.out) == (0, "")
     assert "There are no checkpoints." in done.err
     as_json = nights.inside("checkpoint", "list", "--json", "--state-dir", nowhere)
-    assert json.loads(as_json.out) == {"schema": 1, "checkpoints": []}
+    assert json.loads(as_json.out) == {"schema": 1, "checkpoints": [], "copies": []}
     assert not nowhere.exists()
 
 

@@ -17,6 +17,7 @@ from tests.conftest import Cli
 from tests.support.history import add_library, add_play, add_user, create, generate
 
 _THEN = 1_600_000_000
+NOWHERE = "http://127.0.0.1:1"
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +192,34 @@ def test_check_tells_what_is_there(cli: Cli, household: Path) -> None:
     assert told["films"] == {"total": 2, "known": 1, "could_get": 1, "never": 0}
     assert told["shows"] == {"total": 1, "known": 0, "could_get": 1, "never": 0}
     assert told["items"]["without_external_id"] == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "env", "way"),
+    [
+        ((), {}, "use --url and an API key"),
+        ((), {"TAUTULLI_URL": NOWHERE}, "give the API key as well, with --api-key-file FILE"),
+        ((), {"TAUTULLI_API_KEY": "k" * 32}, "give the address as well, with --url URL"),
+        (("--no-enrich",), {"TAUTULLI_URL": NOWHERE}, "asking is off: --no-enrich"),
+        ((), {"TAUTULLI_IMPORT_ENRICH": "0"}, "asking is off: enrich (environment)"),
+    ],
+)
+def test_the_advice_to_ask_plex_is_about_what_is_missing(
+    cli: Cli, household: Path, options: tuple[str, ...], env: dict[str, str], way: str
+) -> None:
+    told = cli("check", household, *options, env=env)
+    assert f"1 have none yet, but Plex may know them ({way})." in told.out
+    told = cli("unresolved", household, *options, env=env)
+    assert f"Plex was not asked for ids ({way})." in told.err
+
+
+def test_who_has_set_an_address_is_not_told_to_when_plex_did_not_answer(
+    cli: Cli, household: Path
+) -> None:
+    both = {"TAUTULLI_URL": NOWHERE, "TAUTULLI_API_KEY": "k" * 32}
+    told = cli("check", household, env=both)
+    assert "1 have none yet, but Plex may know them (it did not answer)." in told.out
+    assert "--url" not in told.out
 
 
 def test_check_writes_nothing(cli: Cli, household: Path, tmp_path: Path) -> None:

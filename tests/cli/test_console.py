@@ -181,6 +181,18 @@ def test_next_steps_are_for_a_person(cli: Cli, tmp_path: Path, environment: dict
     assert "Next:" not in piped.err
 
 
+def test_next_steps_are_for_the_outputs_of_all_users(
+    history: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    args = ("db", history, "--to", "tracker", "--to", "letterboxd", "--each-user")
+    _, shown = in_a_terminal(*args, cwd=tmp_path, environment=environment)
+    told = " ".join(shown.partition("Next:")[2].split())
+    assert "with crosswatch-tracker/Alice/history.json." in told
+    others = "These steps are for Alice. Repeat them for each other user, in a profile or account"
+    assert f"{others} of their own: crosswatch-tracker/Bob." in told
+    assert told.count(others) == 2
+
+
 # Its parts.
 
 

@@ -11,6 +11,7 @@ from tests.conftest import Cli
 from tests.sinks.test_third_party_sink import COMPLETE, install
 from tests.support.history import add_play, create
 from tests.support.inside import Inside
+from tests.support.tautulli import FakeTautulli
 
 WITH_JSON = sorted(
     command
@@ -239,3 +240,52 @@ def test_a_wrong_command_is_an_error_like_all_others(cli: Cli) -> None:
     assert "All commands: tautulli-import --help" in said.err
     assert json.loads(told.out)["error"]["code"] == told.code == 2
     assert cli("checkpoint", "lst").err.startswith("Error: No such command 'lst'.")
+
+
+@pytest.mark.parametrize("args", [("--versoin",), ("checkpoint", "--frob")])
+def test_a_wrong_option_before_the_command_is_one_too(cli: Cli, args: tuple[str, ...]) -> None:
+    said = cli(*args)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("Error: No such option")
+    assert said.err.endswith(" --help\n")
+    assert "Usage:" not in said.err
+
+
+def test_a_source_in_the_place_of_the_command_is_told_with_the_command(
+    inside: Inside, history: Path
+) -> None:
+    said = inside(history)
+    assert (said.code, said.out) == (2, "")
+    assert "is a file, and no command is given.\n" in said.err
+    assert f"For example: tautulli-import db {history} --dry-run" in said.err
+    said = inside("https://me:secret@nas:8181/home")
+    assert said.code == 2
+    assert "For example: tautulli-import api --url https://nas:8181 --dry-run" in said.err
+    assert "secret" not in said.err
+    assert inside("x" * 5_000).err.startswith("Error: No such command")
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("--min-percent", "abc"), "--min-percent must be a whole number, not 'abc'."),
+        (("--batch-size=1.5",), "--batch-size must be a whole number, not '1.5'."),
+        (("--timeout", "soon"), "--timeout must be a number, not 'soon'."),
+    ],
+)
+def test_what_is_no_number_is_named(inside: Inside, args: tuple[str, ...], words: str) -> None:
+    said = inside("db", "a.db", *args)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith(f"Error: {words}\n")
+
+
+@pytest.mark.parametrize("wrong", [("--since", "2020-13"), ("--since=2021", "--until=2020")])
+@pytest.mark.parametrize("command", [("api", "--to", "tracker"), ("check", "api")])
+def test_a_wrong_date_costs_no_request(
+    inside: Inside, history: Path, command: tuple[str, ...], wrong: tuple[str, ...]
+) -> None:
+    with FakeTautulli(history) as fake:
+        said = inside(*command, *wrong, env=fake.environment)
+        assert said.code == 2
+        assert "2020" in said.err
+        assert fake.requests == []

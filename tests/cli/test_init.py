@@ -78,14 +78,16 @@ def test_the_api_key_is_asked_for_and_never_shown(home: Path, environment: dict[
             (SOURCE, "2\n"),
             (f"{tautulli.url}]: ", "\n"),
             ("not shown): ", f"{KEY}\n"),
-            (WHOSE, "6\n"),
+            (WHOSE, "5\n"),
             (WHERE, "4\n"),
             ("history.jsonl]: ", "~/all.jsonl\n"),
         ]
         code, shown = talk(
             "init", "--config", "mine.toml", cwd=home, environment=env, answers=answers
         )
+        asked = [one.cmd for one in tautulli.requests]
     assert code == 0, shown
+    assert asked[:2] == ["get_users_table"] * 2
     assert KEY not in shown
     assert "The API key was not accepted" in shown or "API key" in shown
     settings = tomllib.loads((home / "mine.toml").read_text())

@@ -29,7 +29,7 @@ from tests.support.history import add_play, create
 from tests.support.inside import Inside
 from tests.support.over_http import DAY, Home
 from tests.support.running import SOON, Program, Programs, Unanswered, to_go_on
-from tests.support.tautulli import KEY
+from tests.support.tautulli import KEY, FakeTautulli
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SHAPE = {
@@ -173,6 +173,45 @@ def test_a_failed_import_says_why_and_what_to_do(inside: Inside, history: Path) 
     out = inside("status").out
     assert "  failed with exit code 5, 20" in out
     assert f"  {run['error']}\n  Next: {run['next_step']}\n" in out
+
+
+def test_a_mistyped_run_does_not_hide_the_last_good_one(inside: Inside, history: Path) -> None:
+    assert inside("db", history, "--to", "tracker", "--all-users").code == 0
+    for wrong, code in (("--user=nobody", 5), ("--since=soon", 2)):
+        assert inside("db", history, "--to", "tracker", wrong).code == code
+    attempt, good = told(inside)
+    assert (attempt["status"], attempt["exit_code"]) == ("failed", 2)
+    assert (good["status"], good["said"]) == ("completed", "4 new and 0 updated of 4 plays")
+    lines = inside("status").out.splitlines()
+    assert lines[0].startswith(f"file://{history} → tracker=")
+    assert lines[1].startswith("  completed, 20")
+    assert lines[2].startswith("  The last attempt failed with exit code 2, 20")
+    assert lines[3:] == [f"  {attempt['error']}", f"  Next: {attempt['next_step']}"]
+
+    assert inside("db", history, "--to", "tracker", "--all-users").code == 0
+    (good,) = told(inside)
+    assert good["said"] == "nothing new among 4 plays"
+
+
+def test_over_http_a_mistyped_run_does_not_hide_the_last_good_one_either(
+    inside: Inside, history: Path
+) -> None:
+    with FakeTautulli(history) as fake:
+        command = ("api", "--to", "tracker", "--no-enrich")
+        assert inside(*command, "--all-users", env=fake.environment).code == 0
+        assert inside(*command, "--user", "nobody", env=fake.environment).code == 5
+    assert [run["status"] for run in told(inside)] == ["failed", "completed"]
+
+
+def test_a_run_that_broke_off_hides_the_good_one_before_it(
+    inside: Inside, written: Written
+) -> None:
+    written.log().ended("done")
+    log = written.log()
+    log.begin("reading", 100)
+    log.failed(SinkError("the disk is full"), 8)
+    (run,) = told(inside)
+    assert (run["status"], run["exit_code"]) == ("failed", 8)
 
 
 def test_an_import_that_found_fault_with_rows_counts_as_failed(
@@ -330,8 +369,16 @@ def test_a_resumed_crawl_tells_where_it_goes_on(
             assert run["source"] == home.fake.url
             program.stopped(signal.SIGTERM)
             unanswered.let_go()
+        listed = json.loads(inside("checkpoint", "list", "--json").out)
+        lines = inside("checkpoint", "list").out.splitlines()
     (first, second) = seen
     assert first[0] == second[0] == "fetching"
+    assert listed["checkpoints"] == []
+    (copy,) = listed["copies"]
+    assert (copy["source"], copy["complete"]) == (home.fake.url, False)
+    assert 60 > copy["plays"] >= second[1]
+    said = f"{copy['plays']} plays from {copy['oldest_day']} on were read."
+    assert lines == [f"{home.fake.url}: {said} The next import reads on from there."]
     assert second[1] > first[1]
     assert second[2] >= 100 * second[1] / 60 > first[2] > 0
 
@@ -377,6 +424,11 @@ def test_other_phases_have_their_own_measure(
     clock.now += 2
     log.reached(6)
     assert "asking for ids, 50 % (6 of 12 questions), 3 questions/s" in inside("status").out
+    log.begin("searching", 0)
+    clock.now += 2
+    log.reached(6)
+    told = inside("status").out.splitlines()[1]
+    assert told.endswith(": searching bad rows, 6 requests, 3 requests/s")
     log.begin("writing", 40)
     assert inside("status").out.splitlines()[1].endswith(": writing")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Mapping
 from contextlib import closing
 from io import StringIO
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support.history import add_library, add_play, create
+from tests.support.history.schema import Value
 from tests.support.inside import Inside
 from tests.support.over_http import no_waiting
 from tests.support.tautulli import FakeTautulli
@@ -58,9 +60,11 @@ def database(tmp_path: Path) -> Path:
     return path
 
 
-def told(inside: Inside, *args: str | Path) -> dict[str, dict[str, Any]]:
+def told(
+    inside: Inside, *args: str | Path, env: Mapping[str, str] | None = None
+) -> dict[str, dict[str, Any]]:
     """Return what ``unresolved --json`` says, by title."""
-    result = inside("unresolved", *args, "--json")
+    result = inside("unresolved", *args, "--json", env=env)
     assert result.code == 0, result.err
     return {one["title"]: one for one in json.loads(result.out)["titles"]}
 
@@ -86,6 +90,27 @@ def test_each_title_without_an_id_says_why(inside: Inside, database: Path) -> No
     assert known["suggestions"] == [
         {"ids": {"imdb": "tt0000001"}, "reason": "same title and year as Known"}
     ]
+
+
+@pytest.mark.parametrize("watched_at", ["stopped", "started"])
+def test_the_dates_are_those_of_the_plays_that_are_counted(
+    inside: Inside, tmp_path: Path, watched_at: str
+) -> None:
+    path = tmp_path / "partial.db"
+    show: dict[str, Value] = {"media_type": "episode", "grandparent_title": "Show"}
+    show["grandparent_rating_key"] = 9
+    with closing(create(path)) as conn:
+        for day in range(6):
+            seen: dict[str, Value] = {"started": _THEN + day * 86_400, "duration": 3_600_000}
+            seen["view_offset"] = 3_600_000 if day in (2, 4) else 1
+            add_play(conn, title="Film", rating_key=1, **seen)
+            add_play(conn, title=f"E{day}", media_index=day, rating_key=10 + day, **show, **seen)
+
+    found = told(inside, path, env={"TAUTULLI_IMPORT_WATCHED_AT": watched_at})
+
+    for one in (found["Film"], found["Show"]):
+        days = one["plays"], one["first_play"][:10], one["last_play"][:10]
+        assert days == (2, "2020-09-15", "2020-09-17")
 
 
 def test_what_plex_said_is_told(inside: Inside, database: Path, tmp_path: Path) -> None:

@@ -429,6 +429,23 @@ def test_what_is_not_there_is_an_error_with_a_hint(asking: Asking, asked: str, s
     assert said in result.err
 
 
+def test_the_source_may_be_named_first(asking: Asking) -> None:
+    asking.play(title="A Film")
+    right = asking.inside("why", "film", asking.path)
+    assert (right.code, asking.inside("why", asking.path, "film")) == (0, right)
+    with FakeTautulli(asking.path) as server, no_waiting():
+        env = server.environment
+        right = asking.inside("why", "film", "api", env=env)
+        assert (right.code, asking.inside("why", "api", "film", env=env).out) == (0, right.out)
+
+
+def test_a_source_alone_is_no_title(asking: Asking) -> None:
+    said = asking.inside("why", asking.path)
+    assert (said.code, said.out) == (2, "")
+    assert f"{asking.path} is a file, and no title is given." in said.err
+    assert f'Name a title first: tautulli-import why "TITLE" {asking.path}' in said.err
+
+
 def test_nothing_is_no_title(asking: Asking) -> None:
     result = asking.inside("why", " ", asking.path)
     assert (result.code, result.out) == (2, "")

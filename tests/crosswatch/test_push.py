@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from unittest.mock import patch
 
 import pytest
@@ -14,6 +16,7 @@ import pytest
 from tests.support.crosswatch import Answer, Call
 from tests.support.nightly import said
 from tests.support.pushing import Pushes, rows_of
+from tests.support.terminal import in_a_terminal
 
 NOTHING: list[Callable[[], object]] = [lambda: None]
 PUSH = "tautulli_import.crosswatch.push"
@@ -44,6 +47,20 @@ def without_notes(items: dict[str, dict[str, object]]) -> dict[str, dict[str, ob
             fields["title"] = f"S{item['season']:02d}E{item['episode']:02d}"
         found[key] = fields
     return found
+
+
+@pytest.mark.parametrize("is_admin", [True, False])
+def test_a_terminal_shows_how_much_is_pushed(
+    pushes: Pushes, tmp_path: Path, environment: dict[str, str], is_admin: bool
+) -> None:
+    pushes.fake.is_admin = is_admin
+    args = ("db", pushes.nights.path, "--to", "crosswatch", "--all-users", "--no-enrich")
+    code, shown = in_a_terminal(*args, cwd=tmp_path, environment=environment)
+    assert code == 0
+    plain = re.sub(r"[\s━╸╺]+", " ", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", " ", shown))
+    count = len(pushes.fake.items())
+    for phase in ("Pushing", "Comparing"):
+        assert re.search(rf"{phase} items \d+/{count} ", plain), plain
 
 
 @pytest.mark.parametrize("options", [(), ("--rewatches",)])

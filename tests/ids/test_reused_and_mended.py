@@ -153,7 +153,9 @@ def works_of(path: Path) -> set[frozenset[int]]:
         reading = read(source, Selection(include_partial=True))
     return {
         frozenset(
-            reading.groups.newest_id[group] for one in work.appearances for group in one.groups
+            reading.groups.orders.row_id(reading.groups.newest[group])
+            for one in work.appearances
+            for group in one.groups
         )
         for work in reading.identified.works
     }
@@ -278,7 +280,7 @@ def test_a_row_that_only_the_oldest_of_three_has_whole_is_imported_once(
 
     reading = reading_of(backups, page=page)
 
-    assert sorted(reading.kept.play_id) == list(range(1, 11))
+    assert sorted(map(reading.kept.orders.row_id, reading.kept.order)) == list(range(1, 11))
     assert dict(reading.verdicts) == {Reason.DUPLICATE: 11}
     assert reading.rejected == []
 
@@ -290,7 +292,7 @@ def test_a_row_that_the_newest_alone_has_lost_is_imported_once(
 
     reading = reading_of(backups)
 
-    assert sorted(reading.kept.play_id) == list(range(1, 11))
+    assert sorted(map(reading.kept.orders.row_id, reading.kept.order)) == list(range(1, 11))
     assert dict(reading.verdicts) == {Reason.DUPLICATE: 11}
     assert reading.rejected == []
 

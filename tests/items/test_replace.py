@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -80,14 +81,15 @@ def test_the_mistake_is_made_and_taken_back(nights: Nights) -> None:
     everybody = nights.items()
     said = nights.run("--user", "alice")
     (warning,) = lines(said, "Warning")
-    assert "13 entries from earlier runs" in warning
+    assert "13 entries of earlier runs" in warning
     assert "Dave (5), Bob (4), Carol (4)" in warning
     assert "--replace" in warning
     assert nights.items() == everybody
 
     done = nights.run("--user", "alice", "--replace")
     assert done.code == 0
-    assert "Removing 13 entries" in done.err
+    assert "13 entries of earlier runs" in done.err
+    assert "This run will remove 12, and update 1 that this selection has" in done.err
     assert "Dave (5), Bob (4), Carol (4)" in done.err
     assert done.changes == (0, 1, 12)
     assert nights.items() == fresh(nights, "--user", "alice")
@@ -114,7 +116,8 @@ def test_a_dry_run_shows_what_would_be_removed(nights: Nights) -> None:
     nights.run()
     before = nights.files()
     done = nights.run("--user", "alice", "--replace", "--dry-run")
-    assert "Would remove 13 entries" in done.err
+    assert "13 entries of earlier runs" in done.err
+    assert "This run would remove 12, and update 1 that this selection has" in done.err
     assert done.told["outputs"][0]["removed"] == 12
     assert (nights.files(), copies(nights)) == (before, [])
     said = nights.run("--user", "alice", "--dry-run")
@@ -166,6 +169,21 @@ def test_every_selection_is_taken_back(
     done = nights.run(*target, "--replace")
     assert done.code == 0, done.err
     assert nights.items() == fresh(nights, *target)
+    is_other_form = ("--rewatches" in options) is not ("--rewatches" in target)
+    if not is_other_form and "--watched-at" not in options:  # then all entries get another time
+        assert announced(done) == done.changes[1:]
+
+
+def announced(done: Night) -> tuple[int, int]:
+    """Return how many entries it says beforehand that it will update, and how many remove."""
+    said = " ".join(done.err.split())
+    counts = {
+        word: int(found[1]) if (found := re.search(rf"{word} (\d+)", said)) else 0
+        for word in ("update", "remove")
+    }
+    if everything := re.search(r"(\d+) entr.+ will remove (?:them|it)\.", said):
+        counts["remove"] = int(everything[1])
+    return counts["update"], counts["remove"]
 
 
 def test_an_output_of_each_user_is_taken_back(nights: Nights) -> None:
@@ -183,6 +201,25 @@ def test_an_output_of_a_user_who_has_nothing_left_is_emptied(nights: Nights) -> 
     nights.run("--each-user", "--since", "2025-03-01", "--replace")
     assert nights.items("Bob") == {}
     assert nights.titles("Alice") == ["Film 1 0"]
+
+
+def test_each_user_takes_back_what_was_one_history(nights: Nights) -> None:
+    nights.write_items(FOREIGN)
+    nights.run("--all-users")
+    everybody = nights.items()
+    apart = nights.run("--each-user", to="tracker")
+    (told,) = lines(apart, "without --each-user")
+    assert f"history.json ({len(everybody) - 1} entries), which stays" in told
+    assert nights.items() == everybody
+
+    done = nights.run("--each-user", "--replace")
+    assert nights.items() == FOREIGN
+    assert announced(done) == done.changes[1:] == (0, len(everybody) - 1)
+    assert everybody in [json.loads(copy.read_bytes())["items"] for copy in copies(nights)]
+    assert len(nights.items("Dave")) == 5
+    for options in (("--each-user",), ("--each-user", "--replace")):
+        done = nights.night(*options)
+        assert (done.changes, done.err.count("\n")) == ((0, 0, 0), 1)
 
 
 # What is not ours, or no longer.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import Cli
 from tests.support.history import add_play, add_user
+from tests.support.tautulli import FakeTautulli, on, status
 from tests.support.terminal import in_a_terminal
 
 COMMAND = ("--to", "tracker", "--no-enrich")
@@ -161,6 +162,100 @@ def test_a_terminal_asks_once_with_the_options_that_say_the_same(
     assert code == 0
     assert shown.endswith(UP_TO_DATE.strip())
     assert "or a number:" not in shown
+
+
+# Over HTTP, where reading a history can take an hour.
+
+
+class Served:
+    """Imports over HTTP on a terminal where somebody types."""
+
+    def __init__(self, fake: FakeTautulli, folder: Path, environment: dict[str, str]) -> None:
+        self.fake = fake
+        self._folder = folder
+        self._environment = {**environment, **fake.environment}
+
+    def __call__(self, *options: str, typed: str = "\x04") -> tuple[int, str]:
+        """Import, and return the exit code and what was shown."""
+        args = ("api", *COMMAND, "--no-color", *options)
+        code, shown = in_a_terminal(
+            *args, cwd=self._folder, environment=self._environment, typed=typed
+        )
+        return code, " ".join(shown.split())
+
+    @property
+    def asked(self) -> list[str]:
+        """The commands so far. They are forgotten."""
+        found = [one.cmd for one in self.fake.requests]
+        self.fake.requests.clear()
+        return found
+
+
+@pytest.fixture
+def served(history: Path, tmp_path: Path, environment: dict[str, str]) -> Iterator[Served]:
+    """Yield the history on a server."""
+    with FakeTautulli(history) as fake:
+        yield Served(fake, tmp_path, environment)
+
+
+def test_the_question_comes_before_the_history_is_fetched(served: Served, tmp_path: Path) -> None:
+    code, shown = served(typed="\x04")
+    assert code == 2
+    assert "Tautulli lists 2 users with plays (for a deleted one, use --user NAME)." in shown
+    assert "1 only Alice (3 plays) --user 1" in shown
+    assert served.asked == ["get_users_table"]
+
+    code, shown = served(typed="2\n")
+    assert code == 0, shown
+    assert shown.count("or a number:") == 1
+    assert titles(tmp_path) == BOB
+    assert served.asked.count("get_users_table") == 1
+
+    code, shown = served()
+    assert code == 0
+    assert shown.endswith(UP_TO_DATE.strip())
+    assert "get_users_table" not in served.asked
+    assert titles(tmp_path) == BOB
+
+
+@pytest.mark.parametrize(("typed", "user"), [("a\n", ""), ("e\n", "Alice")])
+def test_the_answer_is_remembered_when_the_fetch_fails(
+    served: Served, tmp_path: Path, typed: str, user: str
+) -> None:
+    served.fake.faults.append(on("get_history", status(401)))
+    code, shown = served(typed=typed)
+    assert code != 0
+    assert shown.count("or a number:") == 1
+    served.fake.faults.clear()
+    code, shown = served()
+    assert code == 0, shown
+    assert "or a number:" not in shown
+    assert titles(tmp_path, user) == (ALICE if user else [*ALICE, *BOB])
+
+
+def test_without_the_list_of_users_the_question_comes_afterwards(
+    served: Served, tmp_path: Path
+) -> None:
+    served.fake.faults.append(on("get_users_table", status(404)))
+    code, shown = served(typed="2\n")
+    assert code == 0, shown
+    assert "The history has plays of 2 users. Whose go into" in shown
+    assert titles(tmp_path) == BOB
+
+
+@pytest.mark.parametrize(
+    "options", [("--dry-run",), ("--quiet",), ("--user", "bob"), ("--all-users",), ("--each-user",)]
+)
+def test_who_has_chosen_or_cannot_be_asked_costs_no_request(
+    served: Served, options: tuple[str, ...]
+) -> None:
+    code, shown = served(*options)
+    assert code == 0
+    assert "or a number:" not in shown
+    assert "get_users_table" not in served.asked
+
+
+# On a terminal, later runs.
 
 
 def test_an_earlier_choice_is_said_when_something_is_new(

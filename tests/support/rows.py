@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable
 
 from tautulli_import.model.groups import PlayGroups
-from tautulli_import.model.judged import REASONS, JudgedRow
+from tautulli_import.model.judged import REASONS, USUAL, JudgedRow, Orders
 from tautulli_import.model.plays import Play
 from tautulli_import.model.rejections import Reason
 from tautulli_import.model.selection import Selection
@@ -49,9 +49,11 @@ def judged(
     rule: WatchedRule | None = None,
     *,
     detailed: bool = False,
+    orders: Orders = USUAL,
 ) -> list[JudgedRow]:
     """Return the rows of these plays, each read for itself, in this order."""
-    judge = Judge.of(_SCHEMA, selection or Selection(), rule or WatchedRule(), detailed=detailed)
+    chosen, thresholds = selection or Selection(), rule or WatchedRule()
+    judge = Judge.of(_SCHEMA, chosen, thresholds, detailed=detailed, orders=orders)
     found = []
     for play in plays:
         for table in ("", "_metadata", "_media_info"):

@@ -9,32 +9,69 @@ from typing import TYPE_CHECKING
 from ..options import Flags
 
 if TYPE_CHECKING:
+    from ...sources.http.local_copy import CrawlState
     from ...state.checkpoint import SavedJob
 
 __all__ = ["clear", "list_", "show"]
 
 
 def list_(flags: Flags, *, json: bool) -> None:
-    """List all checkpoints: source, sinks and progress of an import."""
+    """List all checkpoints: source, sinks and progress of an import.
+
+    Also lists how much was read over HTTP. An import that was stopped goes on from there.
+    """
     from ...formatting import many
     from ...settings.loaded import load
-    from ...state.stored import stored
+    from ...sources.http.local_copy import stored_copy
+    from ...state.checkpoint import saved_jobs
+    from ...state.runs import source_of
+    from ...state.stored import opened
     from ..console import Screen
     from ..formatting import print_json
 
     settings = load(flags).settings
-    jobs = [job for _, checkpoints in stored(settings.state_folder) for job in checkpoints]
+    jobs: list[SavedJob] = []
+    copies: list[tuple[str, CrawlState, int]] = []
+    for path, state in opened(settings.state_folder):
+        jobs += saved_jobs(state)
+        if (found := stored_copy(state)) is not None:
+            copies.append((source_of(state) or path.stem, *found))
     if json:
-        print_json({"schema": 1, "checkpoints": [_fields(job) for job in jobs]})
+        checkpoints = [_fields(job) for job in jobs]
+        read = [_fields_of_copy(*copy) for copy in copies]
+        print_json({"schema": 1, "checkpoints": checkpoints, "copies": read})
         return
     screen = Screen(color=settings.color)
-    if not jobs:
+    if not jobs and not copies:
         screen.note("There are no checkpoints.")
         return
     for job in jobs:
-        last = f"{_when(job.updated)[:16].replace('T', ' ')} UTC"
+        last = _minute(job.updated)
         screen.paragraph(f"{job.key}  {job.status} {last}, {many(job.rows, 'play')}")
         screen.paragraph(f"{job.about.source} → {', '.join(job.about.sinks)}", indent=2)
+    for copy in copies:
+        screen.paragraph(_in_words(*copy))
+
+
+def _fields_of_copy(source: str, progress: CrawlState, plays: int) -> dict[str, object]:
+    return {
+        "source": source,
+        "plays": plays,
+        "complete": progress.complete,
+        "oldest_day": None if progress.complete else progress.oldest or None,
+        "updated": _when(progress.read_at) if progress.read_at else None,
+    }
+
+
+def _in_words(source: str, progress: CrawlState, plays: int) -> str:
+    """Return a sentence about what was read of a server."""
+    from ...formatting import many
+
+    what = many(plays, "play")
+    if progress.complete:
+        return f"{source}: all {what} were read, last at {_minute(progress.read_at)}."
+    begin = f" from {progress.oldest} on" if progress.oldest else ""
+    return f"{source}: {what}{begin} were read. The next import reads on from there."
 
 
 def show(flags: Flags, *, name: str, json: bool) -> None:
@@ -116,6 +153,10 @@ def _sample(job: SavedJob, place: int) -> tuple[int | None, ...]:
 
 def _when(moment: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
+
+
+def _minute(moment: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(moment))
 
 
 def _cell(value: object) -> str:

@@ -151,15 +151,20 @@ def _ask_server(screen: Screen, before: str) -> _Values:
 def _users(command: Command, values: Mapping[str, object], screen: Screen) -> Sequence[User]:
     """Return the users with plays. This is the test of a source.
 
+    Over HTTP the history is not fetched for that, because it can take long.
+
     Raises:
         TautulliImportError: it cannot be read.
     """
     import time
+    from contextlib import closing
 
     from ...files import write_whole
     from ...formatting import many
     from ...settings.loaded import load
+    from ...sources.http.sync import ask_users
     from ...temp_folder import PrivateFolder
+    from ..connect import connect
     from ..session import Request, open_session
     from ..setup import config_text
 
@@ -169,8 +174,13 @@ def _users(command: Command, values: Mapping[str, object], screen: Screen) -> Se
         path = folder.path / "config.toml"
         write_whole(path, [config_text(values).encode()])
         loaded = load({"config": path})
-        with open_session(command, loaded, screen, request, now=int(time.time())) as session:
-            people = [user for user in session.source.users() if user.plays]
+        if command == "api":
+            with closing(connect(loaded, screen)) as connection:
+                found = ask_users(connection.tautulli)
+        else:
+            with open_session(command, loaded, screen, request, now=int(time.time())) as session:
+                found = session.source.users()
+        people = [user for user in found if user.plays]
     finally:
         folder.remove()
     plays = sum(user.plays for user in people)

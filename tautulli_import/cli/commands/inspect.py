@@ -42,6 +42,7 @@ def check(flags: Flags, *, json: bool, missing_ids: Path | None, restart: bool) 
     from ...sources.http.health import examine
     from .. import inputs
     from ..census import show_inspection
+    from ..connect import way_to_plex
     from ..console import Screen
     from ..page import check_page, chosen_users, write_page
     from ..results import keep_result
@@ -89,7 +90,8 @@ def check(flags: Flags, *, json: bool, missing_ids: Path | None, restart: bool) 
     if json:
         keep_result(checked.inspection)
     elif missing_ids != Path("-"):
-        show_inspection(checked.inspection, rules, screen)
+        asking = way_to_plex(loaded, connection)
+        show_inspection(checked.inspection, rules, screen, asking=asking)
     if settings.verbose:
         for row in checked.rejected:
             screen.note(f"row {row.id}: {row.reason.sentence} ({row.detail})")
@@ -109,6 +111,7 @@ def unresolved(flags: Flags, *, csv: Path | None, json: bool, restart: bool) -> 
     from ...model.rejections import Reason
     from ...progress import ProgressGroup
     from .. import inputs
+    from ..connect import way_to_plex
     from ..console import Screen
     from ..formatting import described
     from ..results import keep_result
@@ -148,7 +151,8 @@ def unresolved(flags: Flags, *, csv: Path | None, json: bool, restart: bool) -> 
             ("Title", "Year", "Plays", "First play", "Last play"), map(described, found.titles)
         )
         if not found.plex_asked:
-            screen.note("Plex was not asked for ids. To ask it, use --url and an API key.")
+            asking = way_to_plex(loaded, session.connection)
+            screen.note(f"Plex was not asked for ids ({asking}).")
         for hint in found.hints:
             screen.note(hint)
         screen.note("To fill in ids yourself, add --csv FILE, and give that file to --ids.")

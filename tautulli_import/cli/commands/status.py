@@ -14,7 +14,7 @@ from ...interrupts import Stopped
 from ..options import Flags
 
 if TYPE_CHECKING:
-    from ...state.runs import Run
+    from ...state.runs import LastRuns, Run
 
 __all__ = ["status", "stop"]
 
@@ -51,16 +51,24 @@ def stop(flags: Flags, *, all: bool) -> None:  # noqa: A002 - the option's name
         screen.note(f"Stopped. To go on: {holder.line}")
 
 
-def _show(runs: Sequence[Run], *, as_json: bool) -> None:
+def _show(runs: Sequence[LastRuns], *, as_json: bool) -> None:
     from ...formatting import harmless
+    from ..console import Screen
     from ..formatting import print_json
 
     if as_json:
-        print_json({"schema": 1, "runs": [_fields(run) for run in runs]})
+        both = [one for last in runs for one in (last.attempt, last.run) if one is not None]
+        print_json({"schema": 1, "runs": [_fields(run) for run in both]})
         return
-    lines = [line for run in runs for line in _lines(run)] or ["Nothing has been imported yet."]
-    sys.stdout.write("".join(f"{harmless(line)}\n" for line in lines))
-    sys.stdout.flush()
+    lines = [line for last in runs for line in _lines(last)] or ["Nothing has been imported yet."]
+    screen = Screen()
+    for line in lines:
+        content = line.lstrip()
+        if "tautulli-import " in line:  # a command to copy must not be wrapped
+            sys.stdout.write(f"{harmless(line)}\n")
+        else:
+            screen.paragraph(content, indent=len(line) - len(content))
+        sys.stdout.flush()
 
 
 def _fields(run: Run) -> dict[str, object]:
@@ -82,26 +90,41 @@ def _iso(moment: float | None) -> str | None:
     return None if moment is None else f"{datetime.fromtimestamp(int(moment), UTC):%FT%TZ}"
 
 
-def _lines(run: Run) -> Iterator[str]:
-    """Return the lines that describe a run to a person."""
+def _lines(last: LastRuns) -> Iterator[str]:
+    """Return the lines that describe the last run of a source to a person."""
     from ...formatting import duration
     from ...state.runs import describe
 
+    run, attempt = last.run, last.attempt
     yield f"{run.source} → {', '.join(run.targets)}"
-    began = time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(run.began))
     if run.status == "running":
-        yield f"  running since {began} (process {run.pid}): {describe(run)}"
+        yield f"  running since {_local(run)} (process {run.pid}): {describe(run)}"
         yield "  End it with: tautulli-import stop"
         return
     took = duration((run.ended or run.updated) - run.began)
-    code = "" if run.exit_code in (None, 0) else f" with exit code {run.exit_code}"
     at = "" if run.status == "completed" or run.phase == "starting" else f", at: {describe(run)}"
     outcome = f": {run.said}" if run.said else ""
-    yield f"  {run.status}{code}, {began}, after {took}{at}{outcome}"
+    yield f"  {run.status}{_code(run)}, {_local(run)}, after {took}{at}{outcome}"
+    yield from _what_to_do(run)
+    if attempt is not None:
+        verb = "failed" if attempt.status == "failed" else "was cancelled"
+        yield f"  The last attempt {verb}{_code(attempt)}, {_local(attempt)}"
+        yield from _what_to_do(attempt)
+
+
+def _what_to_do(run: Run) -> Iterator[str]:
     if run.error:
         yield f"  {run.error}"
     if run.next_step:
         yield f"  Next: {run.next_step}"
+
+
+def _local(run: Run) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(run.began))
+
+
+def _code(run: Run) -> str:
+    return "" if run.exit_code in (None, 0) else f" with exit code {run.exit_code}"
 
 
 def _watch(folder: Path, *, as_json: bool) -> None:
@@ -122,11 +145,11 @@ def _watch(folder: Path, *, as_json: bool) -> None:
     with Screen().live() as show:
         while True:
             runs = last_runs(folder)
-            show([line for run in runs for line in _lines(run)] or ["Nothing is running."])
+            show([line for last in runs for line in _lines(last)] or ["Nothing is running."])
             if not _is_any_running(runs):
                 return
             time.sleep(_EVERY_SECONDS)
 
 
-def _is_any_running(runs: Sequence[Run]) -> bool:
-    return any(run.status == "running" for run in runs)
+def _is_any_running(runs: Sequence[LastRuns]) -> bool:
+    return any(last.run.status == "running" for last in runs)

@@ -24,6 +24,7 @@ def why(flags: Flags, *, title: str, json: bool, restart: bool) -> None:
     from ..results import keep_result
     from ..session import Request, open_session
 
+    title, flags = _in_order(title, flags)
     command, loaded = source_kind(flags)
     settings = loaded.settings
     screen = Screen(quiet=settings.quiet, verbose=settings.verbose, color=settings.color)
@@ -50,3 +51,32 @@ def why(flags: Flags, *, title: str, json: bool, restart: bool) -> None:
         show(found, screen)
     unreadable = {Reason.UNREADABLE.value: found.unreadable}
     inputs.judge_rejected(unreadable, session.source, settings, session.source.damaged())
+
+
+def _in_order(title: str, flags: Flags) -> tuple[str, Flags]:
+    """Return the title, and the flags with the sources, also if the sources were named first.
+
+    Raises:
+        ConfigurationError: there are only sources.
+    """
+    from ...errors import ConfigurationError
+
+    given = flags.get("database")
+    *sources, last = [title, *map(str, given if isinstance(given, list) else ())]
+    if sources and _is_source(title) and not _is_source(last):
+        return last, {**flags, "database": sources}
+    if title != "api" and all(map(_is_source, (title, last))):
+        raise ConfigurationError(
+            f"{title} is a file, and no title is given.",
+            hint=f'Name a title first: tautulli-import why "TITLE" {title}',
+        )
+    return title, flags
+
+
+def _is_source(word: str) -> bool:
+    from pathlib import Path
+
+    try:
+        return word == "api" or Path(word).is_file()
+    except (OSError, ValueError):  # too long, or with a null byte
+        return False

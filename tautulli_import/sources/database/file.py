@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
-from typing import Any, Final, TypeAlias, TypeVar
+from operator import itemgetter
+from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 
@@ -39,8 +40,13 @@ _USER: Final = Play.__struct_fields__.index("user")
 _Answer = TypeVar("_Answer")
 
 
-Read: TypeAlias = Callable[[sqlite3.Connection, int, int, int], list[Any]]
-"""Reads rows: after an id, up to an id, at most so many. The first value of a row is its id."""
+class Read(Struct, frozen=True):
+    """Reads the rows of a file, in the order of their ids."""
+
+    rows: Callable[[sqlite3.Connection, int, int, int], list[Any]]
+    """Returns rows: after an id, up to an id, at most so many."""
+    row_id: Callable[[Any], int] = itemgetter(0)
+    """Returns the id of a row."""
 
 
 class Page(Struct, frozen=True):
@@ -115,7 +121,7 @@ class DatabaseFile:
             unreadable: list[Rejected] = []
             try:
                 rows = self._ask(partial(_call, read, after, self.last, size))
-                upto = rows[-1][0] if rows else self.last
+                upto = read.row_id(rows[-1]) if rows else self.last
             except DamagedPageError:
                 rows, unreadable, upto = self._rows_one_by_one(read, after, size)
             if self._lost:
@@ -126,7 +132,7 @@ class DatabaseFile:
     def plays(self, *, detailed: bool = False) -> Read:
         """Return how to read the fields of ``Play``. Detailed rows have details and checksums."""
         query = self.schema.detailed if detailed else self.schema.query
-        return lambda db, *window: self._decoded(db, query, window)
+        return Read(lambda db, *window: self._decoded(db, query, window))
 
     def judged(self, judge: Judge) -> Read:
         """Return how to read the rows as a judge has them."""
@@ -137,7 +143,7 @@ class DatabaseFile:
                 self._with_functions = db
             return judged_rows(db, judge, window)
 
-        return read
+        return Read(read, lambda row: judge.orders.row_id(row[0]))
 
     def checksum(self, upto: int) -> tuple[int, int] | None:
         """Count the rows up to an id, and sum up their checksums.
@@ -391,4 +397,4 @@ class DatabaseFile:
 
 
 def _call(read: Read, after: int, upto: int, size: int, db: sqlite3.Connection) -> list[Any]:
-    return read(db, after, upto, size)
+    return read.rows(db, after, upto, size)

@@ -1,9 +1,9 @@
 """Have SQLite judge every row for items: is it wanted, is it watched, what was played, when.
 
-Turning values into Python objects costs more than anything else, so a row comes as four values:
-its id, the verdict, the time, and what was played as one JSON text. (Measured for a million plays
-in November 2026: 1.7 s, and 2.7 s for 23 columns.) The rules for items stand here and nowhere
-else:
+Turning values into Python objects costs more than anything else, so a row comes as three values:
+its time and id in one number, the verdict, and what was played as one JSON text. (Measured for a
+million plays in November 2026: 1.7 s, and 2.7 s for 23 columns.) The rules for items stand here
+and nowhere else:
 
 * the filters of a ``Selection``, in the order of their reasons;
 * Tautulli's "watched", ``helpers.check_watched`` of 2.17.2, for which its API's ``watched_status``
@@ -19,12 +19,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-from ...model.clock import FIRST_MOMENT
-from ...model.judged import ODD, UNSURE, JudgedRow
+from ...model.clock import FIRST_MOMENT, LATEST
+from ...model.judged import ODD, UNKNOWN_SHARE, UNSURE, USUAL, JudgedRow, Orders
 from ...model.selection import Selection
 from ...model.watched import WatchedRule
 from .rows import integer, milliseconds, name_of
@@ -54,6 +55,8 @@ _EMPTY_IS_NONE: Final = frozenset(
 )
 _TEXTS: Final = frozenset({"guid", "title", "aired", "grandparent_title"})
 
+_VERDICT: Final = itemgetter(1)
+
 _Sql: TypeAlias = Callable[[str], str]
 """Returns the SQL for a field of ``Play``."""
 
@@ -61,16 +64,22 @@ _Sql: TypeAlias = Callable[[str], str]
 class Judge(Struct, frozen=True):
     """The queries that judge the rows of one database.
 
-    Their parameters are the id before the first row, the last id, and the number of rows. A row is
-    a ``JudgedRow``, with a detailed judge a detailed one.
+    Their parameters are the id before the first row, the last id, and the number of rows.
     """
 
     plain: str
     settled: str
+    orders: Orders
 
     @classmethod
     def of(
-        cls, schema: Schema, selection: Selection, rule: WatchedRule, *, detailed: bool
+        cls,
+        schema: Schema,
+        selection: Selection,
+        rule: WatchedRule,
+        *,
+        detailed: bool,
+        orders: Orders = USUAL,
     ) -> Judge:
         """Return the judge for a selection under Tautulli's thresholds."""
         odd: dict[str, None] = {}
@@ -82,14 +91,16 @@ class Judge(Struct, frozen=True):
                 odd[f"({sql} | 0) IS NOT {sql}{unless}"] = None
             return sql
 
-        query = _Query(schema, selection, rule, plain, is_settled=False)
+        query = _Query(schema, selection, rule, orders, plain, is_settled=False)
         query.select(detailed=detailed)  # now it is known which columns it reads
         settled = _Query(
-            schema, selection, rule, lambda field: _settled(schema, field), is_settled=True
+            *(schema, selection, rule, orders, lambda field: _settled(schema, field)),
+            is_settled=True,
         )
         return cls(
             query.select(detailed=detailed, odd=" OR ".join(odd)),
             settled.select(detailed=detailed),
+            orders,
         )
 
 
@@ -129,26 +140,31 @@ class _Query:
         schema: Schema,
         selection: Selection,
         rule: WatchedRule,
+        orders: Orders,
         number: _Sql,
         *,
         is_settled: bool,
     ) -> None:
         self._schema = schema
+        self._orders = orders
         self._is_settled = is_settled
         self._selection = selection
+        self._latest = min(selection.latest, LATEST)
         self._rule = rule
         self._number = number
         self._media_type = schema.expressions["media_type"]
 
     def select(self, *, detailed: bool, odd: str = "") -> str:
         """Return the query. ``odd`` is SQL that is true for a row with values of odd types."""
-        columns = ["h.id", self._verdict(odd), self._ended, self._what]
+        columns = [self._order, self._verdict(odd), self._what]
+        if not self._orders.is_usual:  # SQLite has no such numbers
+            columns = ["h.id", self._ended, *columns[1:]]
         if detailed:
             columns += [
                 f"ifnull({self._number('user_id')}, -1)",
                 self._begun,
                 self._seconds_played,
-                self._reached,
+                f"ifnull({self._share}, {UNKNOWN_SHARE})",
                 self._is_watched,
             ]
         return (
@@ -203,40 +219,48 @@ class _Query:
 
     @property
     def _sureness(self) -> str:
-        """Return SQL for NULL if the row tells enough for a key, else ``UNSURE``."""
-        schema, number = self._schema.expressions, self._number
-        movie = f"{number('rating_key')} <> 0 OR {schema['title']} <> ''"
-        episode = (
-            f"{number('season')} >= 0 AND {number('season')} < ''"  # numbers sort before texts
-            f" AND {number('episode')} >= 0 AND {number('episode')} < ''"
-            f" AND {number('grandparent_rating_key')} > 0"
-            f" AND {number('grandparent_rating_key')} < ''"
+        """Return SQL for NULL if the row tells enough for a key, else ``UNSURE``.
+
+        A number that is written as text counts as doubtful.
+        """
+        key, title, season, episode, show = (
+            self._raw(field)
+            for field in ("rating_key", "title", "season", "episode", "grandparent_rating_key")
         )
-        return f"iif(iif({self._media_type} = 'movie', {movie}, {episode}), NULL, {UNSURE})"
+        movie = f"{key} <> 0 OR {title} <> ''"
+        # Numbers sort before texts.
+        is_text = f"{season} >= '' OR {episode} >= '' OR {show} >= ''"
+        named = f"{season} >= 0 AND {episode} >= 0 AND {show} > 0 AND NOT ({is_text})"
+        return f"iif(iif({self._media_type} = 'movie', {movie}, {named}), NULL, {UNSURE})"
 
     @property
     def _is_dated(self) -> str:
         """Return SQL that is true for nearly every row: both times are possible."""
         started, stopped = self._number("started"), self._number("stopped")
-        latest = self._selection.latest
+        latest = self._latest
         return f"({started} >= {FIRST_MOMENT} AND {stopped} BETWEEN {started} AND {latest})"
 
     @property
     def _started(self) -> str:
         started = self._number("started")
-        latest = self._selection.latest
+        latest = self._latest
         return f"iif({started} BETWEEN {FIRST_MOMENT} AND {latest}, {started}, 0)"
 
     @property
     def _ended(self) -> str:
         """Return SQL for ``moment(play)``."""
         stopped, started = self._number("stopped"), self._started
-        latest = self._selection.latest
+        latest = self._latest
         return (
             f"CASE WHEN {self._is_dated} THEN {stopped}"
             f" WHEN {stopped} BETWEEN max({started}, {FIRST_MOMENT}) AND {latest} THEN {stopped}"
             f" ELSE {started} END"
         )
+
+    @property
+    def _order(self) -> str:
+        """Return SQL for ``Orders.order``."""
+        return f"({self._ended}) << {self._orders.bits} | h.id"
 
     @property
     def _begun(self) -> str:
@@ -261,7 +285,7 @@ class _Query:
         """
         least, number = self._selection.min_percent, self._number
         if least is not None:
-            return f"(ifnull({self._percent}, -1) >= {least})"
+            return self._has_reached(least)
         rule = self._rule
         share = f"{rule.movie_percent / 100!r}"
         if rule.tv_percent != rule.movie_percent:
@@ -281,42 +305,32 @@ class _Query:
 
     @property
     def _share(self) -> str:
-        """Return SQL for how far a play got, in percent with a fraction."""
-        offset, duration = self._number("view_offset"), self._number("duration")
-        return f"(CAST(ifnull({offset}, 0.1) AS REAL) / ifnull({duration}, 1) * 100)"
+        """Return SQL for how far a play got, in percent with a fraction, or NULL.
 
-    @property
-    def _rounded(self) -> str:
-        """Return SQL for the share as Python rounds it: half a percent to the even number."""
-        share, whole = self._share, f"CAST({self._share} AS INTEGER)"
-        return f"(CAST({share} + 0.5 AS INTEGER) - ({share} - {whole} = 0.5 AND NOT {whole} & 1))"
-
-    @property
-    def _percent(self) -> str:
-        """Return SQL for ``model.watched.percent_complete``."""
+        Rounded it is ``model.watched.percent_complete``, but for ``UNKNOWN_SHARE`` and more.
+        """
         live, duration, told = map(self._number, ("live", "duration", "percent"))
-        cases = [f"WHEN {live} THEN 100"]
-        if told != "NULL":
-            cases.append(f"WHEN {told} IS NOT NULL THEN iif({told} < 1000, {told}, NULL)")
-        cases.append(f"WHEN {duration} = 0 OR {self._share} >= 999.5 THEN NULL")
-        cases.append(f"WHEN {self._share} < 0.5 THEN 0")
-        return f"CASE {' '.join(cases)} ELSE {self._rounded} END"
+        told_first = "" if told == "NULL" else f"WHEN {told} IS NOT NULL THEN {told} "
+        offset = f"CAST(ifnull({self._number('view_offset')}, 0.1) AS REAL)"
+        share = f"{offset} / ifnull({duration}, 1) * 100"
+        return f"CASE WHEN {live} THEN 100 {told_first}ELSE {share} END"
 
-    @property
-    def _reached(self) -> str:
-        """Return SQL for the position at the end, from 0 to 100 percent; -1 if it is unknown."""
-        percent = f"ifnull(min(max({self._percent}, 0), 100), -1)"
-        if self._number("percent") != "NULL":
-            return percent
-        is_at_end = f"NOT {self._number('live')} AND {self._share} BETWEEN 99.5 AND 999"
-        return f"iif({is_at_end}, 100, {percent})"
+    def _has_reached(self, least: int) -> str:
+        """Return SQL for 1 if a play got that far in whole percent, else 0.
+
+        Python rounds half a percent to the even number.
+        """
+        reached = "1"
+        if least > 0:
+            reached = f"({self._share}) {'>' if least % 2 else '>='} {least - 0.5}"
+        return f"ifnull(({self._share}) < {UNKNOWN_SHARE} AND {reached}, 0)"
 
     @property
     def _what(self) -> str:
         """Return SQL for what was played, as ``PlayedMovie`` or ``PlayedEpisode`` in JSON."""
         chosen = self._selection.media_types
         cases = []
-        for kind, tag, fields in (("movie", 0, _MOVIE), ("episode", 1, _EPISODE)):
+        for kind, tag, fields in (("episode", 1, _EPISODE), ("movie", 0, _MOVIE)):
             condition = f"{self._media_type} = '{kind}'"
             if kind not in chosen:  # a broadcast is judged as such
                 condition += f" AND {self._number('live')}"
@@ -329,12 +343,16 @@ class _Query:
 
     def _json_value(self, field: str) -> str:
         """Return SQL for a value. JSON has no BLOBs; other odd values are found in the JSON."""
-        sql = _raw(self._schema, field)
-        if sql == "NULL":
-            return sql
-        if not self._is_settled:
-            return f"iif({sql} = '', NULL, {sql})" if field in _EMPTY_IS_NONE else sql
-        return f"CAST({sql} AS TEXT)" if field in _TEXTS else self._number(field)
+        sql = self._raw(field)
+        if self._is_settled or sql == "NULL":
+            return f"CAST({sql} AS TEXT)" if field in _TEXTS and sql != "NULL" else sql
+        return f"iif({sql} = '', NULL, {sql})" if field in _EMPTY_IS_NONE else sql
+
+    def _raw(self, field: str) -> str:
+        """Return SQL for a value that is settled only if every value of the row is."""
+        if self._is_settled and field not in _TEXTS:
+            return self._number(field)
+        return _raw(self._schema, field)
 
 
 def _listed(numbers: Iterable[int]) -> str:
@@ -352,17 +370,29 @@ def judged_rows(
     connection.text_factory = bytes  # what is not UTF-8 is settled when it is decoded
     try:
         try:
-            rows = connection.execute(judge.plain, parameters).fetchall()
+            rows = _rows(connection, judge.plain, parameters, judge.orders)
         except sqlite3.OperationalError as error:
             if "JSON cannot hold BLOB" not in str(error):
                 raise
-            return connection.execute(judge.settled, parameters).fetchall()
+            return _rows(connection, judge.settled, parameters, judge.orders)
+        if ODD not in set(map(_VERDICT, rows)):
+            return rows
         odd = [place for place, row in enumerate(rows) if row[1] == ODD]
         if len(odd) > _MOST_ODD:
-            return connection.execute(judge.settled, parameters).fetchall()
+            return _rows(connection, judge.settled, parameters, judge.orders)
         for place in odd:
-            row_id = rows[place][0]
-            (rows[place],) = connection.execute(judge.settled, (row_id - 1, row_id, 1))
+            row_id = judge.orders.row_id(rows[place][0])
+            one = (row_id - 1, row_id, 1)
+            (rows[place],) = _rows(connection, judge.settled, one, judge.orders)
         return rows
     finally:
         connection.text_factory = str
+
+
+def _rows(
+    connection: sqlite3.Connection, query: str, parameters: Sequence[object], orders: Orders
+) -> list[JudgedRow]:
+    rows = connection.execute(query, parameters).fetchall()
+    if orders.is_usual:
+        return rows
+    return [(orders.order(when, row_id), *rest) for row_id, when, *rest in rows]

@@ -7,14 +7,14 @@ may be mistaken for the end of the history.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
 from msgspec import Struct
 
-from ...errors import SourceDamagedError, UnansweredError
+from ...errors import SourceDamagedError, UnansweredError, UndeliverableError
 from ..database.rows import Row, integer, text
 from .client import Tautulli
 from .responses import Failure, failure
@@ -147,8 +147,16 @@ class _Answer(Struct):
 class HistoryApi:
     """Requests pages of the history: ungrouped, oldest first, without sessions that still play."""
 
-    def __init__(self, tautulli: Tautulli, *, section_id: int | None = None) -> None:
+    def __init__(
+        self,
+        tautulli: Tautulli,
+        *,
+        section_id: int | None = None,
+        on_page: Callable[[bool], None] | None = None,
+    ) -> None:
+        """``on_page`` is called after each page, with false if Tautulli could not deliver it."""
         self._tautulli = tautulli
+        self._on_page = on_page
         self._filter: dict[str, str | int] = (
             {} if section_id is None else {"section_id": str(section_id)}
         )
@@ -183,21 +191,29 @@ class HistoryApi:
             TautulliImportError: see ``Tautulli.ask``.
         """
         about = f"{window}, {length} rows from {start}" if start else str(window)
-        answer = self._tautulli.ask(
-            "get_history",
-            _Answer,
-            about=about,
-            divisible=divisible,
-            check=partial(self._check, window=window, start=start, length=length),
-            grouping=0,
-            include_activity=0,
-            order_column=order,
-            order_dir="asc",
-            **{"start": start, "length": length}
-            | self._filter
-            | window.parameters
-            | ({"media_type": kinds} if kinds else {}),
-        )
+        is_delivered = True
+        try:
+            answer = self._tautulli.ask(
+                "get_history",
+                _Answer,
+                about=about,
+                divisible=divisible,
+                check=partial(self._check, window=window, start=start, length=length),
+                grouping=0,
+                include_activity=0,
+                order_column=order,
+                order_dir="asc",
+                **{"start": start, "length": length}
+                | self._filter
+                | window.parameters
+                | ({"media_type": kinds} if kinds else {}),
+            )
+        except UndeliverableError:
+            is_delivered = False
+            raise
+        finally:
+            if self._on_page:
+                self._on_page(is_delivered)
         rows = [_normalise(row) for row in answer.data if not _is_playing(row)]
         if length:
             self._playing = len(answer.data) - len(rows)

@@ -25,7 +25,7 @@ from .crawl import FetchedDays
 from .history_api import COLUMNS, Window
 from .positions import Undelivered
 
-__all__ = ["CrawlState", "LocalCopy"]
+__all__ = ["CrawlState", "LocalCopy", "stored_copy"]
 
 _INTEGERS: Final = frozenset(
     {
@@ -310,3 +310,14 @@ class LocalCopy:
     def _one(self, query: str, *values: object) -> Row:
         row: Row = self._db.execute(query, values).fetchone()
         return row
+
+
+def stored_copy(state: StateFile) -> tuple[CrawlState, int] | None:
+    """Return the progress of a copy and the number of its plays, without changing the file.
+
+    Return ``None`` if the file has no copy.
+    """
+    if "plays" not in state.tables():
+        return None
+    (plays,) = state.conn.execute("SELECT count(*) FROM plays").fetchone()
+    return (state.get("progress", CrawlState) or CrawlState(), plays) if plays else None

@@ -63,6 +63,8 @@ class Refresh:
         self._rule = rule
         self._now = now
         self._progress = progress
+        self._searched = 0
+        """The number of requests since Tautulli could not deliver one; 0 if it could."""
         self._not_seen: set[int] = set()
         """The newest plays of the copy that Tautulli has not sent again yet."""
 
@@ -100,7 +102,7 @@ class Refresh:
         """Read what is missing. Return the problem if something still is, else an empty text."""
         copy = self._copy
         progress = copy.progress
-        api = HistoryApi(self._tautulli)
+        api = HistoryApi(self._tautulli, on_page=self._count_search)
         today = day_of(self._now)
 
         def keep(fetched: FetchedDays) -> None:
@@ -108,7 +110,10 @@ class Refresh:
                 raise _ReplacedError
             copy.keep(fetched)
             self._not_seen -= {row[0] for row in fetched.rows}
-            self._progress.reached(copy.count())
+            if self._searched:
+                self._show_fetching(api)
+            else:
+                self._progress.reached(copy.count())
 
         crawl = Crawl(api, keep, today=today)
         since = self._first_day(today)
@@ -119,8 +124,7 @@ class Refresh:
                 return _OLD_UNDELIVERED
             if progress.oldest and self._has_lost_newest(api, since):
                 return "recent plays are gone"
-            known = copy.count()
-            self._progress.begin("fetching", max(api.total or 0, known), known)
+            self._show_fetching(api)
             if not progress.complete:
                 self._continue(crawl, api, progress, since, rows)
         except UnansweredError:
@@ -131,6 +135,23 @@ class Refresh:
         if not problem and too_many(*copy.counts()):
             raise SourceDamagedError(f"{TOO_MANY}: {api.where(Window())}.", hint=_FILE_HINT)
         return problem
+
+    def _show_fetching(self, api: HistoryApi) -> None:
+        """Show how much is fetched, from now on."""
+        self._searched = 0
+        known = self._copy.count()
+        self._progress.begin("fetching", max(api.total or 0, known), known)
+
+    def _count_search(self, is_delivered: bool) -> None:
+        """Show the requests of a search for rows that Tautulli cannot deliver.
+
+        Nobody knows how many it takes, and no play comes before its end.
+        """
+        if not is_delivered and not self._searched:
+            self._progress.begin("searching", 0)
+        if not is_delivered or self._searched:
+            self._searched += 1
+            self._progress.reached(self._searched)
 
     def _newest(self, crawl: Crawl, since: date) -> int | None:
         """Read the days from ``since`` on, and return the number of rows.

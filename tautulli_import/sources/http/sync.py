@@ -22,9 +22,10 @@ from .history_api import HistoryApi, Window, day_of
 from .local_copy import LocalCopy
 from .refresh import Refresh, thresholds
 
-__all__ = ["Libraries", "Wanted", "ask_libraries", "sync"]
+__all__ = ["Libraries", "Wanted", "ask_libraries", "ask_users", "sync"]
 
-_ALL_LIBRARIES: Final = 100_000
+_ALL: Final = 100_000
+"""More users or libraries than any Tautulli has."""
 _LONG_AGO: Final = date(1990, 1, 1)
 
 
@@ -123,7 +124,7 @@ def ask_libraries(tautulli: Tautulli, named: Sequence[str]) -> Libraries:
     Raises:
         TautulliImportError: see ``Tautulli.ask``.
     """
-    found = tautulli.ask("get_libraries_table", _Libraries, grouping=0, length=_ALL_LIBRARIES)
+    found = tautulli.ask("get_libraries_table", _Libraries, grouping=0, length=_ALL)
     known = {
         number: Library(
             number,
@@ -143,6 +144,26 @@ def ask_libraries(tautulli: Tautulli, named: Sequence[str]) -> Libraries:
                 known[section] = Library(section, f"library {section}", "", count, deleted=True)
     listed = sorted(known.values(), key=lambda library: (-library.plays, library.section_id))
     return Libraries(listed, unlisted)
+
+
+def ask_users(tautulli: Tautulli) -> Sequence[User]:
+    """Request all users that were not deleted, with their plays, most plays first.
+
+    Raises:
+        TautulliImportError: see ``Tautulli.ask``.
+    """
+    found = tautulli.ask("get_users_table", _Users, tries=2, grouping=0, length=_ALL)
+    known = [
+        User(
+            number,
+            text(row.username) or "",
+            text(row.friendly_name) or "",
+            integer(row.plays) or 0,
+        )
+        for row in found.data
+        if (number := integer(row.user_id)) is not None
+    ]
+    return sorted(known, key=lambda user: (-user.plays, user.user_id or 0))
 
 
 def _undelivered(copy: LocalCopy, source: str) -> Sequence[Rejected]:
@@ -193,6 +214,11 @@ class _User(Struct):
     user_id: Any = None
     username: Any = None
     friendly_name: Any = None
+    plays: Any = None
+
+
+class _Users(Struct):
+    data: list[_User]
 
 
 def _users(tautulli: Tautulli) -> Sequence[User]:

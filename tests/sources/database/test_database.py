@@ -286,7 +286,7 @@ def test_a_release_day_is_a_day_of_the_calendar_or_nothing(path: Path) -> None:
             conn.execute(sql, (cell, number))
     with closing(Source([path])) as source:
         rows = [row for batch in source.judged(Selection()) for row in batch.rows]
-    assert [settled_played(row[3]).aired for row in rows] == [day for _, day in cells]
+    assert [settled_played(row[2]).aired for row in rows] == [day for _, day in cells]
 
 
 NUMBERS = (

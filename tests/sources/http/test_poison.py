@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from contextlib import closing
 from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,7 @@ from tests.conftest import Cli
 from tests.support.history.schema import Value
 from tests.support.over_http import DAY, NOW, Home, Run, small_windows
 from tests.support.tautulli import Asked, Reply, on, status, times
+from tests.support.terminal import in_a_terminal
 
 
 def undelivered(home: Home, run: Run) -> list[int]:
@@ -44,6 +47,20 @@ def test_a_film_without_a_length_is_left_out_and_reported(home: Home) -> None:
     assert row.source == home.fake.url
     assert "number 1 of" in row.detail
     assert "sorted by duration" in row.detail
+
+
+def test_while_it_is_searched_there_is_no_estimate_of_the_time(
+    home: Home, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    home.films(30)
+    home.poison(100)
+    env = {**environment, **home.fake.environment}
+    args = ("api", "--to", "tracker", "--out", "tracker", "--no-enrich", "--all-users")
+    code, shown = in_a_terminal(*args, cwd=tmp_path, environment=env)
+    assert code == 0
+    plain = re.sub(r"[\s━]+", " ", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", " ", shown))
+    searched = re.findall(r"Searching bad rows \d+ requests \d:\d\d:\d\d (?=(\S+))", plain)
+    assert set(searched) == {"Searching", "Fetching"}, plain
 
 
 POISONS: list[tuple[str, str, Value | bytes]] = [
