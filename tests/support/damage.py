@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-__all__ = ["DAMAGES", "PAGE", "Damage", "Pristine", "flipped_bytes"]
+__all__ = ["DAMAGES", "PAGE", "Damage", "Pristine", "flipped_bytes", "varint"]
 
 PAGE = 4096
 
@@ -99,7 +99,7 @@ class Pristine:
 PLAYS = ("session_history", "session_history_metadata", "session_history_media_info")
 
 
-def varint(data: bytes, at: int) -> tuple[int, int]:
+def varint(data: bytes | bytearray, at: int) -> tuple[int, int]:
     """Read one of SQLite's numbers of up to four bytes."""
     value = 0
     while True:

@@ -174,7 +174,7 @@ class _Query:
 
     def _verdict(self, odd: str) -> str:
         chosen, number = self._selection, self._number
-        branches = [("m.id IS NULL", NO_METADATA)]
+        branches = [(self._schema.lacks_metadata, NO_METADATA)]
         if self._schema.has_media_info:
             branches.append(("i.id IS NULL", NO_MEDIA_INFO))
         branches.append((f"{self._media_type} NOT IN ('movie', 'episode')", _MEDIA_TYPE))
@@ -382,8 +382,10 @@ def judged_rows(
             return _rows(connection, judge.settled, parameters, judge.orders)
         for place in odd:
             row_id = judge.orders.row_id(rows[place][0])
-            one = (row_id - 1, row_id, 1)
-            (rows[place],) = _rows(connection, judge.settled, one, judge.orders)
+            found = _rows(connection, judge.settled, (row_id - 1, row_id, 1), judge.orders)
+            if not found:  # the ids are out of order; the check for damage sees that
+                return _rows(connection, judge.settled, parameters, judge.orders)
+            rows[place] = found[0]
         return rows
     finally:
         connection.text_factory = str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from ...errors import (
     DamagedPageError,
     SourceDamagedError,
     SourceUnreachableError,
+    TautulliImportError,
 )
 from ...formatting import shown
 from ...model.rejections import Rejected
@@ -32,6 +34,7 @@ from .salvage.report import (
     sentence_of,
 )
 from .salvage.soundness import SoundCheck
+from .schema import HISTORY_TABLES
 from .sqlite import SqliteFile, is_no_database, is_sqlite
 
 __all__ = ["GuardedFile", "open_database"]
@@ -57,7 +60,9 @@ class GuardedFile(SqliteFile):
         self._check: SoundCheck | None = None
         super().__init__(path, name=origin.shown)
         if salvaged is None:
-            self._check = SoundCheck(self.connect_again, self.shown)
+            # What reads plays notices a row that is wrong inside: see ``Schema.lacks_metadata``.
+            read = HISTORY_TABLES.values()
+            self._check = SoundCheck(self.connect_again, self.shown, trees_only=read)
         else:
             self.lost = salvaged.gone
             self.notices.append(sentence_of(report_of(salvaged, self.shown, backup)))
@@ -79,6 +84,20 @@ class GuardedFile(SqliteFile):
         """Begin to look for damage, in a thread."""
         if self._check:
             self._check.begin()
+
+    def check_rows(self) -> None:
+        """Begin to look for damage inside of rows, too, also of media info."""
+        if self._check and self._check.trees_only:
+            self._check.stop()
+            self._check = SoundCheck(self.connect_again, self.shown)
+        self.begin_check()
+
+    def explain(self, error: sqlite3.Error) -> TautulliImportError:
+        """Return the error for an exception of SQLite. After damage each row is checked."""
+        explained = super().explain(error)
+        if isinstance(explained, (DamagedDatabaseError, DamagedPageError)):
+            self.check_rows()
+        return explained
 
     def refuse_known_damage(self) -> None:
         """Do as ``refuse_damage`` does if damage was found already. Never wait for the check.
@@ -222,6 +241,7 @@ def _open(origin: _Origin, *, salvages: bool) -> DatabaseFile:
 
 def _raise_damage(file: GuardedFile) -> None:
     """Raise an error if a file is damaged. The caller may salvage it."""
+    file.check_rows()
     if words := file.damage():
         file.close()
         raise _damaged(file.shown, words)

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from ...errors import SourceDamagedError
 
-__all__ = ["HISTORY_TABLES", "TABLES", "Schema", "columns_of", "extent", "read_schema"]
+__all__ = ["HISTORY_TABLES", "TABLES", "Schema", "columns_of", "extent", "quoted", "read_schema"]
 
 _HISTORY: Final = "session_history"
 _METADATA: Final = "session_history_metadata"
@@ -126,6 +126,11 @@ class Schema(Struct, frozen=True):
     """The SQL for each field of ``Play``. It is ``NULL`` if the database has no such column."""
     joined: str
     """The FROM clause of the tables that hold a play."""
+    lacks_metadata: str
+    """SQL that is true for a row without metadata. It reads both rows up to their last value.
+
+    There SQLite fails if the values of a row have not the length of the row.
+    """
     has_media_info: bool
     """False if the database has no table for it."""
     missing: tuple[str, ...]
@@ -169,7 +174,11 @@ def read_schema(connection: sqlite3.Connection, shown: str, tables: frozenset[st
     expressions = {field: _expression(field, places) for field, places in chosen.items()}
     selected = ", ".join(expressions.values())
     join = f"LEFT JOIN {_MEDIA_INFO} i ON i.id = h.id " if has_info else ""
-    absence = "(m.id IS NULL) + 2 * (i.id IS NULL)" if has_info else "m.id IS NULL"
+    lacks_metadata = (
+        f"((h.{_last_column(connection, _HISTORY)} IS NULL)"
+        f" | (m.{_last_column(connection, _METADATA)} IS NULL)) AND m.id IS NULL"
+    )
+    absence = f"({lacks_metadata})" + (" + 2 * (i.id IS NULL)" if has_info else "")
     tables_joined = f"FROM {_HISTORY} h LEFT JOIN {_METADATA} m ON m.id = h.id {join}"
     checksum = _checksum([name for name in _IDENTITY if name in columns])
     known = {name for name in columns_of(connection, "users") if name in _USER}
@@ -191,6 +200,7 @@ def read_schema(connection: sqlite3.Connection, shown: str, tables: frozenset[st
         columns=found,
         expressions=expressions,
         joined=tables_joined,
+        lacks_metadata=lacks_metadata,
         has_media_info=has_info,
         missing=missing,
         tables=tables,
@@ -249,6 +259,17 @@ def columns_of(connection: sqlite3.Connection, table: str) -> frozenset[str]:
     """Return the columns of a table; none if it does not exist."""
     rows = connection.execute("SELECT name FROM pragma_table_info(?)", (table,))
     return frozenset(str(name) for (name,) in rows)
+
+
+def quoted(name: str) -> str:
+    """Return a name as SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _last_column(connection: sqlite3.Connection, table: str) -> str:
+    query = "SELECT name FROM pragma_table_info(?) ORDER BY cid DESC LIMIT 1"
+    ((name,),) = connection.execute(query, (table,))
+    return quoted(str(name))
 
 
 def _detail(place: str, columns: set[str], users: set[str]) -> str:

@@ -222,9 +222,12 @@ class Source:
             yield JudgedBatch((), self._missing, source=self.name)
 
     def begin_check(self) -> None:
-        """Begin to look for damage, beside the reading. Without this it begins with the reading."""
+        """Begin to look for damage, also inside of rows of media info, which items do not need.
+
+        Without this the check begins with the reading.
+        """
         for file in self._guarded():
-            file.begin_check()
+            file.check_rows()
 
     def refuse_damage(self) -> None:
         """Wait for the check that no file is damaged, except those that were salvaged.

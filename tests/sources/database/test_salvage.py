@@ -20,7 +20,7 @@ from tautulli_import.model.rejections import Rejected
 from tautulli_import.sources.database.source import Source
 from tautulli_import.sources.database.sqlite import SqliteFile
 from tests.conftest import Cli, Result
-from tests.support.damage import DAMAGES, PAGE, Damage, Pristine, flipped_bytes
+from tests.support.damage import DAMAGES, PAGE, Damage, Pristine, flipped_bytes, varint
 from tests.support.history import add_library, add_play, add_user, create, create_plexpy_2015
 from tests.support.history.generator import generate
 from tests.support.inside import Inside
@@ -248,6 +248,39 @@ def test_damage_that_reading_does_not_show_is_noticed_before_anything_is_written
     assert done.code == 7
     assert "is damaged" in done.err
     assert not out.exists()
+
+
+def with_a_wrong_length(pristine: Pristine, table: str) -> bytes:
+    """Return a damaged history with a row that says that one of its texts is shorter than it is."""
+    content = bytearray(pristine.content)
+    cell = pristine.cells[table][150]
+    at = (cell.page - 1) * PAGE + cell.begin
+    for _ in ("length of the row", "id", "length of its header"):
+        _, at = varint(content, at)
+    while not (content[at] > 13 and content[at] % 2):
+        at += 1
+    content[at] -= 2
+    return bytes(content)
+
+
+@pytest.mark.parametrize("options", [(), ("--events",)], ids=["items", "events"])
+@pytest.mark.parametrize("table", TABLES)
+def test_a_row_that_is_wrong_inside_is_noticed_by_what_reads_it(
+    pristine: Pristine, inside: Inside, tmp_path: Path, table: str, options: tuple[str, ...]
+) -> None:
+    path, out = tmp_path / "tautulli.db", tmp_path / "out.jsonl"
+    path.write_bytes(with_a_wrong_length(pristine, table))
+    assert not passes(path, "quick_check")
+    command: tuple[str | Path, ...] = ("db", path, "--to", "jsonl", "--out", out, *options)
+    done = inside(*command)
+    if table == "session_history_media_info" and not options:  # nothing of it becomes an item
+        assert done.code == 0, done.err
+        assert out.read_bytes() == inside("db", pristine.path, "--dry-run").out.encode()
+        return
+    assert (done.code, out.exists()) == (7, False)
+    assert "plays can be salvaged" in said(done)
+    assert inside(*command, "--salvage").code == 7
+    assert out.exists()
 
 
 def test_a_page_that_went_back_to_an_older_state_is_noticed(inside: Inside, tmp_path: Path) -> None:

@@ -26,10 +26,10 @@ from ....interrupts import check
 from ....progress import UNSEEN, Progress
 from ..foreign import open_foreign
 from ..private_copy import NO_SPACE_HINT, beside, copy_with_sides
-from ..schema import TABLES
+from ..schema import TABLES, quoted
 from .layouts import Layout
 from .pages import Cell, PageFile, Value, likely_page_size, repair_header, values_of
-from .rebuild import Rebuilt, quoted
+from .rebuild import Rebuilt
 from .recognise import Recogniser, layout_of, layouts_by_vote
 
 __all__ = ["Salvaged", "salvage"]

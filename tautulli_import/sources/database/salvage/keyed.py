@@ -15,10 +15,10 @@ from ....errors import BusyError
 from ....interrupts import check
 from ..foreign import is_keyed, unkeyed_error
 from ..rows import decode
-from ..schema import TABLES
+from ..schema import TABLES, quoted
 from ..sqlite import SqliteFile
 from .layouts import Kind, Layout
-from .rebuild import Rebuilt, quoted
+from .rebuild import Rebuilt
 
 __all__ = ["copy_keyed", "lacks_keys"]
 

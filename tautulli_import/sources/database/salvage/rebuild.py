@@ -10,10 +10,11 @@ from typing import Final
 
 from ....errors import SourceUnreachableError
 from ..private_copy import NO_SPACE_HINT
+from ..schema import quoted
 from .layouts import Layout
 from .pages import Value
 
-__all__ = ["Rebuilt", "quoted"]
+__all__ = ["Rebuilt"]
 
 _BATCH: Final = 2_000
 
@@ -95,8 +96,3 @@ class Rebuilt:
                 f"The rows of {self._shown} could not be saved in {self._path.parent}: {error}.",
                 hint=NO_SPACE_HINT,
             ) from error
-
-
-def quoted(name: str) -> str:
-    """Return a name as SQL."""
-    return '"' + name.replace('"', '""') + '"'
