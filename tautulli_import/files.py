@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Final
 
 from .directory import Directory, Place, located, open_directory
-from .errors import SinkError
+from .errors import ConfigurationError, SinkError
 from .formatting import shown
 
 __all__ = [
     "check_permission",
     "check_place",
     "chunks_of",
+    "expand_home",
     "identity",
     "is_stream",
     "names_in",
@@ -32,6 +33,21 @@ __all__ = [
 ]
 
 _CHUNK: Final = 1 << 20
+
+
+def expand_home(path: Path) -> Path:
+    """Replace ``~`` at the start. A shell does not do that in a file or in a quoted word.
+
+    Raises:
+        ConfigurationError: there is no such user, or the user has no home directory.
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise ConfigurationError(
+            f"There is no home directory {path.parts[0]} for {shown(path)}.",
+            hint=f"Write the whole path. For a name that begins with ~ use ./{shown(path)}",
+        ) from None
 
 
 def write_whole(
@@ -233,21 +249,13 @@ def remove_file(path: Path) -> None:
         ) from error
 
 
-def read_chunks(path: Path, size: int = 1 << 20) -> Iterator[bytes] | None:
+def read_chunks(path: Path) -> Iterator[bytes] | None:
     """Return the content of a regular file in pieces, or ``None`` if there is no such file.
 
     Raises:
         SinkError: the file cannot be read, or a link on the way to it is not followed.
     """
-    if is_stream(path) or read_start(path, 0) is None:
-        return None
-
-    def chunks() -> Iterator[bytes]:
-        with located(path) as place, os.fdopen(place.directory.open(place.name), "rb") as file:
-            while chunk := file.read(size):
-                yield chunk
-
-    return chunks()
+    return None if is_stream(path) or read_start(path, 0) is None else chunks_of(path)
 
 
 def sync_name(directory: Directory, path: Path) -> None:

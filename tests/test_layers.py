@@ -17,7 +17,8 @@ PACKAGE = "tautulli_import"
 #: Folders and single modules, from the bottom up: each imports only from those before it. Modules
 #: of one folder may use each other, as long as nothing goes in circles.
 ORDER = (
-    *("errors", "interrupts", "formatting", "progress", "directory", "files", "temp_folder"),
+    *("errors", "interrupts", "formatting", "progress", "directory", "files", "archives"),
+    *("temp_folder",),
     *("web", "model", "state", "jetstream", "crosswatch", "event_store", "sinks", "sources"),
     *("counting", "ids", "items", "events", "imports", "options", "settings", "cli"),
 )

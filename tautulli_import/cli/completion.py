@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +15,7 @@ from typer.completion import (  # type: ignore[attr-defined]  # Typer lists no n
 )
 
 from ..errors import ConfigurationError
-from ..files import read_bytes, write_whole
+from ..files import expand_home, read_bytes, write_whole
 from ..formatting import shown
 from .exit_codes import guarded
 
@@ -63,7 +63,7 @@ def installing(ctx: typer.Context, value: bool) -> None:
     if value and not ctx.resilient_parsing:
         with guarded():
             shell = _shell(ctx)
-            script, rc, lines = _PLACES[shell](Path.home())
+            script, rc, lines = _place_of(shell, expand_home(Path("~")))
             write_whole(script, [script_of(shell).encode()])
             typer.echo(f"The completion script for {shell} is in {shown(script)}.")
             if rc is not None:
@@ -87,39 +87,25 @@ def _shell(ctx: typer.Context) -> str:
     return named
 
 
-_Place = tuple[Path, Path | None, tuple[str, ...]]
-"""The file of the script, the file that the shell reads at its start, and the lines for it."""
-
-
-def _bash(home: Path) -> _Place:
-    script = _data(home) / "completion.bash"
-    return script, home / ".bashrc", (f"source {shlex.quote(str(script))}",)
-
-
-def _zsh(home: Path) -> _Place:
+def _place_of(shell: str, home: Path) -> tuple[Path, Path | None, Sequence[str]]:
+    """Return the file of the script, the file that the shell reads first, and the lines for it."""
+    if shell == "fish":
+        config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+        return config / "fish" / "completions" / f"{_NAME}.fish", None, ()
+    if shell == "bash":
+        script = _data(home) / "completion.bash"
+        return script, home / ".bashrc", [f"source {shlex.quote(str(script))}"]
     folder = _data(home) / "zsh"
     rc = Path(os.environ.get("ZDOTDIR") or home) / ".zshrc"
-    lines = (f"fpath=({shlex.quote(str(folder))} $fpath)", "autoload -Uz compinit && compinit")
+    lines = [f"fpath=({shlex.quote(str(folder))} $fpath)", "autoload -Uz compinit && compinit"]
     return folder / f"_{_NAME}", rc, lines
-
-
-def _fish(home: Path) -> _Place:
-    config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
-    return config / "fish" / "completions" / f"{_NAME}.fish", None, ()
-
-
-_PLACES: Final[Mapping[str, Callable[[Path], _Place]]] = {
-    "bash": _bash,
-    "zsh": _zsh,
-    "fish": _fish,
-}
 
 
 def _data(home: Path) -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share") / _NAME
 
 
-def _add_lines(rc: Path, lines: tuple[str, ...]) -> str:
+def _add_lines(rc: Path, lines: Sequence[str]) -> str:
     """Add what is missing to a shell's start file, and return a sentence about it."""
     there = read_bytes(rc) or b""
     known = there.decode("utf-8", "surrogateescape").splitlines()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -24,6 +25,7 @@ from .secrets import check_secrets, headers_of, secret_of
 
 __all__ = [
     "Connection",
+    "config_inis",
     "connect",
     "connect_for_ids",
     "warn_of_key",
@@ -95,12 +97,8 @@ def connect_for_ids(loaded: Loaded, screen: Screen) -> Connection | None:
             return Connection(access, settings, screen.detail)
     if settings.url or has_key:
         return None
-    for database in settings.database:
-        try:
-            place = settings.config_ini or (None if database == Path("-") else beside(database))
-        except OSError:  # no permission; reading the database will report it
-            continue
-        lent = server_from(place) if place else None
+    for place in config_inis(settings):
+        lent = server_from(place)
         if lent is None:
             continue
         if not lent.url.startswith(("http:", _HERE)):
@@ -134,6 +132,17 @@ def way_to_plex(loaded: Loaded, connection: Connection | None) -> str:
     if loaded.value_or_file("api_key") is not None:
         return "give the address as well, with --url URL"
     return "use --url and an API key"
+
+
+def config_inis(settings: Settings) -> Iterator[Path]:
+    """Yield the ``config.ini`` of the settings, or those beside the databases."""
+    if settings.config_ini:
+        yield settings.config_ini
+        return
+    for database in settings.database:
+        with suppress(OSError):  # no permission; reading the database will report it
+            if database != Path("-") and (found := beside(database)):
+                yield found
 
 
 def warn_of_key(loaded: Loaded, screen: Screen) -> None:

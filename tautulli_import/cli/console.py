@@ -125,11 +125,14 @@ class Screen:
         self.asked_seconds += time.perf_counter() - began
         return answer or None
 
-    def ask_secret(self, question: str) -> str:
-        """Print a question, and return the answer, which is not shown."""
+    def ask_secret(self, question: str) -> str | None:
+        """Return the answer to a question, or ``None`` as ``ask``. The answer is not shown."""
         from getpass import getpass
 
-        return getpass(harmless(question), sys.stderr)
+        try:
+            return getpass(harmless(question), sys.stderr)
+        except EOFError:
+            return None
 
     def choices(self, rows: Iterable[tuple[str, ...]]) -> None:
         """Print the possible answers to a question."""

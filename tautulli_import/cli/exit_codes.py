@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import signal
@@ -117,14 +118,12 @@ def _guarded(*, debug: bool, color: bool | None, as_json: bool) -> Iterator[None
         raise typer.Exit(128 + stopped.number) from None
     except (typer.Exit, typer.Abort):
         raise
-    except OSError as error:
-        # Whoever opens a file handles its errors, so this is standard output or standard error.
+    except Exception as error:  # noqa: BLE001 - nothing above would print a message
         if debug and not isinstance(error, BrokenPipeError):
             _print_traceback()
-        raise typer.Exit(end_output(error)) from None
-    except Exception as error:  # noqa: BLE001 - nothing above would print a message
-        if debug:
-            _print_traceback()
+        if isinstance(error, OSError) and not (error.filename or error.errno == errno.ENOENT):
+            # Whoever opens a file handles its errors, so this is standard output or standard error.
+            raise typer.Exit(end_output(error)) from None
         said = _printable(f"{type(error).__name__}: {error}")
         sys.stderr.write(f"Error: An unexpected error occurred ({said}).\n  {_BUG}\n")
         if as_json:

@@ -79,6 +79,7 @@ def _settings(ctx: typer.Context) -> Settings | None:
 def _histories(ctx: typer.Context) -> Iterator[tuple[Sequence[User], Sequence[Library]]]:
     """Yield the users and libraries of each history that can be read without the network."""
     import sqlite3
+    from contextlib import closing
 
     from ..errors import TautulliImportError
     from ..sources.database.source import Source
@@ -92,19 +93,17 @@ def _histories(ctx: typer.Context) -> Iterator[tuple[Sequence[User], Sequence[Li
     paths = [Path(word) for word in words if word not in ("api", "-")]
     try:
         if paths and ctx.info_name != "api":
-            source = Source(paths)
-            yield source.users(), source.libraries()
-            source.close()
+            with closing(Source(paths)) as source:
+                yield source.users(), source.libraries()
             return
         for path in state_files(settings.state_folder):
             state = StateFile.existing(path)
             if state is None:
                 continue
-            if "plays" in state.tables():
-                copy = LocalCopy(state).freeze(path.name)
-                source = Source([copy])
-                yield source.users(), source.libraries()
-                source.close()
-            state.close()
+            with closing(state):
+                if "plays" in state.tables():
+                    copy = LocalCopy(state).freeze(path.name)
+                    with closing(Source([copy])) as source:
+                        yield source.users(), source.libraries()
     except (TautulliImportError, sqlite3.Error, OSError):
         return

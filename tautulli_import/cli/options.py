@@ -6,6 +6,7 @@ An option that is not given is None or an empty list. Then the environment, ``.e
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from inspect import Parameter, Signature
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Annotated, Final, TypeAlias
 
 import typer
 
+from ..errors import ConfigurationError
 from ..options import Option, options_of
 from . import known_names
 from .exit_codes import guarded
@@ -67,6 +69,7 @@ def add_command(
             color=None if color is None else bool(color),
             as_json=given.get("json") is True,
         ):
+            _check_working_directory()
             work(flags, **{option: given[option] for option in own})
 
     command.__doc__ = work.__doc__
@@ -74,6 +77,20 @@ def add_command(
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     command.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     app.command(name, cls=Command, rich_help_panel=panel or None)(command)
+
+
+def _check_working_directory() -> None:
+    """Check that paths can be relative to a working directory.
+
+    Raises:
+        ConfigurationError: it was removed.
+    """
+    try:
+        os.getcwd()  # noqa: PTH109 - nothing is done with it
+    except FileNotFoundError:
+        raise ConfigurationError(
+            "The working directory was removed.", hint="Change to another one: cd DIRECTORY"
+        ) from None
 
 
 def _parameter(option: Option) -> Parameter:

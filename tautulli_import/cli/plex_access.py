@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ..errors import ConfigurationError
 from ..settings.fields import Settings
 from ..settings.loaded import Loaded
-from ..sources.database.config_ini import beside, plex_token_from
+from ..sources.database.config_ini import plex_token_from
+from .connect import config_inis
 from .console import Screen
 from .secrets import check_secrets, clean, secret_of
 
@@ -86,7 +86,7 @@ def _token(loaded: Loaded, screen: Screen) -> str:
 
 def _token_of_tautulli(loaded: Loaded) -> str:
     """Return the token in Tautulli's ``config.ini``."""
-    path = _config_ini(loaded.settings)
+    path = next(config_inis(loaded.settings), None)
     if path is None:
         raise ConfigurationError(
             "There is no config.ini of Tautulli to take the Plex token from.",
@@ -94,16 +94,3 @@ def _token_of_tautulli(loaded: Loaded) -> str:
         )
     loaded.check_steering("Plex", str(path))
     return clean(plex_token_from(path), _WHAT, f"pms_token in {path}", word=True)
-
-
-def _config_ini(settings: Settings) -> Path | None:
-    """Return the ``config.ini`` of the settings, or the one beside a database."""
-    if settings.config_ini:
-        return settings.config_ini
-    for database in settings.database:
-        try:
-            if database != Path("-") and (found := beside(database)):
-                return found
-        except OSError:  # no permission; reading the database will report it
-            continue
-    return None

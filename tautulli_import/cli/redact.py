@@ -12,7 +12,7 @@ from ..options import OPTIONS
 from ..settings.fields import Settings
 from ..sources.http.address import parse_address
 
-__all__ = ["typed_again"]
+__all__ = ["typed_again", "without_login"]
 
 _SECRETS = frozenset(option.flag for option in OPTIONS if option.hides == "value")
 _ADDRESSES = frozenset(option.flag for option in OPTIONS if option.hides == "address")
@@ -49,18 +49,21 @@ def _harmless(arguments: Sequence[str]) -> Iterator[str]:
             continue
         value = value if equals else next(rest, "")
         yield name
-        yield _HIDDEN if name in _SECRETS else _address(name, value)
+        yield (name in _ADDRESSES and without_login(name, value)) or _HIDDEN
 
 
-def _address(option: str, text: str) -> str:
-    """Return the URL without a password, and without an API key that was pasted with it."""
+def without_login(option: str, text: str) -> str:
+    """Return the URL without a password, and without an API key that was pasted with it.
+
+    It is empty if it is the URL of nothing. ``option`` says of which server it should be.
+    """
     if option == "--nats-url":
         return Access(url=text).shown
     parse = parse_crosswatch_url if option == "--crosswatch-url" else parse_address
     try:
         return parse(text).base
     except ConfigurationError:
-        return _HIDDEN
+        return ""
 
 
 def _without(word: str, secrets: Sequence[str]) -> str:

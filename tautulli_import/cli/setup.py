@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from ..formatting import shown
+
 __all__ = ["config_text", "cron_line", "found_databases", "program", "systemd_units"]
 
 _NAME: Final = "tautulli.db"
@@ -53,9 +55,9 @@ def found_databases() -> Sequence[Path]:
     """Return the databases in the usual places of this machine, each once."""
     found: dict[Path, None] = {}
     for place in _PLACES:
-        path = Path(os.path.realpath(Path(place).expanduser())) / _NAME
+        path = Path(os.path.realpath(os.path.expanduser(place))) / _NAME  # noqa: PTH111 - never fails
         try:
-            if path.is_file():
+            if path.is_file() and shown(path) == str(path):  # TOML has only Unicode
                 found[path] = None
         except OSError:  # no permission to look
             continue

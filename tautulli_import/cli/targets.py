@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from ..errors import ConfigurationError
+from ..files import expand_home
 from ..imports.job import Target
 from ..jetstream.access import Access
 from ..options import SETTINGS
@@ -232,7 +233,7 @@ def _named_place(place: str, names: Sequence[str], installed: InstalledSinks) ->
     """Return the sink and the path of an ``--out``. A single sink needs no name."""
     name, equals, path = place.partition("=")
     if equals and name in names:
-        return name, Path(path).expanduser()
+        return name, expand_home(Path(path))
     if equals and get_close_matches(name, installed.names, n=1):
         raise ConfigurationError(
             f"--out {place} is for the sink {name}, which is not in use.",
@@ -243,4 +244,4 @@ def _named_place(place: str, names: Sequence[str], installed: InstalledSinks) ->
             f"--out {place} does not name its sink.",
             hint=f"With several sinks, use for example --out {names[0]}={place}",
         )
-    return names[0], Path(place).expanduser()
+    return names[0], expand_home(Path(place))

@@ -26,6 +26,8 @@ _UsageError: Final[type[Exception]] = typer.BadParameter.__mro__[1]
 _NO_NUMBER: Final = re.compile(r"Invalid value for '(--[\w-]+)'.*valid (integer|number|float)")
 # Typer 0.20 and click 8.5 both add it.
 _SAID_TWICE: Final = re.compile(r"( Did you mean [^?]+\?)\1")
+# A login or an API key in an address.
+_SECRET: Final = re.compile(r"(?<=//)[^/\s@]+(?=@)|(?<=apikey=)[^&\s)']+")
 _EXTRA: Final = re.compile(r"extra argument(?:s|\(s\))? \((\S+)")
 
 
@@ -66,6 +68,7 @@ def explained(ctx: Context, args: Sequence[str], what: str) -> Iterator[None]:
             extra = _EXTRA.search(message)
             if ctx.info_name == "api" and extra:
                 raise _not_an_argument(extra[1]) from None
+            message = _SECRET.sub("…", message)
             raise ConfigurationError(
                 message if message.endswith((".", "?", ")")) else f"{message}.",
                 hint=f"All {what}: {ctx.command_path} --help",

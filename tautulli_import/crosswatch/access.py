@@ -23,7 +23,8 @@ CREATE_ONE: Final = (
 )
 """CrossWatch v0.11.3 has no page for tokens."""
 
-_TOKEN: Final = re.compile(r"cwt_[!-~]{8,200}")
+# Without what JSON escapes, so that a token is found also in an answer that quotes it.
+_TOKEN: Final = re.compile(r"cwt_[!#-\[\]-~]{8,200}")
 _HINT: Final = (
     "Use the address of CrossWatch in your browser, for example --crosswatch-url "
     f"http://192.168.1.10:{PORT}"

@@ -15,12 +15,12 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
+from ..archives import batches, json_list, zipped
+
 __all__ = ["MEMBER_BYTES", "packed", "unpacked"]
 
 MEMBER_BYTES: Final = 7_500_000
 _MOST_BYTES: Final = 256 * 1024 * 1024
-# The time of the members. The same rows always give the same ZIP.
-_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
 
 def packed(rows: Iterable[bytes]) -> bytes:
@@ -28,28 +28,16 @@ def packed(rows: Iterable[bytes]) -> bytes:
 
     The rows stay in their order.
     """
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        member = bytearray()
-        number = 1
-        for row in rows:
-            if member and len(member) + len(row) + 2 > MEMBER_BYTES:
-                _add(archive, number, member)
-                number += 1
-                member = bytearray()
-            member += b",\n" if member else b"["
-            member += row
-        if member:
-            _add(archive, number, member)
-    return content.getvalue()
+    members = enumerate(batches(rows, size=MEMBER_BYTES), 1)
+    return zipped((f"history-{number:03d}.json", json_list(some)) for number, some in members)
 
 
 def unpacked(content: bytes) -> Iterator[bytes]:
     """Yield the encoded rows of a ZIP.
 
     Raises:
-        BadZipFile: it is damaged, or holds more than such a ZIP.
-        DecodeError: it holds something else.
+        Exception: it is damaged, holds more than such a ZIP, or something else. (zipfile, zlib,
+            struct and msgspec raise many kinds.)
     """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         if sum(one.file_size for one in archive.infolist()) > _MOST_BYTES:
@@ -57,10 +45,3 @@ def unpacked(content: bytes) -> Iterator[bytes]:
         for name in archive.namelist():
             for row in msgspec.json.decode(archive.read(name), type=list[Raw]):
                 yield bytes(row)
-
-
-def _add(archive: zipfile.ZipFile, number: int, member: bytearray) -> None:
-    info = zipfile.ZipInfo(f"history-{number:03d}.json", _EPOCH)
-    info.compress_type = zipfile.ZIP_DEFLATED
-    info.external_attr = 0o644 << 16
-    archive.writestr(info, bytes(member) + b"]")

@@ -18,10 +18,10 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Struct
 
-from .. import __version__
 from ..errors import NotFoundError, SinkError, UnansweredError
+from ..web.client import http_client
 from ..web.redaction import Redaction
-from ..web.trust import may_use_proxy, trust
+from ..web.trust import trust
 from .access import Access
 from .answers import (
     Commit,
@@ -37,7 +37,7 @@ from .answers import (
     Version,
     Whoami,
 )
-from .failures import error_of, not_crosswatch, of_answer
+from .failures import error_of, not_crosswatch, of_answer, other_profile
 
 __all__ = ["MOST_ROWS", "CrossWatch"]
 
@@ -77,32 +77,22 @@ class CrossWatch:
         """Prepare the client without sending anything.
 
         Raises:
-            ConfigurationError: the certificate file cannot be used.
+            ConfigurationError: the certificate file or a proxy cannot be used.
         """
         import httpx
 
-        from ..web.deadline import limit_answers
-
         self.access = access
         self.base = access.address.base
-        base = self.base
         self._redact = Redaction(access.address, access.token)
-        self._http = httpx.Client(
-            auth=access.address.auth,
+        self._http = http_client(
+            access.address,
+            {"Accept-Encoding": "gzip", "X-CW-Token": access.token},
             verify=trust(
-                base, access.ca_file, insecure=access.insecure, option="--crosswatch-ca-file"
+                self.base, access.ca_file, insecure=access.insecure, option="--crosswatch-ca-file"
             ),
             timeout=httpx.Timeout(access.timeout, connect=_CONNECT_SECONDS, pool=None),
             limits=httpx.Limits(max_keepalive_connections=0),
-            headers={
-                "User-Agent": f"tautulli-import/{__version__}",
-                "Accept-Encoding": "gzip",
-                "X-CW-Token": access.token,
-            },
-            follow_redirects=False,
-            trust_env=may_use_proxy(base),
         )
-        limit_answers(self._http)
         self._redact.begin()
 
     def __enter__(self) -> Self:
@@ -186,8 +176,15 @@ class CrossWatch:
         return Version()
 
     def tracker(self, profile: str) -> Tracker:
-        """Return the files of a tracker. This needs an administrator's token."""
-        return self._get(f"{_TRACKER}?{_instance(profile)}", Tracker)
+        """Return the files of a tracker. This needs an administrator's token.
+
+        Raises:
+            SinkError: the answer is about another profile.
+        """
+        found = self._get(f"{_TRACKER}?{_instance(profile)}", Tracker)
+        if found.provider_instance != profile:
+            raise other_profile(self.base, found.provider_instance, profile)
+        return found
 
     def upload(self, history: BinaryIO, profile: str) -> Upload:
         """Replace the history of a tracker. This needs an administrator's token.
@@ -229,7 +226,8 @@ class CrossWatch:
         body = io.BytesIO()
         if self._transfer(method, path, body, _MOST_BYTES, content, accept=absent) == absent:
             return None
-        # CrossWatch may quote a request also in an answer that is no error.
+        # CrossWatch may quote a request also in an answer that is no error. A password could be any
+        # word or number of the answer, a token cannot.
         said = body.getvalue().replace(self.access.token.encode(), "…".encode())
         try:
             return msgspec.json.decode(said, type=kind)

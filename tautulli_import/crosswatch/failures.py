@@ -18,7 +18,14 @@ from ..errors import (
 )
 from .access import CREATE_ONE, PORT, Access
 
-__all__ = ["error_of", "no_password", "not_connected", "not_crosswatch", "of_answer"]
+__all__ = [
+    "error_of",
+    "no_password",
+    "not_connected",
+    "not_crosswatch",
+    "of_answer",
+    "other_profile",
+]
 
 _TOO_MUCH: Final = frozenset({413, 502, 504})
 _MORE_TIME: Final = "Allow more time with --timeout SECONDS."
@@ -102,18 +109,28 @@ def of_answer(
             "administrator.",
         )
     if 300 <= status < 400:
-        host = urlsplit(location).netloc.rpartition("@")[2]
-        return ConfigurationError(
-            f"{base} redirects to {host or 'another page'}.",
-            hint="Use the address that it redirects to with --crosswatch-url. If that is a login "
-            "page, let /api pass without it.",
-        )
+        return _redirected(base, location)
     if code == "import_target_unavailable":
         return not_connected(base, access.profile)
     if status == 404:
         return not_crosswatch(base, "a request")
     return SinkError(
         f"{where} failed: {reason}.", hint="See the log of CrossWatch. Then run it again."
+    )
+
+
+def _redirected(base: str, location: str) -> ConfigurationError:
+    """Return the error for a redirect. Its hint names no other host to give the token to."""
+    try:
+        target = urlsplit(location)
+        is_here = target.hostname in (None, urlsplit(base).hostname)
+        host = target.netloc.rpartition("@")[2] or "another page"
+    except ValueError:
+        is_here, host = False, "an invalid address"
+    use = "Use that address with --crosswatch-url. " if is_here else ""
+    return ConfigurationError(
+        f"{base} redirects to {host}, which is not followed, because the token would go with it.",
+        hint=f"{use}If that is a login page, let /api pass without it.",
     )
 
 
@@ -130,4 +147,12 @@ def not_connected(base: str, profile: str) -> SinkError:
     return SinkError(
         f"The CrossWatch tracker of the profile {profile} at {base} is not connected.",
         hint=f"Open {base} in a browser and connect the provider CrossWatch in Settings.",
+    )
+
+
+def other_profile(base: str, answered: str, asked: str) -> SinkError:
+    """Return the error for an answer about another profile. An unknown one becomes ``default``."""
+    return SinkError(
+        f"CrossWatch at {base} answered for the profile {answered}, not for {asked}.",
+        hint="Check the tracker of both profiles, and report this.",
     )

@@ -21,6 +21,7 @@ from .answers import Preview, PreviewRow
 from .archive import packed
 from .checking import wait_until_idle
 from .client import MOST_ROWS, CrossWatch
+from .failures import other_profile
 
 __all__ = ["Chunk", "Push", "Pushed"]
 
@@ -82,7 +83,7 @@ class Push:
         """Compare records with the tracker. This writes nothing."""
         self._begin("comparing", len(places))
         for chunk in self._cut(places):
-            self._compare(chunk)
+            self._place(chunk, [], [], commit=False)
         return self._pushed()
 
     def is_missing(self, places: Chunk) -> bool:
@@ -109,10 +110,10 @@ class Push:
             for chunk in pending:
                 for part in self._cut(chunk):  # the size may have become smaller
                     self._place(part, there, missing, commit=commits < _COMMITS)
-            commits += bool(missing)
             self._is_first = False
             is_quiet = self._client.sync() == sync
             if is_quiet:
+                commits += bool(missing)  # a sync may have lost the others
                 for chunk, preview in there:
                     verified(self._taken(chunk, preview))
             if missing and commits > _COMMITS:
@@ -161,17 +162,6 @@ class Push:
             for half in (chunk[:middle], chunk[middle:]):
                 self._place(half, there, missing, commit=commit)
             self._is_first = is_first
-
-    def _compare(self, chunk: Chunk) -> None:
-        try:
-            self._count(self._previewed(chunk), chunk)
-            self._reached(chunk)
-        except UnansweredError:
-            if len(chunk) < 2 * _FEWEST:
-                raise
-            middle = len(chunk) // 2
-            self._compare(chunk[:middle])
-            self._compare(chunk[middle:])
 
     def _begin(self, phase: Phase, total: int) -> None:
         self._done = 0
@@ -239,11 +229,7 @@ class Push:
 
     def _check_profile(self, answered: str) -> None:
         if answered != self._profile:
-            raise SinkError(
-                f"CrossWatch at {self._client.base} answered for the profile {answered}, not for "
-                f"{self._profile}.",
-                hint="Check the tracker of both profiles, and report this.",
-            )
+            raise other_profile(self._client.base, answered, self._profile)
 
     def _taken(self, chunk: Chunk, preview: Preview) -> Chunk:
         """Return the places that a preview without ready rows proves to be there.

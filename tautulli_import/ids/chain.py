@@ -31,7 +31,7 @@ from ..sources.base import Lookup
 from .appearances import Appearance, appearances_of
 from .corrections import Correction, apply
 from .dates import join_by_date
-from .from_cloud import AskCloud, CloudResult, ask_cloud
+from .from_cloud import AskCloud, ask_cloud
 from .from_library import ask_library
 from .metadata import Answers, Ask, Metadata
 from .numbers import fill_numbers
@@ -105,13 +105,13 @@ def identify(
     if library is not None:
         ask_library(works, library)
         shared.again()
-    asked = Answers({})
+    asked: Answers[int] = Answers({})
     if ask is not None:
         asked = ask_plex(works, groups, ask)
         shared.again()
     of_dates: list[Ruling] = []
     joined = join_by_date(works, of_dates)
-    of_cloud = CloudResult()
+    of_cloud: Answers[str] = Answers({})
     if cloud is not None:
         of_cloud = ask_cloud(joined, cloud)
         _hand_down(joined, works)

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import Struct
 
-from .. import __version__
+from ..errors import ConfigurationError
 from ..sources.http.retry_after import retry_after
 from ..web.address import Address
+from ..web.client import http_client
 from ..web.redaction import Redaction
-from ..web.trust import may_use_proxy, trust
+from ..web.trust import trust
 from .metadata import Metadata
 from .plex_cache import NOTHING
 
@@ -74,15 +75,15 @@ class CloudClient:
         """Prepare the client without sending anything."""
         self.requests = 0
         """The number of requests so far."""
-        self._base = base
+        self._address = Address(base)
         self._token = token
-        self._redact = Redaction(Address(base), token)
+        self._redact = Redaction(self._address, token)
         self._lock = Lock()
         self._http: httpx.Client | None = None
         self._redact.begin()
 
     def __repr__(self) -> str:
-        return f"CloudClient({self._base!r})"
+        return f"CloudClient({self._address.base!r})"
 
     def close(self) -> None:
         """Close every connection. The log stays redacted, because a thread may still be waiting."""
@@ -94,7 +95,9 @@ class CloudClient:
         try:
             return guid, self._answer(guid)
         except Exception as error:  # noqa: BLE001 - a failure here must not end the import
-            return guid, Failure(f"{_NAME} cannot be reached ({self._reason(error)}).")
+            is_final = isinstance(error, ConfigurationError)
+            said = f"{_NAME} cannot be reached ({self._reason(error)})."
+            return guid, Failure(said, is_final=is_final)
 
     def _answer(self, guid: str) -> Metadata | Failure:
         from ..web.deadline import Limit
@@ -102,7 +105,7 @@ class CloudClient:
         number = guid.rpartition("/")[2]
         http = self._connected()
         Limit(_ANSWER_SECONDS).apply()
-        with http.stream("GET", f"{self._base}/library/metadata/{number}") as response:
+        with http.stream("GET", f"{self._address.base}/library/metadata/{number}") as response:
             if response.status_code != HTTPStatus.OK:
                 return _refusal(response)
             body = bytearray()
@@ -116,23 +119,16 @@ class CloudClient:
         """Return the client of httpx. Loading the certificates for it takes half a second."""
         import httpx
 
-        from ..web.deadline import limit_answers
-
         with self._lock:
             self.requests += 1
             if self._http is None:
-                self._http = httpx.Client(
-                    timeout=_SILENCE_SECONDS,
-                    headers={
-                        "Accept": "application/json",
-                        "User-Agent": f"tautulli-import/{__version__}",
-                        "X-Plex-Token": self._token,
-                    },
-                    verify=trust(self._base, None, insecure=False),  # not of --ca-file
-                    follow_redirects=False,
-                    trust_env=may_use_proxy(self._base),
+                self._http = http_client(
+                    self._address,
+                    {"Accept": "application/json", "X-Plex-Token": self._token},
+                    verify=trust(self._address.base, None, insecure=False),  # not of --ca-file
+                    timeout=httpx.Timeout(_SILENCE_SECONDS),
+                    limits=httpx.Limits(),
                 )
-                limit_answers(self._http)
             return self._http
 
     def _reason(self, error: Exception) -> str:

@@ -10,39 +10,29 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Final, TypeAlias
 
-from msgspec import Struct
-
 from ..model.guids import plex_guid
 from ..model.items import Kind, Origin
-from .metadata import Metadata, believe, ids_in, lacks_ids
-from .plex_cloud import CloudAnswers
+from .metadata import Answers, Metadata, believe, ids_in, lacks_ids, together
 from .titles import folded
 from .works import Work
 
-__all__ = ["AskCloud", "CloudResult", "ask_cloud"]
+__all__ = ["AskCloud", "ask_cloud"]
 
-AskCloud: TypeAlias = Callable[[Sequence[str]], CloudAnswers]
+AskCloud: TypeAlias = Callable[[Sequence[str]], Answers[str]]
 """Ask about GUIDs. Raises nothing: a failure is a warning."""
 
 _MOST_EPISODES: Final = 3
 """The number of episodes to ask about at most, if the first ones do not decide about a show."""
 
 
-class CloudResult(Struct, frozen=True):
-    """The warnings of the questions to Plex's cloud."""
-
-    warnings: Sequence[str] = ()
-    unanswered: int = 0
-
-
-def ask_cloud(works: Iterable[Work], ask: AskCloud) -> CloudResult:
+def ask_cloud(works: Iterable[Work], ask: AskCloud) -> Answers[str]:
     """Save the ids that Plex's metadata service has as the answers for works without ids.
 
     There is one question for each film. For each show there is one about an episode, and one about
     the show that it leads to.
     """
     wanted = [work for work in works if lacks_ids(work)]
-    results: list[CloudAnswers] = []
+    results: list[Answers[str]] = []
 
     def answers_to(guids: Iterable[str]) -> Mapping[str, Metadata]:
         results.append(ask(list(dict.fromkeys(guids))))
@@ -52,8 +42,7 @@ def ask_cloud(works: Iterable[Work], ask: AskCloud) -> CloudResult:
     _believe_all("movie", films, answers_to(films.values()))
     shows = _find_shows([work for work in wanted if work.kind == "show"], answers_to)
     _believe_all("show", shows, answers_to(shows.values()))
-    warnings = dict.fromkeys(warning for one in results for warning in one.warnings)
-    return CloudResult(list(warnings), sum(one.unanswered for one in results))
+    return together(results)
 
 
 def _believe_all(kind: Kind, guids: Mapping[Work, str], answers: Mapping[str, Metadata]) -> None:
@@ -68,18 +57,22 @@ def _find_shows(
 ) -> Mapping[Work, str]:
     """Return the GUIDs of shows, found through their episodes.
 
-    If a GUID leads to a show of another title, a second episode must lead there too. A show with
-    one episode needs no second one.
+    If a GUID leads to a show of another title, a second episode must lead there too. It is not
+    needed if the service knows no other episode. It is waited for if that is not known.
     """
     found: dict[Work, str] = {}
     unconfirmed: dict[Work, str] = {}
+    unanswered: set[Work] = set()
     open_works = {work: guids for work in works if (guids := _episodes(work))}
     for number in range(_MOST_EPISODES):
         asked = {work: guids[number] for work, guids in open_works.items() if number < len(guids)}
         answers = answers_to(asked.values()) if asked else {}
         for work, guid in asked.items():
             answer = answers.get(guid.lower())
-            if not answer or not _is_item(answer, "episode", guid):
+            if answer is None:
+                unanswered.add(work)
+                continue
+            if not _is_item(answer, "episode", guid):
                 continue
             show = (plex_guid(answer.show_guid, "show") or "").lower()
             before = unconfirmed.pop(work, None)
@@ -90,7 +83,8 @@ def _find_shows(
                 unconfirmed[work] = show
             else:
                 del open_works[work]  # two episodes of two other shows
-    return {work: show for work, show in (unconfirmed | found).items() if show}
+    found |= {work: show for work, show in unconfirmed.items() if work not in unanswered}
+    return {work: show for work, show in found.items() if show}
 
 
 def _episodes(work: Work) -> Sequence[str]:

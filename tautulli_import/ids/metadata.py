@@ -7,7 +7,7 @@ the key *now*. So an answer counts only if it matches the film or show that was 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import Generic, TypeAlias, TypeVar
 
 from msgspec import Struct
 
@@ -27,7 +27,10 @@ __all__ = [
     "ids_of",
     "is_about",
     "lacks_ids",
+    "together",
 ]
+
+_Key = TypeVar("_Key", int, str)
 
 
 class Metadata(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -49,14 +52,23 @@ class Metadata(Struct, frozen=True, gc=False, omit_defaults=True):
     show_title: str = ""
 
 
-class Answers(Struct, frozen=True):
-    """The answers about some works."""
+class Answers(Struct, Generic[_Key], frozen=True):
+    """The answers to some questions."""
 
-    answers: Mapping[int, Metadata]
-    """By rating key. Keys without an answer are absent."""
+    answers: Mapping[_Key, Metadata]
+    """By rating key or GUID. What has no answer is absent."""
     warnings: Sequence[str] = ()
     unanswered: int = 0
     """The number of questions without an answer."""
+
+
+def together(parts: Sequence[Answers[_Key]]) -> Answers[_Key]:
+    """Return several answers as one, with each warning once."""
+    answers: dict[_Key, Metadata] = {}
+    for part in parts:
+        answers |= part.answers
+    warnings = dict.fromkeys(warning for part in parts for warning in part.warnings)
+    return Answers(answers, list(warnings), sum(part.unanswered for part in parts))
 
 
 class Question(Struct, frozen=True):
@@ -71,7 +83,7 @@ class Question(Struct, frozen=True):
     """Returns true if an answer has what was missing."""
 
 
-Ask: TypeAlias = Callable[[Sequence[Question]], Answers]
+Ask: TypeAlias = Callable[[Sequence[Question]], Answers[int]]
 """Ask questions. Raises nothing: a failure is a warning."""
 
 

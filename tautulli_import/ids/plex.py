@@ -95,7 +95,7 @@ class PlexMetadata:
         self._at_once = max(1, min(at_once, _MOST_AT_ONCE))
         self._hung_after = hung_after
 
-    def ask(self, questions: Sequence[Question], progress: Progress) -> Answers:
+    def ask(self, questions: Sequence[Question], progress: Progress) -> Answers[int]:
         """Return the answers to these questions, by rating key."""
         by_key: defaultdict[int, list[Question]] = defaultdict(list)
         for question in questions:

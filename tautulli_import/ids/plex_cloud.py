@@ -3,8 +3,8 @@
 The token opens the whole account. So it goes to this one host over TLS, in a header, and no
 redirect is followed. No setting can change the host.
 
-Four requests at most are under way. If the service asks to slow down (429) or fails (502, 503,
-504, 520), there is one at a time for a while, and a pause before it. Every answer is stored on
+Four requests at most are under way. If one fails, there is one at a time for a while, and a pause
+before it. Every answer is stored on
 disk as it arrives, so a stopped run resumes where it was. A failure here never ends an import.
 """
 
@@ -12,11 +12,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
-
-from msgspec import Struct
 
 from ..formatting import many
 from ..model.guids import plex_guid
@@ -24,10 +22,10 @@ from ..progress import Progress
 from ..state.file import StateFile
 from .cloud_cache import CloudCache
 from .cloud_client import CloudClient, Failure
-from .metadata import Metadata
+from .metadata import Answers, Metadata
 from .threads import threads
 
-__all__ = ["SERVICE", "CloudAnswers", "PlexCloud"]
+__all__ = ["SERVICE", "PlexCloud"]
 
 SERVICE: Final = "https://metadata.provider.plex.tv"
 _MOST_AT_ONCE: Final = 4
@@ -37,16 +35,6 @@ _GOOD: Final = 20
 """The number of answers after which one more request may be under way."""
 _FIRST_PAUSE: Final = 2.0
 _LONGEST_PAUSE: Final = 120.0
-
-
-class CloudAnswers(Struct, frozen=True):
-    """The answers about some GUIDs."""
-
-    answers: Mapping[str, Metadata]
-    """By GUID in lower case. ``Metadata()`` if the service does not know it."""
-    warnings: Sequence[str] = ()
-    unanswered: int = 0
-    """The number of GUIDs without an answer."""
 
 
 class PlexCloud:
@@ -76,8 +64,11 @@ class PlexCloud:
         self._client.close()
         self._state.close()
 
-    def ask(self, guids: Sequence[str], progress: Progress) -> CloudAnswers:
-        """Return the answers to these GUIDs. Raise nothing: a failure is a warning."""
+    def ask(self, guids: Sequence[str], progress: Progress) -> Answers[str]:
+        """Return the answers to these GUIDs, by GUID in lower case. A failure is a warning.
+
+        An answer is ``Metadata()`` if the service does not know the GUID.
+        """
         wanted = list(dict.fromkeys(guid.lower() for guid in guids if plex_guid(guid)))
         answers = self._cache.known(wanted)
         missing = [guid for guid in wanted if guid not in answers]
@@ -88,7 +79,7 @@ class PlexCloud:
         warnings = [_warning(self._failure, unanswered)] if unanswered else []
         if self._cache.trouble:
             warnings.append(f"The answers of Plex could not be saved: {self._cache.trouble}.")
-        return CloudAnswers(answers, warnings, unanswered)
+        return Answers(answers, warnings, unanswered)
 
     def _fetch(
         self, guids: Sequence[str], answers: dict[str, Metadata], progress: Progress

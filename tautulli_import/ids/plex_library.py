@@ -231,7 +231,7 @@ def _hints_about_plex() -> Iterator[None]:
     try:
         yield
     except TautulliImportError as error:
-        if not error.hint or "Tautulli" in error.hint:
+        if not error.hint or "Tautulli" in error.hint or "pipe" in error.hint:
             fitting = (hint for kind, hint in _HINTS.items() if isinstance(error, kind))
             error.hint = next(fitting, _OTHER_HINT)
         raise

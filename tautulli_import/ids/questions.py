@@ -21,6 +21,7 @@ from .metadata import (
     ids_of,
     is_about,
     lacks_ids,
+    together,
 )
 from .numbers import lack_numbers
 from .works import Work
@@ -28,7 +29,7 @@ from .works import Work
 __all__ = ["ask_plex"]
 
 
-def ask_plex(works: Sequence[Work], groups: PlayGroups, ask: Ask) -> Answers:
+def ask_plex(works: Sequence[Work], groups: PlayGroups, ask: Ask) -> Answers[int]:
     """Fill in the ids and numbers that Plex knows. Return what a person must be told.
 
     There is one question for each film and show that will be imported and has no ids, and one for
@@ -59,11 +60,7 @@ def ask_plex(works: Sequence[Work], groups: PlayGroups, ask: Ask) -> Answers:
         told = second.answers.get(played.rating_key or 0)
         if told and _is_of(told, played) and told.show_key == work.own_keys[0]:
             believe(work, ids_in("show", answer), Origin.GET_METADATA)
-    return Answers(
-        {**first.answers, **second.answers},
-        list(dict.fromkeys([*first.warnings, *second.warnings])),
-        first.unanswered + second.unanswered,
-    )
+    return together([first, second])
 
 
 def _can_be_asked(played: PlayedEpisode) -> bool:

@@ -11,7 +11,6 @@ from ..counting import RowCounts, rejected_play
 from ..ids.chain import Identified, identify
 from ..ids.corrections import Correction
 from ..ids.metadata import Answers, Question
-from ..ids.plex_cloud import CloudAnswers
 from ..ids.plex_library import PlexLibrary
 from ..model.groups import PlayGroups
 from ..model.judged import JudgedRow, Orders
@@ -29,14 +28,14 @@ __all__ = ["NO_PLEX", "Cloud", "Enricher", "PlexSources", "ReadResult", "read"]
 class Enricher(Protocol):
     """Asks Plex what it knows of films and shows."""
 
-    def ask(self, questions: Sequence[Question], progress: Progress) -> Answers:
+    def ask(self, questions: Sequence[Question], progress: Progress) -> Answers[int]:
         """Ask about items by rating key. Raise nothing."""
 
 
 class Cloud(Protocol):
     """Asks Plex's metadata service."""
 
-    def ask(self, guids: Sequence[str], progress: Progress) -> CloudAnswers:
+    def ask(self, guids: Sequence[str], progress: Progress) -> Answers[str]:
         """Ask about films, shows and episodes by ``plex://`` GUID. Raise nothing."""
 
 

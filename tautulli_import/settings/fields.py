@@ -21,6 +21,7 @@ from pydantic_settings import (
 
 from ..crosswatch.access import DEFAULT_PROFILE
 from ..events.build import EVENT_SOURCE
+from ..files import expand_home
 from ..jetstream.access import SERVER, STREAM
 from ..model.viewings import SAME_PLAY
 from ..options import Format, KeyIn, MediaType, Via, WatchedAt
@@ -64,17 +65,9 @@ def _distinct(values: list[str]) -> list[str]:
 _Names = Annotated[list[str], NoDecode, BeforeValidator(_split), AfterValidator(_distinct)]
 
 
-def _expanded(path: Path | None) -> Path | None:
-    """Expand ``~``. A shell does not do that in a file or in a quoted word."""
-    return path.expanduser() if path else path
-
-
-def _all_expanded(paths: list[Path]) -> list[Path]:
-    return [path.expanduser() for path in paths]
-
-
 _Headers = Annotated[list[SecretStr] | None, NoDecode, BeforeValidator(_split_lines)]
-_File = Annotated[Path | None, AfterValidator(_expanded)]
+_Path = Annotated[Path, AfterValidator(expand_home)]
+_File = _Path | None
 _Moment = Annotated[str | None, BeforeValidator(_date_as_text)]
 # These become parts of keys and NATS subjects. A colon, a space or (in a subject) a dot would
 # make another key or subject.
@@ -108,9 +101,7 @@ class Settings(BaseSettings):
     plex_token_file: _File = None
     plex_token_from_config: bool = False
     state_dir: _File = None
-    database: Annotated[
-        list[Path], NoDecode, BeforeValidator(_split), AfterValidator(_all_expanded)
-    ] = []
+    database: Annotated[list[_Path], NoDecode, BeforeValidator(_split)] = []
     config_ini: _File = None
     to: _Names = []
     out: _Names = []

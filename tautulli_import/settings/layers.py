@@ -19,6 +19,7 @@ from platformdirs import user_config_path
 from pydantic_settings import TomlConfigSettingsSource
 
 from ..errors import ConfigurationError, NotFoundError
+from ..files import expand_home
 from ..formatting import did_you_mean, shown
 from ..options import OPTIONS
 from .fields import Settings
@@ -50,7 +51,7 @@ def config_path(flags: Mapping[str, object] = _NOTHING) -> Path:
 
 def _named_config(flags: Mapping[str, object]) -> Path | None:
     named = flags.get("config") or os.environ.get(f"{_PREFIX}CONFIG")
-    return Path(str(named)).expanduser() if named else None
+    return expand_home(Path(str(named))) if named else None
 
 
 def from_environment() -> Mapping[str, Any]:

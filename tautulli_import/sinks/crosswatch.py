@@ -27,6 +27,7 @@ from .crosswatch_tracker import (
     under_own_keys,
     upload,
 )
+from .merged import Merged
 from .verified_records import VerifiedRecords
 
 __all__ = ["CrosswatchSink"]
@@ -171,9 +172,11 @@ class CrosswatchSink(SnapshotSink):
         if not places:
             return self._receipt(checked, Pushed())
         sync = wait_until_idle(client, self.options.wait)
-        if len(places) == len(self.records) and self._upload(client, checked):
+        is_all = len(places) == len(self.records)
+        if is_all and (uploaded := self._uploaded(client, checked)) is not None:
             pushed = Pushed()
-            if client.sync() == sync and self._has_arrived(client, checked):
+            self.progress.begin("comparing", len(self.records))
+            if client.sync() == sync and has_arrived(client, checked.profile, uploaded.entries()):
                 memory.add(places)
             else:
                 pushed = push.run(places, memory.add)
@@ -197,21 +200,20 @@ class CrosswatchSink(SnapshotSink):
         memory.forget(self.options.now)
         return range(len(self.records))
 
-    def _upload(self, client: CrossWatch, checked: Checked) -> bool:
-        """Upload everything if the tracker is empty, which is much faster than an import."""
+    def _uploaded(self, client: CrossWatch, checked: Checked) -> Merged | None:
+        """Upload everything if the tracker is empty, which is much faster than an import.
+
+        Return what was uploaded, or ``None`` if nothing was.
+        """
         if not checked.is_admin or not client.tracker(checked.profile).is_empty:
-            return False
+            return None
         if not keeps_files(client):
-            return False
+            return None
         merged = merged_into({}, self.records, {}, self.options.same_play)
         entries, now = merged.entries(), self.options.now
         self.progress.begin("pushing", len(self.records))
-        return upload(client, checked.profile, entries, now, instead_of=None)
-
-    def _has_arrived(self, client: CrossWatch, checked: Checked) -> bool:
-        merged = merged_into({}, self.records, {}, self.options.same_play)
-        self.progress.begin("comparing", len(self.records))
-        return has_arrived(client, checked.profile, merged.entries())
+        done = upload(client, checked.profile, entries, now, instead_of=None)
+        return merged if done else None
 
     def _elsewhere(self, client: CrossWatch, checked: Checked, places: Chunk) -> Collection[int]:
         """Return the places of records whose viewing another program has noted already.

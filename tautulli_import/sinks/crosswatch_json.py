@@ -23,7 +23,7 @@ from msgspec import Raw, Struct
 from ..errors import NotFoundError, SinkError
 from ..files import read_bytes
 from ..model.keys import event_key
-from .entries import epoch_of, is_event, time_of, values_of
+from .entries import epoch_of, is_event, overlaid, time_of, values_of
 
 __all__ = [
     "HISTORY_END",
@@ -52,6 +52,8 @@ UPLOAD: Final = (
 _MOST_BYTES: Final = 256 * 1024 * 1024
 # An export of everything has some dozens.
 _MOST_MEMBERS: Final = 10_000
+_ENTRY: Final = b"PK\x01\x02"
+"""The beginning of an entry in the directory of a ZIP."""
 _CHUNK: Final = 1 << 20
 _LINES: Final = 200
 HISTORY_START: Final = b'{"ts":%d,"items":{'
@@ -142,9 +144,7 @@ def exported(path: Path) -> dict[str, Raw]:
             hint="Use --merge-with with the archive that CrossWatch exported, or its history.json.",
         )
     if content.startswith(b"PK"):
-        if (
-            content.count(b"PK\x01\x02") > _MOST_MEMBERS
-        ):  # what an entry of its directory begins with
+        if content.count(_ENTRY) > _MOST_MEMBERS:
             raise _not_unpacked(path, f"it has more than {_MOST_MEMBERS:,} files")
         return exported_in(io.BytesIO(content), path)
     return decoded(content, path)
@@ -170,11 +170,16 @@ def exported_in(file: IO[bytes], path: Path) -> dict[str, Raw]:
 
 
 def under_event_keys(entries: Mapping[str, Raw]) -> dict[str, Raw]:
-    """Return entries under event keys, for the Editor."""
+    """Return entries under event keys, for the Editor. Two of one viewing become one."""
     found: dict[str, Raw] = {}
-    for key, raw in entries.items():
-        epoch = None if is_event(key) else epoch_of(time_of(raw))
-        found[key if epoch is None else event_key(key, epoch)] = raw
+    for old, raw in entries.items():
+        epoch = None if is_event(old) else epoch_of(time_of(raw))
+        key = old if epoch is None else event_key(old, epoch)
+        if key in found:
+            both = overlaid(values_of(found[key]), values_of(raw))
+            found[key] = Raw(msgspec.json.encode(both))
+        else:
+            found[key] = raw
     return found
 
 
@@ -264,7 +269,7 @@ def _history_of(archive: zipfile.ZipFile, path: Path) -> bytes:
     # zipfile returns no more than `file_size` bytes. Asked for all at once it unpacks up to 2 GB
     # first (CPython 3.11), whatever the size in the directory is.
     with archive.open(history) as unpacked:
-        return b"".join(iter(lambda: unpacked.read(1 << 20), b""))
+        return b"".join(iter(lambda: unpacked.read(_CHUNK), b""))
 
 
 def _not_unpacked(path: Path, reason: str) -> SinkError:

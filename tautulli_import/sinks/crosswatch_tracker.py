@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Final, overload
@@ -18,7 +19,7 @@ from ..errors import SinkError
 from ..model.items import Record
 from ..model.keys import viewing_key
 from .crosswatch_json import exported_in, history_chunks, no_history
-from .entries import Values, values_of
+from .entries import Values, entry_of, values_of
 from .merged import NEW, Merged, Rules, encoded_item
 from .merging import merge
 
@@ -68,18 +69,12 @@ class Export:
     """The tracker of a profile as it was at one moment. This needs an administrator's token."""
 
     def __init__(self, client: CrossWatch, profile: str) -> None:
-        tracker = client.tracker(profile)
-        if tracker.provider_instance != profile:
-            raise SinkError(
-                f"CrossWatch at {client.base} answered for the profile "
-                f"{tracker.provider_instance}, not for {profile}.",
-                hint="Check the tracker of both profiles, and report this.",
-            )
-        self.history = tracker.history
+        self.history = client.tracker(profile).history
         """The size and the time of the history, to notice a later change."""
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the export
-        weakref.finalize(self, self._file.close)
-        client.export(profile, self._file)
+        with _explained():
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the export
+            weakref.finalize(self, self._file.close)
+            client.export(profile, self._file)
 
     @cached_property
     def entries(self) -> Mapping[str, Raw]:
@@ -98,6 +93,18 @@ class Export:
         self._file.seek(0)
         while chunk := self._file.read(_CHUNK):
             yield chunk
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn a failure of a temporary file into an error with a hint."""
+    try:
+        yield
+    except OSError as error:
+        raise SinkError(
+            f"Cannot write a temporary file: {error.strerror or error}.",
+            hint="Make room, or name another directory in TMPDIR. Run the same command again.",
+        ) from error
 
 
 def merged_into(
@@ -155,7 +162,7 @@ def upload(
     Raises:
         SinkError: CrossWatch did not take it, or took it for something else.
     """
-    with tempfile.TemporaryFile() as file:
+    with _explained(), tempfile.TemporaryFile() as file:
         file.writelines(history_chunks(now, entries))
         file.seek(0)
         if client.tracker(profile).history != instead_of:
@@ -211,11 +218,9 @@ def titles_gone(there: Mapping[str, Raw], merged: Merged) -> Sequence[str]:
         if is_written
     }
     kept |= merged.rest.keys()
-    return [_title(values_of(raw)) for key, raw in there.items() if key not in kept]
+    return [_title(key, values_of(raw)) for key, raw in there.items() if key not in kept]
 
 
-def _title(values: Values) -> str:
-    number = ""
-    if values.get("type") == "episode":
-        number = f" S{values.get('season', 0):02d}E{values.get('episode', 0):02d}"
-    return f"{values.get('series_title') or values.get('title') or 'Without a title'}{number}"
+def _title(key: str, values: Values) -> str:
+    title = values.get("series_title") or values.get("title") or "Without a title"
+    return f"{title} {entry_of(key, values).number[1:].upper()}".rstrip()

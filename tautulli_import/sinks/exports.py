@@ -6,15 +6,12 @@ else is the same for every format.
 
 from __future__ import annotations
 
-import io
-import zipfile
 from abc import abstractmethod
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import count, takewhile
 from pathlib import Path
-from sys import maxsize
 from typing import ClassVar, Final
 
 import msgspec
@@ -24,18 +21,12 @@ from ..errors import ConfigurationError, SinkError
 from ..files import is_stream, read_bytes, read_start, remove_file, write_whole
 from ..formatting import shown
 from ..model.items import Record
-from .base import Receipt, SnapshotSink
+from .base import Receipt, SnapshotSink, file_of_user
 
-__all__ = ["ExportSink", "batches", "plain", "zipped"]
+__all__ = ["ExportSink", "plain"]
 
 _START: Final = 200
 """The bytes at the start of a file among which its mark is."""
-_GLUE: Final = 2
-"""The bytes that join a row to the next one, at most."""
-_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
-"""The earliest time that a ZIP can have. All members have it, so that a file stays the same."""
-# The id of an extra field that no program uses (APPNOTE.TXT 6.3.10). All readers skip it.
-_FIELD: Final = b"\x54\x69"
 
 
 class _Made(Struct, frozen=True):
@@ -53,6 +44,7 @@ class ExportSink(SnapshotSink):
     """
 
     every_viewing = True
+    is_stoppable = True  # a million viewings take longer than a stop may
     default: ClassVar[str]
     """The name of the first file without ``--out``."""
     mark: ClassVar[bytes]
@@ -87,7 +79,7 @@ class ExportSink(SnapshotSink):
                 hint=f"Use a name such as --out {self.default}",
             )
         user = self.options.user
-        return out.with_name(f"{out.stem}-{user}{out.suffix}") if user else out
+        return file_of_user(out, user) if user else out
 
     def writes(self) -> Sequence[Path]:
         """Return the first file. How many there are depends on the records."""
@@ -199,32 +191,3 @@ class ExportSink(SnapshotSink):
 def plain(text: str) -> str:
     """Return a text on one line. Readers split a file at all that Python takes for a line end."""
     return " ".join(text.splitlines())
-
-
-def batches(rows: Iterable[bytes], *, size: int, most: int = maxsize) -> Iterator[list[bytes]]:
-    """Yield lists of at most ``most`` rows and ``size`` bytes; without rows, one empty list."""
-    batch: list[bytes] = []
-    room = size
-    is_first = True
-    for row in rows:
-        need = len(row) + _GLUE
-        if batch and (need > room or len(batch) == most):
-            yield batch
-            batch, room, is_first = [], size, False
-        batch.append(row)
-        room -= need
-    if batch or is_first:
-        yield batch
-
-
-def zipped(members: Iterable[tuple[str, bytes]], mark: bytes) -> bytes:
-    """Return a ZIP that is the same for the same members. ``mark`` is near its start."""
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w") as archive:
-        for name, content in members:
-            info = zipfile.ZipInfo(name, _EPOCH)
-            info.compress_type = zipfile.ZIP_DEFLATED
-            info.external_attr = 0o644 << 16
-            info.extra = _FIELD + len(mark).to_bytes(2, "little") + mark
-            archive.writestr(info, content)
-    return made.getvalue()

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from ..archives import batches
 from ..model.items import Episode, Record
 from .base import SinkOptions
-from .exports import ExportSink, batches, plain
+from .exports import ExportSink, plain
 
 __all__ = ["LetterboxdSink"]
 

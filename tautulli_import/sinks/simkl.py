@@ -12,8 +12,9 @@ from typing import Any, Final
 
 import msgspec
 
+from ..archives import zipped
 from ..model.items import Episode, Ids, Record
-from .exports import ExportSink, zipped
+from .exports import ExportSink
 
 __all__ = ["SimklSink"]
 

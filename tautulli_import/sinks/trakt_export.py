@@ -12,8 +12,9 @@ from typing import Final
 
 import msgspec
 
+from ..archives import batches, json_list, zipped
 from ..model.items import Episode, Ids, Record
-from .exports import ExportSink, batches, zipped
+from .exports import ExportSink
 
 __all__ = ["TraktExportSink"]
 
@@ -44,7 +45,7 @@ class TraktExportSink(ExportSink):
             members = batches(entries, size=_MOST_BYTES_OF_MEMBER)
             yield zipped(
                 (
-                    (f"watched-history-{number}.json", b"[" + b",\n".join(member) + b"]")
+                    (f"watched-history-{number}.json", json_list(member))
                     for number, member in enumerate(members, 1)
                 ),
                 self.mark,

@@ -133,21 +133,23 @@ def _is_alive(directory: Directory, file: str) -> bool:
     here = _claim_of(os.getpid())
     if (there.host, there.boot, there.space) != (here.host, here.boot, here.space):
         return there.host != here.host or there.boot == here.boot
-    return there == _claim_of(there.pid)
+    seen = _claim_of(there.pid)
+    # Of another user's process Linux may not tell when it began ("hidepid").
+    return seen.pid == there.pid and seen.began in ("", there.began)
 
 
 def _claim_of(process: int) -> _Claim:
     """Return the claim of a process of this machine. One that has ended has no number."""
-    began = ""
-    try:
-        os.kill(process, 0)
+    began = boot = space = ""
+    with suppress(OSError, IndexError):  # this is no Linux
         stat = Path(f"/proc/{process}/stat").read_text("ascii", errors="replace")
         began = stat.rpartition(")")[2].split()[19]
+    try:
+        os.kill(process, 0)
     except ProcessLookupError:
         process = -1
-    except (OSError, IndexError):  # it is another user's, or this is no Linux
+    except OSError:  # it is another user's
         pass
-    boot = space = ""
     with suppress(OSError):
         boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
         space = str(Path("/proc/self/ns/pid").readlink())

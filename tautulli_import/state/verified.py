@@ -1,31 +1,22 @@
-"""Remember the entries that a server was seen to have, as digests of eight bytes each."""
+"""Remember the entries that a server was seen to have, as digests."""
 
 from __future__ import annotations
-
-from collections.abc import Set as AbstractSet
-from typing import Final
 
 import msgspec
 from msgspec import Struct
 
 from .file import StateFile
 
-__all__ = ["DIGEST_BYTES", "Verified", "VerifiedStore", "verified_name"]
-
-DIGEST_BYTES: Final = 8
+__all__ = ["Verified", "VerifiedStore", "verified_name"]
 
 
 class Verified(Struct, frozen=True):
     """The entries that an output was seen to have."""
 
-    digests: AbstractSet[bytes] = frozenset()
+    digests: bytes = b""
+    """The digests of all entries, one after another."""
     since: int = 0
     """The time when all of them were last compared (epoch seconds, UTC)."""
-
-
-class _Saved(Struct, frozen=True):
-    digests: bytes
-    since: int
 
 
 class VerifiedStore:
@@ -39,21 +30,13 @@ class VerifiedStore:
 
     def load(self) -> Verified:
         """Return the verified entries. None are known of a new output."""
-        saved = self._state.get(self._name, _Saved)
-        if saved is None:
-            return Verified()
-        digests = saved.digests
-        return Verified(
-            {digests[at : at + DIGEST_BYTES] for at in range(0, len(digests), DIGEST_BYTES)},
-            saved.since,
-        )
+        return self._state.get(self._name, Verified) or Verified()
 
     def save(self, verified: Verified) -> None:
         """Replace the verified entries."""
         if self._writes:
             with self._state.step():
-                digests = b"".join(sorted(verified.digests))
-                self._state.put(self._name, _Saved(digests, verified.since))
+                self._state.put(self._name, verified)
 
 
 def verified_name(place: tuple[str, str, str]) -> str:

@@ -99,7 +99,7 @@ class _Stream(httpcore.NetworkStream):
         return self._stream.read(max_bytes, timeout)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Send bytes. A request is short."""
+        """Send bytes. Only the timeout of httpx counts: uploads to CrossWatch can be long."""
         self._stream.write(buffer, timeout)
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -306,3 +307,39 @@ def test_a_url_that_is_none_is_an_error_when_it_is_needed(home: Home) -> None:
     assert result.code == 2
     assert "must begin with http://" in result.err
     assert home.imports("--url", "ftp://nas", "--no-enrich", TAUTULLI_API_KEY=KEY).code == 0
+
+
+@pytest.mark.parametrize("server", ["api", "crosswatch"])
+@pytest.mark.parametrize(
+    ("proxy", "why"),
+    [
+        ("socks5://me:secret-word@127.0.0.1:9", "SOCKS needs the Python package socksio."),
+        ("ftp://me:secret-word@127.0.0.1:9", "it must begin with http:// or https://."),
+    ],
+)
+def test_a_proxy_that_cannot_be_used_is_one_sentence(
+    inside: Inside,
+    history: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    server: str,
+    proxy: str,
+    why: str,
+) -> None:
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    names = {"ALL_PROXY": proxy, "TAUTULLI_API_KEY": "0" * 32, "CW_TOKEN": "cwt_0123456789"}
+    command = {
+        "api": ("api", "--url", "https://127.0.0.1:9", "-n"),
+        "crosswatch": (
+            "db",
+            history,
+            "--to",
+            "crosswatch",
+            "--crosswatch-url",
+            "https://127.0.0.1:9",
+        ),
+    }[server]
+    done = inside(*command, env=names)
+    assert done.code == 2, done.err
+    assert f"cannot be used for https://127.0.0.1:9: {why}" in done.err
+    assert "secret-word" not in done.err

@@ -44,6 +44,23 @@ def test_standard_output_that_is_full_is_one_sentence(
     assert code == 8
 
 
+@pytest.mark.parametrize("command", ["db tautulli.db --to tracker", "status", "config show"])
+def test_a_working_directory_that_was_removed_is_one_sentence(
+    environment: dict[str, str], tmp_path: Path, command: str
+) -> None:
+    (folder := tmp_path / "gone").mkdir()
+    remove = ("sh", "-c", 'rmdir "$PWD" && exec "$@"', "sh")
+    done = subprocess.run(
+        [*remove, sys.executable, "-m", "tautulli_import", *command.split()],
+        env={**environment, "PYTHONPATH": str(ROOT)},
+        cwd=folder,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"Error: The working directory was removed.\n")
+
+
 @pytest.mark.parametrize("command", [[], ["--version"], ["db", "tautulli.db", "--dry-run"]])
 def test_windows_is_one_sentence(
     environment: dict[str, str], tmp_path: Path, command: list[str]

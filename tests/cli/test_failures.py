@@ -103,6 +103,20 @@ def test_a_bug_is_an_object_too(
     assert error["hint"] in done.err
 
 
+@pytest.mark.parametrize(
+    "fails", ['open("/nowhere/at/all")', 'raise OSError(2, "/nowhere/at/all")']
+)
+def test_a_sink_that_cannot_open_a_file_is_no_failure_of_standard_output(
+    cli: Cli, history: Path, tmp_path: Path, fails: str
+) -> None:
+    check = f"    def check(self):\n        {fails}\n\n    def write("
+    env = install(tmp_path / "site", COMPLETE.replace("    def write(", check))
+    done = cli("db", history, "--to", "titles", env=env)
+    assert done.code == 1
+    assert "standard output" not in done.err
+    assert "/nowhere/at/all" in done.err
+
+
 # A dry run with --json.
 
 

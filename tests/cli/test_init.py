@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -95,6 +96,47 @@ def test_the_api_key_is_asked_for_and_never_shown(home: Path, environment: dict[
     assert settings["out"] == [str(home / "all.jsonl")]
     assert (home / "mine.toml").stat().st_mode & 0o777 == 0o600
     assert f"tautulli-import api --config {home / 'mine.toml'}" in shown
+
+
+def test_the_end_of_the_input_in_place_of_a_secret_is_no_answer(
+    home: Path, environment: dict[str, str]
+) -> None:
+    answers = [(SOURCE, "2\n"), ("8181]: ", "\n"), ("not shown): ", "\x04")]
+    env = names(home, environment)
+    code, shown = talk("init", cwd=home, environment=env, answers=answers)
+    assert code == 2, shown
+    assert "There is no answer, so nothing was written." in shown
+
+
+def test_a_path_below_the_home_of_nobody_is_asked_for_again(
+    home: Path, environment: dict[str, str]
+) -> None:
+    answers = [
+        (SOURCE, "3\n"),
+        ("tautulli.db: ", "~nobody-here/tautulli.db\n"),
+        ("tautulli.db: ", "~/tautulli/tautulli.db\n"),
+        (WHOSE, "1\n"),
+        (WHERE, "4\n"),
+        ("history.jsonl]: ", "\n"),
+    ]
+    env = names(home, environment)
+    code, shown = talk("init", cwd=home, environment=env, answers=answers)
+    assert code == 0, shown
+    assert "There is no home directory ~nobody-here" in shown
+    assert settings_in(home)["database"] == [str(home / "tautulli/tautulli.db")]
+
+
+def test_a_database_whose_path_is_not_unicode_is_not_offered(
+    home: Path, environment: dict[str, str]
+) -> None:
+    folder = home / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    generate(folder / "tautulli.db", plays=3, seed=1)
+    answers = [(SOURCE, "1\n"), (WHOSE, "1\n"), (WHERE, "1\n"), ("]: ", "\n")]
+    env = names(home, environment)
+    code, shown = talk("init", cwd=folder, environment=env, answers=answers)
+    assert code == 0, shown
+    assert settings_in(home)["database"] == [str(home / "tautulli/tautulli.db")]
 
 
 def test_a_running_crosswatch_is_set_up_with_a_token_that_is_not_shown(

@@ -117,6 +117,29 @@ def test_a_process_counts_as_ended_only_where_that_can_be_seen(
     second.release()
 
 
+@pytest.mark.parametrize("is_hidden", [False, True])
+def test_a_process_of_another_user_counts_as_alive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_hidden: bool
+) -> None:
+    def kill(*_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    really = Path.read_text
+
+    def read_text(path: Path, *given: Any, **named: Any) -> str:
+        if path.name == "stat":
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        return really(path, *given, **named)
+
+    with open_directory(tmp_path) as directory:
+        assert claim(directory, "lock")
+        monkeypatch.setattr(os, "kill", kill)
+        if is_hidden:  # /proc is mounted with hidepid=2
+            monkeypatch.setattr(Path, "read_text", read_text)
+        assert is_claimed(tmp_path / "lock")
+        assert not claim(directory, "lock")
+
+
 def test_two_that_find_the_same_abandoned_lock_do_not_both_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -102,6 +102,19 @@ def test_two_episodes_confirm_a_show_of_another_title(untold: Untold, service: F
     assert found == {"Show": KNOWN, "Wrong": {}, "Single": {"tmdb": "5"}}
 
 
+def test_a_show_of_another_title_waits_for_the_answer_that_can_confirm_it(
+    untold: Untold, service: FakeCloud
+) -> None:
+    for number in (1, 2):
+        untold.episode("Show", number, number, grandparent_rating_key=50)
+    both = {guid("episode", 1): 1, guid("episode", 2): 2}
+    service.show(guid("show", 91), "Die Serie", *IDS, episodes=both)
+    service.stop = 1, lambda: service.faults.extend([Fault(500)] * 4)
+
+    assert untold.imported() == {"Show": {}}
+    assert untold.imported() == {"Show": KNOWN}
+
+
 def test_an_unknown_episode_is_followed_by_another(untold: Untold, service: FakeCloud) -> None:
     for number in range(1, 9):
         untold.episode("Show", number, number)
@@ -466,7 +479,20 @@ def test_what_weakens_the_way_to_tautulli_does_not_weaken_this_one(
     monkeypatch.setattr("tautulli_import.ids.plex_cloud.SERVICE", "https://127.0.0.1:9")
     monkeypatch.setattr("httpx.Client.__init__", lambda _self, **given: seen.append(given))
     untold.run("db", untold.path, "-n", "--all-users", "--insecure", *untold.options)
-    (given,) = seen
+    given, *_ = seen
     assert isinstance(given, dict)
     assert given["verify"].check_hostname
     assert not given["follow_redirects"]
+
+
+def test_a_proxy_that_cannot_be_used_is_tried_once(
+    untold: Untold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    untold.film("Film", 1)
+    monkeypatch.setattr("tautulli_import.ids.plex_cloud.SERVICE", "https://127.0.0.1:9")
+    monkeypatch.setattr("tautulli_import.ids.plex_cloud._wait", pytest.fail)
+    env = {**TOKEN_IN, "ALL_PROXY": "ftp://me:secret-word@127.0.0.1:9"}
+    done = untold.inside("db", untold.path, "-n", "--all-users", *untold.options, env=env)
+    assert done.code == 0, done.err
+    assert "cannot be used for https://127.0.0.1:9" in done.err
+    assert "secret-word" not in done.err

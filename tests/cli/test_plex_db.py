@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -251,7 +252,9 @@ def test_another_file_is_refused_before_anything_is_read(untold: Untold, tmp_pat
         conn.execute("CREATE TABLE metadata_items (id INTEGER PRIMARY KEY, name TEXT)")
     with closing(sqlite3.connect(tmp_path / "view.db")) as conn:
         conn.execute("CREATE VIEW metadata_items AS SELECT 1 AS id")
+    os.mkfifo(tmp_path / "pipe.db")
     for name, code, said in (
+        ("pipe.db", 7, "Use com.plexapp.plugins.library.db"),
         ("tautulli.db", 7, "is a Tautulli database, not one of Plex"),
         ("other.db", 7, "is not a Plex library database"),
         ("view.db", 7, "has a view in place of the table metadata_items"),

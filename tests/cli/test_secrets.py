@@ -415,3 +415,15 @@ def test_not_even_the_beginning_of_the_key_is_told(
         told = f"{caught.value} {caught.value.hint}"
         assert key[:4] not in told
         assert quote_plus(key)[:5] not in told
+
+
+@pytest.mark.parametrize("first", [(), ("status",), ("consume",), ("users", "--json", "--out")])
+@pytest.mark.parametrize(
+    "address", [f"http://admin:{BEARER}@localhost", f"http://localhost/api/v2?apikey={BEARER}&a=b"]
+)
+def test_an_address_in_the_wrong_place_is_not_quoted_with_its_secret(
+    cli: Cli, first: Sequence[str], address: str
+) -> None:
+    done = cli(*first, address)
+    assert done.code == 2
+    assert BEARER not in done.out + done.err

@@ -361,3 +361,26 @@ def test_a_selection_from_the_settings_is_named_for_a_source_that_is_not_theirs(
     own = cli("db", "-n", "--config", "c.toml")
     assert "user comes from c.toml." in named.err
     assert "comes from" not in own.err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--out", "~nobody-here/x.jsonl"),
+        ("--out", "jsonl=~nobody-here/x.jsonl"),
+        ("--report", "~nobody-here/x.json"),
+        ("--config", "~nobody-here/x.toml"),
+    ],
+)
+def test_a_home_directory_that_does_not_exist_is_named(
+    cli: Cli, history: Path, options: tuple[str, ...]
+) -> None:
+    done = cli("db", history, "--to", "jsonl", *options)
+    assert done.code == 2, done.err
+    assert "There is no home directory ~nobody-here for ~nobody-here/x" in done.err
+
+
+def test_a_database_below_the_home_of_nobody_is_named(cli: Cli) -> None:
+    done = cli("check", "~nobody-here/tautulli.db")
+    assert done.code == 2, done.err
+    assert "There is no home directory ~nobody-here" in done.err

@@ -12,7 +12,14 @@ from tests.support.pushing import Pushes
 
 @pytest.mark.parametrize(
     "token",
-    ["abc1234", f"{TOKEN} {TOKEN}", f"{TOKEN}ä", "Bearer cwt_0123456789", "cwt_0\x07123456789"],
+    [
+        "abc1234",
+        f'{TOKEN}"',
+        f"{TOKEN} {TOKEN}",
+        f"{TOKEN}ä",
+        "Bearer cwt_0123456789",
+        "cwt_0\x07123456789",
+    ],
 )
 def test_a_malformed_token_is_not_sent_and_not_quoted(pushes: Pushes, token: str) -> None:
     pushes.nights.environment["CW_TOKEN"] = token  # type: ignore[index]
@@ -112,7 +119,9 @@ def test_a_tracker_that_is_not_connected(pushes: Pushes) -> None:
 @pytest.mark.parametrize(
     ("answer", "code", "words"),
     [
-        ((302, b"https://login.example/x?token=1"), 2, "redirects to login.example"),
+        ((302, b"https://login.example/x?token=1"), 2, "redirects to login.example, which"),
+        ((302, b"http://[/x"), 2, "redirects to an invalid address, which is not followed"),
+        ((302, b"https://127.0.0.1:8788/x"), 2, "Use that address with --crosswatch-url."),
         ((200, b"<html>A router</html>"), 5, "does not answer /api/health as CrossWatch does"),
         ((404, b"<html>Nothing here</html>"), 5, "does not answer"),
         ((200, b'{"status": "up"}'), 5, "does not answer /api/health as CrossWatch does"),

@@ -249,6 +249,17 @@ def test_a_sync_that_eats_what_was_pushed(by_import: Pushes, began: str) -> None
     assert without_notes(fake.items()) == without_notes(by_import.expected())
 
 
+def test_syncs_that_eat_every_commit_for_a_while_are_not_the_fault_of_the_server(
+    by_import: Pushes,
+) -> None:
+    fake = by_import.fake
+    fake.before["commit"] = [fake.begin_sync] * 6
+    fake.before["summary"] = [*NOTHING * 3, *[fake.end_sync, *NOTHING] * 6]
+    by_import.run()
+    assert without_notes(fake.items()) == without_notes(by_import.expected())
+    assert len(fake.asked("commit")) == 7
+
+
 def test_a_good_verification_during_a_sync_proves_nothing(by_import: Pushes) -> None:
     fake = by_import.fake
     fake.before["preview"] = [lambda: None, lambda: fake.begin_sync(unread=True)]
@@ -370,6 +381,15 @@ def test_a_version_that_cannot_be_had_is_no_error(pushes: Pushes) -> None:
     pushes.fake.faults.append(lambda call: (500, b"") if call.name == "version" else None)
     pushes.run()
     assert len(pushes.fake.items()) == len(pushes.expected())
+
+
+def test_nothing_is_uploaded_in_place_of_a_profile_that_is_gone(pushes: Pushes) -> None:
+    fake = pushes.fake
+    fake.add_profile("CW-P01")
+    fake.before["crosswatch-tracker"] = [lambda: fake.labels.pop("CW-P01")]
+    told = pushes.fails(8, "--profile", "CW-P01")
+    assert "answered for the profile default, not for CW-P01" in told
+    assert fake.trackers == {}
 
 
 def test_an_upload_that_is_not_written_is_noticed(pushes: Pushes) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
+import re
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -157,6 +161,29 @@ def test_what_a_pair_would_remove_elsewhere_is_listed_and_needs_a_word(both: Pus
     assert both.fake.items() == before
     both.run(*options, "--drop-synced")
     assert len(both.fake.items()) < len(before)
+
+
+def test_what_would_be_removed_is_listed_whatever_another_program_made_of_it(both: Pushes) -> None:
+    both.fake.pairs = [PAIR]
+    for item in both.fake.items().values():
+        if item["type"] == "episode":
+            item["season"] = None
+            item["episode"] = "1"
+    told = both.fails(2, "--user", "alice", "--rewatches", "--replace")
+    assert re.search(r" S\d\dE\d\d[,.]", told)
+
+
+def test_a_full_disk_for_temporary_files_is_no_failure_of_standard_output(
+    both: Pushes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(io.BytesIO):
+        def write(self, _: object) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("tempfile.TemporaryFile", Full)
+    told = both.fails(8, "--user", "alice", "--rewatches", "--replace")
+    assert "standard output" not in told
+    assert f"temporary file: {os.strerror(errno.ENOSPC)}" in told
 
 
 @pytest.mark.parametrize(("mode", "is_refused"), [("two-way", True), ("one-way", False)])

@@ -583,7 +583,7 @@ class Answering:
         self._plex_knows = plex_knows
         self.asked: list[int] = []
 
-    def ask(self, questions: Sequence[Question], progress: Progress) -> Answers:
+    def ask(self, questions: Sequence[Question], progress: Progress) -> Answers[int]:
         """Answer all of it."""
         progress.begin("asking for ids", len(questions))
         progress.reached(len(questions))

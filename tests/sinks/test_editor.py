@@ -322,6 +322,22 @@ def test_an_exported_history_is_kept_row_by_row_under_event_keys(tmp_path: Path)
     assert receipt.total == 5
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_two_exported_entries_of_one_viewing_are_one_row_with_the_ids_of_both(
+    tmp_path: Path, order: int
+) -> None:
+    heat = {"type": "movie", "title": "Heat", "year": 1995, "watched_at": utc(THEN)}
+    both = ("tmdb:949", f"tmdb:949@{THEN}")[::order]
+    ids = ({"tmdb": "949", "imdb": "tt0113277"}, {"tmdb": "949", "plex": "5"})
+    items = {key: {**heat, "ids": one} for key, one in zip(both, ids, strict=True)}
+    out = tmp_path / "x-history.json"
+
+    sink(out, merge_with=export(tmp_path / "history.json", items)).commit()
+
+    (row,) = dataset(out)["items"]
+    assert row["ids"] == {"tmdb": "949", "imdb": "tt0113277", "plex": "5"}
+
+
 def test_on_the_same_viewing_ours_replaces_the_exported_row(tmp_path: Path) -> None:
     theirs = {"type": "movie", "title": "theirs", "watched_at": utc(THEN)}
     before = export(tmp_path / "history.json", {"tmdb:603": theirs})

@@ -87,6 +87,18 @@ def test_a_file_that_is_larger_than_any_history_is_not_read(tmp_path: Path) -> N
         exported(export)
 
 
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_an_archive_in_the_place_of_the_output_is_not_replaced(
+    inside: Inside, history: Path, tmp_path: Path, kind: str
+) -> None:
+    out = tmp_path / "x-history.zip"
+    out.write_bytes(content := HOSTILE[kind]())
+    done = inside("db", history, "--to", "editor", "--out", out)
+    assert done.code == 8, done.err
+    assert f"{out} is not an Editor dataset, so it is not replaced." in done.err
+    assert out.read_bytes() == content
+
+
 @pytest.mark.sampled(4)
 @pytest.mark.parametrize("seed", range(16))
 def test_a_damaged_archive_is_an_error_like_any_other(tmp_path: Path, seed: int) -> None:

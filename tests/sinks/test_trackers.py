@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import signal
 import sqlite3
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from tests.conftest import Cli, Result
 from tests.sinks.test_third_party_sink import install
 from tests.support.history import add_play, add_user, create
 from tests.support.inside import Inside
+from tests.support.running import Programs
 
 FILES = {
     "letterboxd": "tautulli-letterboxd.csv",
@@ -490,6 +492,20 @@ def test_the_same_history_gives_the_same_bytes_in_another_system(
         done = cli("db", mixed.path, "--to", sink, *options, env=env)
         assert done.code == 0, done.err
     assert (tmp_path / "0").read_bytes() == (tmp_path / "1").read_bytes()
+
+
+@every_format
+def test_a_signal_while_a_file_is_made_ends_the_run_at_once(
+    running: Programs, mixed: Plays, tmp_path: Path, sink: str
+) -> None:
+    gate = running.gate("write")
+    command = ("db", mixed.path, "--to", sink, "--no-enrich")
+    program = running.start(*command, at=("write:0", gate))
+    gate.reached(program)
+    done = program.stopped(signal.SIGTERM)
+    assert done.code == 128 + signal.SIGTERM, done.err
+    assert "To go on: tautulli-import db" in done.err
+    assert not (tmp_path / FILES[sink]).exists()
 
 
 @every_format

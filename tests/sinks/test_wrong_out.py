@@ -11,9 +11,15 @@ import pytest
 from tests.support.inside import Inside
 
 Bound = Callable[..., tuple[int, str, str]]
-ITEMS = ("tracker", "editor", "jsonl")
+ITEMS = ("tracker", "editor", "jsonl", "letterboxd")
 EVENTS = ("jsonl", "duckdb")
-NAMES = {"tracker": "root", "editor": "x-history.json", "jsonl": "x.jsonl", "duckdb": "x.duckdb"}
+NAMES = {
+    "tracker": "root",
+    "editor": "x-history.json",
+    "jsonl": "x.jsonl",
+    "letterboxd": "x.csv",
+    "duckdb": "x.duckdb",
+}
 SINKS = [
     *((name, ()) for name in ITEMS),
     *((name, ("--each-user",)) for name in ITEMS),

@@ -91,11 +91,11 @@ def test_an_output_is_forgotten_with_its_last_job(state: StateFile) -> None:
     notes = OutputNotes(jobs=("one", "two"))
     store.stage(PLACE, encoded({"a": (1, 10)}.items()), notes)
     store.publish(PLACE, notes)
-    store.verified(PLACE).save(Verified({b"12345678"}, 7))
+    store.verified(PLACE).save(Verified(b"12345678", 7))
     with state.step():
         forget_outputs(state, "one")
     assert store.entries(PLACE) == {"a": (1, 10)}
-    assert store.verified(PLACE).load() == Verified({b"12345678"}, 7)
+    assert store.verified(PLACE).load() == Verified(b"12345678", 7)
     assert store.notes(PLACE) == OutputNotes(jobs=("two",))
     with state.step():
         forget_outputs(state, "two")

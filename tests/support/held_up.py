@@ -22,7 +22,7 @@ from tautulli_import.directory import Directory
 from tautulli_import.event_store import store
 from tautulli_import.events import consume, resume
 from tautulli_import.jetstream.consumer import Consumer, Message
-from tautulli_import.sinks import duckdb, editor, tracker
+from tautulli_import.sinks import duckdb, editor, exports, tracker
 from tautulli_import.sinks.events_jsonl import EventsSink
 from tautulli_import.sources.database.file import DatabaseFile, Page, Read
 from tautulli_import.state.checkpoint import Position
@@ -69,7 +69,7 @@ def before_write(number: int, pipe: Path) -> None:
             pipe.read_bytes()
         return write_whole(*args, **options)
 
-    for module in (tracker, editor):
+    for module in (tracker, editor, exports):
         vars(module)["write_whole"] = later
 
 

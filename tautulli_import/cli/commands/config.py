@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
 import typer
 
 from ..options import Flags
-
-if TYPE_CHECKING:
-    from ...web.address import Address
 
 __all__ = ["path", "show"]
 
 
 def show(flags: Flags, *, json: bool) -> None:
     """Show every setting, its value and its origin."""
-    from ...crosswatch.access import parse_crosswatch_url
-    from ...jetstream.access import Access
+    from ...options import SETTINGS
     from ...settings.loaded import load
-    from ...sources.http.address import parse_address
     from ..console import Screen
     from ..formatting import print_json
+    from ..redact import without_login
 
     loaded = load(flags)
-    values = {
-        **loaded.settings.model_dump(mode="json"),
-        "url": _address(loaded.settings.url, parse_address),
-        "crosswatch_url": _address(loaded.settings.crosswatch_url, parse_crosswatch_url),
-        "nats_url": Access(url=loaded.settings.nats_url).shown,
-    }
+    values = loaded.settings.model_dump(mode="json")
+    for name, option in SETTINGS.items():
+        if option.hides == "address" and values[name]:
+            values[name] = without_login(option.flag, values[name]) or "not a URL"
     if json:
         print_json(
             {
@@ -48,16 +39,6 @@ def path(flags: Flags) -> None:
     from ...settings.layers import config_path
 
     typer.echo(str(config_path(flags)))
-
-
-def _address(url: str | None, parse: Callable[[str], Address]) -> str | None:
-    """Return the URL without a password, and without an API key that was pasted with it."""
-    from ...errors import ConfigurationError
-
-    try:
-        return url and parse(url).base
-    except ConfigurationError:
-        return "not a URL"
 
 
 def _cell(value: object) -> str:

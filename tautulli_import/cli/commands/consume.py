@@ -39,6 +39,7 @@ def consume(
     from math import inf
 
     from ...events.consume import Consuming
+    from ...files import expand_home
     from ...formatting import many, shown
     from ...interrupts import Stopped, defer_signals
     from ...jetstream.consumer import Consumer
@@ -53,7 +54,7 @@ def consume(
     settings = loaded.settings
     screen = Screen(quiet=settings.quiet, verbose=settings.verbose, color=settings.color)
     inputs.name_files(loaded, screen)
-    path = (out or Path("playback-events.duckdb")).expanduser()
+    path = expand_home(out or Path("playback-events.duckdb"))
     wait = _WAIT_SECONDS if once else inf
     if loaded.origins["wait"] != "default":
         wait = settings.wait

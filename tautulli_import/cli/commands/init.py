@@ -87,20 +87,33 @@ def _is_yes(screen: Screen, question: str) -> bool:
     return _ask(screen, f"{question} [y/N] ").lower() in ("y", "yes")
 
 
-def _ask(screen: Screen, question: str, default: str = "") -> str:
-    """Return the answer to a question, or the default if it is empty.
+def _ask(screen: Screen, question: str, default: str = "", *, is_secret: bool = False) -> str:
+    """Return the answer to a question, or the default if it is empty. A secret is not shown.
 
     Raises:
         ConfigurationError: the input has ended.
     """
     from ...errors import ConfigurationError
 
-    answer = screen.ask(question)
+    answer = screen.ask_secret(question) if is_secret else screen.ask(question)
     if answer is None:
         raise ConfigurationError(
             "There is no answer, so nothing was written.", hint="Start again: tautulli-import init"
         )
     return answer.strip() or default
+
+
+def _ask_path(screen: Screen, question: str, default: str = "") -> str:
+    """Return an absolute path. Ask again if there is no such home directory."""
+    from ...errors import ConfigurationError
+    from ...files import expand_home
+
+    while True:
+        answer = _ask(screen, question, default)
+        try:
+            return str(expand_home(Path(answer)).absolute())
+        except ConfigurationError as error:
+            screen.error(error)
 
 
 def _choose(screen: Screen, question: str, rows: Sequence[str]) -> int:
@@ -133,8 +146,7 @@ def _ask_source(screen: Screen) -> tuple[Command, _Values, Sequence[User]]:
         elif place < len(found):
             values = {"database": [str(found[place])]}
         else:
-            path = Path(_ask(screen, "Path of tautulli.db: ")).expanduser().absolute()
-            values = {"database": [str(path)]}
+            values = {"database": [_ask_path(screen, "Path of tautulli.db: ")]}
         try:
             return command, values, _users(command, values, screen)
         except TautulliImportError as error:
@@ -144,7 +156,7 @@ def _ask_source(screen: Screen) -> tuple[Command, _Values, Sequence[User]]:
 def _ask_server(screen: Screen, before: str) -> _Values:
     url = _ask(screen, f"Address of Tautulli, as in a browser [{before}]: ", before)
     screen.note("The API key is in Tautulli under Settings > Web Interface > API.")
-    key = screen.ask_secret("API key (it is not shown): ").strip()
+    key = _ask(screen, "API key (it is not shown): ", is_secret=True)
     return {"url": url, "api_key": key}
 
 
@@ -208,6 +220,7 @@ def _ask_place(screen: Screen, *, is_apart: bool) -> _Values:
 
     With ``is_apart`` each user has an output. In CrossWatch that needs a table of profiles.
     """
+    from ...files import expand_home
     from ...formatting import shown
 
     sinks = [one for one in _SINKS if not (one[0] == "crosswatch" and is_apart)]
@@ -216,11 +229,11 @@ def _ask_place(screen: Screen, *, is_apart: bool) -> _Values:
     if sink == "crosswatch":
         url = _ask(screen, f"Address of CrossWatch [{_CROSSWATCH}]: ", _CROSSWATCH)
         screen.note("How to create a token: tautulli-import help crosswatch")
-        token = screen.ask_secret("Token (it is not shown): ").strip()
+        token = _ask(screen, "Token (it is not shown): ", is_secret=True)
         return {"to": [sink], "crosswatch_url": url, "crosswatch_token": token}
-    default = Path.home() / _DEFAULTS[sink]
-    answer = _ask(screen, f"Path of {what} [{shown(default)}]: ", str(default))
-    return {"to": [sink], "out": [str(Path(answer).expanduser().absolute())]}
+    default = expand_home(Path("~") / _DEFAULTS[sink])
+    out = _ask_path(screen, f"Path of {what} [{shown(default)}]: ", str(default))
+    return {"to": [sink], "out": [out]}
 
 
 def _write(path: Path, text: str) -> Path | None:
@@ -230,10 +243,10 @@ def _write(path: Path, text: str) -> Path | None:
     before = read_bytes(path)
     copy = None
     if before is not None:
+        path.chmod(0o600)  # a replaced file keeps its mode
         copy = path.with_name(f"{path.name}.old")
         write_whole(copy, [before], option="--config")
     write_whole(path, [text.encode()], option="--config")
-    path.chmod(0o600)  # a replaced file keeps its mode
     return copy
 
 

@@ -77,15 +77,7 @@ def plex_token_from(path: Path) -> str:
         NotFoundError: there is no such file.
         ConfigurationError: it cannot be read.
     """
-    try:
-        text = _text(path)
-    except FileNotFoundError:
-        raise NotFoundError(f"There is no file {path}.", hint=_HINT) from None
-    except OSError as error:
-        raise ConfigurationError(
-            f"{path} cannot be read: {error.strerror or error}.", hint=_HINT
-        ) from None
-    return _section(text, path, "PMS").get("pms_token", "").strip()
+    return _section(_named_text(path), path, "PMS").get("pms_token", "").strip()
 
 
 def rule_from(path: Path) -> WatchedRule:
@@ -95,15 +87,7 @@ def rule_from(path: Path) -> WatchedRule:
         NotFoundError: there is no such file.
         ConfigurationError: it cannot be read, or a threshold in it is not a percentage.
     """
-    try:
-        text = _text(path)
-    except FileNotFoundError:
-        raise NotFoundError(f"There is no file {path}.", hint=_HINT) from None
-    except OSError as error:
-        raise ConfigurationError(
-            f"{path} cannot be read: {error.strerror or error}.", hint=_HINT
-        ) from None
-    settings = _section(text, path, "Monitoring")
+    settings = _section(_named_text(path), path, "Monitoring")
     default = WatchedRule()
     return WatchedRule(
         movie_percent=_number(settings, path, "movie_watched_percent", default.movie_percent, 100),
@@ -111,6 +95,17 @@ def rule_from(path: Path) -> WatchedRule:
         marker=_number(settings, path, "watched_marker", default.marker, 3),
         origin=str(path),
     )
+
+
+def _named_text(path: Path) -> str:
+    try:
+        return _text(path)
+    except FileNotFoundError:
+        raise NotFoundError(f"There is no file {path}.", hint=_HINT) from None
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be read: {error.strerror or error}.", hint=_HINT
+        ) from None
 
 
 def _text(path: Path) -> str:

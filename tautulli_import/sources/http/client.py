@@ -18,15 +18,15 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from ... import __version__
 from ...errors import (
     SourceUnreachableError,
     TautulliImportError,
     UnansweredError,
     UndeliverableError,
 )
+from ...web.client import http_client
 from ...web.redaction import Redaction
-from ...web.trust import may_use_proxy, trust
+from ...web.trust import trust
 from .access import CONNECT_SECONDS, Access
 from .failures import failure_of
 from .headers import secrets_in
@@ -66,11 +66,9 @@ class Tautulli:
         ``on_wait`` is called with a sentence after each failed try.
 
         Raises:
-            ConfigurationError: a certificate file cannot be used.
+            ConfigurationError: a certificate file or a proxy cannot be used.
         """
         import httpx
-
-        from ...web.deadline import limit_answers
 
         self.access = access
         self.shown = access.address.base
@@ -86,8 +84,12 @@ class Tautulli:
         self._reached = False
         self._version: str | None = None
         self._without_key.begin()
-        self._http = httpx.Client(
-            auth=access.address.auth,
+        headers = {"Accept-Encoding": "gzip", **dict(access.headers)}
+        if access.key_in == "header":
+            headers["X-Api-Key"] = access.api_key
+        self._http = http_client(
+            access.address,
+            headers,
             verify=trust(
                 access.address.base,
                 access.ca_file,
@@ -96,14 +98,7 @@ class Tautulli:
             ),
             timeout=httpx.Timeout(access.timeout, connect=CONNECT_SECONDS, pool=None),
             limits=httpx.Limits(max_connections=10, keepalive_expiry=_KEPT_ALIVE),
-            headers={"User-Agent": f"tautulli-import/{__version__}", "Accept-Encoding": "gzip"},
-            follow_redirects=False,
-            trust_env=may_use_proxy(access.address.base),
         )
-        self._http.headers.update(dict(access.headers))
-        if access.key_in == "header":
-            self._http.headers["X-Api-Key"] = access.api_key
-        limit_answers(self._http)
 
     def close(self) -> None:
         """Close every connection."""

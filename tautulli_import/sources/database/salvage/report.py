@@ -6,6 +6,8 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -139,14 +141,8 @@ def _day(moment: int | None) -> str | None:
 
 def _ranges(ids: Sequence[int]) -> Iterator[tuple[int, int]]:
     """Return the ranges of successive ids. The ids are ascending."""
-    first = last = None
-    for number in ids:
-        if last is not None and first is not None and number != last + 1:
-            yield first, last
-            first = number
-        first = number if first is None else first
-        last = number
-    if first is not None and last is not None:
+    for _, run in groupby(enumerate(ids), key=lambda pair: pair[1] - pair[0]):
+        first, *_, last = [number for _, number in run] * 2
         yield first, last
 
 
@@ -155,7 +151,6 @@ def best_backup(path: Path, salvaged: Salvaged) -> Backup | None:
 
     A file that is in use or was left with a ``-wal`` is not looked at.
     """
-    best: Backup | None = None
     if not salvaged.lost:
         return None
     with closing(sqlite3.connect(f"{salvaged.path.as_uri()}?mode=ro", uri=True)) as db:
@@ -165,11 +160,9 @@ def best_backup(path: Path, salvaged: Salvaged) -> Backup | None:
                 (_COMPARED,),
             )
         )
-    for candidate in _candidates(path):
-        count = _count_in(candidate, salvaged.lost, known)
-        if count > (best.plays if best else 0):
-            best = Backup(shown(candidate), count)
-    return best
+    found = ((_count_in(one, salvaged.lost, known), one) for one in _candidates(path))
+    count, best = max(found, key=itemgetter(0), default=(0, path))
+    return Backup(shown(best), count) if count else None
 
 
 def _candidates(path: Path) -> Sequence[Path]:
