@@ -9,6 +9,8 @@ CONSTRAINTS ?= .ci/constraints.txt
 export PIP_CONSTRAINT = $(CONSTRAINTS)
 export PIP_BUILD_CONSTRAINT = $(CONSTRAINTS)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# Compiled tests are kept: rewriting their assertions takes every worker ten seconds.
+export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
 # How many imports `make crash` kills.

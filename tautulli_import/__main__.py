@@ -27,6 +27,8 @@ def main() -> None:
             sys.stdout.write(f"tautulli-import {__version__}\n")
             sys.stdout.flush()
             return
+        # Else pydantic reads the metadata of all that is installed, to look for plugins.
+        os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
         from .cli.app import app
 
         app(prog_name="tautulli-import")

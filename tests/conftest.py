@@ -96,6 +96,7 @@ class Cli(Protocol):
         self,
         *args: str | Path,
         stdin: bytes | None = None,
+        stdout: int = subprocess.PIPE,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         timeout: float = 60,
@@ -136,6 +137,7 @@ def cli(tmp_path: Path, environment: dict[str, str]) -> Cli:
     def run(
         *args: str | Path,
         stdin: bytes | None = None,
+        stdout: int = subprocess.PIPE,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         timeout: float = 60,
@@ -146,6 +148,7 @@ def cli(tmp_path: Path, environment: dict[str, str]) -> Cli:
             environment={**environment, **(env or {})},
             folder=cwd or tmp_path,
             stdin=subprocess.PIPE,
+            stdout=stdout,
         )
         return _ended(process, stdin or b"", timeout)
 
@@ -164,7 +167,7 @@ def _ended(
             raise
     return Result(
         process.returncode,
-        out.decode(errors="surrogateescape"),
+        (out or b"").decode(errors="surrogateescape"),
         err.decode(errors="surrogateescape"),
     )
 

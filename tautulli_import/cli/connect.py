@@ -16,7 +16,6 @@ from ..settings.loaded import Loaded
 from ..sources.database.config_ini import beside, server_from
 from ..sources.http.access import Access
 from ..sources.http.address import parse_address
-from ..sources.http.client import Tautulli
 from ..state.file import StateFile
 from ..web.address import is_nearby
 from .console import Screen
@@ -43,6 +42,8 @@ class Connection:
     def __init__(
         self, access: Access, settings: Settings, on_wait: Callable[[str], None] | None
     ) -> None:
+        from ..sources.http.client import Tautulli
+
         self.tautulli = Tautulli(access, on_wait=on_wait)
         try:
             self.state = StateFile(settings.state_folder, access.address.base)

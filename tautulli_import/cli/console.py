@@ -10,11 +10,10 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Final, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
 from rich.cells import cell_len
 from rich.console import Console, JustifyMethod
-from rich.live import Live
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -23,9 +22,11 @@ from ..errors import TautulliImportError
 from ..formatting import harmless, many
 from ..model.items import Record
 from ..sources.base import Library, User
-from .bar import Bar
 from .formatting import SHOWN, EventsSeen, names_of, years_of
 from .hiding import without_secrets
+
+if TYPE_CHECKING:
+    from .bar import Bar
 
 __all__ = ["Screen"]
 
@@ -64,7 +65,11 @@ class Screen:
         self.verbose = verbose
         self._err = _console(err or sys.stderr, color=color)
         self._out = _console(out or sys.stdout, color=color)
-        self._bar = None if quiet or not self._err.is_terminal else Bar(self._err)
+        self._bar: Bar | None = None
+        if self._err.is_terminal and not quiet:
+            from .bar import Bar
+
+            self._bar = Bar(self._err)
         self.warnings: list[str] = []
         """All warnings of this run."""
         self.asked_seconds = 0.0
@@ -184,6 +189,8 @@ class Screen:
     @contextmanager
     def live(self) -> Iterator[Callable[[Sequence[str]], None]]:
         """Print lines on standard output that replace the lines before them."""
+        from rich.live import Live
+
         with Live(console=self._out, auto_refresh=False) as live:
             yield lambda lines: live.update(Text(harmless_lines(lines)), refresh=True)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -37,7 +38,6 @@ from ..sources.database.source import Source
 from ..state.file import StateFile
 from ..state.runs import RunLog
 from . import inputs
-from .bar import Bar
 from .console import Screen
 from .formatting import EventsSeen, print_json
 from .jobs import RememberedJobs, wish_of
@@ -48,6 +48,9 @@ from .results import keep_result
 from .session import Command, Record, Request, open_session
 from .targets import RunOptions, targets
 from .whose import announce_leftovers, ask_whose, choose_whose
+
+if TYPE_CHECKING:
+    from .bar import Bar
 
 __all__ = ["import_history"]
 

@@ -18,7 +18,6 @@ from ..errors import (
     SourceDamagedError,
     UnansweredError,
 )
-from ..ids.plex import PlexMetadata
 from ..interrupts import Stopped
 from ..items.pipeline import PlexSources
 from ..progress import ProgressGroup
@@ -27,8 +26,6 @@ from ..settings.loaded import Loaded
 from ..sources.base import User
 from ..sources.choose import choose_libraries
 from ..sources.database.source import Source
-from ..sources.http.download import download
-from ..sources.http.sync import Wanted, ask_libraries, ask_users, sync
 from ..state.file import StateFile, database_source, state_file
 from ..state.runs import RunLog, describe
 from . import inputs
@@ -141,6 +138,8 @@ def open_session(
         if request.selection:
             inputs.dates(settings, now=now)  # a wrong one is an error before anything is fetched
         if connection and command == "api":
+            from ..sources.http.sync import ask_users
+
             if choose:
                 settings = choose(state, partial(ask_users, connection.tautulli))
             source = _fetch(connection, settings, screen, request, log, now=now)
@@ -148,11 +147,11 @@ def open_session(
             with screen.progress() as bar:
                 source = inputs.open_databases(settings, ProgressGroup(bar, log))
         stack.callback(source.close)
-        enricher = (
-            PlexMetadata(connection.tautulli, connection.state, now=now)
-            if connection and request.ids and settings.enrich
-            else None
-        )
+        enricher = None
+        if connection and request.ids and settings.enrich:
+            from ..ids.plex import PlexMetadata
+
+            enricher = PlexMetadata(connection.tautulli, connection.state, now=now)
         plex = PlexSources(library, enricher, cloud)
         with _describe_damage(source):
             yield Session(source, settings, connection, plex, state, log)
@@ -209,6 +208,9 @@ def _fetch(
     now: int,
 ) -> Source:
     """Fetch over HTTP what ``request`` wants, and open it."""
+    from ..sources.http.download import download
+    from ..sources.http.sync import Wanted, ask_libraries, sync
+
     tautulli = connection.tautulli
     library_names = settings.library if request.selection else []
     if settings.via == "database":

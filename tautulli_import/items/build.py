@@ -66,7 +66,8 @@ class Records(Sequence[Record]):
         return self._record(place, self._groups[self._kept.group[place]])
 
     def __iter__(self) -> Iterator[Record]:
-        played = self._groups.of([self._kept.group[place] for place in self._order])
+        groups = array("i", map(self._kept.group.__getitem__, self._order))
+        played = self._groups.of(groups)
         return map(self._record, self._order, played)
 
     def at(self, places: Iterable[int]) -> Records:

@@ -100,8 +100,9 @@ class EveryPlay:
             for place, (group, user) in enumerate(zip(self._group, numbers, strict=True))
             if items[group] != _NO_ITEM
         )
-        owners = [play // count for play in sorted_plays]
-        places = [play % count for play in sorted_plays]
+        owners = array("q", map(count.__rfloordiv__, sorted_plays))
+        places = array("q", map(count.__rmod__, sorted_plays))
+        del sorted_plays
         found: _Found = []
         item, start = _NO_ITEM, 0
         for end in range(1, len(owners) + 1):

@@ -511,6 +511,7 @@ def test_the_summary_and_the_items_do_not_share_standard_output(
     assert listing(tmp_path) == before
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "selection",
     [

@@ -28,26 +28,25 @@ def test_the_completion_script_is_current(shell: str) -> None:
     assert kept == script(shell), "run 'make completions'"
 
 
-def complete(words: str, count: int, environment: Mapping[str, str] = os.environ) -> list[str]:
-    answer = subprocess.run(
-        [sys.executable, "-m", "tautulli_import"],
-        check=True,
-        capture_output=True,
-        text=True,
-        env={**environment}
-        | {
-            "_TAUTULLI_IMPORT_COMPLETE": "complete_bash",
-            "COMP_WORDS": words,
-            "COMP_CWORD": str(count),
-        },
-    )
-    return answer.stdout.split()
+def complete(
+    cli: Cli, words: str, count: int, environment: Mapping[str, str] | None = None
+) -> list[str]:
+    asked = {"COMP_WORDS": words, "COMP_CWORD": str(count)}
+    env = {**(environment or {}), **asked, "_TAUTULLI_IMPORT_COMPLETE": "complete_bash"}
+    answer = cli(env=env)
+    assert answer.code == 0, answer.err
+    return answer.out.split()
 
 
-def test_commands_and_sinks_are_completed() -> None:
-    assert complete("tautulli-import li", 1) == ["libraries"]
-    assert complete("tautulli-import db --to tr", 3) == ["tracker", "trakt-export"]
-    assert complete("tautulli-import db --media-type ", 3) == ["movie", "episode", "track", "live"]
+def test_commands_and_sinks_are_completed(cli: Cli) -> None:
+    assert complete(cli, "tautulli-import li", 1) == ["libraries"]
+    assert complete(cli, "tautulli-import db --to tr", 3) == ["tracker", "trakt-export"]
+    assert complete(cli, "tautulli-import db --media-type ", 3) == [
+        "movie",
+        "episode",
+        "track",
+        "live",
+    ]
 
 
 def test_bash_offers_what_the_script_asks_the_program_for(tmp_path: Path) -> None:
@@ -71,9 +70,7 @@ def test_bash_offers_what_the_script_asks_the_program_for(tmp_path: Path) -> Non
     assert answer.stdout.split() == ["check", "checkpoint"]
 
 
-def test_users_libraries_and_checkpoints_are_completed(
-    tmp_path: Path, cli: Cli, environment: dict[str, str]
-) -> None:
+def test_users_libraries_and_checkpoints_are_completed(tmp_path: Path, cli: Cli) -> None:
     database = tmp_path / "a.db"
     with closing(create(database)) as conn:
         add_user(conn, 1, "alice", "Alice Smith")
@@ -86,7 +83,7 @@ def test_users_libraries_and_checkpoints_are_completed(
     (checkpoint,) = json.loads(cli("checkpoint", "list", "--json").out)["checkpoints"]
 
     def completed(words: str) -> list[str]:
-        return complete(words, words.count(" "), environment)
+        return complete(cli, words, words.count(" "))
 
     assert completed(f"tautulli-import db {database} --user ") == ["alice", "2"]
     assert completed(f"tautulli-import check {database} --library M") == ["Movies"]
@@ -94,25 +91,21 @@ def test_users_libraries_and_checkpoints_are_completed(
     assert completed("tautulli-import checkpoint show ") == [checkpoint["id"]]
 
 
-def test_users_of_a_server_are_completed_from_what_is_remembered(
-    tmp_path: Path, cli: Cli, environment: dict[str, str]
-) -> None:
+def test_users_of_a_server_are_completed_from_what_is_remembered(tmp_path: Path, cli: Cli) -> None:
     generate(tmp_path / "a.db", plays=100, seed=7)
     with FakeTautulli(tmp_path / "a.db") as server:
         cli("api", "--dry-run", env=server.environment)
         cli("api", "--to", "jsonl", "--out", "a.jsonl", "--all-users", env=server.environment)
         asked = len(server.requests)
-        found = complete("tautulli-import api --user a", 3, {**environment, **server.environment})
+        found = complete(cli, "tautulli-import api --user a", 3, server.environment)
         assert found == ["alice"]
         assert len(server.requests) == asked
 
 
-def test_a_completion_that_cannot_be_made_is_silent(
-    tmp_path: Path, environment: dict[str, str]
-) -> None:
+def test_a_completion_that_cannot_be_made_is_silent(tmp_path: Path, cli: Cli) -> None:
     (tmp_path / "no.db").write_bytes(b"nothing")
-    assert complete(f"tautulli-import db {tmp_path}/no.db --user ", 4, environment) == []
-    assert complete(f"tautulli-import db {tmp_path}/gone.db --user ", 4, environment) == []
+    assert complete(cli, f"tautulli-import db {tmp_path}/no.db --user ", 4) == []
+    assert complete(cli, f"tautulli-import db {tmp_path}/gone.db --user ", 4) == []
 
 
 @pytest.mark.parametrize("shell", sorted(NAMES))
@@ -142,14 +135,16 @@ def test_another_shell_is_refused(cli: Cli, environment: dict[str, str]) -> None
     assert "There is no completion for ksh." in answer.err
 
 
-def test_a_shell_that_asks_what_can_follow_changes_nothing(environment: dict[str, str]) -> None:
+def test_a_shell_that_asks_what_can_follow_changes_nothing(
+    cli: Cli, environment: dict[str, str]
+) -> None:
     home = Path(environment["HOME"])
     env = {**environment, "SHELL": "/bin/bash", "XDG_DATA_HOME": ""}
     for flag in ("--install-completion", "--show-completion", "--version", "--help"):
-        assert "db" in complete(f"tautulli-import {flag} ", 2, env)
+        assert "db" in complete(cli, f"tautulli-import {flag} ", 2, env)
     assert not (home / ".bashrc").exists()
 
 
-def test_topics_of_the_manual_are_completed() -> None:
-    assert complete("tautulli-import help nig", 2) == ["nightly"]
-    assert {"db", "ids"} <= {*complete("tautulli-import help ", 2)}
+def test_topics_of_the_manual_are_completed(cli: Cli) -> None:
+    assert complete(cli, "tautulli-import help nig", 2) == ["nightly"]
+    assert {"db", "ids"} <= {*complete(cli, "tautulli-import help ", 2)}

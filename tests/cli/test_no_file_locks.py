@@ -19,20 +19,14 @@ from tests.conftest import Result
 from tests.support.running import Gate, Program, Programs
 
 ERRORS = ("ENOLCK", "ENOSYS", "EBADF", "EOPNOTSUPP")
-#: The program with a kernel that answers every flock with an error.
-WITHOUT = """
-import errno, fcntl, os, sys
-def flock(*_):
-    raise OSError(errno.{0}, os.strerror(errno.{0}))
-fcntl.flock = flock
-from tautulli_import.__main__ import main
-main()
-"""
 
 
 def started(running: Programs, *args: str | Path, error: str = "ENOLCK") -> Program:
     """Start an import without file locks."""
-    return running.start("db", *args, "--no-enrich", python=("-c", WITHOUT.format(error)))
+    place = f"unlocked:{getattr(errno, error)}"
+    return running.start(
+        "db", *args, "--no-enrich", python=("-m", "tests.support.held_up", place, "")
+    )
 
 
 def run(running: Programs, *args: str | Path, error: str = "ENOLCK") -> Result:

@@ -53,7 +53,7 @@ for _ in range(count):
     pid, status = os.wait()
     print(numbers[pid], pid, os.waitstatus_to_exitcode(status), flush=True)
 """
-STARTS = 50
+STARTS = 20
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -89,7 +89,7 @@ def locks(folder: Path) -> list[Path]:
 FILMS = ["An Episode", "First Film", "Second Film", "Third Film"]
 
 
-# Fifty at once.
+# Twenty at once.
 
 
 def ends(swarm: Program, count: int) -> list[tuple[str, int, int]]:
@@ -116,7 +116,7 @@ def look_at_the_losers(swarm: Program, said: Path, command: str) -> int:
     return winner
 
 
-def test_of_fifty_starts_at_the_same_moment_one_runs(
+def test_of_twenty_starts_at_the_same_moment_one_runs(
     running: Programs, history: Path, tmp_path: Path
 ) -> None:
     gate = running.gate("config")
@@ -136,7 +136,7 @@ def test_of_fifty_starts_at_the_same_moment_one_runs(
     assert locks(tmp_path) == []
 
 
-def test_of_fifty_starts_over_http_one_asks(running: Programs, home: Home, tmp_path: Path) -> None:
+def test_of_twenty_starts_over_http_one_asks(running: Programs, home: Home, tmp_path: Path) -> None:
     unanswered = Unanswered("get_history")
     home.fake.faults.append(unanswered)
     said = tmp_path / "said"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Protocol
 
 import pytest
 from typer.main import get_command
@@ -46,7 +47,7 @@ def test_a_command_offers_the_options_of_the_table_and_no_others(command: str) -
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_tells_what_every_option_does(command: str) -> None:
+def test_help_tells_what_every_option_does(help_of: Help, command: str) -> None:
     options = options_of(command)
     has_all = any(option.name == "help_all" for option in options)
     page = " ".join(help_of(*command.split(), "--help-all" if has_all else "--help").split())
@@ -56,19 +57,25 @@ def test_help_tells_what_every_option_does(command: str) -> None:
         assert f"{word}{value} {option.help}" in page, word
 
 
-def help_of(*words: str, columns: int = 80) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "tautulli_import", *words],
-        check=True,
-        capture_output=True,
-        text=True,
-        env={"COLUMNS": str(columns), "PATH": "", "TERM": "dumb"},
-    )
-    return done.stdout
+class Help(Protocol):
+    """Prints help as a terminal of so many columns shows it."""
+
+    def __call__(self, *words: str, columns: int = 80) -> str:
+        """Run the program with these words."""
+
+
+@pytest.fixture
+def help_of(cli: Cli) -> Help:
+    def run(*words: str, columns: int = 80) -> str:
+        done = cli(*words, env={"COLUMNS": str(columns), "TERM": "dumb"})
+        assert done.code == 0, done.err
+        return done.out
+
+    return run
 
 
 @pytest.mark.parametrize("command", ["api", "db", "check"])
-def test_the_first_page_of_help_is_short_and_names_the_second(command: str) -> None:
+def test_the_first_page_of_help_is_short_and_names_the_second(help_of: Help, command: str) -> None:
     page = help_of(command, "--help").splitlines()
     assert len(page) <= 60
     assert max(map(len, page)) <= 80
@@ -78,7 +85,7 @@ def test_the_first_page_of_help_is_short_and_names_the_second(command: str) -> N
 
 
 @pytest.mark.parametrize("columns", [60, 120])
-def test_help_fits_the_terminal(columns: int) -> None:
+def test_help_fits_the_terminal(help_of: Help, columns: int) -> None:
     for words in (["--help"], ["db", "--help-all"], ["consume", "--help"]):
         for line in help_of(*words, columns=columns).splitlines():
             assert len(line) <= columns or line.startswith("  tautulli-import "), line
@@ -99,7 +106,7 @@ def test_help_loads_nothing_slow() -> None:
     assert "--dry-run" in done.stdout
 
 
-def test_help_explains_a_command_and_a_topic() -> None:
+def test_help_explains_a_command_and_a_topic(help_of: Help) -> None:
     assert help_of("help", "db") == help_of("db", "--help")
     assert help_of("help", "checkpoint", "list") == help_of("checkpoint", "list", "--help")
     assert help_of("help", "formats").startswith("# ")

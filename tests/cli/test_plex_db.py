@@ -327,7 +327,7 @@ def test_of_a_whole_history_only_what_nobody_knows_has_no_ids(
     inside: Inside, tmp_path: Path
 ) -> None:
     path, report = tmp_path / "tautulli.db", tmp_path / "report.json"
-    truth = generate(path, plays=20_000, seed=9)
+    truth = generate(path, plays=6_000, seed=9)
     library = library_of(truth, tmp_path / "plex.db")
     command = ("db", path, "--dry-run", "--all-users", "--report", report)
     assert inside(*command).code == 0

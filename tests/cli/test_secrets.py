@@ -341,7 +341,9 @@ def test_a_key_on_the_command_line_is_told_by_nobody_else(listening: Listening) 
 @pytest.mark.parametrize("key_in", ["body", "query", "header"])
 def test_the_key_is_not_told_wherever_it_is_sent(listening: Listening, key_in: str) -> None:
     assert listening.run("check", "api", "--key-in", key_in, "--verbose").code == 0
-    for fault in (*(make() for make in FAULTS.values()), status(405)):
+    # An address with a key in it is the most likely to be quoted.
+    faults = [make() for make in FAULTS.values()][:: 1 if key_in == "query" else 4]
+    for fault in (*faults, status(405)):
         listening.tautulli.faults[:] = [fault]
         assert listening.run("users", "api", "--key-in", key_in, "--debug").code > 0
 
@@ -402,7 +404,7 @@ def test_not_even_the_beginning_of_the_key_is_told(
     respx_mock: respx.MockRouter, code: int, key: str
 ) -> None:
     written = (key, quote_plus(key), "".join(f"&#{ord(char)};" for char in key))
-    for form, length in product(written, range(60, 125)):
+    for form, length in product(written, range(60, 125, 3)):
         page = f"{'x' * length}{form} was not found"
         respx_mock.post().respond(code, text=page, content_type="text/html")
         client = Tautulli(Access(parse_address("http://nas:8181"), key))

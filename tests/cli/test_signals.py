@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import struct
@@ -90,20 +91,12 @@ def left_nothing(folder: Path) -> None:
     assert [name for name in left if name.endswith((".lock", ".partial"))] == []
 
 
-def gone_on(
-    said: str, folder: Path, environment: Mapping[str, str], env: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Type the command that it has told into a shell."""
-    done = subprocess.run(
-        ["/bin/sh", "-c", to_go_on(said)],
-        cwd=folder,
-        env={**on_the_shelf(folder, environment), **(env or {})},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+def gone_on(cli: Cli, said: str, env: Mapping[str, str] | None = None) -> Result:
+    """Run the command that it has told."""
+    program, *words = shlex.split(to_go_on(said))
+    assert program == "tautulli-import"
+    done = cli(*words, env=env)
+    assert done.code == 0, done.err
     return done
 
 
@@ -134,7 +127,6 @@ def test_while_a_database_is_read(
     cli: Cli,
     database: Path,
     tmp_path: Path,
-    environment: dict[str, str],
     *,
     number: signal.Signals,
 ) -> None:
@@ -153,7 +145,7 @@ def test_while_a_database_is_read(
     )
     assert not (tmp_path / "crosswatch-tracker").exists()
     left_nothing(tmp_path)
-    gone_on(done.err, tmp_path, environment)
+    gone_on(cli, done.err)
     whole = tmp_path / "whole"
     whole.mkdir()
     assert cli(*command, "--state-dir", "other", cwd=whole).code == 0
@@ -161,7 +153,7 @@ def test_while_a_database_is_read(
 
 
 def test_events_that_were_delivered_are_not_read_again(
-    running: Programs, database: Path, tmp_path: Path, environment: dict[str, str]
+    running: Programs, database: Path, tmp_path: Path, cli: Cli
 ) -> None:
     gate = running.gate("page")
     place = ("--events", "--to", "jsonl", "--out", "events.jsonl")
@@ -169,7 +161,7 @@ def test_events_that_were_delivered_are_not_read_again(
     program = running.start(*command, at=("page:3", gate))
     gate.reached(program)
     done = program.stopped(signal.SIGINT)
-    told = json.loads(gone_on(done.err, tmp_path, environment).stdout)
+    told = json.loads(gone_on(cli, done.err).out)
     assert told["carried"] == 30
     assert told["plays"]["read"] == PLAYS
     assert len((tmp_path / "events.jsonl").read_bytes().splitlines()) == PLAYS
@@ -247,11 +239,7 @@ def trickles(connection: socket.socket) -> bool:
 
 
 def test_during_the_crawl(
-    running: Programs,
-    home: Home,
-    server: Mapping[str, str],
-    tmp_path: Path,
-    environment: dict[str, str],
+    running: Programs, home: Home, server: Mapping[str, str], tmp_path: Path, cli: Cli
 ) -> None:
     unanswered = Unanswered("get_history", 3)
     home.fake.faults.append(unanswered)
@@ -267,17 +255,13 @@ def test_during_the_crawl(
     left_nothing(tmp_path)
     unanswered.let_go()
     home.fake.faults.clear()
-    gone_on(done.err, tmp_path, environment, server)
+    gone_on(cli, done.err, server)
     items = json.loads(tracker(tmp_path))["items"]
     assert len(items) == PLAYS
 
 
 def test_during_a_download(
-    running: Programs,
-    home: Home,
-    server: Mapping[str, str],
-    tmp_path: Path,
-    environment: dict[str, str],
+    running: Programs, home: Home, server: Mapping[str, str], tmp_path: Path, cli: Cli
 ) -> None:
     unanswered = Unanswered("download_database")
     home.fake.faults.append(unanswered)
@@ -288,7 +272,7 @@ def test_during_a_download(
     done = program.stopped(signal.SIGTERM)
     ended_well(done, signal.SIGTERM)
     unanswered.let_go()
-    gone_on(done.err, tmp_path, environment, server)
+    gone_on(cli, done.err, server)
     assert len(json.loads(tracker(tmp_path))["items"]) == PLAYS
 
 
@@ -369,7 +353,7 @@ def test_while_a_tracker_is_written(
 
 
 def test_while_the_first_of_two_sinks_is_written(
-    running: Programs, database: Path, tmp_path: Path, environment: dict[str, str]
+    running: Programs, database: Path, tmp_path: Path, cli: Cli
 ) -> None:
     gate = running.gate("write")
     sinks = ("--to", "tracker", "--to", "editor")
@@ -382,7 +366,7 @@ def test_while_the_first_of_two_sinks_is_written(
     assert len(json.loads(tracker(tmp_path))["items"]) == PLAYS
     editor = tmp_path / "tautulli-editor-history.json"
     assert not editor.exists()
-    gone_on(done.err, tmp_path, environment)
+    gone_on(cli, done.err)
     assert editor.exists()
     assert len([*(tmp_path / "crosswatch-tracker" / "snapshots").iterdir()]) == 1
 
@@ -553,7 +537,14 @@ def test_what_it_says_can_be_typed_into_a_shell(
     gate.reached(program)
     done = program.stopped(signal.SIGINT)
     assert "--restart" not in to_go_on(done.err)
-    gone_on(done.err, tmp_path, environment)
+    subprocess.run(
+        ["/bin/sh", "-c", to_go_on(done.err)],
+        cwd=tmp_path,
+        env=on_the_shelf(tmp_path, environment),
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
     assert len(json.loads((odd / "history.json").read_bytes())["items"]) == PLAYS
 
 

@@ -47,7 +47,7 @@ LATER = (
     Scenario("api", "editor", "more", plays=60, windows=80),
     Scenario("api", "tracker", "nothing", plays=60, windows=80),
 )
-A_FEW: Final = 3
+A_FEW: Final = 2
 SAMPLE: Final = 5
 AT_ONCE: Final = 2
 STRUCK: Final[Sequence[Fault]] = ("kill", "ENOSPC", "sigterm")

@@ -26,7 +26,7 @@ def test_a_rename_that_is_none_is_found() -> None:
     """On a system that copies where it should rename, a kill leaves half a file."""
     scenario = Scenario("db", "tracker", foreign=True, plays=120)
     with quick_folder() as folder, Stage(folder, scenario, torn_rename=True) as stage:
-        numbers = stage.numbers("kill", within="out/tracker", sample=25)
+        numbers = stage.numbers("kill", within="out/tracker", sample=10)
         trials = [stage.trial(Strike("kill", number)) for number in numbers]
     wrong = [sentence for trial in trials for sentence in trial.wrong]
     assert any("history.json is neither the old nor the new one" in one for one in wrong)

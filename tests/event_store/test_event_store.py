@@ -24,7 +24,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from tautulli_import import interrupts
-from tautulli_import.errors import BusyError, ConfigurationError, SinkError
+from tautulli_import.errors import BusyError, SinkError
 from tautulli_import.event_store.schema import VIEWS
 from tautulli_import.event_store.store import Added, EventStore, Poison
 from tautulli_import.model.events import PlaybackEvent
@@ -287,7 +287,7 @@ def one_by_one(taken: set[object], drawn: Sequence[Drawn]) -> int:
 
 
 @settings(
-    max_examples=40,
+    max_examples=20,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -513,15 +513,6 @@ def test_without_a_place_for_temporary_files_it_says_so(
         EventStore(path)
     assert "TMPDIR" in caught.value.hint
     assert not path.exists()
-
-
-def test_without_duckdb_it_says_what_to_install(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "duckdb", None)
-    with pytest.raises(ConfigurationError, match="duckdb is missing") as caught:
-        EventStore(path)
-    assert "Install it: pipx inject tautulli-import duckdb (in a clone: " in caught.value.hint
 
 
 def test_an_empty_file_is_none_yet(path: Path) -> None:

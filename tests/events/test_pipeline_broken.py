@@ -15,15 +15,15 @@ from tests.support.event_pipeline import Done, Pipeline, generated, is_unread
 from tests.support.nats import api, count
 from tests.support.running import SOON, Gate, Program, Programs, on_the_shelf, to_go_on
 
-EVENTS: Final = 6_000
-#: Four thousand are published by then, in two steps, and more are read.
-LATE: Final = "page:25"
+EVENTS: Final = 1_200
+#: Eight hundred are published by then, in two steps, and more are read.
+LATE: Final = "page:5"
 IMPATIENT: Final = {"TAUTULLI_IMPORT_NATS_PATIENCE": "1", "TAUTULLI_IMPORT_NATS_TIMEOUT": "0.3"}
 
 
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six thousand events; nobody writes to it."""
+    """Twelve hundred events; nobody writes to it."""
     return generated(tmp_path_factory.mktemp("history"), EVENTS)
 
 
@@ -103,16 +103,16 @@ def test_a_server_that_is_gone_for_good_is_told_and_the_next_run_goes_on(
     assert done.code == 8
     said = " ".join(done.err.split())
     assert f"Error: NATS at {line.server.url} has acknowledged nothing for 1 seconds" in said
-    assert "4,000 of the 6,000 events read so far are in it" in said
+    assert "800 of the 1,200 events read so far are in it" in said
     assert "Run the same command again" in said
     assert "Traceback" not in said
     line.server.start()
-    assert count(line.server.access()) == 4_000
+    assert count(line.server.access()) == 800
     next_one = again(line, history)
     # Pages are the steps of what is remembered, and the last one may have been cut.
     assert 0 <= next_one.duplicates < 200
-    assert next_one.new == 2_000
-    assert next_one.carried >= 4_000
+    assert next_one.new == 400
+    assert next_one.carried >= 800
     assert next_one.told["plays"]["emitted"] == EVENTS
     all_once(line.published)
     assert again(line, history).carried == next_one.told["plays"]["read"]
@@ -136,9 +136,9 @@ def test_an_import_that_is_killed_is_done_again_and_everything_is_there_once(
 ) -> None:
     program, _ = import_of()
     program.killed()
-    assert count(line.server.access()) == 4_000
+    assert count(line.server.access()) == 800
     done = again(line, history)
-    assert done.new == 2_000
+    assert done.new == 400
     all_once(line.published)
     consumed = line.consume()
     assert (consumed.told["received"], consumed.told["stored"]) == (EVENTS, EVENTS)
@@ -153,9 +153,9 @@ def test_ctrl_c_remembers_what_was_acknowledged(
     assert done.code == 130
     assert to_go_on(done.err).endswith(f"db {history} --to nats")
     there = count(line.server.access())
-    assert 4_000 <= there < EVENTS
+    assert 800 <= there < EVENTS
     next_one = again(line, history)
-    assert next_one.carried >= 4_000
+    assert next_one.carried >= 800
     assert (next_one.new, next_one.duplicates < 200) == (EVENTS - there, True)
     all_once(line.published)
 
@@ -190,7 +190,7 @@ def test_ctrl_c_does_not_wait_for_a_server_that_is_silent(
     assert "Traceback" not in done.err
     line.server.thaw()
     next_one = again(line, history)
-    assert next_one.carried >= 4_000
+    assert next_one.carried >= 800
     all_once(line.published)
 
 
@@ -203,7 +203,7 @@ def test_ctrl_c_while_it_reads_does_not_wait_for_a_silent_server_either(
     assert done.code == 130
     line.server.thaw()
     next_one = again(line, history)
-    assert next_one.carried >= 4_000
+    assert next_one.carried >= 800
     all_once(line.published)
 
 

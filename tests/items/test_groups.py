@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import pytest
@@ -31,7 +32,7 @@ HOUR = 3_600_000
 RULE = WatchedRule()
 EVERYTHING = Selection(include_partial=True)
 # Nothing here is about speed, and a busy machine is no failure.
-UNHURRIED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+UNHURRIED = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 class InMemory(Source):
@@ -359,10 +360,12 @@ _WHEN = st.sampled_from([None, 0, -1, 5, _AT, _AT + 100, _AT + 200, 2_000_000_00
 _TITLES = st.sampled_from([None, "", "One", "Two"])
 
 
+@cache  # to make a strategy takes longer than to draw from it
 def _some_plays(ids: Sequence[int]) -> st.SearchStrategy[list[Play]]:
     return st.tuples(*(_a_play(number) for number in ids)).map(list)
 
 
+@cache
 def _a_play(number: int) -> st.SearchStrategy[Play]:
     return st.builds(
         Play,

@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.history import add_user
 from tests.support.nightly import Night, Nights
+from tests.support.products import crossed
 
 FOREIGN: dict[str, dict[str, Any]] = {
     "trakt:1": {
@@ -148,20 +149,22 @@ def test_two_people_in_one_place_are_taken_apart(nights: Nights) -> None:
 
 
 @pytest.mark.parametrize(
-    "options",
-    [
-        ("--include-partial",),
-        ("--rewatches",),
-        ("--min-percent", "5"),
-        ("--library", "Films"),
-        ("--since", "2025-01-01"),
-        ("--since", "150d"),
-        ("--watched-at", "started"),
-        ("--watched-at", "started", "--rewatches"),
-        ("--media-type", "episode"),
-    ],
+    ("options", "target"),
+    crossed(
+        [
+            ("--include-partial",),
+            ("--rewatches",),
+            ("--min-percent", "5"),
+            ("--library", "Films"),
+            ("--since", "2025-01-01"),
+            ("--since", "150d"),
+            ("--watched-at", "started"),
+            ("--watched-at", "started", "--rewatches"),
+            ("--media-type", "episode"),
+        ],
+        [(), ("--user", "alice"), ("--rewatches",)],
+    ),
 )
-@pytest.mark.parametrize("target", [(), ("--user", "alice"), ("--rewatches",)])
 def test_every_selection_is_taken_back(
     nights: Nights, options: tuple[str, ...], target: tuple[str, ...]
 ) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,15 +14,14 @@ import msgspec
 import pytest
 
 from tautulli_import import interrupts
-from tautulli_import.errors import BusyError, ConfigurationError, SinkError
+from tautulli_import.errors import SinkError
 from tautulli_import.event_store.store import EventStore
 from tautulli_import.model.rejections import Reason
 from tautulli_import.sinks import duckdb as module
 from tautulli_import.sinks.base import SinkOptions
 from tautulli_import.sinks.duckdb import DuckdbSink
-from tautulli_import.sinks.installed import InstalledSinks, make_sink
 from tautulli_import.state.checkpoint import Position, packed
-from tests.event_store.test_event_store import HOLDS, ROOT, played, plays, titles
+from tests.event_store.test_event_store import played, plays, titles
 
 
 def sink(path: Path | None, **options: Any) -> DuckdbSink:
@@ -76,29 +73,6 @@ def small(monkeypatch: pytest.MonkeyPatch) -> int:
     return 4
 
 
-def test_it_is_found_by_its_name_and_complete(path: Path) -> None:
-    cls = InstalledSinks().load("duckdb", events=True)
-    assert cls is DuckdbSink
-    made = make_sink(cls, "duckdb", SinkOptions(out=path, stdout=io.BytesIO(), now=0))
-    assert made.writes() == [path]
-    assert made.place() == path
-
-
-def test_the_default_is_a_file_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    made = sink(None)
-    assert made.path == Path("playback-events.duckdb")
-    assert made.target == str(tmp_path / "playback-events.duckdb")
-    assert not made.goes_to_stdout(None)
-
-
-def test_standard_output_is_refused() -> None:
-    made = sink(Path("-"))
-    for look in (made.writes, made.check, lambda: made.target, lambda: made.recall("job", None)):
-        with pytest.raises(ConfigurationError, match="standard output"):
-            look()
-
-
 def test_a_first_run_says_what_it_stored_and_where(path: Path) -> None:
     receipt = imported(path, range(1, 8))
     assert (receipt.new, receipt.unchanged, receipt.total) == (7, 0, 7)
@@ -112,21 +86,6 @@ def test_the_next_step_can_be_pasted_whatever_the_file_is_called(tmp_path: Path)
     receipt = imported(tmp_path / "my film's.duckdb", [1])
     assert """duckdb '""" in receipt.next_steps[0]
     assert """my film'"'"'s.duckdb' "FROM""" in receipt.next_steps[0]
-
-
-def test_the_second_run_writes_nothing(path: Path) -> None:
-    imported(path, range(7))
-    before = path.stat().st_mtime_ns, path.read_bytes()
-    receipt = imported(path, range(7))
-    assert (receipt.new, receipt.unchanged, receipt.total) == (0, 0, 7)
-    assert (receipt.written, receipt.next_steps) == ([], [])
-    assert (path.stat().st_mtime_ns, path.read_bytes()) == before
-
-
-def test_a_later_run_adds_what_is_new(path: Path) -> None:
-    imported(path, range(7))
-    receipt = imported(path, range(9))
-    assert (receipt.new, receipt.unchanged, receipt.total) == (2, 0, 9)
 
 
 def test_what_other_runs_brought_is_known(path: Path) -> None:
@@ -257,18 +216,6 @@ def test_a_signal_in_the_middle_leaves_what_is_delivered_told(
     assert titles(path) == ["Film 1", "Film 2"]
 
 
-def test_it_takes_what_others_refuse(path: Path) -> None:
-    assert sink(path).refuses(played(1, user_id=0, title="")) is None
-
-
-def test_closing_twice_or_before_anything_is_no_error(path: Path) -> None:
-    made = sink(path)
-    made.close()
-    made.recall("job", None)
-    made.close()
-    made.close()
-
-
 # A look before.
 
 
@@ -316,37 +263,11 @@ def test_a_file_that_is_there_or_can_be_made_is_fine(tmp_path: Path, path: Path)
     sink(path).check()
 
 
-def test_what_it_cannot_use_is_found_out_early(
-    tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_place_without_permission_is_found_out_early(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(SinkError, match="directory"):
-        sink(tmp_path).check()
-    path.write_text("something of somebody", encoding="utf-8")
-    with pytest.raises(SinkError, match="not a DuckDB file"):
-        sink(path).check()
     monkeypatch.setattr(os, "access", lambda place, _: place != tmp_path)
     for missing in (tmp_path / "new.duckdb", tmp_path / "folder" / "new.duckdb"):
         with pytest.raises(SinkError, match="You have no permission to write"):
             sink(missing).check()
         sink(missing, dry_run=True).check()
-    monkeypatch.setitem(sys.modules, "duckdb", None)
-    with pytest.raises(ConfigurationError, match="duckdb is missing") as caught:
-        sink(path).check()
-    assert "Install it: pipx inject tautulli-import duckdb (in a clone: " in caught.value.hint
-
-
-def test_a_file_that_somebody_has_open_is_found_out_early(path: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDS, str(path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        cwd=ROOT,
-    ) as other:
-        assert other.stdout
-        other.stdout.readline()
-        with pytest.raises(BusyError, match=str(other.pid)):
-            sink(path).check()
-        with pytest.raises(BusyError, match=str(other.pid)):
-            sink(path).recall("job", None)
-        other.communicate(b"")
-    imported(path, [1])

@@ -698,7 +698,7 @@ _at_other_times = _records().filter(
 """Of two viewings of one second, an export can give its only entry now to one, now to the other."""
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(there=_foreign(), records=_records(), same_play=st.integers(0, 2), data=st.data())
 def test_whatever_is_merged_nothing_foreign_is_lost_and_twice_is_once(
     there: dict[str, dict[str, Any]], records: list[Record], same_play: int, data: st.DataObject
@@ -730,7 +730,7 @@ def test_whatever_is_merged_nothing_foreign_is_lost_and_twice_is_once(
     assert moments == sorted(moments) or after in (before, there)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(there=_foreign(4), export=_foreign(4), records=_at_other_times)
 def test_whatever_is_merged_with_twice_is_once(
     there: dict[str, dict[str, Any]], export: dict[str, dict[str, Any]], records: list[Record]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tautulli_import.errors import ConfigurationError, NotFoundError, SinkError
+from tautulli_import.errors import SinkError
 from tautulli_import.jetstream.access import Access
 from tautulli_import.model.events import PlaybackEvent
 from tautulli_import.model.rejections import Reason
@@ -22,9 +22,7 @@ from tests.support.nats import (
     count,
     event,
     events,
-    free_port,
     make_stream,
-    meanwhile,
 )
 
 
@@ -96,17 +94,6 @@ def test_pages_without_events_count_nothing(server: NatsServer) -> None:
         sink.commit()
         assert sink.durable == 5
         assert sink.finish().new == 5
-
-
-def test_a_second_import_finds_everything_there_and_writes_nothing(server: NatsServer) -> None:
-    for new, unchanged in ((300, 0), (0, 300)):
-        with sinking(server.access()) as sink:
-            write(sink, events(300))
-            sink.commit()
-            receipt = sink.finish()
-        assert (receipt.new, receipt.unchanged, receipt.total) == (new, unchanged, 300)
-        assert bool(receipt.written) == bool(new)
-        assert receipt.warnings == []
 
 
 def test_what_is_stored_a_second_time_is_warned_of(server: NatsServer) -> None:
@@ -191,35 +178,6 @@ def test_an_event_is_measured_with_the_servers_limit_as_well(tmp_path: Path) -> 
         assert sink.refuses(event(1, title="x" * 3_000)) is Reason.TOO_LARGE
 
 
-def test_a_file_or_standard_output_is_refused() -> None:
-    for out in (Path("events.jsonl"), Path("-")):
-        sink = NatsSink(options(Access(), out=out))
-        with pytest.raises(ConfigurationError) as caught:
-            sink.check()
-        assert "--nats-url" in caught.value.hint
-
-
-def test_a_server_that_is_down_or_does_not_know_us_is_a_failed_sink(tmp_path: Path) -> None:
-    with (
-        pytest.raises(SinkError, match="connection refused") as caught,
-        sinking(Access(url=f"127.0.0.1:{free_port()}")),
-    ):
-        pass
-    assert "nats-server is running" in caught.value.hint
-    with NatsServer(tmp_path / "nats", "authorization { token: x }") as server:
-        with (
-            pytest.raises(SinkError, match="refused the login") as caught,
-            sinking(server.access()),
-        ):
-            pass
-        with (
-            pytest.raises(NotFoundError),
-            sinking(server.access(creds=tmp_path / "absent.creds")),
-        ):
-            pass
-    assert "--nats-token-file" in caught.value.hint
-
-
 def test_how_far_it_came_is_known_when_the_server_goes_away(server: NatsServer) -> None:
     with sinking(server.access(timeout=0.2, patience=0.5)) as sink:
         write(sink, events(4_000))
@@ -227,18 +185,6 @@ def test_how_far_it_came_is_known_when_the_server_goes_away(server: NatsServer) 
         with pytest.raises(SinkError, match=r"4,000 of the 6,000 events"):
             write(sink, events(3_000, start=4_001), page=1_000)
         assert sink.durable == 4_000
-
-
-def test_a_server_killed_in_the_middle_costs_nothing(server: NatsServer) -> None:
-    with (
-        sinking(server.access()) as sink,
-        meanwhile(lambda: sink.durable > 0, server.restart),
-    ):
-        write(sink, events(10_000))
-        sink.commit()
-        receipt = sink.finish()
-        assert sink.durable == 10_000
-    assert (receipt.new, receipt.unchanged, receipt.total) == (10_000, 0, 10_000)
 
 
 def test_the_target_says_no_secret() -> None:

@@ -609,19 +609,6 @@ def test_one_sink_that_fails_does_not_take_the_others_along(
 # Files and directories.
 
 
-def with_umask(args: Sequence[str | Path], cwd: Path, env: Mapping[str, str]) -> int:
-    """Run the program for somebody who lets nobody else in."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tautulli_import", *map(str, args)],
-        env=env,
-        cwd=cwd,
-        umask=0o077,
-        capture_output=True,
-        check=False,
-    )
-    return done.returncode
-
-
 _PLACES = {
     "tracker": Path("a/b/root"),
     "editor": Path("a/b/x-history.json"),
@@ -631,7 +618,7 @@ _PLACES = {
 
 @pytest.mark.parametrize(("sink", "out"), _PLACES.items(), ids=_PLACES.keys())
 def test_what_is_made_belongs_to_whom_the_place_belongs_and_nobody_else_can_read_it(
-    history: Path, tmp_path: Path, environment: dict[str, str], sink: str, out: Path
+    cli: Cli, history: Path, tmp_path: Path, sink: str, out: Path
 ) -> None:
     place = tmp_path / "config"
     place.mkdir()
@@ -639,7 +626,11 @@ def test_what_is_made_belongs_to_whom_the_place_belongs_and_nobody_else_can_read
         os.chown(place, 65534, 65534)
     owner = place.stat()
 
-    assert with_umask(("db", history, "--to", sink, "--out", out), place, environment) == 0
+    before = os.umask(0o077)  # somebody who lets nobody else in
+    try:
+        assert cli("db", history, "--to", sink, "--out", out, cwd=place).code == 0
+    finally:
+        os.umask(before)
 
     made = list(place.rglob("*"))
     assert len(made) >= 3
@@ -768,14 +759,15 @@ _FULL = (
 @pytest.mark.sampled(6)
 @pytest.mark.parametrize("command", _FULL)
 def test_a_standard_output_that_is_full_is_a_failed_write_and_no_bug(
-    history: Path, tmp_path: Path, environment: dict[str, str], command: str
+    cli: Cli, history: Path, command: str
 ) -> None:
-    done = shell(f"exec $P {command.format(history)} >/dev/full", tmp_path, environment)
+    with Path("/dev/full").open("wb") as full:
+        done = cli(*command.format(history).split(), stdout=full.fileno())
 
-    assert done.returncode == 8, done.stderr
-    assert b"No space left" in done.stderr
-    assert b"bug" not in done.stderr
-    assert b"Traceback" not in done.stderr
+    assert done.code == 8, done.err
+    assert "No space left" in done.err
+    assert "bug" not in done.err
+    assert "Traceback" not in done.err
 
 
 @pytest.fixture
@@ -821,8 +813,7 @@ def test_a_terminal_that_knows_no_unicode_is_no_reason_to_fail(
     assert "Traceback" not in result.err
 
 
-@pytest.mark.parametrize("env", _LOCALES.values(), ids=_LOCALES.keys())
-@pytest.mark.parametrize("command", ["check --json", "db -n"])
+@pytest.mark.parametrize(("command", "env"), crossed(["check --json", "db -n"], _LOCALES.values()))
 def test_json_is_utf_8_wherever_it_goes(
     cli: Cli, letters: Path, command: str, env: Mapping[str, str]
 ) -> None:

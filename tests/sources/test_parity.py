@@ -41,7 +41,7 @@ def histories(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("histories")
 
 
-def history(histories: Path, to: Path, seed: int, *, plays: int = 1500) -> Path:
+def history(histories: Path, to: Path, seed: int, *, plays: int = 700) -> Path:
     """Return a generated history: one of all that a Tautulli has seen in twelve years."""
     made = histories / f"{seed}-{plays}.db"
     if not made.exists():
@@ -86,10 +86,10 @@ def test_all_doors_lead_to_the_same_files(
 ) -> None:
     database = history(histories, tmp_path, seed)
     deliverable(database)
-    with opened(tmp_path, environment, database=database, zone=zone) as doors, small_windows(300):
+    with opened(tmp_path, environment, database=database, zone=zone) as doors, small_windows(140):
         expected = doors.written("db")
         assert {Path(name).name for name in expected.files} >= {"history.json"}
-        assert expected.report["plays"]["read"] == 1500
+        assert expected.report["plays"]["read"] == 700
         assert expected.report["plays"]["emitted"] > 100
         assert doors.written("api") == expected
         assert doors.written("api") == expected  # out of what is remembered, this time
@@ -304,7 +304,7 @@ def test_what_events_are_made_of_is_kept_as_the_database_has_it(
             names = ", ".join(("id", *COLUMNS[_PLAY:]))
             kept = state.conn.execute(f"SELECT {names} FROM plays ORDER BY id").fetchall()  # noqa: S608
     found = [dict(zip(("id", *COLUMNS[_PLAY:]), row, strict=True)) for row in kept]
-    assert len(found) == 1500
+    assert len(found) == 700
     for row in found:
         row["paused_counter"] = row["paused_counter"] or 0
     assert found == expected

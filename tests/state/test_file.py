@@ -214,6 +214,7 @@ def test_a_bit_that_has_turned_over_spoils_nothing(events: Nights, part: int) ->
     assert events.files()["events.jsonl"] == right
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("column", ["about", "landmarks", "series"])
 @pytest.mark.parametrize("value", [None, "", "{", b"\xff\xfe", 12])
 def test_a_job_of_which_something_cannot_be_read_is_begun_anew(

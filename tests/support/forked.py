@@ -2,8 +2,8 @@
 
 A fork is a process like any other. It has its own streams, environment, directory and signals, it
 can be killed, and it ends as an interpreter ends. What it does not do again is to import, which
-takes a fresh interpreter most of a second. What only a fresh interpreter reads (``PYTHON…``, the
-locale) is given to a fresh interpreter.
+takes a fresh interpreter most of a second. What only a fresh interpreter reads (``PYTHON…`` but
+for ``PYTHONPATH``, the locale) is given to a fresh interpreter.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ _SUBREAPER: Final = 36
 _CAPABILITIES: Final = 0x20080522
 _OVERRIDE: Final = 0b110
 _LOCALE: Final = {"LC_ALL": "C.UTF-8"}
+_entry_points = cache(importlib.metadata.entry_points)
 #: What the program imports where it is used.
 _LATE: Final = (
     *("certifi", "encodings.idna", "httpcore", "httpx", "platformdirs", "pydantic_settings"),
@@ -173,7 +174,7 @@ def _is_plain(environment: Mapping[str, str]) -> bool:
     told = {
         name: value
         for name, value in environment.items()
-        if name.startswith(("PYTHON", "LC_")) and (name, value) != ("PYTHONPATH", str(ROOT))
+        if name.startswith(("PYTHON", "LC_")) and name != "PYTHONPATH"
     }
     return sys.platform == "linux" and told == _LOCALE
 
@@ -185,7 +186,11 @@ def warm() -> None:
     """Import everything, make the commands and look for the sinks."""
     # These come out the same every time, and take a run half of its time.
     typer.main.get_command = cache(typer.main.get_command)
-    vars(importlib.metadata)["entry_points"] = cache(importlib.metadata.entry_points)
+    vars(importlib.metadata)["entry_points"] = _entry_points
+    from typer.completion import (  # type: ignore[attr-defined]  # Typer lists no names
+        completion_init,
+    )
+
     import tautulli_import
     from tautulli_import.cli.app import app
     from tautulli_import.sinks.installed import InstalledSinks
@@ -197,6 +202,7 @@ def warm() -> None:
     for name in _LATE:
         importlib.import_module(name)
     typer.main.get_command(app)
+    completion_init()  # the program itself does it only for a shell that asks
     for name in ("tautulli_import.__main__", "tests.support.held_up"):
         del sys.modules[name]  # which is run anew
     gc.collect()
@@ -247,6 +253,9 @@ def _run(order: _Order) -> None:
         _give_up_rights()
     _open_streams()
     sys.path[0] = os.fsdecode(order.folder)
+    if (path := os.environ.get("PYTHONPATH", str(ROOT))) != str(ROOT):
+        sys.path[1:1] = path.split(os.pathsep)
+        _entry_points.cache_clear()
     sys.argv = [order.module, *map(os.fsdecode, order.arguments)]
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_DFL)

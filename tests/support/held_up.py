@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import fcntl
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -22,7 +24,7 @@ from tautulli_import.directory import Directory
 from tautulli_import.event_store import store
 from tautulli_import.events import consume, resume
 from tautulli_import.jetstream.consumer import Consumer, Message
-from tautulli_import.sinks import duckdb, editor, exports, tracker
+from tautulli_import.sinks import duckdb, editor, exports, nats, tracker
 from tautulli_import.sinks.events_jsonl import EventsSink
 from tautulli_import.sources.database.file import DatabaseFile, Page, Read
 from tautulli_import.state.checkpoint import Position
@@ -30,8 +32,9 @@ from tests.support import over_http
 
 
 def before_page(number: int, pipe: Path) -> None:
-    """Stop before the so-many-th page of a database, counted from 0."""
+    """Stop before the so-many-th page of a database, from 0; few events are published at a time."""
     pages = DatabaseFile.pages
+    vars(nats)["_CHUNK"] = 400
 
     def some(self: DatabaseFile, after: int, size: int, read: Read) -> Iterator[Page]:
         for place, page in enumerate(pages(self, after, size, read)):
@@ -176,7 +179,17 @@ def small_windows(rows: int, _pipe: Path) -> None:
     atexit.register(stack.close)
 
 
+def without_locks(error: int, _pipe: Path) -> None:
+    """Stop nowhere, and let the kernel answer every ``flock`` with this error."""
+
+    def flock(*_: object) -> None:
+        raise OSError(error, os.strerror(error))
+
+    fcntl.flock = flock
+
+
 _PLACES = {
+    "unlocked": without_locks,
     "lines": amid_lines,
     "name": around_name,
     "windows": small_windows,

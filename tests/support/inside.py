@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,13 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from tautulli_import.cli.app import app
+from tautulli_import.sinks import installed
 from tests.conftest import Result
 
 __all__ = ["Inside", "inside"]
+
+#: What is installed is looked for once: it is the same every time, and there are many packages.
+_entry_points = cache(entry_points)
 
 
 class Inside:
@@ -31,6 +36,7 @@ class Inside:
     ) -> None:
         self.environment = environment
         monkeypatch.chdir(folder)
+        monkeypatch.setattr(installed, "entry_points", _entry_points)
 
     def __call__(
         self, *args: str | Path, stdin: bytes = b"", env: Mapping[str, str] | None = None

@@ -15,6 +15,7 @@ from tautulli_import.sources.http.crawl import Crawl, FetchedDays
 from tautulli_import.sources.http.history_api import HistoryApi
 from tests.support.history import add_play
 from tests.support.over_http import DAY, NOW, Home, no_waiting, small_windows
+from tests.support.products import crossed
 from tests.support.tautulli import Asked
 
 # What is asked for.
@@ -133,11 +134,11 @@ CHANGES = [
 ]
 
 
-@pytest.mark.parametrize("size", [8, 1000])
-@pytest.mark.parametrize(("zone", "day"), CHANGES)
+@pytest.mark.parametrize(("change_of", "size"), crossed(CHANGES, [8, 1000]), ids=str)
 def test_every_row_is_read_across_a_change_of_the_clock(
-    tmp_path: Path, zone: str, day: str, size: int
+    tmp_path: Path, change_of: tuple[str, str], size: int
 ) -> None:
+    zone, day = change_of
     change = int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp())
     with closing(Home(tmp_path, zone=zone)) as home, no_waiting(), small_windows(size):
         for hours in range(-48, 49, 2):
@@ -290,6 +291,7 @@ def test_plays_logged_all_the_time_do_not_keep_it_from_ending(home: Home) -> Non
         assert {*ids} <= {*home.run().ids}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("victim", [1, 30, 60])
 @pytest.mark.parametrize("at", range(4))
 def test_a_play_deleted_during_the_crawl_is_gone(home: Home, at: int, victim: int) -> None:

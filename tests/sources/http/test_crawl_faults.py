@@ -79,7 +79,7 @@ FAILURES = {
 every_failure = pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize("most", [1, 7])
 @every_failure
 def test_what_fails_for_being_large_is_read_in_small_pieces(
@@ -151,6 +151,7 @@ LIES = {
 every_lie = pytest.mark.parametrize("lie", LIES)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("number", range(4))
 @every_lie
 def test_a_passing_lie_does_no_harm(home: Home, lie: str, number: int) -> None:
@@ -208,6 +209,7 @@ def test_whatever_fails_now_and_then_the_plays_are_all_there(home: Home, seed: i
 # A crawl that is cut short goes on.
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("number", range(8))
 def test_a_crawl_that_fails_anywhere_goes_on_where_it_was(home: Home, number: int) -> None:
     home.films(100)

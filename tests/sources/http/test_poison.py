@@ -73,6 +73,7 @@ POISONS: list[tuple[str, str, Value | bytes]] = [
 ]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("which", [0, 7, 29])
 @pytest.mark.parametrize(("table", "column", "value"), POISONS)
 def test_a_row_that_spoils_its_page_is_left_out_alone(
@@ -123,6 +124,7 @@ def test_a_row_in_no_window_can_be_a_bad_one(home: Home) -> None:
     assert not again.read_again
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("number", range(12))
 def test_a_passing_failure_during_the_search_costs_no_row(home: Home, number: int) -> None:
     """A locked database fails like a bad row, and a moment later it does not."""
