@@ -76,7 +76,7 @@ def show_inspection(
             total = many(sum(counts.values()), "play")
             screen.paragraph(f"{total} would be {what}:", bold=True)
         for name, count in counts.items():
-            screen.paragraph(f"{count:>7,}  {Reason(name).sentence}{option_for(name)}", indent=2)
+            screen.counted(count, f"{Reason(name).sentence}{option_for(name)}")
     for conflict in found.conflicts[:_CONFLICTS]:
         screen.paragraph(
             f"Conflicting ids: {conflict.title} has {conflict.namespace} {conflict.kept} (used) "

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TextIO
 
 from rich.cells import cell_len
-from rich.console import Console, JustifyMethod
+from rich.console import Console, JustifyMethod, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -165,10 +165,11 @@ class Screen:
             self._print("    " + line)
 
     def _print(self, text: str, *, style: str = "") -> None:
-        """Print a line. If a terminal wraps it, every part is indented as the first one."""
+        """Print a line. If a terminal wraps it, its parts stand below each other."""
         line = harmless(text)
         content = line.lstrip(" ")
-        self._err.print(Padding.indent(Text(content, style=style), len(line) - len(content)))
+        indent = len(line) - len(content)
+        self._err.print(Padding.indent(_hanging(content, style, self._err), indent))
 
     @contextmanager
     def progress(
@@ -224,6 +225,11 @@ class Screen:
         """Print a text on standard output, on a terminal wrapped and indented."""
         lines = Text(harmless(text), style="bold" if bold else "", overflow="fold")
         self._out.print(Padding.indent(lines, indent))
+
+    def counted(self, count: int, what: str) -> None:
+        """Print a number and what it counts on standard output, below a heading."""
+        line = f"{count:>7,}  {what}"
+        self._out.print(Padding.indent(_hanging(line, "", self._out), 2))
 
     def facts(self, rows: Iterable[tuple[str, str]], *, indent: int = 0) -> None:
         """Print names and values on standard output. Nothing is cut."""
@@ -349,6 +355,22 @@ class _Console(Console):
     def on_broken_pipe(self) -> None:
         """Raise the error of a closed pipe. rich itself would exit with code 1."""
         raise BrokenPipeError
+
+
+def _hanging(line: str, style: str, console: Console) -> RenderableType:
+    """Return a line whose wrapped parts start below its last column.
+
+    Columns are separated by two blanks. A last column in the right half of the terminal is too
+    narrow for that.
+    """
+    start = line.rfind("  ") + 2
+    if not console.is_terminal or not 2 < start <= console.width // 2:
+        return Text(line, style=style)
+    table = Table.grid()
+    table.add_column(width=start, no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row(Text(line[:start]), Text(line[start:]), style=style)
+    return table
 
 
 def _console(file: TextIO, *, color: bool) -> Console:

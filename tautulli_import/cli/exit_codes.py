@@ -161,7 +161,7 @@ def _wants_color(flag: bool | None) -> bool:
 
 def _say_stopped(stopped: interrupts.Stopped) -> None:
     _give_up_stdout()  # a pipe that nobody reads would block the exit
-    progress = stopped.said or "Stopped. Everything that was not finished is unchanged."
+    progress = stopped.said or "Stopped. Nothing is half-written."
     line = f"\n  To go on: {stopped.line}" if stopped.line else " Run it again."
     if sys.stderr.isatty():  # a terminal would break the line within a word
         import shutil

@@ -21,10 +21,11 @@ from ..errors import (
 )
 from ..events.build import Naming
 from ..files import identity, refuse_other_kind, write_whole
-from ..formatting import many
+from ..formatting import many, shown
+from ..ids.corrections import Correction
 from ..imports.figures import SeenRows
 from ..imports.job import REPORT_MARK, Job, Target, check_targets
-from ..imports.locking import HeldLocks, hold_locks
+from ..imports.locking import hold_locks
 from ..imports.report import Report, Summary
 from ..imports.run import ImportResult, run
 from ..interrupts import Stopped
@@ -36,11 +37,10 @@ from ..sinks.base import StreamSink
 from ..sinks.items_jsonl import lines
 from ..sources.database.source import Source
 from ..state.file import StateFile
-from ..state.runs import RunLog
 from . import inputs
 from .console import Screen
 from .formatting import EventsSeen, print_json
-from .jobs import RememberedJobs, wish_of
+from .jobs import RememberedJobs, begin_log, record_early_failure, wish_of
 from .outcome import show_outcome
 from .page import check_page, chosen_users, write_page
 from .redact import typed_again
@@ -81,7 +81,7 @@ def import_history(
         streams = [isinstance(target.sink, StreamSink) for target in outputs]
         _check_files(command, loaded, outputs, as_json=as_json, replace=replace)
         stack.enter_context(_offer_to_go_on(line))
-        corrections = inputs.corrections(settings)
+        corrections = _corrections(settings, screen)
         began = time.perf_counter()
         remembered = RememberedJobs(command, settings, outputs)
         begin = None
@@ -90,7 +90,8 @@ def import_history(
             held = stack.enter_context(
                 hold_locks(remembered.path, places, screen.note, wait=settings.wait, line=line)
             )
-            begin = partial(_begin_log, remembered, held, line)
+            begin = partial(begin_log, remembered, held, line)
+            stack.enter_context(record_early_failure(remembered, held, line))
         taken = _check_outputs(settings, outputs, replace=replace)
         session = stack.enter_context(
             open_session(
@@ -160,6 +161,14 @@ def import_history(
             raise failure
         if session.log:
             session.log.ended(_in_a_sentence(outcome.report))
+
+
+def _corrections(settings: Settings, screen: Screen) -> Sequence[Correction]:
+    """Return the corrections of ``--ids``. A file that nobody has filled in yet is a mistake."""
+    found = inputs.corrections(settings)
+    if settings.ids and not found:
+        screen.warn(f"No line of {shown(settings.ids)} has an id, so the file changes nothing.")
+    return found
 
 
 def _progress(
@@ -245,12 +254,6 @@ def _nowhere_to_copy(state: StateFile | None) -> TautulliImportError:
     )
 
 
-def _begin_log(remembered: RememberedJobs, held: HeldLocks, line: str, state: StateFile) -> RunLog:
-    log = RunLog(state, line, remembered.source, remembered.sinks)
-    held.note(log.holder)
-    return log
-
-
 @contextmanager
 def _offer_to_go_on(line: str) -> Iterator[None]:
     """Add to a stop the command that resumes the import, and to damage the one that salvages."""
@@ -266,10 +269,12 @@ def _offer_to_go_on(line: str) -> Iterator[None]:
 
 
 def _in_a_sentence(report: Report) -> str:
-    items = report.items
+    items, read = report.items, many(report.plays.read, "play")
+    removed = sum(output.removed for output in report.outputs)
+    said = f", and {removed:,} removed from the output" if removed else ""
     if not (items.new or items.updated):
-        return f"nothing new among {many(report.plays.read, 'play')}"
-    return f"{items.new:,} new and {items.updated:,} updated of {many(report.plays.read, 'play')}"
+        return f"nothing new among {read}{said}"
+    return f"{items.new:,} new and {items.updated:,} updated of {read}{said}"
 
 
 def _taken(settings: Settings) -> Mapping[object, str]:

@@ -126,7 +126,8 @@ def name_files(loaded: Loaded, screen: Screen) -> None:
     chosen = [name for name in _FOR_ONE_SOURCE if loaded.origins[name] == file]
     if chosen and "option" in (loaded.origins["database"], loaded.origins["url"]):
         verb = "come" if len(chosen) > 1 else "comes"
-        screen.note(f"{' and '.join(chosen)} {verb} from {shown(Path(file))}.")
+        names = " and ".join(filter(None, (", ".join(chosen[:-1]), chosen[-1])))
+        screen.note(f"{names} {verb} from {shown(Path(file))}.")
 
 
 def open_databases(settings: Settings, progress: Progress) -> Source:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
 
+from ..errors import TautulliImportError
 from ..events.resume import EventCheckpoint
 from ..formatting import shown
 from ..imports.job import Job, Target
+from ..imports.locking import HeldLocks
 from ..imports.run import Memory
 from ..items.outputs import Wish
 from ..model.clock import is_relative
@@ -22,9 +26,10 @@ from ..sources.http.address import parse_address
 from ..state.checkpoint import CheckpointStore, JobKey
 from ..state.file import StateFile, database_source, state_file
 from ..state.outputs import OutputStore
+from ..state.runs import RunLog
 from .session import Command
 
-__all__ = ["RememberedJobs", "wish_of"]
+__all__ = ["RememberedJobs", "begin_log", "record_early_failure", "wish_of"]
 
 
 class RememberedJobs:
@@ -48,6 +53,8 @@ class RememberedJobs:
             if not isinstance(target.sink, StreamSink)
         )
         self.sinks = (*self._items, *self._streams.values())
+        self.has_begun = False
+        """True as soon as the run has a log."""
         self.source = ""
         if command == "api" and settings.url:
             self.source = parse_address(settings.url).base
@@ -108,6 +115,34 @@ class RememberedJobs:
     ) -> CheckpointStore:
         job = JobKey(self.source, self._command, sinks, selection, options)
         return CheckpointStore(state, job, writes=not self._settings.dry_run)
+
+
+def begin_log(remembered: RememberedJobs, held: HeldLocks, line: str, state: StateFile) -> RunLog:
+    """Begin the log of a run. The locks name it from now on."""
+    remembered.has_begun = True
+    log = RunLog(state, line, remembered.source, remembered.sinks)
+    held.note(log.holder)
+    return log
+
+
+@contextmanager
+def record_early_failure(remembered: RememberedJobs, held: HeldLocks, line: str) -> Iterator[None]:
+    """Record a failure from before the log of the run, such as an output that is gone.
+
+    ``status`` is all that tells of it if cron sends no mail. A source that was never read before
+    has a person who reads the message, and gets no state file.
+    """
+    try:
+        yield
+    except TautulliImportError as error:
+        folder, path = remembered.folder, remembered.path
+        if not remembered.has_begun and folder and path and path.exists():
+            with (
+                suppress(TautulliImportError, sqlite3.Error, OSError),
+                closing(StateFile(folder, remembered.source)) as state,
+            ):
+                begin_log(remembered, held, line, state).failed(error, error.exit_code)
+        raise
 
 
 def _unplaced(target: Target) -> str:

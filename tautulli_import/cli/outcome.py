@@ -6,6 +6,7 @@ import shlex
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from ..formatting import many, shown
 from ..imports.report import Delivery, Output, Report
@@ -17,6 +18,20 @@ from .console import Screen
 from .formatting import not_held, option_for
 
 __all__ = ["show_outcome"]
+
+_MOST_PATHS: Final = 3
+_SELECTING: Final = (
+    "user",
+    "library",
+    "media_type",
+    "since",
+    "until",
+    "min_percent",
+    "include_partial",
+    "ids",
+    "salvage",
+)
+"""The settings that choose titles for ``unresolved`` as for an import."""
 
 
 def show_outcome(
@@ -37,7 +52,9 @@ def show_outcome(
     known = store.warnings() if store else frozenset[str]()
     changed = [one for one in report.outputs if _has_changed(one)]
     # The warnings too are only printed if something is new: a nightly run would repeat them.
-    told = settings.dry_run or changed or outcome.failure or any(map(_is_bare, report.outputs))
+    is_empty = not report.plays.read
+    is_bare = is_empty or any(map(_is_bare, report.outputs))
+    told = settings.dry_run or changed or outcome.failure or is_bare
     is_news = bool(told or not report.plays.emitted)
     if is_news:
         for output, delivery in zip(report.outputs, outcome.deliveries, strict=True):
@@ -171,20 +188,31 @@ def _show_accounting(report: Report, settings: Settings, screen: Screen) -> None
     if items.without_external_id and not cannot:
         screen.note(
             f"{items.without_external_id:,} have no external id and keep their number in Plex. "
-            f"To list them: tautulli-import unresolved {_source_of(report, settings)}"
+            "To list them:"
         )
+        screen.note(f"  tautulli-import unresolved {_same_plays(report, settings)}")
     for name, count in items.ids_from.items():
         if count:
             screen.detail(f"  ids from {name.replace('_', ' ')}: {count:,}")
     screen.detail(f"  {report.elapsed_seconds} s, {report.plays_per_second:,} plays/s")
 
 
-def _source_of(report: Report, settings: Settings) -> str:
-    """Return the source as an argument to type."""
-    if report.command == "api":
-        return "api"
+def _same_plays(report: Report, settings: Settings) -> str:
+    """Return the source and the selection as arguments to type."""
     paths = [shown(path) for path in settings.database]
-    return shlex.join(paths) if len(paths) == 1 and paths != ["-"] else "DATABASE..."
+    options: list[str] = []
+    for name in _SELECTING:
+        value = getattr(settings, name)
+        if value == Settings.model_fields[name].get_default(call_default_factory=True):
+            continue
+        option = f"--{name.replace('_', '-')}"
+        for one in value if isinstance(value, tuple | list) else (value,):
+            options += [option] if one is True else [option, str(one)]
+    if report.command == "api":
+        return shlex.join(["api", *options])
+    if 0 < len(paths) <= _MOST_PATHS and "-" not in paths:
+        return shlex.join([*paths, *options])
+    return " ".join(["DATABASE...", *map(shlex.quote, options)])
 
 
 def _show_next_steps(deliveries: Sequence[Delivery], screen: Screen) -> None:

@@ -192,7 +192,7 @@ def _record_the_end(log: RunLog) -> Iterator[None]:
             yield
         except Stopped as stopped:
             run = log.run
-            at = "" if run.phase == "starting" else f" while {describe(run)}"
+            at = "" if run.phase == "starting" else f" while {describe(run, has_ended=True)}"
             whole = f"Stopped{at}. Every output is whole: unchanged or finished."
             stopped.said = stopped.said or whole
             raise

@@ -16,6 +16,7 @@ from ..errors import (
     UnansweredError,
     UnauthorisedError,
 )
+from ..web.client import connect_reason
 from .access import CREATE_ONE, PORT, Access
 
 __all__ = [
@@ -49,7 +50,7 @@ def error_of(error: Exception, access: Access, redact: Callable[[str], str]) -> 
         return _no_connection(error, text, access)
     if isinstance(error, httpx.ProxyError):
         return SourceUnreachableError(
-            f"Cannot connect to {where} through the proxy ({text}).",
+            f"Cannot connect to {where} through the proxy ({connect_reason(text)}).",
             hint="Check the proxy in HTTP_PROXY, HTTPS_PROXY and NO_PROXY.",
         )
     if isinstance(error, httpx.TimeoutException):
@@ -75,7 +76,9 @@ def _no_connection(error: Exception, text: str, access: Access) -> TautulliImpor
     hint = "Check that CrossWatch is running, and the address in --crosswatch-url."
     if urlsplit(base).port is None:
         hint += f" The URL has no port; CrossWatch's default port is {PORT}."
-    return SourceUnreachableError(f"Cannot connect to CrossWatch at {base} ({text}).", hint=hint)
+    return SourceUnreachableError(
+        f"Cannot connect to CrossWatch at {base} ({connect_reason(text)}).", hint=hint
+    )
 
 
 def not_crosswatch(base: str, path: str) -> NotFoundError:

@@ -242,6 +242,8 @@ def alarms_of(result: ReadResult, told: OutputStore | None = None) -> Sequence[s
     Leave out the conflicts that ``told`` knows.
     """
     warnings = []
+    if not result.read:
+        warnings.append("The history has no plays. Check the path or the address.")
     if count := result.verdicts.get(Reason.NOT_DELIVERED, 0):
         warnings.append(
             f"Tautulli's API fails on {many(count, 'row')} (mostly films without a length). "

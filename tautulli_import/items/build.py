@@ -11,9 +11,9 @@ from typing import overload
 
 from ..ids.works import Work
 from ..model.clock import watched_at
-from ..model.groups import NOBODY, PlayGroups
+from ..model.groups import PlayGroups
 from ..model.items import Episode, Item, Kind, Movie, Origin, Record
-from ..model.judged import Order
+from ..model.judged import NOBODY, Order
 from ..model.keys import episode_key, event_key
 from ..model.played import Played, PlayedEpisode
 from .keyed import KeptPlays

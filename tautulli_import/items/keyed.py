@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, MutableSequence, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
@@ -13,10 +13,10 @@ from ..ids.appearances import Appearance
 from ..ids.chain import Identified, origin_in
 from ..ids.works import Work
 from ..model.every_play import EveryPlay
-from ..model.groups import NOBODY, PlayGroups
+from ..model.groups import PlayGroups
 from ..model.guids import PER_SEASON, plex_guid
 from ..model.items import Ids, Kind, Origin
-from ..model.judged import Order, Orders
+from ..model.judged import NOBODY, Order, Orders
 from ..model.keys import best_id, episode_key, movie_key
 from ..model.played import Played, PlayedEpisode
 from ..model.rejections import Reason
@@ -27,6 +27,7 @@ _Number: TypeAlias = tuple[int, int]
 """The season and the episode; of a film ``_FILM``."""
 
 _FILM: Final[_Number] = (0, 0)
+_VIEWINGS_AT_ONCE: Final = 1_000
 
 
 class Naming(Struct, frozen=True, gc=False):
@@ -94,12 +95,12 @@ class KeptPlays:
         """Return the time of a play (epoch seconds, UTC)."""
         return self.orders.time(self.order[place])
 
-    def add(self, naming: int, group: int, user: int | None, order: Order) -> None:
+    def add(self, naming: int, group: int, user: int, order: Order) -> None:
         """Add a play."""
         self.naming.append(naming)
         self.group.append(group)
         self.order.append(order)
-        self.user.append(NOBODY if user is None else user)
+        self.user.append(user)
 
 
 def keyed(
@@ -239,11 +240,16 @@ class _Items:
 
     def keep_viewings(self, kept: KeptPlays, every_play: EveryPlay) -> None:
         """Keep every viewing that has an accepted play."""
-        for group, owner, order, begun, ended, number in every_play.viewings(self._of_group):
-            kept.add(self._naming[group], group, owner, order)
-            kept.begun.append(begun)
-            kept.ended.append(ended)
-            kept.viewing.append(number)
+        found = every_play.viewings(self._of_group)
+        while some := list(islice(found, _VIEWINGS_AT_ONCE)):
+            groups, owners, orders, begun, ended, numbers = zip(*some, strict=True)
+            kept.naming.extend(map(self._naming.__getitem__, groups))
+            kept.group.extend(groups)
+            kept.order.extend(orders)
+            kept.user.extend(owners)
+            kept.begun.extend(begun)
+            kept.ended.extend(ended)
+            kept.viewing.extend(numbers)
 
 
 def _why_no_key(work: Work | None, played: Played) -> Reason:

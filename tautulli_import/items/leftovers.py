@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from ..model.groups import NOBODY
+from ..model.judged import NOBODY
 from ..model.keys import event_key
 from ..model.selection import Selection
 from ..sinks.base import Sink

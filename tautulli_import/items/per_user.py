@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from ..model.groups import NOBODY
+from ..model.judged import NOBODY
 from ..sources.base import User
 from ..sources.database.source import Source
 from .pipeline import ReadResult

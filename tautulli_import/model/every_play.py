@@ -10,12 +10,11 @@ from collections.abc import Iterator, MutableSequence, Sequence
 from operator import itemgetter
 from typing import Final, NamedTuple, TypeAlias
 
-from .judged import REASONS, JudgedRow, Order, Orders, percent_of
+from .judged import NOBODY, REASONS, JudgedRow, Order, Orders, percent_of
 from .rejections import Reason
 from .viewings import UNKNOWN, Evidence, viewings
 
 __all__ = ["EveryPlay", "Viewing"]
-
 _WATCHED: Final = 1
 _ACCEPTED: Final = 2
 # These plays are of another user or no evidence of a film or episode in the library.
@@ -30,8 +29,8 @@ class Viewing(NamedTuple):
 
     group: int
     """The group of its newest accepted play."""
-    owner: int | None
-    """The user's id with ``--each-user``."""
+    owner: int
+    """The user's id with ``--each-user``, else ``NOBODY``."""
     order: Order
     """The order of that play."""
     begun: int
@@ -52,6 +51,13 @@ class _Play(Evidence, frozen=True, gc=False):
     accepted: bool
 
 
+# A play in an array: its order, user, begin, seconds played, marks and group. What belongs together
+# lies together, because plays of one item are far apart and memory is slow.
+_WIDTH: Final = 6
+_USER: Final = 1
+_GROUP: Final = 5
+
+
 class EveryPlay:
     """All plays that are evidence for viewings."""
 
@@ -59,30 +65,18 @@ class EveryPlay:
         self._orders = orders
         self._each_user = each_user
         self._starts_count = starts_count
-        self._order: MutableSequence[Order] = array("q") if orders.is_usual else []
-        self._group, self._user, self._begun = array("i"), array("q"), array("q")
-        self._played, self._share, self._marks = array("q"), array("d"), array("b")
+        self._plays: MutableSequence[int] = array("q") if orders.is_usual else []
+        self._shares = array("d")
 
     def add(self, rows: Sequence[JudgedRow], groups: Sequence[int | None]) -> None:
         """Add detailed rows, with the group of each."""
         dated, evident = self._orders.order(1, self._orders.lowest), _IS_EVIDENCE
-        chosen = [
-            (*row, group)
-            for row, group in zip(rows, groups, strict=True)
-            if group is not None and row[0] >= dated and evident[row[1] or 0]
-        ]
-        if not chosen:
-            return
-        order, verdict, _, user, begun, played, share, watched, group = zip(*chosen, strict=True)
-        self._order.extend(order)
-        self._group.extend(group)
-        self._user.extend(user)
-        self._begun.extend(begun)
-        self._played.extend(played)
-        self._share.extend(share)
-        self._marks.extend(
-            [one if why else one | _ACCEPTED for one, why in zip(watched, verdict, strict=True)]
-        )
+        for row, group in zip(rows, groups, strict=True):
+            order, verdict, _, user, begun, played, share, watched = row
+            if group is not None and order >= dated and evident[verdict or 0]:
+                marks = watched if verdict else watched | _ACCEPTED
+                self._plays.extend((order, user, begun, played, marks, group))
+                self._shares.append(share)
 
     def viewings(self, items: Sequence[int]) -> Iterator[Viewing]:
         """Yield the viewings that have an accepted play, film by film and episode by episode.
@@ -92,13 +86,15 @@ class EveryPlay:
         ``--each-user``, all users have one count.
         """
         users: dict[int, int] = {}
-        count = len(self._order)
-        numbers = [users.setdefault(user, len(users)) for user in self._user]
+        count = len(self._shares)
+        numbers = [users.setdefault(user, len(users)) for user in self._plays[_USER::_WIDTH]]
         # One number for the item, the user and the place sorts faster than a tuple.
         sorted_plays = sorted(
-            (items[group] * len(users) + user) * count + place
-            for place, (group, user) in enumerate(zip(self._group, numbers, strict=True))
-            if items[group] != _NO_ITEM
+            (item * len(users) + user) * count + place
+            for place, (group, user) in enumerate(
+                zip(self._plays[_GROUP::_WIDTH], numbers, strict=True)
+            )
+            if (item := items[group]) != _NO_ITEM
         )
         owners = array("q", map(count.__rfloordiv__, sorted_plays))
         places = array("q", map(count.__rmod__, sorted_plays))
@@ -136,22 +132,22 @@ class EveryPlay:
 
     def _find_one(self, place: int, found: _Found) -> None:
         """Add the viewing of a user's only play of an item."""
-        order, begun, marks = self._order[place], self._begun[place], self._marks[place]
-        ended = self._orders.time(order)
+        order, user, begun, _, marks, group = self._at(place)
+        ended = order >> self._orders.bits
         if self._starts_count:
             order = self._orders.order(begun, self._orders.row_id(order))
         if marks & _ACCEPTED:
-            owner = self._user[place] if self._each_user else None
-            found.append((order, Viewing(self._group[place], owner, order, begun, ended)))
+            owner = user if self._each_user else NOBODY
+            found.append((order, Viewing(group, owner, order, begun, ended)))
         elif marks:
             found.append((order, None))
 
     def _find(self, places: Sequence[int], found: _Found) -> None:
         """Add the viewings of a user's plays of an item."""
-        for viewing in viewings(self._plays(places)):
+        for viewing in viewings(list(map(self._play, places))):
             if accepted := [play for play in viewing if play.accepted]:
                 best = accepted[0] if len(accepted) == 1 else max(accepted, key=self._order_of)
-                order, owner = self._order_of(best), best.user if self._each_user else None
+                order, owner = self._order_of(best), best.user if self._each_user else NOBODY
                 found.append((order, Viewing(best.group, owner, order, best.begun, best.ended)))
             elif watched := [play for play in viewing if play.watched]:
                 found.append((max(map(self._order_of, watched)), None))
@@ -159,22 +155,23 @@ class EveryPlay:
     def _order_of(self, play: _Play) -> Order:
         return self._orders.order(play.begun if self._starts_count else play.ended, play.id)
 
-    def _plays(self, places: Sequence[int]) -> list[_Play]:
-        orders = [self._order[place] for place in places]
-        marks = [self._marks[place] for place in places]
-        found = map(
-            _Play,
-            map(self._orders.row_id, orders),
-            [self._begun[place] for place in places],
-            map(self._orders.time, orders),
-            [self._played[place] for place in places],
-            [_reached(self._share[place]) for place in places],
-            [bool(mark & _WATCHED) for mark in marks],
-            [self._group[place] for place in places],
-            [self._user[place] for place in places],
-            [bool(mark & _ACCEPTED) for mark in marks],
+    def _at(self, place: int) -> Sequence[int]:
+        start = place * _WIDTH
+        return self._plays[start : start + _WIDTH]
+
+    def _play(self, place: int) -> _Play:
+        order, user, begun, played, marks, group = self._at(place)
+        return _Play(
+            self._orders.row_id(order),
+            begun,
+            order >> self._orders.bits,
+            played,
+            _reached(self._shares[place]),
+            bool(marks & _WATCHED),
+            group,
+            user,
+            bool(marks & _ACCEPTED),
         )
-        return list(found)
 
 
 def _reached(share: float) -> int:

@@ -23,14 +23,12 @@ from typing import Final
 
 from .clock import WatchedAt
 from .every_play import EveryPlay
-from .judged import REASONS, USUAL, JudgedRow, Order, Orders
+from .judged import NOBODY, REASONS, USUAL, JudgedRow, Order, Orders
 from .played import Played, PlayedEpisode, decode_all_played, decode_played
 from .rejections import Reason
 
-__all__ = ["NOBODY", "NO_NUMBER", "PlayGroups"]
+__all__ = ["NO_NUMBER", "PlayGroups"]
 
-NOBODY = -1
-"""The owner of plays that name no user."""
 NO_NUMBER = -1
 """In place of a season or episode number that is missing or invalid."""
 

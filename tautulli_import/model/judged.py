@@ -10,6 +10,7 @@ from msgspec import Struct
 from .rejections import Reason
 
 __all__ = [
+    "NOBODY",
     "ODD",
     "REASONS",
     "UNKNOWN_SHARE",
@@ -53,6 +54,8 @@ class Orders(Struct, frozen=True):
         return (order & (1 << self.bits) - 1) + self.lowest
 
 
+NOBODY: Final = -1
+"""The user of plays that name none."""
 UNKNOWN_SHARE: Final = 999.5
 """From here on it is no percentage. Without a length Tautulli's API tells thousands."""
 
@@ -81,8 +84,8 @@ class DetailedRow(NamedTuple):
     order: Order
     verdict: int | None
     what: bytes | None
-    user: int = -1
-    """The user's id, or -1 without one."""
+    user: int = NOBODY
+    """The user's id, or ``NOBODY``."""
     begun: int = 0
     """The time it began (epoch seconds, UTC)."""
     played: int = -1

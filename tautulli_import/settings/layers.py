@@ -147,7 +147,7 @@ def from_config(flags: Mapping[str, object]) -> Mapping[str, Any]:
     if unknown:
         raise ConfigurationError(
             f"{path}: {unknown[0]!r} is not a setting.",
-            hint=f"{did_you_mean(unknown[0], known)}List all settings: tautulli-import config show",
+            hint=f"{did_you_mean(unknown[0], known)}All settings: tautulli-import help options",
         )
     return values
 

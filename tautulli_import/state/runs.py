@@ -104,12 +104,14 @@ class Run(Struct, frozen=True):
 
 
 class LastRuns(Struct, frozen=True):
-    """The last run of a source, and the attempts after it."""
+    """The last run from a source to an output, and the attempts after it."""
 
     run: Run
     """The last one that was no failed attempt, if there is one."""
     attempt: Run | None = None
     """The last one, if it was a failed attempt."""
+    was_opened: bool = True
+    """True if any run to this output could open the source."""
 
     @property
     def latest(self) -> Run:
@@ -167,43 +169,41 @@ def _killed(run: Run) -> Run:
 
 
 def last_runs(folder: Path) -> Sequence[LastRuns]:
-    """Return the last run of each source that has a state file in ``folder``, the latest first.
+    """Return the last run from each source to each output, the latest first.
 
     A source that could never be opened, such as a mistyped address, is left out as soon as a
     later run has written the same output, or a day after the last attempt. The latest run of all
     is never left out.
     """
-    found = [(last, path) for path in state_files(folder) if (last := _last_of(path)) is not None]
-    found.sort(key=lambda pair: pair[0].latest.began, reverse=True)
+    found = [last for path in state_files(folder) for last in _last_of(path)]
+    found.sort(key=lambda last: last.latest.began, reverse=True)
     since = time.time() - _SHOWN_SECONDS
-    completed = [last.run for last, _ in found if last.run.status == "completed"]
+    completed = [last.run for last in found if last.run.status == "completed"]
 
     def is_over(run: Run) -> bool:
         later = (one.targets for one in completed if one.began > run.began)
         return run.began < since or not {*run.targets}.isdisjoint(chain.from_iterable(later))
 
     shown: list[LastRuns] = []
-    for last, path in found:
-        if shown and last.run.status == "failed" and is_over(last.run) and not _was_opened(path):
+    for last in found:
+        if shown and not last.was_opened and is_over(last.run):
             continue
         shown.append(last)
     return shown
 
 
-def _last_of(state: Path) -> LastRuns | None:
-    run = last_run(state)
-    if run is None:
-        return None
-    if not run.is_attempt:
-        return LastRuns(run)
-    earlier = (one for one in _runs(state, f"id < {run.id}") if not one.is_attempt)
-    good = next(earlier, None)
-    return LastRuns(run) if good is None else LastRuns(good, run)
-
-
-def _was_opened(state: Path) -> bool:
-    """Return true if any run could open the source of a state file."""
-    return not all(run.has_read_nothing for run in _runs(state, "1"))
+def _last_of(state: Path) -> Iterator[LastRuns]:
+    """Return the last run to each output. Two nightly imports of one history are two of them."""
+    by_output: dict[tuple[str, ...], list[Run]] = {}
+    for run in _runs(state, "1"):
+        by_output.setdefault(run.targets, []).append(run)
+    for runs in by_output.values():
+        last, was_opened = runs[0], not all(run.has_read_nothing for run in runs)
+        good = next((run for run in runs if not run.is_attempt), None)
+        if good is None or good is last:
+            yield LastRuns(last, was_opened=was_opened)
+        else:
+            yield LastRuns(good, last, was_opened=was_opened)
 
 
 class RunLog:
@@ -344,8 +344,8 @@ def _plain(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def describe(run: Run) -> str:
-    """Format a run's progress.
+def describe(run: Run, *, has_ended: bool = False) -> str:
+    """Format a run's progress, with its pace unless it has ended.
 
     For example ``reading, 41 % (410 of 1,000 plays), 97 plays/s, about 6 s left``.
     """
@@ -355,6 +355,8 @@ def describe(run: Run) -> str:
         parts.append(f"{run.percent:.0f} % ({run.done:,} of {run.total:,} {what})")
     elif run.done:
         parts.append(f"{run.done:,} {what}")
+    if has_ended:
+        return ", ".join(parts)
     if run.phase != "writing" and (speed := run.per_second):
         parts.append(f"{speed:,.0f} {what}/s")
     if (left := run.seconds_left) is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from ssl import SSLContext
 from typing import TYPE_CHECKING
@@ -14,7 +15,13 @@ from .trust import may_use_proxy
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["http_client"]
+__all__ = ["connect_reason", "http_client"]
+
+
+def connect_reason(text: str) -> str:
+    """Return the text of a failed connection as a message has it: without a number or full stop."""
+    text = re.sub(r"\[Errno -?\d+\] ", "", text).rstrip(".")
+    return text[:1].lower() + text[1:]
 
 
 def http_client(

@@ -193,6 +193,23 @@ def test_ids_of_a_persons_own_are_used(cli: Cli, household: Path, tmp_path: Path
     assert from_stdin == from_file
 
 
+def test_a_list_of_titles_that_was_not_filled_in_is_said(inside: Inside, household: Path) -> None:
+    assert inside("unresolved", household, "--csv", "ids.csv").code == 0
+    done = inside("db", household, "-n", "--all-users", "--ids", "ids.csv")
+    assert done.code == 0
+    assert "Warning: No line of ids.csv has an id, so the file changes nothing.\n" in done.err
+
+
+def test_an_import_of_an_empty_history_is_no_silent_success(inside: Inside, tmp_path: Path) -> None:
+    """It is that of a Tautulli in another place, such as a new container without its volume."""
+    create(tmp_path / "empty.db").close()
+    warning = "Warning: The history has no plays. Check the path or the address.\n"
+    first, *others = [inside("db", "empty.db", "--to", "tracker", "-q") for _ in range(3)]
+    assert first == Result(0, "", warning)
+    assert others == [Result(0, "", "")] * 2  # cron is told once
+    assert warning in inside("db", "empty.db", "--to", "tracker").err
+
+
 def test_thresholds_come_from_the_config_ini_that_is_named(
     inside: Inside, household: Path, tmp_path: Path
 ) -> None:

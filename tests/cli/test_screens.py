@@ -2,6 +2,8 @@
 
 import json
 import re
+import shlex
+import shutil
 import time
 from collections.abc import Mapping
 from contextlib import closing
@@ -43,14 +45,28 @@ def test_the_result_comes_first_and_the_accounting_is_one_line(
     inside: Inside, history: Path
 ) -> None:
     lines = inside("db", history, "--to", "tracker", "--all-users").err.splitlines()
-    assert lines[:3] == [
+    assert lines == [  # the next steps are for a terminal
         "3 films and 1 episode are now in crosswatch-tracker (tracker): 4 new.",
         "4 plays read: 4 imported, 0 merged into newer ones, 0 left out, 0 rejected.",
-        lines[2],
+        "4 have no external id and keep their number in Plex. To list them:",
+        f"  tautulli-import unresolved {history}",
     ]
-    assert lines[2].startswith("4 have no external id and keep their number in Plex.")
-    assert lines[2].endswith(f" tautulli-import unresolved {history}")
-    assert len(lines) == 3  # the next steps are for a terminal
+
+
+def test_the_command_that_lists_titles_without_ids_has_the_same_selection(
+    inside: Inside, history: Path
+) -> None:
+    Path("my ids.csv").write_text("type,title,year,tmdb\n")
+    other = shutil.copy(history, "other.db")
+    selection = ("--user", "alice", "--since", "2001", "--ids", "my ids.csv", "--include-partial")
+    said = inside("db", history, other, "-n", "--media-type", "movie", *selection).err
+    command = said.partition("To list them:\n  tautulli-import ")[2].partition("\n")[0]
+    words = shlex.split(command)
+    assert words[:3] == ["unresolved", str(history), "other.db"]
+    assert sorted(words[3:]) == sorted(["--media-type", "movie", *selection])
+    listed = json.loads(inside(*words, "--json").out)
+    count = int(said.partition(" have no external id")[0].rpartition("\n")[2])
+    assert len(listed["titles"]) == count > 0
 
 
 def test_with_verbose_the_accounting_has_every_reason(inside: Inside, years: Path) -> None:

@@ -12,6 +12,7 @@ from tautulli_import.settings.layers import config_path
 from tautulli_import.settings.loaded import load
 from tests.conftest import Cli
 from tests.support.history import generate
+from tests.support.inside import Inside
 
 
 @pytest.fixture(autouse=True)
@@ -144,6 +145,15 @@ def test_an_unknown_setting_in_config_toml_is_an_error_that_names_it() -> None:
         load({})
     assert "'uzer'" in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_the_hint_about_an_unknown_setting_works_with_that_setting(inside: Inside) -> None:
+    write_config('uzer = "alice"\n')
+    said = inside("config", "show").err
+    command = said.rpartition("All settings: tautulli-import ")[2].split()
+    done = inside(*command)
+    assert (done.code, done.err) == (0, "")
+    assert "--each-user" in done.out
 
 
 def test_a_table_in_config_toml_is_no_setting() -> None:
@@ -361,6 +371,10 @@ def test_a_selection_from_the_settings_is_named_for_a_source_that_is_not_theirs(
     own = cli("db", "-n", "--config", "c.toml")
     assert "user comes from c.toml." in named.err
     assert "comes from" not in own.err
+    with (tmp_path / "c.toml").open("a") as file:
+        file.write('since = "2001"\nmin_percent = 50\n')
+    several = cli("db", "a.db", "-n", "--config", "c.toml")
+    assert "user, since and min_percent come from c.toml." in several.err
 
 
 @pytest.mark.parametrize(

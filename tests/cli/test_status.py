@@ -25,6 +25,7 @@ from tautulli_import.state.file import StateFile
 from tautulli_import.state.lock import Holder, Lock
 from tautulli_import.state.runs import Run, RunLog, last_run, lock_of
 from tests.conftest import Result
+from tests.support.crosswatch import TOKEN
 from tests.support.history import add_play, create
 from tests.support.inside import Inside
 from tests.support.over_http import DAY, Home
@@ -445,6 +446,62 @@ def test_several_sources_are_told_the_last_one_first(
     assert [line for line in inside("status").out.splitlines() if " → " in line] == [
         f"{source} → tracker=/t" for source in sources[::-1]
     ]
+
+
+def test_a_nightly_import_that_fails_is_not_hidden_by_another_of_the_same_history(
+    inside: Inside, history: Path
+) -> None:
+    def nightly(user: str) -> int:
+        return inside("db", history, "--to", "tracker", "--out", user, "--all-users", "-q").code
+
+    assert nightly("alice") == nightly("bob") == 0
+    gone = Path("bob").rename("gone")
+    Path("bob").write_text("no directory")
+    assert (nightly("bob"), nightly("alice")) == (8, 0)
+    good, failed, before = told(inside)
+    assert (good["status"], good["said"]) == ("completed", "nothing new among 4 plays")
+    bob = f"tracker={Path('bob').absolute()}"
+    assert (failed["status"], failed["exit_code"], failed["targets"]) == ("failed", 8, [bob])
+    assert (before["status"], before["targets"]) == ("completed", [bob])
+    assert "  The last attempt failed with exit code 8, 20" in inside("status").out
+
+    Path("bob").unlink()
+    gone.rename("bob")
+    assert nightly("bob") == 0
+    assert [run["status"] for run in told(inside)] == ["completed", "completed"]
+
+
+def test_an_output_that_is_gone_is_told(inside: Inside, history: Path) -> None:
+    """Cron may send no mail, and the output is checked before anything is read."""
+    command = ("db", history, "--to", "crosswatch", "--crosswatch-url", "http://127.0.0.1:9")
+    env = {"CW_TOKEN": TOKEN}
+    assert inside(*command, "--all-users", env=env).code == 3
+    assert told(inside) == []  # of a source that was never read nothing is kept
+    assert inside("db", history, "--to", "tracker", "--all-users").code == 0
+    assert inside(*command, "--all-users", env=env).code == 3
+    failed, good = told(inside)
+    assert (failed["status"], failed["exit_code"]) == ("failed", 3)
+    at = "http://127.0.0.1:9"
+    assert failed["error"] == f"Cannot connect to CrossWatch at {at} (connection refused)."
+    assert failed["next_step"].startswith("Check that CrossWatch is running")
+    assert failed["ended"] is not None
+    assert good["status"] == "completed"
+
+
+def test_a_failed_dry_run_is_not_recorded(inside: Inside, history: Path) -> None:
+    command = ("db", history, "--to", "tracker", "--all-users")
+    assert inside(*command).code == 0
+    Path("file").write_text("no directory")
+    assert inside(*command, "--out", "file", "--dry-run").code == 8
+    assert [run["status"] for run in told(inside)] == ["completed"]
+
+
+def test_what_was_removed_is_told(inside: Inside, history: Path) -> None:
+    command = ("db", history, "--to", "tracker", "--replace")
+    assert inside(*command, "--all-users").code == 0
+    assert inside(*command, "--all-users", "--media-type", "movie").code == 0
+    (run,) = told(inside)
+    assert run["said"] == "nothing new among 4 plays, and 1 removed from the output"
 
 
 def test_another_state_directory_is_another_world(

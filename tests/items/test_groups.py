@@ -15,9 +15,9 @@ from tautulli_import.counting import Plays
 from tautulli_import.items.build import records_of as lazy_records_of
 from tautulli_import.items.pipeline import ReadResult, read
 from tautulli_import.model.clock import LAST_MOMENT, moment
-from tautulli_import.model.groups import NOBODY, PlayGroups
+from tautulli_import.model.groups import PlayGroups
 from tautulli_import.model.items import Record
-from tautulli_import.model.judged import Orders, orders_of
+from tautulli_import.model.judged import NOBODY, Orders, orders_of
 from tautulli_import.model.plays import Play
 from tautulli_import.model.rejections import Reason, Rejected
 from tautulli_import.model.selection import Selection

@@ -26,9 +26,12 @@ def explain(ctx: typer.Context, words: Sequence[str]) -> None:
 
     root = ctx.find_root()
     if not words:
-        heading = "Topics, for 'tautulli-import help TOPIC':"
-        rows = [f"  {topic:14}{summary}" for topic, summary in manual.topics().items()]
-        typer.echo("\n".join([root.get_help(), "", heading, *rows]))
+        formatter = root.make_formatter()
+        with formatter.section("Topics, for 'tautulli-import help TOPIC'"):
+            formatter.write_dl(
+                [(topic, summary.replace("`", "")) for topic, summary in manual.topics().items()]
+            )
+        typer.echo(f"{root.get_help()}\n\n{formatter.getvalue()}", nl=False)
         return
     page = _page_of_command(root, words)
     if page is None:

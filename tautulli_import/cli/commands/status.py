@@ -1,4 +1,4 @@
-"""``status`` and ``stop``: show the last run of each source, and stop a running one."""
+"""``status`` and ``stop``: show the last run to each output, and stop a running one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _EVERY_SECONDS: Final = 1.0
 
 
 def status(flags: Flags, *, watch: bool, json: bool) -> None:
-    """Show the last run of each source."""
+    """Show the last run to each output."""
     from ...settings.loaded import load
     from ...state.runs import last_runs
 
@@ -91,7 +91,7 @@ def _iso(moment: float | None) -> str | None:
 
 
 def _lines(last: LastRuns) -> Iterator[str]:
-    """Return the lines that describe the last run of a source to a person."""
+    """Return the lines that describe the last run to an output to a person."""
     from ...formatting import duration
     from ...state.runs import describe
 
@@ -102,7 +102,8 @@ def _lines(last: LastRuns) -> Iterator[str]:
         yield "  End it with: tautulli-import stop"
         return
     took = duration((run.ended or run.updated) - run.began)
-    at = "" if run.status == "completed" or run.phase == "starting" else f", at: {describe(run)}"
+    progress = describe(run, has_ended=True)
+    at = "" if run.status == "completed" or run.phase == "starting" else f", at: {progress}"
     outcome = f": {run.said}" if run.said else ""
     yield f"  {run.status}{_code(run)}, {_local(run)}, after {took}{at}{outcome}"
     yield from _what_to_do(run)

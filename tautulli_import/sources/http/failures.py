@@ -12,6 +12,7 @@ from ...errors import (
     UnansweredError,
     UnauthorisedError,
 )
+from ...web.client import connect_reason
 from .access import CONNECT_SECONDS, Access
 from .responses import CERTIFICATE_HINT, MOST_TRIES, Failure, Request, failure
 
@@ -89,14 +90,12 @@ def _no_connection(error: Exception, text: str, access: Access, *, reached: bool
         hint += " The URL has no port; Tautulli's default port is 8181."
     if isinstance(error, httpx.ConnectTimeout):
         text = f"no connection within {CONNECT_SECONDS:g} seconds"
-    text = re.sub(r"\[Errno -?\d+\] ", "", text)
     return _not_connected(text, hint, MOST_TRIES if reached else 3)
 
 
 def _not_connected(reason: str, hint: str, tries: int, *, through: str = "") -> Failure:
     """Return the failure for a server that cannot be reached."""
-    reason = reason.rstrip(".")
-    reason = reason[:1].lower() + reason[1:]
+    reason = connect_reason(reason)
 
     def error(request: Request) -> SourceUnreachableError:
         tried = f", tried {request.attempt} times" if request.attempt > 1 else ""

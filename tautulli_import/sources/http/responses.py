@@ -48,6 +48,8 @@ _LOGIN: Final = (
     f"A proxy in front of Tautulli asks for a login. Allow /api/v2 there without one. {_OR_HEADER}"
 )
 _FORBIDDEN: Final = f"A proxy in front of Tautulli forbids it. Allow /api/v2 there. {_OR_HEADER}"
+_FORGED: Final = "Request forbidden -- authorization will not help"
+"""The answer of Tautulli 2.17.2 to a POST to any path outside of /api. CherryPy's words."""
 CERTIFICATE_HINT: Final = "Use an accepted client certificate: --client-cert FILE --client-key FILE"
 _ROOT_HINT: Final = (
     "Use the address of Tautulli in your browser with its HTTP root, for example "
@@ -217,13 +219,14 @@ def _not_tautulli(reply: Reply, *, posted: bool, patience: int) -> Failure:
                 if proxy
                 else _LOGIN,
             )
+        case 403 if posted and told == _FORGED:
+            return _no_tautulli_there(said, 1)
         case 403 if posted and "json" not in reply.kind:  # JSON is about the key, not about POST
             return _by_get(UnauthorisedError, said, _FORBIDDEN)
         case 403 | 407:
             return _fatal(UnauthorisedError, said, _FORBIDDEN)
         case 404:
-            told = f"{said}; there is no Tautulli at this path"
-            return failure(NotFoundError, told, _ROOT_HINT, patience)
+            return _no_tautulli_there(said, patience)
         case 405 | 411 | 415 | 501 if posted:
             return _by_get(SourceUnreachableError, said, _FORBIDDEN)
         case 408 | 504 | 522 | 524:
@@ -262,6 +265,20 @@ def _not_tautulli(reply: Reply, *, posted: bool, patience: int) -> Failure:
                 "Check that it is Tautulli, and that no proxy in front of it cuts answers off.",
                 4,
             )
+
+
+def _no_tautulli_there(said: str, tries: int) -> Failure:
+    def error(request: Request) -> NotFoundError:
+        url = urlsplit(request.server)
+        base = f"{url.scheme}://{url.netloc}"
+        return NotFoundError(
+            f"{request.where} {said}; there is no Tautulli at this path.",
+            hint=f"Use the address of Tautulli in your browser, such as --url {base}"
+            if url.path.strip("/")
+            else _ROOT_HINT,
+        )
+
+    return Failure(error, tries=tries)
 
 
 def failure(

@@ -208,12 +208,18 @@ def test_a_wrong_http_root_is_said(history: Path, ask: Ask, root: str) -> None:
         told = error(ask, f"{server.origin}{root}")
     assert type(told) is NotFoundError
     assert "there is no Tautulli at this path" in str(told)
-    assert "HTTP root" in told.hint
+    named = f"--url {server.origin}" if root else "with its HTTP root"
+    assert named in told.hint
 
 
 def test_an_http_root_that_is_none_is_said(history: Path, ask: Ask) -> None:
+    """A POST to a wrong path is answered with 403, but no proxy is to blame."""
     with FakeTautulli(history) as server:
-        assert type(error(ask, f"{server.url}/tautulli")) is NotFoundError
+        told = error(ask, f"{server.url}/tautulli")
+    assert type(told) is NotFoundError
+    assert "there is no Tautulli at this path" in str(told)
+    assert f"--url {server.origin}" in told.hint
+    assert "proxy" not in told.hint
 
 
 # Time.

@@ -52,6 +52,8 @@ def answer(state: State, asked: Asked, key: str | None, root: str, origin: str) 
         return page(303, "It is elsewhere.", Location=f"{origin}{root}/home")
     parts = [part for part in inner.split("/") if part]
     if parts[:1] != ["api"]:
+        if asked.method == "POST":  # its protection against forged requests comes first
+            return _error_page(403, "Request forbidden -- authorization will not help")
         return _error_page(404, f"The path '{path}' was not found.")
     if len(parts) < 2 or "v2" not in parts[1]:
         return encode(200, "error", "Please use the /api/v2 endpoint.")
@@ -80,7 +82,7 @@ def encode(status: int, result: str, message: str | None, data: object = None) -
 
 def _error_page(status: int, message: str) -> Answer:
     """Return an error from outside the API, padded as some browsers once liked it."""
-    title = {404: "404 Not Found", 500: "500 Internal Server Error"}[status]
+    title = {403: "403 Forbidden", 404: "404 Not Found", 500: "500 Internal Server Error"}[status]
     body = json.dumps({"status": title, "message": message, "error": True}).encode()
     return Answer(status, body.ljust(513), {"Content-Type": "application/json"})
 
