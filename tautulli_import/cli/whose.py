@@ -83,7 +83,8 @@ def choose_whose(
             users, _ = choose_users(source.users(), settings.user) if settings.user else ((), ())
             if users or not settings.user:  # rows without a user id are no choice to remember
                 _save(store, notes, Whose(tuple(sorted(users)), settings.each_user))
-        return settings, _of_one_history(sinks, store) if settings.each_user and not replace else ""
+        is_kept = settings.each_user and not (replace and not settings.user)
+        return settings, _of_one_history(sinks, store) if is_kept else ""
     choices = [*{one.whose: None for one in notes.values() if one.whose is not None}]
     if len(choices) > 1:
         raise ConfigurationError(
@@ -153,7 +154,7 @@ def _of_one_history(sinks: Mapping[Place, Sink], store: OutputStore | None) -> s
         return ""
     return (
         f"Earlier runs without --each-user wrote {' and '.join(counted)}, which stays. To remove "
-        "these entries, add --replace."
+        "these entries, use --each-user --replace without --user."
     )
 
 

@@ -29,29 +29,30 @@ class Appearance:
     """
 
     __slots__ = (
-        *("_plays", "accepted", "groups", "guid", "ids", "key", "kind", "oldest", "order"),
+        *("_groups", "_plays", "accepted", "guid", "ids", "key", "kind", "oldest", "order"),
         *("played", "title"),
     )
 
-    def __init__(self, plays: PlayGroups, played: Played, groups: Sequence[int]) -> None:
+    def __init__(
+        self, plays: PlayGroups, played: Played, group: int, others: Sequence[int] = ()
+    ) -> None:
+        """Gather the plays of ``group``, and of ``others`` after it, which were read before."""
         self._plays = plays
         self.played = played
-        self.groups = groups
-        """The groups of plays, the one that was read last first."""
+        self._groups = array("i", (group, *others)) if others else group
         self.kind: Kind = played.kind
         self.key = played.work_key or None
         """The rating key, or ``None``."""
         self.title = folded(played.work_title)
         """The title, folded for comparison."""
-        group = groups[0]
         self.oldest = plays.first[group]
         """The order of the oldest play with a time."""
         self.order = plays.newest[group]
         """The order of the newest play: the newest appearance has the greatest."""
         self.accepted = plays.accepted[group]
         """The number of accepted plays."""
-        if len(groups) > 1:
-            dated = plays.orders.order(1, plays.orders.lowest)
+        if others:
+            groups, dated = self.groups, plays.orders.lowest_dated
             oldest = [order for group in groups if (order := plays.first[group]) >= dated]
             self.oldest = min(oldest, default=self.oldest)
             self.order = max(map(plays.newest.__getitem__, groups))
@@ -64,9 +65,15 @@ class Appearance:
         if self.kind == "show":
             self.ids = tuple(show_ids(guid).items())
         elif (found := plex_guid(guid, "movie")) is not None:
-            self.guid = found.lower()
+            self.guid = found if found.islower() else found.lower()  # the same text, if possible
         else:
             self.ids = tuple(movie_ids(guid).items())
+
+    @property
+    def groups(self) -> Sequence[int]:
+        """Return the groups of plays, the one that was read last first."""
+        groups = self._groups
+        return (groups,) if isinstance(groups, int) else groups
 
     @property
     def first(self) -> int:
@@ -108,29 +115,34 @@ class Appearances(Struct, frozen=True):
 def appearances_of(plays: PlayGroups) -> Appearances:
     """Return the appearances of all films and shows. A group is in one of them."""
     found: list[Appearance] = []
-    places: dict[object, list[int]] = {}
-    """The groups of each appearance of a show, by what they have in common."""
+    last: dict[object, int] = {}
+    """The last group of each appearance of a show, by what its groups have in common."""
+    before = array("i", [-1]) * len(plays)
+    """For each group the one before it in its appearance."""
     holders: dict[int, object] = {}  # by the hash of a GUID: a wrong candidate does no harm
     sharing: dict[object, None] = {}
     for group, played in enumerate(plays.numbered()):
         if isinstance(played, PlayedMovie):
-            found.append(Appearance(plays, played, (group,)))
+            found.append(Appearance(plays, played, group))
             continue
         guid = played.guid or ""
         is_plex = guid.startswith("plex://") or guid[:7].lower() == "plex://"
         place: object = played.grandparent_rating_key, played.grandparent_title, played.live
         if not (is_plex and played.grandparent_rating_key):
             place = _place(played)
-        groups = places.get(place)
-        if groups is None:
-            places[place] = [group]
-        else:
-            groups.append(group)
+        before[group] = last.get(place, -1)
+        last[place] = group
         if is_plex and (other := holders.setdefault(hash(guid.lower()), place)) != place:
             sharing[other] = sharing[place] = None
+    holders.clear()
     shows: dict[object, Appearance] = {}
-    for place, groups in places.items():
-        shows[place] = Appearance(plays, plays[groups[0]], array("i", groups[::-1]))
+    for place, group in last.items():
+        others = []
+        other = before[group]
+        while other >= 0:
+            others.append(other)
+            other = before[other]
+        shows[place] = Appearance(plays, plays[others[-1] if others else group], group, others)
     return Appearances([*found, *shows.values()], {shows[place] for place in sharing})
 
 

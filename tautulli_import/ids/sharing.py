@@ -40,8 +40,6 @@ def _share_by_id(works: Sequence[Work], conflicts: list[Conflict]) -> Iterator[S
             continue
         together = _component(work, holders)
         done.update(together)
-        if len(together) == 1:
-            continue
         yield together
         # Ids of the newest play come first and win.
         together.sort(key=_newest_evidence, reverse=True)

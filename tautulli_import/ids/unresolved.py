@@ -62,26 +62,33 @@ class Unresolved(Struct, frozen=True):
 
 
 def list_unresolved(works: Iterable[Work], identified: Identified) -> Sequence[Unresolved]:
-    """Return those of some films and shows that have no external ids, sorted by title."""
+    """Return those of some films and shows that have no external ids, sorted by title.
+
+    A show of which only some episodes have none is listed, too.
+    """
     suggestions: defaultdict[Work, list[Suggestion]] = defaultdict(list)
     for one in identified.suggestions:
         suggestions[one.work].append(one)
-    without = [work for work in works if not work.ids]
-    without.sort(key=lambda work: (work.kind, folded(work.title), work.year or 0))
-    return [_unresolved(work, identified, suggestions.get(work, ())) for work in without]
+    without = {work: groups for work in works if (groups := work.groups_without_ids)}
+    return [
+        _unresolved(work, without[work], identified, suggestions.get(work, ()))
+        for work in sorted(without, key=lambda one: (one.kind, folded(one.title), one.year or 0))
+    ]
 
 
 def _unresolved(
-    work: Work, identified: Identified, suggestions: Sequence[Suggestion]
+    work: Work, groups: Sequence[int], identified: Identified, suggestions: Sequence[Suggestion]
 ) -> Unresolved:
-    first, last = work.accepted_between
+    plays = work.newest.all_groups
+    first = plays.orders.time(min(map(plays.oldest.__getitem__, groups)))
+    last = plays.orders.time(max(map(plays.best.__getitem__, groups)))
     return Unresolved(
         work.kind,
         work.own_keys[0] if work.own_keys else None,
         next(filter(None, work.guids), ""),
         work.title,
         work.year,
-        work.accepted,
+        sum(map(plays.accepted.__getitem__, groups)),
         watched_at(first) if first else None,
         watched_at(last) if last else None,
         why_no_ids(work, identified, suggestions),
@@ -108,6 +115,9 @@ def why_no_ids(work: Work, identified: Identified, suggestions: Iterable[Suggest
             "Its episodes are counted in another order than the sites' (such as DVD order), so no "
             "id of a site fits them."
         )
+    if work.ids:
+        known = ", ".join(f"{site} {one.value}" for site, one in work.ids.items())
+        return f"Its ids ({known}) do not fit all of its episodes, such as those of later seasons."
     said = f"{_of_guid(next(filter(None, work.guids), ''))}, and {_of_plex(work, identified)}."
     if Origin.PLEX_DB in identified.found:
         said += " The Plex database gave no ids."

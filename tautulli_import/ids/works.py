@@ -18,7 +18,7 @@ from operator import attrgetter
 from typing import Final
 
 from ..model.groups import PlayGroups
-from ..model.guids import fits_episode, is_aired_order, plex_guid
+from ..model.guids import PER_SEASON, fits_episode, is_aired_order, plex_guid
 from ..model.items import Ids, Kind, Origin
 from ..model.played import PlayedEpisode
 from .appearances import Appearance, Appearances
@@ -110,16 +110,29 @@ class Work:
         return sum(one.accepted for one in self.appearances)
 
     @property
-    def accepted_between(self) -> tuple[int, int]:
-        """Return the times of the oldest and newest accepted play (epoch seconds, UTC).
+    def groups_without_ids(self) -> Sequence[int]:
+        """Return the groups of accepted plays whose items have no external id.
 
-        They are 0 if there is none.
+        Of a show with ids these are the episodes that no id fits.
         """
-        plays = self.newest.all_groups
-        groups = [group for one in self.appearances for group in one.groups if plays.best[group]]
-        first = min(map(plays.oldest.__getitem__, groups), default=0)
-        last = max(map(plays.best.__getitem__, groups), default=0)
-        return plays.orders.time(first), plays.orders.time(last)
+        plays, found = self.newest.all_groups, []
+        for one in self.appearances:
+            is_aired = self.kind == "movie" or is_aired_order(one.played.guid)
+            fitting = {
+                site
+                for site, known in self.ids.items()
+                if is_aired or known.origin is Origin.CORRECTIONS
+            }
+            if fitting - PER_SEASON or any(
+                self.ids[site].origin is Origin.CORRECTIONS for site in fitting
+            ):
+                continue
+            found += [
+                group
+                for group in one.groups
+                if plays.accepted[group] and (not fitting or plays.season[group] > 1)
+            ]
+        return found
 
     @property
     def year(self) -> int | None:

@@ -256,6 +256,6 @@ def _imported(result: ReadResult) -> Sequence[Work]:
 
 def _ids_of(result: ReadResult, kind: str, *, asked: bool) -> WorkIds:
     works = [work for work in _imported(result) if work.kind == kind]
-    without = [work for work in works if not work.ids]
-    could = 0 if asked else sum(1 for work in without if work.rating_keys)
+    without = [work for work in works if work.groups_without_ids]
+    could = 0 if asked else sum(1 for work in without if work.rating_keys and not work.ids)
     return WorkIds(len(works), len(works) - len(without), could, len(without) - could)

@@ -265,7 +265,8 @@ def _check_owners(job: Job, planned: Sequence[Planned]) -> None:
 def _without_items(source: Source, job: Job, users: Sequence[User | None]) -> Sequence[User | None]:
     """Return the users of the selection that have plays, but nothing to import.
 
-    ``None`` stands for the one output of a run without ``--each-user``.
+    ``None`` stands for the one output of a run without ``--each-user``. That may have plays of
+    users who are not in the selection.
     """
     if not job.each_user:
         return []
@@ -276,7 +277,7 @@ def _without_items(source: Source, job: Job, users: Sequence[User | None]) -> Se
         for user in with_plays(source)
         if user.user_id not in known and (chosen is None or user.user_id in chosen)
     ]
-    return [*without, None]
+    return [*without, None] if chosen is None else without
 
 
 def _has_entries(target: Target, sink: Sink, user: User | None, memory: Memory) -> bool:

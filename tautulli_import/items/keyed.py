@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, MutableSequence, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from typing import Final, Literal, TypeAlias
 
@@ -82,7 +82,7 @@ class KeptPlays:
         self.orders = orders
         self.namings: list[Naming] = []
         self.naming, self.group = array("i"), array("i")
-        self.order: MutableSequence[Order] = array("q") if orders.is_usual else []
+        self.order = orders.column()
         self.user = array("q")
         self.begun, self.ended = array("q"), array("q")
         self.viewing = array("i")
@@ -124,18 +124,18 @@ def keyed(
             if one.accepted or every_viewing:
                 namings += _namings(work, one)
     users = groups.newest_of_users() if each_user and not every_viewing else None
-    items = _Items(groups)
+    items = _Items(groups) if every_viewing else None
     bases = [naming.base for naming in namings]
     in_order = sorted(range(len(namings)), key=bases.__getitem__)
     for _, places in groupby(in_order, key=bases.__getitem__):
         plays = _plays_under(list(places), namings, groups, unkeyable, every_viewing=every_viewing)
-        if every_viewing:
+        if items is not None:
             items.add(plays)
         elif users is None:
             _keep_newest(kept, groups, plays)
         else:
             _keep_newest_of_users(kept, users, plays)
-    if groups.every_play is not None:
+    if items is not None and groups.every_play is not None:
         items.keep_viewings(kept, groups.every_play)
         groups.every_play = None  # nothing else needs this memory
     return kept, unkeyable

@@ -163,19 +163,18 @@ def _without_key(
 
     Most are known to be unsure. For the others, which are rare, everything is read ``again``.
     """
-    if not unkeyable:
-        return
+    found = 0
     for number, (start, source) in enumerate(names):
         end = names[number + 1][0] if number + 1 < len(names) else None
         for row_id, group in zip(*(column[start:end] for column in groups.unsure), strict=True):
             if group in unkeyable:
+                found += 1
                 yield rejected_play(groups[group], row_id, unkeyable[group], source)
-    if not unkeyable.keys() - set(groups.unsure[1]):
+    if found == sum(groups.accepted[group] for group in unkeyable):
         return
-    unsure = set(groups.unsure[1])
     for batch in again():
         for order, verdict, what in batch.rows:
-            group = None if verdict or what is None else groups.find(what)
-            if group is not None and group in unkeyable and group not in unsure:
+            group = None if verdict is not None or what is None else groups.find(what)
+            if group is not None and group in unkeyable:
                 row_id = groups.orders.row_id(order)
                 yield rejected_play(groups[group], row_id, unkeyable[group], batch.source)

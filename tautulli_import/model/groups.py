@@ -15,7 +15,6 @@ from collections.abc import (
     Iterable,
     Iterator,
     Mapping,
-    MutableSequence,
     Sequence,
 )
 from operator import itemgetter
@@ -71,17 +70,15 @@ class PlayGroups:
         self._replaced: dict[int, Played] = {}
         self.odd: set[int] = set()
         """The groups with values of odd types, as far as they were decoded."""
-        # Lists are faster than arrays, but take more memory. ``end`` makes arrays of them.
-        self.first: MutableSequence[Order] = []
-        self.newest: MutableSequence[Order] = []
-        self.oldest: MutableSequence[Order] = []
-        self.best: MutableSequence[Order] = []
-        self.accepted: MutableSequence[int] = []
+        self.first, self.newest = orders.column(), orders.column()
+        self.oldest, self.best = orders.column(), orders.column()
+        self.accepted = array("i")
         """The number of accepted plays."""
         self.season, self.episode = array("q"), array("q")
         """The numbers of episodes, or -1 for none. ``numbered`` sets them, when all is read."""
         self._undated: set[int] = set()
         self._best_of: dict[tuple[int, int], Order] = {}
+        self._oldest_of: dict[int, Order] = {}
         self._accepted_of: Counter[tuple[int, int]] = Counter()
         self.every_play: EveryPlay | None = None
         """All plays, with every viewing only."""
@@ -160,10 +157,8 @@ class PlayGroups:
         if not self._each_user:
             for (group, _), order in self._best_of.items():
                 self.best[group] = order
-        if self.orders.is_usual:
-            self.first, self.newest = array("q", self.first), array("q", self.newest)
-            self.oldest, self.best = array("q", self.oldest), array("q", self.best)
-        self.accepted = array("i", self.accepted)
+            for group, order in self._oldest_of.items():
+                self.oldest[group] = order
 
     @property
     def verdicts(self) -> Counter[Reason]:
@@ -198,7 +193,7 @@ class PlayGroups:
             self._count_users(rows, groups)
         if self.every_play is not None:
             self.every_play.add(rows, groups)
-        elif self._each_user or self._starts_count:
+        else:
             self._take_newest(rows, groups)
         return rejected
 
@@ -207,7 +202,7 @@ class PlayGroups:
         numbers, texts, verdicts = self._numbers, self._texts, self._verdicts
         first, newest, oldest, best = self.first, self.newest, self.oldest, self.best
         accepted = self.accepted
-        undated, dated = self._undated, 1 << self.orders.bits
+        undated, dated = self._undated, self.orders.lowest_dated
         find = numbers.get
         rejected = []
         for order, verdict, what in rows:
@@ -259,13 +254,14 @@ class PlayGroups:
 
     def _take_newest(self, rows: Sequence[JudgedRow], groups: Sequence[int | None]) -> None:
         """Find the newest accepted plays by user, or by the time when they started."""
-        orders, best_of = self.orders, self._best_of
+        orders, best_of, oldest_of = self.orders, self._best_of, self._oldest_of
         for row, group in zip(rows, groups, strict=True):
             order, verdict, _, user, begun, *_ = row
             if group is None or verdict:
                 continue
             if self._starts_count:
                 order = orders.order(begun, orders.row_id(order))
+                oldest_of[group] = min(order, oldest_of.get(group, order))
             place = group, user if self._each_user else NOBODY
             best_of[place] = max(order, best_of.get(place, order))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import MutableSequence, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from msgspec import Struct
@@ -40,6 +41,15 @@ class Orders(Struct, frozen=True):
     def is_usual(self) -> bool:
         """Return true if every number fits into 64 bits."""
         return self.bits < 64
+
+    @property
+    def lowest_dated(self) -> Order:
+        """Return the lowest number of a play with a time."""
+        return 1 << self.bits
+
+    def column(self) -> MutableSequence[Order]:
+        """Return an empty column for such numbers, as small as possible."""
+        return array("q") if self.is_usual else []
 
     def order(self, when: int, row_id: int) -> Order:
         """Return the number of a play. A play without a time comes before all others."""

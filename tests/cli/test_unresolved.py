@@ -69,6 +69,27 @@ def told(
     return {one["title"]: one for one in json.loads(result.out)["titles"]}
 
 
+def test_a_show_of_which_an_id_fits_only_the_first_season_is_listed(
+    inside: Inside, tmp_path: Path
+) -> None:
+    path = tmp_path / "tautulli.db"
+    with closing(create(path)) as conn:
+        for season in (1, 2, 2):
+            add_play(
+                conn,
+                media_type="episode",
+                grandparent_title="Seasons",
+                grandparent_rating_key=7,
+                parent_media_index=season,
+                guid=f"com.plexapp.agents.hama://anidb-69/{season}/1?lang=en",
+            )
+    (one,) = told(inside, path).values()
+    assert one["plays"] == 2
+    assert one["why"].startswith("Its ids (anidb 69) do not fit all of its episodes")
+    assert "0 of 1 show have external ids" in inside("check", path).out
+    assert "1 have no external id and keep" in inside("db", path, "--dry-run").err
+
+
 def test_each_title_without_an_id_says_why(inside: Inside, database: Path) -> None:
     found = told(inside, database)
 
@@ -92,9 +113,11 @@ def test_each_title_without_an_id_says_why(inside: Inside, database: Path) -> No
     ]
 
 
-@pytest.mark.parametrize("watched_at", ["stopped", "started"])
+@pytest.mark.parametrize(
+    ("watched_at", "time"), [("stopped", "13:26:40Z"), ("started", "12:26:40Z")]
+)
 def test_the_dates_are_those_of_the_plays_that_are_counted(
-    inside: Inside, tmp_path: Path, watched_at: str
+    inside: Inside, tmp_path: Path, watched_at: str, time: str
 ) -> None:
     path = tmp_path / "partial.db"
     show: dict[str, Value] = {"media_type": "episode", "grandparent_title": "Show"}
@@ -109,8 +132,8 @@ def test_the_dates_are_those_of_the_plays_that_are_counted(
     found = told(inside, path, env={"TAUTULLI_IMPORT_WATCHED_AT": watched_at})
 
     for one in (found["Film"], found["Show"]):
-        days = one["plays"], one["first_play"][:10], one["last_play"][:10]
-        assert days == (2, "2020-09-15", "2020-09-17")
+        told_of = one["plays"], one["first_play"], one["last_play"]
+        assert told_of == (2, f"2020-09-15T{time}", f"2020-09-17T{time}")
 
 
 def test_what_plex_said_is_told(inside: Inside, database: Path, tmp_path: Path) -> None:

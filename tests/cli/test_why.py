@@ -225,6 +225,15 @@ def test_an_imported_play_and_one_that_is_merged_into_it(asking: Asking) -> None
     }
 
 
+def test_a_play_without_a_user_is_imported_under_its_key(asking: Asking) -> None:
+    row = asking.play(title="Heat", rating_key=12, year="unknown", user_id="")
+
+    (play,) = asking.title("Heat")["plays"]
+
+    assert (play["row"], play["outcome"], play["key"]) == (row, "imported", "plex:12")
+    assert asking.title(str(row))["title"] == "Heat"
+
+
 def test_a_partial_play_names_the_threshold_and_its_origin(asking: Asking, tmp_path: Path) -> None:
     asking.play(title="Heat", view_offset=_TWO_HOURS // 2)
     (tmp_path / "config.ini").write_text("[Monitoring]\nmovie_watched_percent = 70\n")

@@ -225,6 +225,16 @@ def test_each_user_takes_back_what_was_one_history(nights: Nights) -> None:
         assert (done.changes, done.err.count("\n")) == ((0, 0, 0), 1)
 
 
+def test_one_history_keeps_the_plays_of_users_who_are_not_chosen(nights: Nights) -> None:
+    nights.run("--all-users")
+    everybody = nights.items()
+    done = nights.run("--each-user", "--user", "alice", "--replace")
+    (told,) = lines(done, "without --each-user")
+    assert "use --each-user --replace without --user" in told
+    assert nights.items() == everybody
+    assert nights.items("Alice")
+
+
 # What is not ours, or no longer.
 
 

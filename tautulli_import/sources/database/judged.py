@@ -12,7 +12,7 @@ and nowhere else:
 
 SQLite compares text and numbers in its own way. So a row with a value of an odd type gets no
 verdict in the ``plain`` query, and is asked for with the ``settled`` one, which reads every value
-through ``rows.integer``.
+that it compares through ``rows.integer``. What was played is the same text in both.
 """
 
 from __future__ import annotations
@@ -158,12 +158,12 @@ class _Query:
         """Return the query. ``odd`` is SQL that is true for a row with values of odd types."""
         columns = [self._order, self._verdict(odd), self._what]
         if not self._orders.is_usual:  # SQLite has no such numbers
-            columns = ["h.id", self._ended, *columns[1:]]
+            columns = ["h.id", f"({self._ended}) | 0", *columns[1:]]
         if detailed:
             columns += [
-                f"ifnull({self._number('user_id')}, -1)",
-                self._begun,
-                self._seconds_played,
+                f"ifnull({self._number('user_id')}, -1) | 0",  # a REAL becomes an INTEGER
+                f"{self._begun} | 0",
+                f"{self._seconds_played} | 0",
                 f"ifnull({self._share}, {UNKNOWN_SHARE})",
                 self._is_watched,
             ]
@@ -177,7 +177,7 @@ class _Query:
         branches = [(self._schema.lacks_metadata, NO_METADATA)]
         if self._schema.has_media_info:
             branches.append(("i.id IS NULL", NO_MEDIA_INFO))
-        branches.append((f"{self._media_type} NOT IN ('movie', 'episode')", _MEDIA_TYPE))
+        branches.append((f"iif({self._media_type} IN ('movie', 'episode'), 0, 1)", _MEDIA_TYPE))
         cases = [f"WHEN {condition} THEN {verdict}" for condition, verdict in branches]
         if odd:
             cases.append(f"WHEN {odd} THEN {ODD}")
@@ -224,7 +224,7 @@ class _Query:
         A number that is written as text counts as doubtful.
         """
         key, title, season, episode, show = (
-            self._raw(field)
+            _raw(self._schema, field)
             for field in ("rating_key", "title", "season", "episode", "grandparent_rating_key")
         )
         movie = f"{key} <> 0 OR {title} <> ''"
@@ -342,17 +342,18 @@ class _Query:
         return f"CASE {absent}{' '.join(cases)} END"
 
     def _json_value(self, field: str) -> str:
-        """Return SQL for a value. JSON has no BLOBs; other odd values are found in the JSON."""
-        sql = self._raw(field)
-        if self._is_settled or sql == "NULL":
-            return f"CAST({sql} AS TEXT)" if field in _TEXTS and sql != "NULL" else sql
-        return f"iif({sql} = '', NULL, {sql})" if field in _EMPTY_IS_NONE else sql
+        """Return SQL for a value as the row has it. Other odd values are found in the JSON.
 
-    def _raw(self, field: str) -> str:
-        """Return SQL for a value that is settled only if every value of the row is."""
-        if self._is_settled and field not in _TEXTS:
-            return self._number(field)
-        return _raw(self._schema, field)
+        It is the same in both queries, so that equal rows stay one group whatever rows are near.
+        """
+        sql = _raw(self._schema, field)
+        if sql == "NULL":
+            return sql
+        value = f"iif({sql} = '', NULL, {sql})" if field in _EMPTY_IS_NONE else sql
+        if not self._is_settled:
+            return value
+        settled = f"CAST({sql} AS TEXT)" if field in _TEXTS else self._number(field)
+        return f"iif(typeof({sql}) = 'blob', {settled}, {value})"  # JSON has no BLOBs
 
 
 def _listed(numbers: Iterable[int]) -> str:

@@ -336,6 +336,29 @@ def test_no_value_of_any_number_stops_a_run_and_every_row_is_accounted_for(
     assert "A Film" in [item["title"] for item in json_lines(result.out)]
 
 
+@pytest.mark.parametrize("options", [(), ("--rewatches",), ("--each-user",)])
+@pytest.mark.parametrize("first", [1, -1], ids=["usual ids", "negative ids"])
+def test_rows_without_a_key_are_accounted_for_whatever_else_is_odd_in_them(
+    cli: Cli, path: Path, tmp_path: Path, first: int, options: Sequence[str]
+) -> None:
+    """They are read a second time, without the columns of users and times."""
+    users: list[Cell] = [1, "", 1]
+    with made(path) as conn:
+        for number, user in enumerate(users, first):
+            add_play(conn, id=number, title="", rating_key="none", guid="", user_id=user)
+        add_play(conn, title="A Film", user_id="")
+        conn.execute("UPDATE session_history SET started = started + 0.5 WHERE id = ?", (first,))
+        conn.execute("UPDATE session_history SET media_type = NULL WHERE id = ?", (first + 2,))
+    report = tmp_path / "report.json"
+    result = cli("db", path, "--dry-run", "--report", report, *options)
+    assert result.code == 0, result.err
+    told = json.loads(report.read_text())
+    assert (told["plays"]["read"], told["plays"]["filtered"]) == (4, {"media_type": 1})
+    rows = {(row["id"], row["reason"]) for row in told["rejected_rows"]}
+    assert rows == {(first, "no_title"), (first + 1, "no_title")}
+    assert [item["title"] for item in json_lines(result.out)] == ["A Film"]
+
+
 @pytest.mark.parametrize("arguments", [(), ("--min-percent", "50")], ids=["rule", "percent"])
 def test_no_value_of_any_number_stops_the_judging_of_plays(
     cli: Cli, path: Path, arguments: Sequence[str]

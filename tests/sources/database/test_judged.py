@@ -9,7 +9,7 @@ from hypothesis import example, given, settings, strategies as st
 from msgspec import structs
 
 from tautulli_import.model.clock import FIRST_MOMENT, moment
-from tautulli_import.model.judged import REASONS, UNSURE, DetailedRow, Orders
+from tautulli_import.model.judged import REASONS, UNSURE, DetailedRow, Orders, orders_of
 from tautulli_import.model.played import Played, PlayedEpisode, PlayedMovie
 from tautulli_import.model.plays import Play
 from tautulli_import.model.rejections import Reason
@@ -73,6 +73,18 @@ def test_the_times_of_a_play_are_its_moments(started: int | None, stopped: int |
     assert begun == moment(play, "started", latest=LATEST)
     wanted = Reason.IMPOSSIBLE_TIME if started or stopped else Reason.NO_TIME
     assert REASONS[place or 0] is (None if ended else wanted)
+
+
+@pytest.mark.parametrize("row_id", [1, -1, 1 << 40])
+def test_a_time_is_a_whole_number_however_it_is_stored(row_id: int) -> None:
+    orders = orders_of(row_id, row_id)
+    times: Any = {"started": float(NOW - 100), "stopped": float(NOW)}
+    (row,) = judged([film(id=row_id, user_id=7.0, **times)], detailed=True, orders=orders)
+    found = DetailedRow._make(row)
+    assert (orders.time(found.order), orders.row_id(found.order)) == (NOW, row_id)
+    assert repr((found.user, found.begun, found.played)) == repr((7, NOW - 100, 100))
+    (row,) = judged([film(id=row_id, started=NOW - 0.5, stopped=str(NOW))], orders=orders)
+    assert orders.time(row[0]) == NOW
 
 
 @settings(max_examples=300, deadline=None)
@@ -164,6 +176,29 @@ def test_what_was_played_has_all_that_names_an_episode() -> None:
 def test_a_row_that_may_lack_a_key_is_accepted_but_unsure(missing: str, value: object) -> None:
     ((_, place, *_),) = judged([episode(**{missing: value})])
     assert place == UNSURE
+
+
+@pytest.mark.parametrize("play", [film(), episode()], ids=["film", "episode"])
+@pytest.mark.parametrize("value", ["", "12", 7.5, "x"], ids=repr)
+@pytest.mark.parametrize(
+    "field",
+    [
+        *("year", "rating_key", "parent_rating_key", "season", "episode"),
+        *("grandparent_rating_key", "title"),
+    ],
+)
+def test_an_odd_value_elsewhere_in_a_row_does_not_change_what_was_played(
+    play: Play, field: str, value: object
+) -> None:
+    one = structs.replace(play, **{field: value})
+    ((_, _, usual),) = judged([one])
+    ((_, _, beside_an_odd_value),) = judged([structs.replace(one, started="x")])
+    assert beside_an_odd_value == usual
+
+
+@pytest.mark.parametrize("media_type", [None, "", "clip"])
+def test_a_row_of_no_known_media_type_is_of_another_one(media_type: Any) -> None:
+    assert verdict(film(media_type=media_type)) is Reason.MEDIA_TYPE
 
 
 def test_a_user_without_an_id_is_known_by_name() -> None:
