@@ -105,8 +105,11 @@ def _ids(what: str, ids: WorkIds, asking: str) -> Iterator[str]:
         return
     if ids.known == ids.total:
         yield f"{'All' if ids.total > 1 else 'The'} {many(ids.total, what)} have external ids."
-        return
-    yield f"{ids.known:,} of {many(ids.total, what)} have external ids."
+    else:
+        yield f"{ids.known:,} of {many(ids.total, what)} have external ids."
+    if ids.partly:
+        has, its = ("has", "its") if ids.partly == 1 else ("have", "their")
+        yield f"{ids.partly:,} of these {has} ids that do not fit all of {its} episodes."
     if ids.could_get:
         yield f"{ids.could_get:,} have none yet, but Plex may know them ({asking})."
     if ids.never:

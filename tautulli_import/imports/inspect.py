@@ -45,6 +45,8 @@ class WorkIds(Struct, frozen=True):
     """Without ids, but with a rating key, so that Plex may know them."""
     never: int
     """Without ids, and without a rating key or an answer from Plex."""
+    partly: int
+    """The number of the known ones whose ids do not fit all of their episodes."""
 
 
 class Inspection(Struct, frozen=True):
@@ -256,6 +258,7 @@ def _imported(result: ReadResult) -> Sequence[Work]:
 
 def _ids_of(result: ReadResult, kind: str, *, asked: bool) -> WorkIds:
     works = [work for work in _imported(result) if work.kind == kind]
-    without = [work for work in works if work.groups_without_ids]
-    could = 0 if asked else sum(1 for work in without if work.rating_keys and not work.ids)
-    return WorkIds(len(works), len(works) - len(without), could, len(without) - could)
+    without = [work for work in works if not work.ids]
+    could = 0 if asked else sum(1 for work in without if work.rating_keys)
+    partly = sum(1 for work in works if work.ids and work.groups_without_ids)
+    return WorkIds(len(works), len(works) - len(without), could, len(without) - could, partly)

@@ -175,8 +175,8 @@ def test_check_tells_what_is_there(cli: Cli, household: Path) -> None:
         "merged": 1,
         "emitted": 3,
     }
-    assert told["films"] == {"total": 2, "known": 1, "could_get": 1, "never": 0}
-    assert told["shows"] == {"total": 1, "known": 0, "could_get": 1, "never": 0}
+    assert told["films"] == {"total": 2, "known": 1, "could_get": 1, "never": 0, "partly": 0}
+    assert told["shows"] == {"total": 1, "known": 0, "could_get": 1, "never": 0, "partly": 0}
     assert told["items"]["without_external_id"] == 2
 
 

@@ -86,7 +86,7 @@ def test_a_show_of_which_an_id_fits_only_the_first_season_is_listed(
     (one,) = told(inside, path).values()
     assert one["plays"] == 2
     assert one["why"].startswith("Its ids (anidb 69) do not fit all of its episodes")
-    assert "0 of 1 show have external ids" in inside("check", path).out
+    assert "1 of these has ids that do not fit all of its episodes." in inside("check", path).out
     assert "1 have no external id and keep" in inside("db", path, "--dry-run").err
 
 
