@@ -16,6 +16,7 @@ from zlib import crc32
 import pytest
 import typer.main
 import typer.testing
+from hypothesis import settings
 
 from tests.support.forked import started
 from tests.support.history import add_people, add_play, create
@@ -39,6 +40,9 @@ def pytest_configure() -> None:
     os.environ["TZ"] = "UTC"
     time.tzset()
     vars(typer.testing)["_get_command"] = cache(typer.main.get_command)
+    # A busy machine is no failure, and the first example also pays for imports.
+    settings.register_profile("unhurried", deadline=None)
+    settings.load_profile("unhurried")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
