@@ -101,13 +101,13 @@ class DetailedRow(NamedTuple):
     played: int = -1
     """The seconds that were played, or -1 if unknown."""
     share: float = UNKNOWN_SHARE
-    """How far it got in percent, not rounded; ``UNKNOWN_SHARE`` or more if unknown."""
+    """The position at the end in percent, not rounded; ``UNKNOWN_SHARE`` or more if unknown."""
     watched: int = 0
     """1 if it is watched."""
 
     @property
     def percent(self) -> int | None:
-        """Return how far it got in whole percent from 0 to 100, or ``None`` if unknown."""
+        """Return the position at the end in whole percent from 0 to 100, ``None`` if unknown."""
         return percent_of(self.share)
 
 

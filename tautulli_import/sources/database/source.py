@@ -8,12 +8,11 @@ incomplete and the older one has it whole.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property
 from operator import itemgetter
 from pathlib import Path
-from typing import BinaryIO, Final, Literal, TypeAlias
+from typing import BinaryIO, Final
 
 from msgspec import Struct
 
@@ -27,11 +26,12 @@ from ...model.watched import WatchedRule
 from ...progress import UNSEEN, Progress
 from ..base import Batch, Cursor, JudgedBatch, Library, Lookup, ServerInfo, User
 from .config_ini import beside, rule_from
-from .file import DatabaseFile, Named, Page, Read
+from .file import DatabaseFile, Page, Read
 from .frozen_copy import FrozenCopy
 from .judged import NO_MEDIA_INFO, NO_METADATA, Judge
+from .named import libraries_of, users_of
 from .opening import GuardedFile, open_database
-from .repeats import counted, identities
+from .repeats import counted
 from .rows import detail, settle
 from .salvage.report import DamageReport
 
@@ -40,14 +40,8 @@ __all__ = ["PAGE", "Source"]
 # Rows a page. The values of a small page are still in the processor's cache when they are judged.
 # Pages of ten thousand rows took a fifth longer for a million plays (2026-11-20).
 PAGE: Final = 200
-_IDS_COMPARED_AT_ONCE: Final = 10_000
 _VERDICT: Final = itemgetter(1)
 _LOST: Final = {NO_METADATA: "no metadata", NO_MEDIA_INFO: "no media info"}
-
-
-_Counted = Literal["user", "library"]
-_Key: TypeAlias = int | str
-"""The id of a user or a library. Plays without a user id are counted under the user's name."""
 
 
 class _Opened(Struct, frozen=True):
@@ -143,7 +137,7 @@ class Source:
 
     @property
     def orders(self) -> Orders:
-        """How the orders of judged rows are made."""
+        """Return how the orders of judged rows are made."""
         return orders_of(
             min(one.file.first for one in self._opened), max(one.file.last for one in self._opened)
         )
@@ -292,52 +286,13 @@ class Source:
 
     @cached_property
     def _users(self) -> Sequence[User]:
-        counted = self._counted("user", DatabaseFile.known_users, DatabaseFile.users_of_plays)
-        found = [
-            User(user, named.name, named.detail, plays, deleted=named.deleted)
-            if isinstance(user, int)
-            else User(None, user, "", plays)
-            for user, named, plays in counted
-        ]
-        return sorted(found, key=lambda user: (-user.plays, user.user_id or 0, user.username))
+        return users_of(self.files)
 
     def libraries(self) -> Sequence[Library]:
         """Return every known library and every library with plays, most plays first."""
         if self._server and self._server.libraries is not None:
             return self._server.libraries
-        counted = self._counted(
-            "library", DatabaseFile.known_sections, DatabaseFile.sections_of_plays
-        )
-        found = [
-            Library(section, named.name, named.detail, plays, deleted=named.deleted)
-            for section, named, plays in counted
-            if isinstance(section, int)
-        ]
-        return sorted(found, key=lambda library: (-library.plays, library.section_id))
-
-    def _counted(
-        self,
-        what: _Counted,
-        known: Callable[[DatabaseFile], Mapping[_Key, Named]],
-        of_plays: Callable[[DatabaseFile], Mapping[_Key, tuple[int, str]]],
-    ) -> Iterator[tuple[_Key, Named, int]]:
-        """Return the id, the names and the number of plays of users or libraries.
-
-        ``known`` reads a file's table of them, and ``of_plays`` the history. One that has plays but
-        is not in the table counts as deleted. A deleted one without plays is left out.
-        """
-        plays: Counter[_Key] = Counter()
-        listed: dict[_Key, Named] = {}
-        unlisted: dict[_Key, Named] = {}
-        for file, repeated in self._files_and_repeats(what):  # the newest file's names win
-            for number, named in known(file).items():
-                listed.setdefault(number, named)
-            for number, (count, name) in of_plays(file).items():
-                plays[number] += count - repeated[number]
-                unlisted.setdefault(number, Named(name, "", deleted=True))
-        for number, named in (unlisted | listed).items():
-            if plays[number] or not named.deleted:
-                yield number, named, plays[number]
+        return libraries_of(self.files)
 
     def lookups(self) -> Sequence[Lookup]:
         """Return the answers in Tautulli's lookup tables, those of the newest file first."""
@@ -367,25 +322,6 @@ class Source:
                 f"{error} Tautulli's defaults are used. Choose another file with --config-ini."
             )
             return None
-
-    def _files_and_repeats(
-        self, what: _Counted
-    ) -> Iterator[tuple[DatabaseFile, Counter[_Key | None]]]:
-        """Return the files, newest first, each with the number of plays that newer ones have.
-
-        These are counted for each user or each library.
-        """
-        newer: list[DatabaseFile] = []
-        for one in self._opened:
-            repeated: Counter[_Key | None] = Counter()
-            for after, upto in one.file.spans(_IDS_COMPARED_AT_ONCE) if newer else ():
-                in_newer = identities(newer, after, upto)
-                for play, section, name in one.file.identities(after, upto):
-                    if play in in_newer:
-                        user = name if play[2] is None else play[2]
-                        repeated[section if what == "library" else user] += 1
-            yield one.file, repeated
-            newer.append(one.file)
 
 
 def _complete(

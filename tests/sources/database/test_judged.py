@@ -141,6 +141,7 @@ def test_an_odd_value_counts_as_the_whole_number_in_it(field: str, value: object
         if odd_one.what is not None and plain_one.what is not None:
             assert settled_played(odd_one.what) == settled_played(plain_one.what)
         if field in _NAMING:  # what odd values name is settled when it is decoded
+            assert REASONS[odd_one.verdict or 0] is REASONS[plain_one.verdict or 0]
             odd_one = odd_one._replace(verdict=plain_one.verdict)
         assert odd_one._replace(what=None) == plain_one._replace(what=None)
 
