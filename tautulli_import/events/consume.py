@@ -225,14 +225,16 @@ class Consuming:
                         )
                         was_said = True
                     continue
-                patient = True
                 with defer_signals():
                     waiting, taken = self._queue.left()
                 if not waiting and not taken:
                     return self.outcome()
-                if taken and not was_said:
+                # nats-server (2.9 and 2.15) counts an acknowledgement some time after reading it, so
+                # what is taken may be our own until a patient round brought nothing.
+                if taken and (patient or not self._received) and not was_said:
                     self._note(f"Waiting for {many(taken, 'message')} that another consumer has.")
                     was_said = True
+                patient = True
         except Stopped as stopped:
             return self.stopped(stopped, once=once)
         finally:
