@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 from msgspec import structs
 
@@ -235,6 +234,8 @@ def _through_proxy(access: Access, loaded: Loaded) -> Access:
 
 def _proxy_of(base: str) -> str:
     """Return the proxy for an ``http://`` address, without its password; "" for none."""
+    from urllib.request import getproxies  # takes long to import
+
     host = urlsplit(base).hostname or ""
     proxies = getproxies()
     proxy = proxies.get("http") or proxies.get("all") or ""
