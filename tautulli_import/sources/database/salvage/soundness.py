@@ -43,6 +43,8 @@ _NO_DAMAGE: Final = re.compile(r"ok$|\w+ value in |non-\w+ |CHECK constraint fai
 
 # From 3.46 on, ``quick_check`` compares the numbers of entries of a table and its indexes itself.
 _COUNTS_ENTRIES: Final = sqlite3.sqlite_version_info >= (3, 46)
+# How newer ones count their steps has to be tried first.
+_STEPS_ARE_KNOWN: Final = sqlite3.sqlite_version_info < (3, 55)
 
 
 class SoundCheck:
@@ -180,13 +182,14 @@ def _lines(db: sqlite3.Connection, table: str) -> Iterator[str]:
 
 
 def _tree_lines(db: sqlite3.Connection, table: str) -> Iterator[str]:
-    """Run ``quick_check`` up to where it reads rows, or to its end if trees do not come first.
+    """Run ``quick_check`` up to where it reads rows, or to its end if that place is unknown.
 
     SQLite calls the handler after a number of steps. A step is an instruction, and from 3.42 on
     also a page of a tree. All trees together are one instruction (3.40 to 3.54).
     """
     steps = [name for _, name, *_ in db.execute(f"EXPLAIN PRAGMA quick_check({quoted(table)})")]
-    if "IntegrityCk" not in takewhile(lambda name: name != "Rewind", steps):
+    trees_come_first = "IntegrityCk" in takewhile(lambda name: name != "Rewind", steps)
+    if not (trees_come_first and _STEPS_ARE_KNOWN):
         yield from _lines(db, table)
         return
     ((pages,),) = db.execute("PRAGMA page_count")
