@@ -229,8 +229,8 @@ class Consuming:
                     waiting, taken = self._queue.left()
                 if not waiting and not taken:
                     return self.outcome()
-                # nats-server (2.9 and 2.15) counts an acknowledgement some time after reading it, so
-                # what is taken may be our own until a patient round brought nothing.
+                # nats-server (2.9 and 2.15) counts an acknowledgement some time after it read it.
+                # So what is taken may be our own, until a patient round brought nothing.
                 if taken and (patient or not self._received) and not was_said:
                     self._note(f"Waiting for {many(taken, 'message')} that another consumer has.")
                     was_said = True

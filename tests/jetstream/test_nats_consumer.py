@@ -44,7 +44,7 @@ def consuming(access: Access, durable: str = DURABLE, **settings: Any) -> Iterat
 
 
 def wait_until_nothing_is_left(consumer: Consumer) -> None:
-    """Ask until the server has counted the last acknowledgement: it reads first, and counts later."""
+    """Ask until the server has counted the last acknowledgement, some time after it read it."""
     tries = range(1_000)
     assert any(consumer.left() == (0, 0) for _ in tries), consumer.left()
 
