@@ -52,9 +52,12 @@ def shown(path: Path) -> str:
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return a question for the known word that is most like a misspelt one, with a blank.
 
-    It is empty if no word is like it.
+    One of several parts of which the first is that word comes before all others. The question is
+    empty if no word is like it.
     """
     from difflib import get_close_matches
 
-    close = get_close_matches(word, list(known), n=1)
+    words = list(known)
+    longer = [one for one in words if one.startswith(f"{word}-")]
+    close = longer or get_close_matches(word, words, n=1)
     return f"Did you mean {close[0]}? " if close else ""

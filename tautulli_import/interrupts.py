@@ -137,7 +137,8 @@ def enforced(numbers: Collection[int], end: Callable[[int], object]) -> Iterator
     wake_before = signal.signal(_WAKE, _do_nothing)
     descriptor_before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     try:
-        watch.start()
+        with defer_signals():  # a thread that was started by half cannot be joined
+            watch.start()
         yield
     finally:
         signal.set_wakeup_fd(descriptor_before)

@@ -6,6 +6,7 @@ execute (escapes, bells, carriage returns, reversed text) is printed as a questi
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from rich.text import Text
 
 from ..errors import TautulliImportError
 from ..formatting import harmless, many
+from ..interrupts import Stopped
 from ..model.items import Record
 from ..sources.base import Library, User
 from .formatting import SHOWN, EventsSeen, names_of, years_of
@@ -126,7 +128,10 @@ class Screen:
         """Print a question, and return the answer; ``None`` at the end of the input."""
         self._err.print(Text(harmless(question)), end="")
         began = time.perf_counter()
-        answer = sys.stdin.readline()
+        try:
+            answer = sys.stdin.readline()
+        except OSError:  # the terminal was closed, and its signal has not arrived yet
+            raise Stopped(signal.SIGHUP) from None
         self.asked_seconds += time.perf_counter() - began
         return answer or None
 

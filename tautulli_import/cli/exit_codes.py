@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final
+from typing import Final, TextIO
 
 import typer
 
@@ -67,8 +67,12 @@ def guarded(
             from .debug_log import printed
 
             stack.enter_context(printed(_printable))
-        stack.enter_context(_signal_handlers())
-        yield from _guarded(debug=debug, color=color, as_json=as_json)
+        try:
+            stack.enter_context(_signal_handlers())
+            yield from _guarded(debug=debug, color=color, as_json=as_json)
+        except interrupts.Stopped as stopped:  # before the command began, or after its end
+            _say_stopped(stopped)
+            raise typer.Exit(128 + stopped.number) from None
 
 
 @contextmanager
@@ -108,7 +112,7 @@ def _guarded(*, debug: bool, color: bool | None, as_json: bool) -> Iterator[None
                 print_error(error)
             sys.stdout.flush()
         except OSError:
-            _give_up_stdout()
+            _give_up(sys.stdout)
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
         _say_stopped(interrupts.Stopped(signal.SIGINT))
@@ -142,13 +146,13 @@ def end_output(error: OSError) -> int:
             sys.stderr.write(
                 f"Error: Cannot write to standard output: {error.strerror or error}.\n"
             )
-    _give_up_stdout()
+    _give_up(sys.stdout)
     return 0 if is_closed else SinkError.exit_code
 
 
-def _give_up_stdout() -> None:
-    """Discard what is left for standard output. Python would fail again on flushing it."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _give_up(stream: TextIO) -> None:
+    """Discard what is left for an output. Python would fail again on flushing it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _wants_color(flag: bool | None) -> bool:
@@ -160,7 +164,7 @@ def _wants_color(flag: bool | None) -> bool:
 
 
 def _say_stopped(stopped: interrupts.Stopped) -> None:
-    _give_up_stdout()  # a pipe that nobody reads would block the exit
+    _give_up(sys.stdout)  # a pipe that nobody reads would block the exit
     progress = stopped.said or "Stopped. Nothing is half-written."
     line = f"\n  To go on: {stopped.line}" if stopped.line else " Run it again."
     if sys.stderr.isatty():  # a terminal would break the line within a word
@@ -168,5 +172,7 @@ def _say_stopped(stopped: interrupts.Stopped) -> None:
         import textwrap
 
         progress = "\n" + textwrap.fill(progress, shutil.get_terminal_size().columns - 1)
-    with contextlib.suppress(OSError):
+    try:
         sys.stderr.write(f"{progress}{line}\n")
+    except OSError:  # the terminal was closed
+        _give_up(sys.stderr)

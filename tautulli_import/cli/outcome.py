@@ -51,7 +51,7 @@ def show_outcome(
     report = outcome.report
     known = store.warnings() if store else frozenset[str]()
     changed = [one for one in report.outputs if _has_changed(one)]
-    # The warnings too are only printed if something is new: a nightly run would repeat them.
+    # Most warnings too are only printed if something is new: a nightly run would repeat them.
     is_empty = not report.plays.read
     is_bare = is_empty or any(map(_is_bare, report.outputs))
     told = settings.dry_run or changed or outcome.failure or is_bare
@@ -63,15 +63,17 @@ def show_outcome(
             _show_accounting(report, settings, screen)
             for sentence in outcome.found:
                 screen.note(sentence)
-        if told:
-            for alarm in outcome.alarms:
-                screen.warn(alarm)
-        if not settings.dry_run:
-            _show_next_steps(outcome.deliveries, screen)
     else:
         _show_nothing_new(outcome, screen)
         if screen.verbose:
             _show_accounting(report, settings, screen)
+    for alarm in outcome.alarms:
+        # A wrong clock or an older backup may be why nothing is new. Once is enough.
+        is_loss = alarm in outcome.losses and not settings.dry_run
+        if alarm not in known if is_loss else told:
+            screen.warn(alarm)
+    if is_news and not settings.dry_run:
+        _show_next_steps(outcome.deliveries, screen)
     for path in (settings.report, settings.page) if is_news else ():
         if path is not None and path != Path("-"):
             screen.note(f"Wrote {shown(path)}.")

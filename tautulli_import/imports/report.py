@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -36,12 +36,15 @@ __all__ = [
     "alarms_of",
     "count_items",
     "found_by",
+    "losses_of",
     "make_report",
     "without_external_id",
 ]
 
 View: TypeAlias = Literal["titles", "viewings", "events"]
 Status: TypeAlias = Literal["completed", "failed"]
+_DELETED_BY_HAND: Final = 0.01
+"""The share of a history that a person may delete in Tautulli without a warning."""
 
 
 class Delivery(Struct, frozen=True):
@@ -236,12 +239,31 @@ def without_external_id(records: Sequence[Record]) -> Sequence[WithoutId]:
     ]
 
 
-def alarms_of(result: ReadResult, told: OutputStore | None = None) -> Sequence[str]:
+def losses_of(result: ReadResult, before: int = 0) -> Sequence[str]:
+    """Return the warnings of ``alarms_of`` about plays that are missing, though nothing failed."""
+    warnings = []
+    if (lost := before - result.read) > before * _DELETED_BY_HAND:
+        warnings.append(
+            f"The history has lost {lost:,} of its {before:,} plays since the last run. If you did "
+            "not delete them in Tautulli, it is an older backup."
+        )
+    if count := result.verdicts.get(Reason.IMPOSSIBLE_TIME, 0):
+        warnings.append(
+            f"{many(count, 'play')} with an impossible time, before 2008 or in the future, "
+            f"{'was' if count == 1 else 'were'} rejected. If recent plays are missing, check the "
+            "clock of this machine: date"
+        )
+    return warnings
+
+
+def alarms_of(
+    result: ReadResult, told: OutputStore | None = None, *, before: int = 0
+) -> Sequence[str]:
     """Return warnings for a person about what was read, one or two sentences each.
 
-    Leave out the conflicts that ``told`` knows.
+    Leave out the conflicts that ``told`` knows. ``before`` is the number of plays in the last run.
     """
-    warnings = []
+    warnings = [*losses_of(result, before)]
     if not result.read:
         warnings.append("The history has no plays. Check the path or the address.")
     if count := result.verdicts.get(Reason.NOT_DELIVERED, 0):

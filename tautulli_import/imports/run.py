@@ -30,7 +30,7 @@ from ..state.checkpoint import CheckpointStore
 from ..state.outputs import OutputStore
 from .figures import Figures, figures_of
 from .job import Job, SinkFor, Target, check_sinks, check_users, sink_for_each
-from .report import Delivery, Report, alarms_of, found_by, make_report
+from .report import Delivery, Report, alarms_of, found_by, losses_of, make_report
 
 __all__ = ["ImportResult", "Memory", "run"]
 
@@ -66,6 +66,8 @@ class ImportResult(Struct, frozen=True):
     """Sentences about the optional sources of ids, if they were asked."""
     failure: TautulliImportError | None = None
     """The error of the first sink that failed. The other sinks have their output."""
+    losses: Sequence[str] = ()
+    """Those of the warnings that matter although nothing is new."""
 
     @property
     def rejected(self) -> Mapping[str, int]:
@@ -111,7 +113,7 @@ def run(
             ``ImportResult.failure``. It is raised if all sinks take events and all failed.
     """
     began = time.perf_counter() if began is None else began
-    memory = memory or Memory()
+    memory, before = memory or Memory(), 0
     sink_for = sink_for_each()
     check_users(job, source, sink_for)
     deliveries: list[Delivery] = []
@@ -123,7 +125,7 @@ def run(
     result: ReadResult | None = None
     figures: Figures | None = None
     if any(isinstance(target.sink, Sink) for target in job.targets):
-        samples = _begin(source, memory)
+        before, samples = _begin(source, memory)
         result = _read(source, job, progress)
         planned = _plan(source, job, result, memory, sink_for)
         # Every sink's view of the plays has to add up before anything is written.
@@ -140,7 +142,7 @@ def run(
         if memory.items and not failures:
             memory.items.finish(samples, result.read)
         rejected += result.rejected
-        alarms += alarms_of(result, memory.outputs)
+        alarms += alarms_of(result, memory.outputs, before=before)
     for target in job.targets:
         if isinstance(target.sink, StreamSink):
             checkpoint = memory.events.get(target.name)
@@ -173,7 +175,7 @@ def run(
     for checkpoint in memory.events.values():
         notices += checkpoint.notices
     of_outputs = list(dict.fromkeys(said for one in deliveries for said in one.receipt.warnings))
-    all_alarms = [*(alarms_of(result) if result else ()), *of_outputs]
+    all_alarms = [*(alarms_of(result, before=before) if result else ()), *of_outputs]
     report = make_report(
         source,
         job,
@@ -188,25 +190,29 @@ def run(
     return ImportResult(
         *(report, deliveries, plays, [*alarms, *of_outputs], notices, figures),
         found=found_by(result) if result else (),
+        losses=losses_of(result, before) if result else (),
         failure=failures[0] if failures else None,
     )
 
 
-def _begin(source: Source, memory: Memory) -> Sequence[SampleRow]:
+def _begin(source: Source, memory: Memory) -> tuple[int, Sequence[SampleRow]]:
     """Refuse a history other than that of the last run, and save that the job has begun.
 
-    Return the sample rows that identify this history in the next run.
+    Return the number of plays that the last run read, 0 if unknown, and the sample rows that
+    identify this history in the next run.
     """
     store = memory.items
     if store is None:
-        return ()
+        return 0, ()
+    saved = store.saved()
     if memory.restart:
         store.forget()
+        saved = None
     else:
-        refuse_other_history(source, store.saved())
+        refuse_other_history(source, saved)
     samples = source.sample_rows()
     store.begin(samples)
-    return samples
+    return saved.rows if saved else 0, samples
 
 
 def _read(source: Source, job: Job, progress: Progress) -> ReadResult:

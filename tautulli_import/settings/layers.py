@@ -50,7 +50,7 @@ def config_path(flags: Mapping[str, object] = _NOTHING) -> Path:
 
 
 def _named_config(flags: Mapping[str, object]) -> Path | None:
-    named = flags.get("config") or os.environ.get(f"{_PREFIX}CONFIG")
+    named = flags.get("config") or _environment().get(f"{_PREFIX}CONFIG")
     return expand_home(Path(str(named))) if named else None
 
 
@@ -60,17 +60,31 @@ def from_environment() -> Mapping[str, Any]:
     Raises:
         ConfigurationError: there is an unknown ``TAUTULLI_IMPORT_`` name.
     """
-    return _named(os.environ, "")
+    return _named(_environment(), "")
 
 
 def from_seed() -> Mapping[str, Any]:
     """Return the settings under the ``IMPORT_*`` names of the second seed."""
+    given = _environment()
     return {
         # IMPORT_DB_PATH is a single path, so a comma is a part of it.
-        name: [os.environ[variable]] if name == "database" else os.environ[variable]
+        name: [given[variable]] if name == "database" else given[variable]
         for variable, name in _SEED.items()
-        if os.environ.get(variable)
+        if given.get(variable)
     }
+
+
+def _environment() -> Mapping[str, str]:
+    """Return the environment without quotation marks and carriage returns around values.
+
+    ``docker run --env-file`` (Docker 28) passes both on, where a shell and a ``.env`` remove them.
+    """
+    return {name: _unquoted(value.rstrip("\r")) for name, value in os.environ.items()}
+
+
+def _unquoted(value: str) -> str:
+    is_quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+    return value[1:-1] if is_quoted and value.count(value[0]) == 2 else value
 
 
 def from_dotenv(path: Path) -> Mapping[str, Any]:

@@ -82,7 +82,14 @@ class TrackerSink(SnapshotSink):
         Raises:
             SinkError: ``history.json`` is not a history.
             NotFoundError: the file of ``--merge-with`` does not exist.
+            ConfigurationError: the root is CrossWatch's configuration directory.
         """
+        if {"config.json", ".cw_state"} <= {*names_in(self.root)}:  # as of v0.11.3 and v0.14.2
+            raise ConfigurationError(
+                f"{shown(self.root)} is CrossWatch's configuration directory. CrossWatch does not "
+                "look for a tracker there.",
+                hint=f"Use its tracker directory: --out {shown(self.root / '.cw_provider')}",
+            )
         check_history(self.root / "history.json")
         if self.options.merge_with:
             exported(self.options.merge_with)

@@ -33,7 +33,7 @@ class TraktExportSink(ExportSink):
     default = "tautulli-trakt-export.zip"
     mark = b"tautulli-import trakt-export"
     next_step = "Import each file as a Trakt export: in Yamtrack, Ryot, CrossWatch or scrob."
-    caution = "Do not upload it to Trakt itself, because it would mark whole shows as watched."
+    caution = "Do not upload the export to Trakt itself. It would mark whole shows as watched."
 
     def refuses(self, record: Record) -> str | None:
         """Refuse what has no id that Trakt knows."""

@@ -53,6 +53,10 @@ def trust(
     if ca_file is not None:
         try:
             context.load_verify_locations(ca_file)
+        except FileNotFoundError:
+            raise ConfigurationError(
+                f"There is no file {ca_file}.", hint=f"Give {option} a PEM file."
+            ) from None
         except (OSError, ssl.SSLError) as error:
             raise ConfigurationError(
                 f"{ca_file} cannot be used as a certificate: {error}.",

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
@@ -208,6 +209,38 @@ def test_an_import_of_an_empty_history_is_no_silent_success(inside: Inside, tmp_
     assert first == Result(0, "", warning)
     assert others == [Result(0, "", "")] * 2  # cron is told once
     assert warning in inside("db", "empty.db", "--to", "tracker").err
+
+
+def test_an_older_history_than_that_of_the_last_run_is_said(
+    inside: Inside, household: Path, tmp_path: Path
+) -> None:
+    older = tmp_path / "older.db"
+    copy(household, older)
+    with closing(sqlite3.connect(older)) as conn, conn:
+        last = conn.execute("SELECT max(id) FROM session_history").fetchone()[0]
+        conn.execute("DELETE FROM session_history WHERE id = ?", (last,))
+        (left,) = conn.execute("SELECT count(*) FROM session_history").fetchone()
+    args = ("db", household, "--to", "tracker", "--all-users", "-q")
+    assert inside(*args) == Result(0, "", "")
+    older.replace(household)
+    warning = (
+        f"Warning: The history has lost 1 of its {left + 1} plays since the last run. If you did "
+        "not delete them in Tautulli, it is an older backup.\n"
+    )
+    assert inside(*args) == Result(0, "", warning)
+    assert inside(*args) == Result(0, "", ""), "the last run had the same plays"
+
+
+def test_plays_of_the_future_may_be_a_wrong_clock(inside: Inside, tmp_path: Path) -> None:
+    with closing(create(tmp_path / "tautulli.db")) as conn:
+        add_play(conn, title="Now", year=2001)
+        add_play(conn, title="Soon", year=2002, started=4_000_000_000)
+    warning = (
+        "Warning: 1 play with an impossible time, before 2008 or in the future, was rejected. If "
+        "recent plays are missing, check the clock of this machine: date\n"
+    )
+    runs = [inside("db", "tautulli.db", "--to", "tracker", "-q") for _ in range(2)]
+    assert runs == [Result(0, "", warning), Result(0, "", "")]  # cron is told once
 
 
 def test_thresholds_come_from_the_config_ini_that_is_named(

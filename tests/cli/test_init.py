@@ -126,6 +126,36 @@ def test_a_path_below_the_home_of_nobody_is_asked_for_again(
     assert settings_in(home)["database"] == [str(home / "tautulli/tautulli.db")]
 
 
+def test_a_wrong_answer_is_explained_and_only_that_question_is_asked_again(
+    home: Path, environment: dict[str, str]
+) -> None:
+    env = names(home, environment)
+    for made in ("crosswatch/.cw_state", "crosswatch/.cw_provider"):
+        (home / made).mkdir(parents=True)
+    (home / "crosswatch/config.json").write_text("{}")
+    with FakeTautulli(home / "tautulli" / "tautulli.db") as tautulli:
+        answers = [
+            (SOURCE, f"{tautulli.url}\n"),
+            (SOURCE, "2\n"),
+            ("8181]: ", f"{tautulli.url}\n"),
+            ("not shown): ", f"{KEY[:8]} {KEY[8:]}\n"),
+            ("not shown): ", f"{KEY}\n"),
+            (WHOSE, "5\n"),
+            (WHERE, "1\n"),
+            ("crosswatch-tracker]: ", "~/tautulli/tautulli.db\n"),
+            ("crosswatch-tracker]: ", "~/crosswatch\n"),
+            ("crosswatch-tracker]: ", "~/crosswatch/.cw_provider\n"),
+        ]
+        code, shown = talk("init", cwd=home, environment=env, answers=answers)
+    assert code == 0, shown
+    assert "Type a number from 1 to 3." in shown
+    assert "That is not an API key: it must be one word of letters and digits." in shown
+    assert KEY[8:] not in shown
+    assert f"{home / 'tautulli/tautulli.db'} is not a directory" in shown
+    assert f"{home / 'crosswatch'} is CrossWatch's configuration directory." in shown
+    assert settings_in(home)["out"] == [str(home / "crosswatch/.cw_provider")]
+
+
 def test_a_database_whose_path_is_not_unicode_is_not_offered(
     home: Path, environment: dict[str, str]
 ) -> None:

@@ -251,6 +251,22 @@ def test_a_wrong_value_that_is_overruled_does_no_harm(monkeypatch: pytest.Monkey
     assert load({"batch_size": 5}).settings.batch_size == 5
 
 
+@pytest.mark.parametrize("value", ['"a, b"', "'a, b'", "a, b\r"])
+def test_what_a_container_leaves_around_a_value_is_not_part_of_it(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("TAUTULLI_IMPORT_USER", value)
+    assert load({}).settings.user == ["a", "b"]
+
+
+@pytest.mark.parametrize("value", ['"a" b "c"', '"', "it's"])
+def test_quotation_marks_in_a_value_are_part_of_it(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("TAUTULLI_IMPORT_USER", value)
+    assert load({}).settings.user == [value]
+
+
 def test_the_environment_of_another_program_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("USER", "root")
     monkeypatch.setenv("DATABASE", "x.db")

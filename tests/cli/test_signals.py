@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import pty
 import re
 import shlex
 import signal
@@ -21,6 +22,7 @@ import pytest
 
 from tests.conftest import Cli, Result
 from tests.sinks.test_third_party_sink import COMPLETE, install
+from tests.support.forked import started
 from tests.support.history import add_play, add_user, create
 from tests.support.over_http import Home
 from tests.support.running import (
@@ -582,7 +584,7 @@ def test_no_secret_stands_in_what_it_says(
 
 #: The program, which gets a signal while it still loads itself, or when it is through.
 AT_THE_EDGE = """
-import atexit, os, signal, sys
+import atexit, os, signal, sys, threading
 number, moment = int(sys.argv[1]), sys.argv[2]
 sys.argv = ["tautulli-import", *sys.argv[3:]]
 class Loading:
@@ -591,6 +593,9 @@ class Loading:
             os.kill(os.getpid(), number)
 if moment == "exit":
     atexit.register(os.kill, os.getpid(), number)
+if moment == "a thread starts":  # the one that watches for signals, when they are handled
+    start = threading.Thread.start
+    threading.Thread.start = lambda self: (os.kill(os.getpid(), number), start(self))
 sys.meta_path.insert(0, Loading())
 from tautulli_import.__main__ import main
 main()
@@ -602,6 +607,7 @@ main()
     [
         ("tautulli_import.cli.app", signal.SIGINT),
         ("tautulli_import.cli.importing", signal.SIGHUP),
+        ("a thread starts", signal.SIGHUP),
         ("exit", signal.SIGTERM),
     ],
 )
@@ -638,6 +644,30 @@ def test_a_stopped_run_is_told_as_cancelled(running: Programs, cli: Cli, databas
     (run,) = json.loads(cli("status", "--json").out)["runs"]
     assert (run["status"], run["exit_code"], run["error"]) == ("cancelled", 129, "")
     assert run["next_step"] == run["line"] == to_go_on(done.err)
+
+
+def test_a_terminal_that_is_closed_during_a_question_is_a_hangup(
+    cli: Cli, environment: dict[str, str], database: Path, tmp_path: Path
+) -> None:
+    ours, theirs = pty.openpty()
+    arguments = ["db", str(database), "--to", "tracker"]
+    with started(
+        *("tautulli_import", arguments),
+        environment=environment,
+        folder=tmp_path,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        session=True,  # so that no signal comes before the error of the terminal
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        while b"or a number: " not in shown:
+            shown += os.read(ours, 65536)
+        os.close(ours)
+        assert process.wait(timeout=60) == 129
+    (run,) = json.loads(cli("status", "--json").out)["runs"]
+    assert (run["status"], run["exit_code"], run["error"]) == ("cancelled", 129, "")
 
 
 def test_one_that_only_looks_can_be_stopped(running: Programs, database: Path) -> None:

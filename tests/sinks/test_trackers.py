@@ -462,7 +462,7 @@ def test_nothing_is_up_to_date_if_a_format_can_hold_nothing(
 def test_the_trakt_export_says_that_trakt_itself_is_not_its_reader(
     inside: Inside, mixed: Plays
 ) -> None:
-    assert "Do not upload it to Trakt itself" in written(inside, mixed, "trakt-export").err
+    assert "Do not upload the export to Trakt itself" in written(inside, mixed, "trakt-export").err
 
 
 # Whole files, the same every time.

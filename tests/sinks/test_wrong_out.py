@@ -1,4 +1,4 @@
-"""A wrong place for the output is known before anything is read or fetched."""
+"""A wrong place or sink is known before anything is read or fetched."""
 
 from __future__ import annotations
 
@@ -90,6 +90,32 @@ def test_a_place_without_permission(
     assert "You have no permission to write" in err
     folder.chmod(0o755)
     assert bound(*command)[0] == 7, "with permission the database is read"
+
+
+def test_crosswatchs_configuration_in_place_of_its_tracker(
+    inside: Inside, history: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "crosswatch"
+    (config / ".cw_state").mkdir(parents=True)
+    (config / "config.json").write_text("{}")
+    done = inside("db", history, "--to", "tracker", "--out", config)
+    assert done.code == 2, done.err
+    assert f"{config} is CrossWatch's configuration directory." in done.err
+    assert f"--out {config / '.cw_provider'}\n" in done.err
+    assert inside("db", history, "--to", "tracker", "--out", config / ".cw_provider").code == 0
+
+
+def test_a_certificate_that_is_missing(inside: Inside) -> None:
+    url = ("--url", "https://127.0.0.1:1", "--ca-file", "nope.pem")
+    done = inside("users", "api", *url, env={"TAUTULLI_API_KEY": "0" * 32})
+    assert done.code == 2
+    assert done.err == "Error: There is no file nope.pem.\n  Give --ca-file a PEM file.\n"
+
+
+def test_the_beginning_of_a_sinks_name_is_understood(inside: Inside, history: Path) -> None:
+    done = inside("db", history, "--to", "trakt")
+    assert done.code == 2
+    assert "Did you mean trakt-export? " in done.err
 
 
 @pytest.mark.parametrize("suffix", ["", "-wal"])

@@ -126,6 +126,7 @@ def _choose(screen: Screen, question: str, rows: Sequence[str]) -> int:
         answer = _ask(screen, "Number [1]: ", "1")
         if answer.isascii() and answer.isdecimal() and 1 <= int(answer) <= len(rows):
             return int(answer) - 1
+        screen.note(f"Type a number from 1 to {len(rows)}.")
 
 
 def _ask_source(screen: Screen) -> tuple[Command, _Values, Sequence[User]]:
@@ -135,7 +136,7 @@ def _ask_source(screen: Screen) -> tuple[Command, _Values, Sequence[User]]:
 
     found = found_databases()
     rows = [str(path) for path in found]
-    rows += ["A running Tautulli, over HTTP", "Another database file"]
+    rows += ["A running Tautulli, over HTTP", f"{'Another' if found else 'A'} database file"]
     url = _ADDRESS
     while True:
         place = _choose(screen, "Where is the history?", rows)
@@ -156,8 +157,20 @@ def _ask_source(screen: Screen) -> tuple[Command, _Values, Sequence[User]]:
 def _ask_server(screen: Screen, before: str) -> _Values:
     url = _ask(screen, f"Address of Tautulli, as in a browser [{before}]: ", before)
     screen.note("The API key is in Tautulli under Settings > Web Interface > API.")
-    key = _ask(screen, "API key (it is not shown): ", is_secret=True)
-    return {"url": url, "api_key": key}
+    return {"url": url, "api_key": _ask_word(screen, "API key (it is not shown): ", "an API key")}
+
+
+def _ask_word(screen: Screen, question: str, what: str) -> str:
+    """Return a secret of one word. Ask again if it is none."""
+    from ...errors import ConfigurationError
+    from ..secrets import clean
+
+    while True:
+        answer = _ask(screen, question, is_secret=True)
+        try:
+            return clean(answer, what, "The answer", word=True)
+        except ConfigurationError:
+            screen.note(f"That is not {what}: it must be one word of letters and digits.")
 
 
 def _users(command: Command, values: Mapping[str, object], screen: Screen) -> Sequence[User]:
@@ -220,6 +233,7 @@ def _ask_place(screen: Screen, *, is_apart: bool) -> _Values:
 
     With ``is_apart`` each user has an output. In CrossWatch that needs a table of profiles.
     """
+    from ...errors import TautulliImportError
     from ...files import expand_home
     from ...formatting import shown
 
@@ -232,8 +246,34 @@ def _ask_place(screen: Screen, *, is_apart: bool) -> _Values:
         token = _ask(screen, "Token (it is not shown): ", is_secret=True)
         return {"to": [sink], "crosswatch_url": url, "crosswatch_token": token}
     default = expand_home(Path("~") / _DEFAULTS[sink])
-    out = _ask_path(screen, f"Path of {what} [{shown(default)}]: ", str(default))
-    return {"to": [sink], "out": [out]}
+    while True:
+        out = _ask_path(screen, f"Path of {what} [{shown(default)}]: ", str(default))
+        try:
+            _check_place(sink, Path(out))
+        except TautulliImportError as error:
+            screen.error(error)
+        else:
+            return {"to": [sink], "out": [out]}
+
+
+def _check_place(sink: str, out: Path) -> None:
+    """Check that a sink could write there, as a run does it at its beginning.
+
+    Raises:
+        TautulliImportError: it could not.
+    """
+    import sys
+    import time
+
+    from ...files import check_place
+    from ...sinks.base import SinkOptions
+    from ...sinks.installed import InstalledSinks
+
+    options = SinkOptions(out=out, stdout=sys.stdout.buffer, now=int(time.time()))
+    checked = InstalledSinks().load(sink)(options)
+    for path in checked.writes():
+        check_place(path)
+    checked.check()
 
 
 def _write(path: Path, text: str) -> Path | None:

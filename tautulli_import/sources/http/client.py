@@ -365,7 +365,7 @@ def _read(response: httpx.Response, clean: Callable[[str], str], most: int) -> R
     if reply.status in (429, 503) and (wait := retry_after(response)) is not None:
         raise Failure(
             lambda request: SourceUnreachableError(
-                f"{request.where} answered {reply.status} and asks to wait {wait:g} seconds.",
+                f"{request.where} answered {reply.status} and asks to wait {wait:g} s.",
                 hint="Try again later.",
             ),
             tries=MOST_TRIES if wait <= _LONGEST_WAIT else 1,

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, TypeAlias
 from msgspec import Struct
 
 from ...errors import SourceDamagedError, UnansweredError, UndeliverableError
+from ...formatting import many
 from ..database.rows import Row, integer, text
 from .client import Tautulli
 from .responses import Failure, failure
@@ -190,7 +191,7 @@ class HistoryApi:
             SourceDamagedError: the server does not behave like any Tautulli.
             TautulliImportError: see ``Tautulli.ask``.
         """
-        about = f"{window}, {length} rows from {start}" if start else str(window)
+        about = f"{window}, {many(length, 'row')} from {start}" if start else str(window)
         is_delivered = True
         try:
             answer = self._tautulli.ask(
