@@ -27,6 +27,7 @@ _LABELS: Final[Mapping[Phase, str]] = {
     "searching": "Searching bad rows",
     "counting": "Counting plays",
     "reading": "Reading plays",
+    "matching ids": "Matching ids",
     "asking for ids": "Asking for ids",
     "writing": "Writing",
     "pushing": "Pushing items",
@@ -113,4 +114,6 @@ class Bar:
     def _counts(self, total: int) -> str:
         if self._phase == "searching":  # the label does not name what is counted
             return f"{self._done:,} {UNITS[self._phase]}"
-        return f"{self._done:,}/{total:,}" if total else f"{self._done:,}"
+        if total:
+            return f"{self._done:,}/{total:,}"
+        return f"{self._done:,}" if self._done else ""

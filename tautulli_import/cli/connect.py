@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from msgspec import structs
 
 from ..errors import ConfigurationError
+from ..items.pipeline import PlexSources
 from ..settings.fields import Settings
 from ..settings.loaded import Loaded
 from ..sources.database.config_ini import beside, server_from
@@ -26,6 +27,7 @@ __all__ = [
     "config_inis",
     "connect",
     "connect_for_ids",
+    "note_of_plex",
     "warn_of_key",
     "warn_of_way",
     "way_to_plex",
@@ -132,6 +134,16 @@ def way_to_plex(loaded: Loaded, connection: Connection | None) -> str:
     if loaded.value_or_file("api_key") is not None:
         return "give the address as well, with --url URL"
     return "use --url and an API key"
+
+
+def note_of_plex(
+    loaded: Loaded, connection: Connection | None, plex: PlexSources, screen: Screen
+) -> None:
+    """Print that Plex was not asked for ids through Tautulli, and what is missing for that."""
+    if plex.tautulli is None:
+        through = "through Tautulli " if plex.library or plex.cloud else ""
+        way = way_to_plex(loaded, connection)
+        screen.note(f"Plex was not asked for ids {through}({way}).")
 
 
 def config_inis(settings: Settings) -> Iterator[Path]:

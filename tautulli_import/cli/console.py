@@ -252,12 +252,13 @@ class Screen:
     ) -> None:
         """Print a table on standard output with paragraphs below each row. Nothing is cut.
 
-        The first column is as wide as it may be, the others as wide as their headings or a day.
+        The first column is as wide as it may be, the others as wide as what is in them.
         """
         entries = list(rows)
         width = max((cell_len(cells[0]) for cells, _ in entries), default=0)
-        widths = [max(len(heading), _DAY if "play" in heading else 0) for heading in headings[1:]]
-        others = sum(widths) + 2 * len(widths)
+        columns = zip(headings, *(cells for cells, _ in entries), strict=True)
+        widths = [max(map(cell_len, column)) for column in columns][1:]
+        others = sum(widths) + 2 * len(headings)  # rich 13.7 also pads the last column
         width = max(len(headings[0]), min(width, self._out.width - others))
 
         def line(cells: Sequence[str], style: str = "") -> None:
@@ -265,7 +266,7 @@ class Screen:
             table.add_column(width=width, overflow="fold")
             for heading, least in zip(headings[1:], widths, strict=True):
                 justify: JustifyMethod = "right" if heading == "Plays" else "left"
-                table.add_column(width=least, justify=justify)
+                table.add_column(width=least, justify=justify, overflow="fold")
             table.add_row(*(Text(harmless(cell)) for cell in cells), style=style)
             self._out.print(table)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -29,17 +29,16 @@ from ..imports.locking import hold_locks
 from ..imports.report import Report, Summary
 from ..imports.run import ImportResult, run
 from ..interrupts import Stopped
-from ..model.events import PlaybackEvent
 from ..progress import ProgressGroup
 from ..settings.fields import Settings
 from ..settings.loaded import Loaded
 from ..sinks.base import StreamSink
-from ..sinks.items_jsonl import lines
 from ..sources.database.source import Source
 from ..state.file import StateFile
 from . import inputs
 from .console import Screen
-from .formatting import EventsSeen, print_json
+from .dry_run import Shower, prints_items, show_items
+from .formatting import print_json
 from .jobs import RememberedJobs, begin_log, record_early_failure, wish_of
 from .outcome import show_outcome
 from .page import check_page, chosen_users, write_page
@@ -98,7 +97,7 @@ def import_history(
                 command,
                 loaded,
                 screen,
-                Request(ids=not all(streams), restart=restart),
+                Request(ids=not all(streams), outputs=True, restart=restart),
                 now=now,
                 record=Record(remembered.folder, begin),
                 choose=lambda state, users: ask_whose(
@@ -107,8 +106,8 @@ def import_history(
             )
         )
         source = session.source
-        is_shown = streams[0] and _prints_items(settings, as_json=as_json)
-        shower = _Shower(settings, screen) if is_shown else None
+        is_shown = streams[0] and prints_items(settings, as_json=as_json)
+        shower = Shower(settings, screen) if is_shown else None
         known = remembered.outputs(session.state)
         screen.release_warnings(known.warnings() if known and not settings.dry_run else ())
         _describe_source(source, screen)
@@ -143,7 +142,8 @@ def import_history(
             outcome = run(
                 source, job, memory, progress=ProgressGroup(bar, session.log), began=began
             )
-        write_page(
+        page = partial(
+            write_page,
             outcome.figures,
             settings,
             command,
@@ -152,13 +152,15 @@ def import_history(
             users=chosen_users(source, selection),
             is_failed=outcome.failure is not None,
         )
-        if failure := _failure_of(outcome, source, settings):
-            screen.error(failure)
-            failure.was_printed = True
+        written, unwritten = _write_files(outcome, settings, page)
+        failures = [*filter(None, [_failure_of(outcome, source, settings, screen)]), *unwritten]
+        _print_errors(failures, screen)
         _print_results(outcome, settings, screen, shower, as_json=as_json)
-        show_outcome(outcome, settings, screen, known, reason, as_json=as_json)
-        if failure:
-            raise failure
+        show_outcome(
+            outcome, settings, screen, known, reason=reason, written=written, as_json=as_json
+        )
+        if failures:
+            raise failures[0]
         if session.log:
             session.log.ended(_in_a_sentence(outcome.report))
 
@@ -172,7 +174,7 @@ def _corrections(settings: Settings, screen: Screen) -> Sequence[Correction]:
 
 
 def _progress(
-    screen: Screen, outputs: Sequence[Target], shower: _Shower | None
+    screen: Screen, outputs: Sequence[Target], shower: Shower | None
 ) -> AbstractContextManager[Bar | None]:
     """Show progress while nothing else is printed on standard output.
 
@@ -287,55 +289,59 @@ def _taken(settings: Settings) -> Mapping[object, str]:
     return taken
 
 
-class _Shower:
-    """Shows the events of a dry run: all at once in a pipe, the newest at the end on a terminal."""
+def _print_errors(errors: Sequence[TautulliImportError], screen: Screen) -> None:
+    for error in errors:
+        screen.error(error)
+        error.was_printed = True
 
-    def __init__(self, settings: Settings, screen: Screen) -> None:
-        self.as_table = _as_table(settings)
-        self._screen = screen
-        self._seen = EventsSeen()
-        self._encode = msgspec.json.Encoder().encode_lines
 
-    def __call__(self, events: Sequence[PlaybackEvent]) -> None:
-        """Print or count events that would be delivered.
+def _write_files(
+    outcome: ImportResult, settings: Settings, write_page: Callable[[], None]
+) -> tuple[Sequence[Path], Sequence[SinkError]]:
+    """Write the page and the report. Return those that were written, and the errors of others.
 
-        Raises:
-            BrokenPipeError: the reader of the pipe has left.
-        """
-        if self.as_table:
-            self._seen.add(events)
-        elif events:
-            sys.stdout.buffer.write(self._encode(events))
-            sys.stdout.buffer.flush()
+    The outputs are finished before, so an error must not hide what became of them.
+    """
 
-    def show(self) -> None:
-        """Print the table, if there is one."""
-        if self.as_table:
-            self._screen.events(self._seen)
+    def write_report() -> None:
+        if settings.report is not None:
+            # An output can have written a further file by that name.
+            refuse_other_kind(settings.report, REPORT_MARK, "a report", "--report")
+            text = msgspec.json.encode(outcome.report) + b"\n"
+            write_whole(settings.report, [text], option="--report")
+
+    written: list[Path] = []
+    errors: list[SinkError] = []
+    files = (("--report", settings.report, write_report), ("--page", settings.page, write_page))
+    for option, path, write in files:
+        if path is None or path == Path("-"):
+            continue
+        try:
+            write()
+            written.append(path)
+        except SinkError as error:
+            error.hint = f"The outputs are not affected. Choose another file with {option}."
+            errors.append(error)
+    return written, errors
 
 
 def _print_results(
     outcome: ImportResult,
     settings: Settings,
     screen: Screen,
-    shower: _Shower | None,
+    shower: Shower | None,
     *,
     as_json: bool,
 ) -> None:
-    """Print on standard output, or into the report, what belongs there."""
-    report = outcome.report
+    """Print on standard output what belongs there."""
     if settings.report == Path("-"):
-        print_json(report)
-    elif settings.report is not None:
-        # An output can have written a further file by that name.
-        refuse_other_kind(settings.report, REPORT_MARK, "a report", "--report")
-        write_whole(settings.report, [msgspec.json.encode(report) + b"\n"], option="--report")
+        print_json(outcome.report)
     if as_json:
-        keep_result(_summary(report))
+        keep_result(_summary(outcome.report))
     if shower:
         shower.show()
-    elif _prints_items(settings, as_json=as_json):
-        _show_items(outcome, settings, screen)
+    elif prints_items(settings, as_json=as_json):
+        show_items(outcome, settings, screen)
     elif settings.dry_run:
         what = "events" if settings.events else "items"
         option = "--json" if as_json else "--report -"
@@ -343,37 +349,20 @@ def _print_results(
 
 
 def _failure_of(
-    outcome: ImportResult, source: Source, settings: Settings
+    outcome: ImportResult, source: Source, settings: Settings, screen: Screen
 ) -> TautulliImportError | None:
     """Return the error of a finished run: of a sink, or of rows that could not be used."""
-    if outcome.failure:
-        return outcome.failure
+    damaged = outcome.report.damaged
+    are_events = any(one.events is not None for one in outcome.deliveries)
     try:
-        inputs.judge_rejected(outcome.rejected, source, settings, outcome.report.damaged)
+        inputs.judge_rejected(
+            outcome.rejected, source, settings, screen, damaged, are_events=are_events
+        )
     except TautulliImportError as error:
-        return error
-    return None
-
-
-def _prints_items(settings: Settings, *, as_json: bool) -> bool:
-    """Return true if a dry run prints its items or events on standard output."""
-    return settings.dry_run and not as_json and settings.report != Path("-")
-
-
-def _as_table(settings: Settings) -> bool:
-    return settings.format == "table" or (settings.format is None and sys.stdout.isatty())
-
-
-def _show_items(outcome: ImportResult, settings: Settings, screen: Screen) -> None:
-    """Print the items of a dry run. Other sinks than the first would repeat the same plays."""
-    for delivery in outcome.deliveries:
-        if delivery.records is None or delivery.sink != outcome.deliveries[0].sink:
-            continue
-        if _as_table(settings):
-            screen.dry_run(delivery.records, delivery.user)
-        else:
-            sys.stdout.buffer.writelines(lines(delivery.records))
-    sys.stdout.flush()
+        if outcome.failure is None:
+            return error
+        screen.warn(str(error))
+    return outcome.failure
 
 
 def _summary(report: Report) -> Summary:

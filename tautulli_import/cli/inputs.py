@@ -51,10 +51,11 @@ __all__ = [
 ]
 
 _LOG: Final = logging.getLogger(__name__)
-_FOR_ONE_SOURCE: Final = (
-    *("user", "each_user", "all_users", "library", "media_type", "since", "until"),
-    *("min_percent", "include_partial", "to", "out"),
+_SELECTING: Final = (
+    *("user", "library", "media_type", "since", "until"),
+    *("min_percent", "include_partial"),
 )
+_WRITING: Final = ("each_user", "all_users", "to", "out")
 
 
 def settings_from(flags: Mapping[str, object]) -> Loaded:
@@ -114,16 +115,18 @@ def _with_places_of_its_sinks(loaded: Loaded) -> Loaded:
     return structs.replace(loaded, settings=settings.model_copy(update={"out": own}))
 
 
-def name_files(loaded: Loaded, screen: Screen) -> None:
+def name_files(loaded: Loaded, screen: Screen, *, selects: bool, writes: bool) -> None:
     """Print which files set something that the command line does not show.
 
     The working directory decides about a ``.env``. The selection in the settings may be meant for
-    another source than the one that was named.
+    another source than the one that was named. ``selects`` and ``writes`` say which of these
+    settings the command uses.
     """
     if loaded.dotenv is not None:
         screen.note(f"Settings were read from {loaded.dotenv.absolute()}.")
     file = str(loaded.settings.config)
-    chosen = [name for name in _FOR_ONE_SOURCE if loaded.origins[name] == file]
+    used = (*(_SELECTING if selects else ()), *(_WRITING if writes else ()))
+    chosen = [name for name in used if loaded.origins[name] == file]
     if chosen and "option" in (loaded.origins["database"], loaded.origins["url"]):
         verb = "come" if len(chosen) > 1 else "comes"
         names = " and ".join(filter(None, (", ".join(chosen[:-1]), chosen[-1])))
@@ -336,15 +339,20 @@ def judge_rejected(
     rejected: Mapping[str, int],
     source: Source,
     settings: Settings,
+    screen: Screen,
     damaged: Sequence[DamageReport] = (),
+    *,
+    are_events: bool = False,
 ) -> None:
     """Fail the finished run if its rejected rows, or ``damaged`` files, demand that.
 
+    Warn of damage that cost nothing. Only events need the media info of plays.
+
     Raises:
-        SourceDamagedError: a file was salvaged, or rows could not be read.
+        SourceDamagedError: a salvaged file lost plays, or rows could not be read.
         RowsRejectedError: rows were rejected, and ``strict`` is set.
     """
-    if damaged:
+    if any(one.missing or (are_events and one.without_details) for one in damaged):
         backup = next((one.backup for one in damaged if one.backup), None)
         raise SourceDamagedError(
             " ".join(sentence_of(one) for one in damaged),
@@ -353,6 +361,8 @@ def judge_rejected(
             if backup and not any(one.recovered for one in damaged)
             else "All plays that are left were read.",
         )
+    for one in damaged:
+        screen.warn(sentence_of(one))
     if unreadable := rejected.get(Reason.UNREADABLE.value):
         raise SourceDamagedError(
             f"{source.name} has {many(unreadable, 'row')} that could not be read.",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -16,11 +17,11 @@ from ..formatting import shown
 from ..imports.job import Job, Target
 from ..imports.locking import HeldLocks
 from ..imports.run import Memory
-from ..items.outputs import Wish
+from ..items.outputs import Wish, take_over
 from ..model.clock import is_relative
 from ..model.selection import Selection
 from ..settings.fields import Settings
-from ..sinks.base import StreamSink
+from ..sinks.base import Sink, StreamSink
 from ..sources.database.source import Source
 from ..sources.http.address import parse_address
 from ..state.checkpoint import CheckpointStore, JobKey
@@ -30,6 +31,9 @@ from ..state.runs import RunLog
 from .session import Command
 
 __all__ = ["RememberedJobs", "begin_log", "record_early_failure", "wish_of"]
+
+_NAMES: Final = "names of outputs"
+"""The names that a server gave to outputs, by the names in the settings."""
 
 
 class RememberedJobs:
@@ -41,18 +45,13 @@ class RememberedJobs:
         self._command = command if settings.via == "history" else f"{command} via file"
         is_piped = command == "db" and Path("-") in settings.database
         self.folder = None if is_piped else settings.state_folder
+        self._targets = targets
         self.places = {target.name: target.sink.place() for target in targets}
         self._streams = {
             target.name: f"{target.name}={target.sink.target}"
             for target in targets
             if isinstance(target.sink, StreamSink) and not target.sink.is_piped
         }
-        self._items = tuple(
-            f"{target.name}={shown(Path(os.path.realpath(place))) if place else _unplaced(target)}"
-            for target, place in zip(targets, self.places.values(), strict=True)
-            if not isinstance(target.sink, StreamSink)
-        )
-        self.sinks = (*self._items, *self._streams.values())
         self.has_begun = False
         """True as soon as the run has a log."""
         self.source = ""
@@ -64,11 +63,43 @@ class RememberedJobs:
         if settings.dry_run and command == "db" and not (self.path and self.path.exists()):
             self.folder = None  # there is no state to read, and a dry run writes none
 
+    @property
+    def _items(self) -> tuple[str, ...]:
+        return self._named(lambda sink: sink.identity)
+
+    def _named(self, identity: Callable[[Sink], str]) -> tuple[str, ...]:
+        """Return the names of the outputs of items: the path, or what is remembered of them."""
+        return tuple(
+            f"{name}={shown(Path(os.path.realpath(place))) if place else _unplaced(sink, identity)}"
+            for name, sink, place in (
+                (target.name, target.sink, self.places[target.name]) for target in self._targets
+            )
+            if isinstance(sink, Sink)
+        )
+
+    def sinks(self, state: StateFile) -> tuple[str, ...]:
+        """Return the names of all outputs.
+
+        An output whose server does not answer has the name that an earlier run found out.
+        """
+        asked = self._named(lambda sink: sink.asked_identity)
+        known = state.get(_NAMES, dict[str, str]) or {}
+        found = {**known, **{a: b for a, b in zip(asked, self._items, strict=True) if a != b}}
+        if found != known and not self._settings.dry_run:
+            with suppress(TautulliImportError, sqlite3.Error), state.step():  # for status alone
+                state.put(_NAMES, found)
+        items = (known.get(name, name) for name in self._items)
+        return (*items, *self._streams.values())
+
     def outputs(self, state: StateFile | None) -> OutputStore | None:
         """Return what is remembered of all outputs, or ``None`` if no state is kept."""
         if state is None or state.path is None:
             return None
-        return OutputStore(state, writes=not self._settings.dry_run)
+        store = OutputStore(state, writes=not self._settings.dry_run)
+        for target in self._targets:
+            if isinstance(target.sink, Sink):
+                take_over(store, target.name, target.sink)
+        return store
 
     def memory(self, state: StateFile | None, source: Source, job: Job, *, restart: bool) -> Memory:
         """Return the saved state of the items, and of each stream by the name of its sink."""
@@ -120,7 +151,7 @@ class RememberedJobs:
 def begin_log(remembered: RememberedJobs, held: HeldLocks, line: str, state: StateFile) -> RunLog:
     """Begin the log of a run. The locks name it from now on."""
     remembered.has_begun = True
-    log = RunLog(state, line, remembered.source, remembered.sinks)
+    log = RunLog(state, line, remembered.source, remembered.sinks(state))
     held.note(log.holder)
     return log
 
@@ -145,9 +176,9 @@ def record_early_failure(remembered: RememberedJobs, held: HeldLocks, line: str)
         raise
 
 
-def _unplaced(target: Target) -> str:
+def _unplaced(sink: Sink, identity: Callable[[Sink], str]) -> str:
     """Name a place that is not a file or directory."""
-    return "-" if target.sink.is_on_stdout else target.sink.identity or "-"
+    return "-" if sink.is_on_stdout else identity(sink) or "-"
 
 
 def _plain(selection: Selection) -> dict[str, object]:

@@ -39,14 +39,16 @@ def show_outcome(
     settings: Settings,
     screen: Screen,
     store: OutputStore | None,
-    reason: str,
     *,
+    reason: str,
+    written: Sequence[Path],
     as_json: bool,
 ) -> None:
     """Show the outcome of an import, and save in ``store`` which warnings were printed.
 
     If nothing is new, one line says so. After a failure, show only what was written. ``reason``
-    is a sentence about the choice of users. With ``as_json`` the numbers are printed elsewhere.
+    is a sentence about the choice of users. ``written`` are the report and the page. With
+    ``as_json`` the numbers are printed elsewhere.
     """
     report = outcome.report
     known = store.warnings() if store else frozenset[str]()
@@ -74,9 +76,8 @@ def show_outcome(
             screen.warn(alarm)
     if is_news and not settings.dry_run:
         _show_next_steps(outcome.deliveries, screen)
-    for path in (settings.report, settings.page) if is_news else ():
-        if path is not None and path != Path("-"):
-            screen.note(f"Wrote {shown(path)}.")
+    for path in written if is_news else ():
+        screen.note(f"Wrote {shown(path)}.")
     for notice in [*outcome.notices, *([reason] if is_news and reason else [])]:
         screen.note(notice)
     if store:

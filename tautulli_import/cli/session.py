@@ -48,6 +48,8 @@ class Request(Struct, frozen=True):
     """All libraries."""
     selection: bool = True
     """Also fetch what the settings ``user`` and ``library`` need to select plays."""
+    outputs: bool = False
+    """Use the settings that say where the history goes."""
     ids: bool = True
     """Also ask Plex about titles without external ids."""
     restart: bool = False
@@ -110,7 +112,7 @@ def open_session(
     """
     settings = loaded.settings
     warn_of_key(loaded, screen)
-    inputs.name_files(loaded, screen)
+    inputs.name_files(loaded, screen, selects=request.selection, writes=request.outputs)
     with ExitStack() as stack:
         library = open_library(settings, screen) if request.ids else None
         if library:
@@ -209,9 +211,16 @@ def _fetch(
 ) -> Source:
     """Fetch over HTTP what ``request`` wants, and open it."""
     from ..sources.http.download import download
-    from ..sources.http.sync import Wanted, ask_libraries, sync
+    from ..sources.http.local_copy import LocalCopy
+    from ..sources.http.sync import Wanted, ask_libraries, find_users, list_users, sync
 
     tautulli = connection.tautulli
+    names = settings.user if request.selection else []
+    users = list_users(tautulli) if request.users or names else None
+    is_fetched = LocalCopy(connection.state).progress.complete and not request.restart
+    if users is not None and (settings.via == "database" or not is_fetched):
+        for sentence in find_users(tautulli, users, names):
+            screen.note(sentence)
     library_names = settings.library if request.selection else []
     if settings.via == "database":
         try:
@@ -236,7 +245,7 @@ def _fetch(
             connection.state,
             Wanted(
                 plays=request.plays,
-                users=request.users or (request.selection and bool(settings.user)),
+                users=users,
                 libraries=libraries,
                 sections=(
                     choose_libraries(libraries.listed, library_names) if libraries else frozenset()

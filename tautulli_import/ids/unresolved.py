@@ -108,7 +108,8 @@ def suggested_ids(suggestion: Suggestion) -> SuggestedIds:
 def why_no_ids(work: Work, identified: Identified, suggestions: Iterable[Suggestion]) -> str:
     """Return the reason why no external id was found, in sentences.
 
-    ``suggestions`` are those for this film or show.
+    ``suggestions`` are those for this film or show. That Plex was not asked, or gave no answer at
+    all, is for the caller to say: it would be the same for each title.
     """
     if work.has_own_order:
         return (
@@ -118,7 +119,8 @@ def why_no_ids(work: Work, identified: Identified, suggestions: Iterable[Suggest
     if work.ids:
         known = ", ".join(f"{site} {one.value}" for site, one in work.ids.items())
         return f"Its ids ({known}) do not fit all of its episodes, such as those of later seasons."
-    said = f"{_of_guid(next(filter(None, work.guids), ''))}, and {_of_plex(work, identified)}."
+    of_guid = _of_guid(next(filter(None, work.guids), ""))
+    said = ", and ".join(filter(None, (of_guid, _of_plex(work, identified)))) + "."
     if Origin.PLEX_DB in identified.found:
         said += " The Plex database gave no ids."
     if Origin.PLEX_CLOUD in identified.found and any(map(plex_guid, work.guids)):
@@ -145,8 +147,10 @@ def _of_plex(work: Work, identified: Identified) -> str:
         return "without a rating key Plex cannot be asked"
     if not work.own_keys:
         return "another title has its rating key now"
-    if answers is None or not work.accepted:
-        return f"Plex was not asked{' through Tautulli' if identified.found else ''}"
+    if not answers:
+        return ""
+    if not work.accepted:
+        return "Plex was not asked"
     key, answer = next(
         ((key, answers[key]) for key in work.own_keys if key in answers), (work.own_keys[0], None)
     )

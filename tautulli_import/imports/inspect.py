@@ -20,7 +20,7 @@ from ..model.plays import Play
 from ..model.rejections import Reason, Rejected
 from ..model.selection import Selection
 from ..progress import UNSEEN, Progress
-from ..sources.database.salvage.report import DamageReport
+from ..sources.database.salvage.report import DamageReport, sentence_of
 from ..sources.database.source import Source
 from ..sources.http.health import Health
 from .figures import Figures, SeenRows, figures_of
@@ -87,6 +87,8 @@ class UnresolvedTitles(Struct, frozen=True):
     warnings: Sequence[str]
     hints: Sequence[str] = ()
     """Sentences about options that may help."""
+    damaged: Sequence[DamageReport] = ()
+    """The files that were salvaged."""
 
 
 class InspectResult(Struct, frozen=True):
@@ -169,6 +171,7 @@ def inspect_source(
     records = records_of(result, every_viewing=False)
     asked = plex.tautulli is not None and not result.identified.unanswered
     alarms = [*(server.warnings if server else ()), *alarms_of(result)]
+    damaged = source.damaged(result.rejected)
     inspection = Inspection(
         schema=1,
         source=source.name,
@@ -184,9 +187,9 @@ def inspect_source(
         films=_ids_of(result, "movie", asked=asked),
         shows=_ids_of(result, "show", asked=asked),
         conflicts=result.identified.conflicts,
-        warnings=[*source.notices, *alarms],
+        warnings=[*source.notices, *map(sentence_of, damaged), *alarms],
         server=server,
-        damaged=source.damaged(result.rejected),
+        damaged=damaged,
     )
     unresolved = list_unresolved(_imported(result), result.identified)
     figures = figures_of(result, seen, inspection.plays, [records]) if seen else None
@@ -209,6 +212,7 @@ def find_unresolved(
     """
     result = read(source, selection, corrections=corrections, progress=progress, plex=plex)
     titles = list_unresolved(_imported(result), result.identified)
+    damaged = source.damaged(result.rejected)
     return UnresolvedTitles(
         schema=1,
         source=source.name,
@@ -217,6 +221,7 @@ def find_unresolved(
         unreadable=result.verdicts.get(Reason.UNREADABLE, 0),
         warnings=[*source.notices, *alarms_of(result)],
         hints=list(_hints(titles, plex)),
+        damaged=damaged,
     )
 
 

@@ -16,7 +16,7 @@ from ..items.pipeline import ReadResult
 from ..model.items import EXTERNAL, Conflict, Kind, Movie, Origin, Record
 from ..model.rejections import Reason, Rejected
 from ..sinks.base import Receipt
-from ..sources.database.salvage.report import DamageReport
+from ..sources.database.salvage.report import DamageReport, sentence_of
 from ..sources.database.source import Source
 from ..state.outputs import OutputStore
 from .job import Job
@@ -310,6 +310,7 @@ def make_report(
     warnings: Sequence[str],
     rejected: Sequence[Rejected],
     conflicts: Sequence[Conflict],
+    damaged: Sequence[DamageReport],
 ) -> Report:
     """Report on a run that took ``elapsed`` seconds.
 
@@ -363,10 +364,10 @@ def make_report(
             for one in deliveries
         ],
         source=source.name,
-        warnings=warnings,
+        warnings=[*map(sentence_of, damaged), *warnings],
         carried=carried,
         view=_view(first[0] if first else None),
-        damaged=source.damaged(rejected),
+        damaged=damaged,
         rejected_rows=rejected if job.report is not None else [],
         without_external_id=[item for records in reported for item in without_external_id(records)],
         ids=[IdsOf(*pair) for records in reported for pair in records.origins() if pair[1]],

@@ -16,7 +16,7 @@ from ..events.pipeline import StreamResult, stream
 from ..events.resume import EventCheckpoint
 from ..formatting import shown
 from ..items.leftovers import Leftovers
-from ..items.outputs import Planned, deliver, place_of, plan
+from ..items.outputs import Planned, deliver, place_of, plan, take_over
 from ..items.per_user import file_names, owners, with_plays
 from ..items.pipeline import ReadResult, read
 from ..model.plays import SampleRow
@@ -117,11 +117,11 @@ def run(
     sink_for = sink_for_each()
     check_users(job, source, sink_for)
     deliveries: list[Delivery] = []
+    streams: list[StreamResult] = []
     plays: dict[str, Plays] = {}
     rejected: list[Rejected] = []
     failures: list[TautulliImportError] = []
     alarms: list[str] = []
-    notices: list[str] = []
     result: ReadResult | None = None
     figures: Figures | None = None
     if any(isinstance(target.sink, Sink) for target in job.targets):
@@ -164,13 +164,14 @@ def run(
             plays[target.name] = add_up(found.read, found.verdicts, events, events)
             deliveries.append(_of_stream(target, found))
             rejected += found.rejected
-            if found.is_cut:
-                notices.append(
-                    f"The reader of standard output closed it after {found.read:,} rows. The rest "
-                    "was not read."
-                )
+            streams.append(found)
     if failures and not plays:
         raise failures[0]
+    notices = [
+        f"The reader of standard output closed it after {one.read:,} rows. The rest was not read."
+        for one in streams
+        if one.is_cut
+    ]
     notices += dict.fromkeys(said for one in deliveries for said in one.receipt.notices)
     for checkpoint in memory.events.values():
         notices += checkpoint.notices
@@ -186,6 +187,7 @@ def run(
         warnings=[*source.notices, *notices, *all_alarms],
         rejected=list(dict.fromkeys(rejected)),
         conflicts=result.identified.conflicts if result else (),
+        damaged=source.damaged(None if any(one.is_cut for one in streams) else rejected),
     )
     return ImportResult(
         *(report, deliveries, plays, [*alarms, *of_outputs], notices, figures),
@@ -236,9 +238,12 @@ def _plan(
 ) -> Sequence[Planned]:
     users: Sequence[User | None] = owners(source, result) if job.each_user else [None]
     names = file_names([*with_plays(source), *(user for user in users if user)])
+    _check_owners(job, users, names, sink_for)
 
     def planned_for(target: Target, user: User | None) -> Iterator[Planned]:
         sink = sink_for(target, user, names[user.user_id] if user else None)
+        if isinstance(sink, Sink):
+            take_over(memory.outputs, target.name, sink, user)
         if isinstance(sink, Sink) and (user in users or _has_entries(target, sink, user, memory)):
             yield plan(
                 *(source, result, job.selection, memory.outputs, target.name, sink, user, job.wish),
@@ -246,26 +251,28 @@ def _plan(
             )
 
     everybody = [*users, *(_without_items(source, job, users) if job.wish.replace else ())]
-    planned = [
+    return [
         one
         for target in job.targets
         if isinstance(target.sink, Sink)
         for user in everybody
         for one in planned_for(target, user)
     ]
-    _check_owners(job, planned)
-    return planned
 
 
-def _check_owners(job: Job, planned: Sequence[Planned]) -> None:
+def _check_owners(
+    job: Job, users: Sequence[User | None], names: Mapping[int | None, str], sink_for: SinkFor
+) -> None:
     """Check the sinks again with users that only the rows name, before any of them is written.
 
     Raises:
         TautulliImportError: see ``check_sinks``.
     """
     for target in job.targets if job.each_user else ():
-        sinks = [(one.user, one.sink) for one in planned if one.user and one.name == target.name]
-        check_sinks(target.name, sinks, job.taken)
+        if isinstance(target.sink, Sink):
+            known = [user for user in users if user]
+            sinks = ((user, sink_for(target, user, names[user.user_id])) for user in known)
+            check_sinks(target.name, sinks, job.taken)
 
 
 def _without_items(source: Source, job: Job, users: Sequence[User | None]) -> Sequence[User | None]:

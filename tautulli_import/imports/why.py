@@ -24,6 +24,7 @@ from ..model.rejections import Reason
 from ..model.selection import Selection
 from ..model.watched import WatchedRule
 from ..progress import UNSEEN, Progress
+from ..sources.database.salvage.report import DamageReport
 from ..sources.database.source import Source
 from .why_rows import Outcome, Row, Rows, Search, Subject
 from .why_sentences import Evidence, of_id, of_numbers, of_outcome, of_watched
@@ -117,6 +118,9 @@ class Explanation(Struct, frozen=True):
     unreadable: int
     """The number of rows that could not be read, so that nothing is known about them."""
     warnings: Sequence[str]
+    plex_asked: bool
+    damaged: Sequence[DamageReport] = ()
+    """The files that were salvaged."""
 
 
 def explain(
@@ -172,6 +176,8 @@ def explain(
         other_titles=[one.works[0].title for one in called[most:]],
         unreadable=result.verdicts.get(Reason.UNREADABLE, 0),
         warnings=[*source.notices, *result.identified.warnings],
+        plex_asked=plex.tautulli is not None,
+        damaged=source.damaged(result.rejected),
     )
 
 

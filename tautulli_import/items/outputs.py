@@ -29,7 +29,7 @@ from .build import Records, records_of
 from .leftovers import Leftovers, find_leftovers, find_unrecorded, is_given
 from .pipeline import ReadResult
 
-__all__ = ["Planned", "Wish", "deliver", "place_of", "plan"]
+__all__ = ["Planned", "Wish", "deliver", "place_of", "plan", "take_over"]
 
 
 _SELECTIONS: Final = 50
@@ -81,6 +81,13 @@ class Planned(Struct, frozen=True):
 def place_of(name: str, sink: Sink, user: User | None = None) -> Place:
     """Return the key for what is remembered of an output: the sink, its files, the user's id."""
     return name, sink.identity, str(user.user_id) if user else ""
+
+
+def take_over(outputs: OutputStore | None, name: str, sink: Sink, user: User | None = None) -> None:
+    """Let a checked output have what is remembered of it under its name in the settings."""
+    if outputs is not None:
+        place = place_of(name, sink, user)
+        outputs.rename((name, sink.asked_identity, place[2]), place)
 
 
 def plan(  # noqa: PLR0917 - all that one output depends on

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Final, Protocol
+from functools import partial
+from typing import Final, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -47,6 +48,8 @@ class PlexSources(Struct, frozen=True):
     cloud: Cloud | None = None
 
 
+_Q = TypeVar("_Q")
+_A = TypeVar("_A")
 NO_PLEX: Final = PlexSources()
 """Nothing to ask."""
 
@@ -126,6 +129,7 @@ def read(
         if tee:
             tee(batch.rows, groups.orders)
         progress.reached(counts.rows)
+    progress.begin("matching ids", 0)
     groups.end()
     source.refuse_damage()
     tautulli, cloud = plex.tautulli, plex.cloud
@@ -133,9 +137,9 @@ def read(
         groups,
         source.lookups(),
         corrections,
-        ask=(lambda questions: tautulli.ask(questions, progress)) if tautulli else None,
+        ask=partial(_answered, tautulli.ask, progress=progress) if tautulli else None,
         library=plex.library,
-        cloud=(lambda guids: cloud.ask(guids, progress)) if cloud else None,
+        cloud=partial(_answered, cloud.ask, progress=progress) if cloud else None,
     )
     kept, unkeyable = keyed(identified, groups, every_viewing=every_viewing, each_user=each_user)
     for row in _without_key(groups, unkeyable, names, lambda: source.judged(selection)):
@@ -151,6 +155,15 @@ def read(
         identified=identified,
         unkeyable=unkeyable.keys(),
     )
+
+
+def _answered(
+    ask: Callable[[Sequence[_Q], Progress], _A], questions: Sequence[_Q], progress: Progress
+) -> _A:
+    """Ask, and show afterwards that ids are matched again."""
+    answers = ask(questions, progress)
+    progress.begin("matching ids", 0)
+    return answers
 
 
 def _without_key(

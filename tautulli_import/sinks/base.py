@@ -169,6 +169,14 @@ class BaseSink(ABC):  # noqa: B024 - the abstract methods are in its two subclas
         return "\n".join(shown(Path(os.path.realpath(path))) for path in self.writes())
 
     @property
+    def asked_identity(self) -> str:
+        """Return ``identity`` as it is before ``check``, which may ask a server for the real name.
+
+        What was remembered under it is taken over to ``identity``.
+        """
+        return self.identity
+
+    @property
     def where(self) -> str:
         """Return the name of the place for messages."""
         return ", ".join(shown(path) for path in self.writes())

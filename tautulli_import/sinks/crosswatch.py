@@ -57,9 +57,16 @@ class CrosswatchSink(SnapshotSink):
 
     @property
     def identity(self) -> str:
-        """Return the address and the profile."""
-        wanted = self._wanted or f"user {self.options.user}"
-        return f"{self._access.address.base} {wanted.strip().casefold()}"
+        """Return the address and the profile, by its id as soon as that is known."""
+        return self._named(self._checked.profile) if self._checked else self.asked_identity
+
+    @property
+    def asked_identity(self) -> str:
+        """Return the address and the profile as the settings name it: by its id or its label."""
+        return self._named(self._wanted or f"user {self.options.user}")
+
+    def _named(self, profile: str) -> str:
+        return f"{self._access.address.base} {profile.strip().casefold()}"
 
     @property
     def where(self) -> str:

@@ -67,7 +67,7 @@ class ExportSink(SnapshotSink):
 
     @property
     def path(self) -> Path:
-        """Return the path of the first file.
+        """Return the path of the first file. A name without an ending is given that of the format.
 
         Raises:
             ConfigurationError: ``--out`` is standard output, a pipe or a device.
@@ -78,6 +78,8 @@ class ExportSink(SnapshotSink):
                 f"{shown(out)} is no file, and this format can need several files.",
                 hint=f"Use a name such as --out {self.default}",
             )
+        if not out.suffix and not out.is_dir():
+            out = out.with_name(out.name + Path(self.default).suffix)
         user = self.options.user
         return file_of_user(out, user) if user else out
 

@@ -29,7 +29,14 @@ from .folder import check_folder, check_state_file, make_folder
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-__all__ = ["STATE_TABLES", "StateFile", "database_source", "state_file", "state_files"]
+__all__ = [
+    "STATE_TABLES",
+    "StateFile",
+    "database_source",
+    "shown_source",
+    "state_file",
+    "state_files",
+]
 
 _LOG: Final = logging.getLogger(__name__)
 # 1: a server's history and metadata. 2: jobs, runs and published keys, of database files too.
@@ -71,6 +78,11 @@ def database_source(paths: Sequence[Path]) -> str:
     return "file://" + os.pathsep.join(
         os.fsencode(place).decode("utf-8", "backslashreplace") for place in places
     )
+
+
+def shown_source(source: str) -> str:
+    """Return the name of a source for a person: of database files their path."""
+    return source.removeprefix("file://")
 
 
 def state_file(folder: Path, source: str) -> Path:

@@ -6,9 +6,10 @@ into one place share its record, because a place holds the entries of all of the
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -76,6 +77,7 @@ class OutputStore:
         Without ``writes``, for a dry run, nothing is saved.
         """
         self.job = job
+        self._former: dict[Place, Place] = {}
         self._state = state
         self._writes = writes
 
@@ -84,9 +86,15 @@ class OutputStore:
         """Return the directory for copies of outputs, or ``None`` if no state is kept."""
         return self._state.path.parent / "previous" if self._state.path else None
 
+    def rename(self, former: Place, place: Place) -> None:
+        """Take what is remembered under a former name over to an output, when that is published."""
+        if former != place:
+            self._former[place] = former
+
     def notes(self, place: Place) -> OutputNotes | None:
         """Return what is remembered of an output, or ``None`` if nothing is."""
-        return self._state.get(_name(place), OutputNotes)
+        found = (self._state.get(_name(one), OutputNotes) for one in self._names_of(place))
+        return next(filter(None, found), None)
 
     def save_notes(self, place: Place, notes: OutputNotes) -> None:
         """Save what is remembered of an output."""
@@ -100,11 +108,8 @@ class OutputStore:
         Of two under one key the newer counts, as in the outputs.
         """
         found: Published = {}
-        rows = self._state.conn.execute(
-            f"SELECT published, staged FROM published WHERE {_WHERE} ORDER BY job DESC",  # noqa: S608 - a constant
-            place,
-        )
-        for row in rows:
+        query = f"SELECT published, staged FROM published WHERE {_WHERE} ORDER BY job DESC"  # noqa: S608 - a constant
+        for row in (row for one in self._names_of(place) for row in self._rows(query, one)):
             for cell in row:
                 entries = _decoded(cell)
                 if not found:
@@ -117,11 +122,15 @@ class OutputStore:
 
     def has(self, place: Place, staged: bytes) -> bool:
         """Return true if an output has exactly these entries, from ``encoded``."""
-        rows = self._state.conn.execute(
-            f"SELECT published = ? AND staged IS NULL FROM published WHERE {_WHERE}",  # noqa: S608 - a constant
-            (staged, *place),
-        )
-        return rows.fetchall() == [(1,)]
+        query = f"SELECT published = ? AND staged IS NULL FROM published WHERE {_WHERE}"  # noqa: S608 - a constant
+        names = self._names_of(place)
+        return [row for one in names for row in self._rows(query, (staged, *one))] == [(1,)]
+
+    def _names_of(self, place: Place) -> Sequence[Place]:
+        return [place, self._former[place]] if place in self._former else [place]
+
+    def _rows(self, query: str, values: Sequence[object]) -> Sequence[tuple[Any, ...]]:
+        return self._state.conn.execute(query, values).fetchall()
 
     def stage(self, place: Place, staged: bytes, notes: OutputNotes) -> None:
         """Save the entries that an output will have next, from ``encoded``."""
@@ -159,6 +168,8 @@ class OutputStore:
                 (_ALL_JOBS, *place),
             )
             self._state.put(_name(place), notes)
+            if former := self._former.pop(place, None):
+                _forget(db, former)
 
     def verified(self, place: Place) -> VerifiedStore:
         """Return the memory of what a server was seen to have."""
@@ -201,9 +212,13 @@ def forget_outputs(state: StateFile, job: str) -> None:
             state.put(name, msgspec.structs.replace(notes, jobs=others))
             continue
         place = msgspec.json.decode(name[len(_PREFIX) :], type=Place)
-        names = (name, verified_name(place))
-        db.execute("DELETE FROM about WHERE name IN (?, ?)", names)
-        db.execute(f"DELETE FROM published WHERE {_WHERE}", place)  # noqa: S608 - a constant
+        _forget(db, place)
+
+
+def _forget(db: sqlite3.Connection, place: Place) -> None:
+    names = (_name(place), verified_name(place))
+    db.execute("DELETE FROM about WHERE name IN (?, ?)", names)
+    db.execute(f"DELETE FROM published WHERE {_WHERE}", place)  # noqa: S608 - a constant
 
 
 def _name(place: Place) -> str:

@@ -50,7 +50,7 @@ def test_it_lists_every_import_in_words(nights: Nights) -> None:
     assert (done.code, done.err) == (0, "")
     lines = done.out.splitlines()
     jobs = {into.strip(): job for job, into in zip(lines[::2], lines[1::2], strict=True)}
-    source = f"file://{nights.path} → "
+    source = f"{nights.path} → "
     (tracker,) = [into for into in jobs if into.startswith(f"{source}tracker={nights.out}/")]
     (editor,) = [into for into in jobs if into.startswith(f"{source}editor=")]
     when = r"20\d\d-\d\d-\d\d \d\d:\d\d UTC"

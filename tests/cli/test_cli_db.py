@@ -671,6 +671,26 @@ def test_a_report_that_has_nowhere_to_go_is_found_out_before_the_run(
         assert not (tmp_path / "crosswatch-tracker").exists()
 
 
+@pytest.mark.parametrize("option", ["--report", "--page"])
+def test_a_report_that_cannot_be_written_hides_nothing_of_the_outputs(
+    inside: Inside, household: Path, tmp_path: Path, option: str
+) -> None:
+    (tmp_path / "full.html").symlink_to("/dev/full")
+
+    command = ("db", household, "--to", "tracker", option, "full.html")
+    result = inside(*command, "--json")
+
+    assert result.code == 8
+    assert "full.html could not be written: No space left on device." in result.err
+    assert f"The outputs are not affected. Choose another file with {option}." in result.err
+    assert "Nothing was changed" not in result.err
+    assert "5 new" in result.err
+    assert "Wrote" not in result.err
+    told = json.loads(result.out)
+    assert (told["status"], told["items"]["new"], told["error"]["code"]) == ("completed", 5, 8)
+    assert len(report_of(tmp_path / "crosswatch-tracker" / "history.json")["items"]) == 5
+
+
 # How it ends.
 
 

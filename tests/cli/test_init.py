@@ -56,6 +56,9 @@ def test_a_database_is_found_and_the_commands_that_are_shown_work(
     assert settings["to"] == ["tracker"]
     assert settings["out"] == [str(home / "crosswatch-tracker")]
     assert "It can be read: 300 plays of" in shown
+    assert cli("check", cwd=home, env=env).out.startswith(
+        f"{home / 'tautulli/tautulli.db'}: 300 plays, "
+    )
     assert not (home / "crosswatch-tracker").exists()  # it was a dry run
 
     (cron,) = re.findall(r"^  17 4 \* \* \* (.*?)\r?$", shown, re.MULTILINE)
@@ -91,6 +94,9 @@ def test_the_api_key_is_asked_for_and_never_shown(home: Path, environment: dict[
     assert asked[:2] == ["get_users_table"] * 2
     assert KEY not in shown
     assert "The API key was not accepted" in shown or "API key" in shown
+    counted = re.search(r"Tautulli lists 4 users with (\d+) plays\. The history may also", shown)
+    assert counted is not None
+    assert int(counted[1]) < 300  # the generated history has plays of a deleted user
     settings = tomllib.loads((home / "mine.toml").read_text())
     assert settings["api_key"] == KEY
     assert settings["out"] == [str(home / "all.jsonl")]

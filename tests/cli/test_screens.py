@@ -246,8 +246,8 @@ def test_each_phase_of_an_import_over_http_has_one_bar(
     with FakeTautulli(years) as server:
         env = {**environment, **server.environment}
         for command, expected in (
-            (["api", "--to", "tracker", "--all-users"], ["Reading", "Writing"]),
-            (["check", "api"], ["Counting", "Reading"]),
+            (["api", "--to", "tracker", "--all-users"], ["Reading", "Matching ids", "Writing"]),
+            (["check", "api"], ["Counting", "Reading", "Matching ids"]),
         ):
             args = (*command, "--no-enrich", "--restart", "--color")
             code, shown = in_a_terminal(*args, cwd=tmp_path, environment=env)

@@ -156,7 +156,7 @@ def test_a_completed_import_says_what_came_of_it(inside: Inside, history: Path) 
     assert run["said"] == "4 new and 0 updated of 4 plays"
     assert run["line"].startswith("tautulli-import")
     lines = inside("status").out.splitlines()
-    assert lines[0].startswith(f"file://{history} → tracker={os.path.realpath(os.curdir)}")
+    assert lines[0].startswith(f"{history} → tracker={os.path.realpath(os.curdir)}")
     assert lines[1].startswith("  completed, 20")
     assert lines[1].endswith(": 4 new and 0 updated of 4 plays")
     assert len(lines) == 2
@@ -184,7 +184,7 @@ def test_a_mistyped_run_does_not_hide_the_last_good_one(inside: Inside, history:
     assert (attempt["status"], attempt["exit_code"]) == ("failed", 2)
     assert (good["status"], good["said"]) == ("completed", "4 new and 0 updated of 4 plays")
     lines = inside("status").out.splitlines()
-    assert lines[0].startswith(f"file://{history} → tracker=")
+    assert lines[0].startswith(f"{history} → tracker=")
     assert lines[1].startswith("  completed, 20")
     assert lines[2].startswith("  The last attempt failed with exit code 2, 20")
     assert lines[3:] == [f"  {attempt['error']}", f"  Next: {attempt['next_step']}"]
@@ -444,8 +444,37 @@ def test_several_sources_are_told_the_last_one_first(
             written.log().ended("done")
     assert [run["source"] for run in told(inside)] == sources[::-1]
     assert [line for line in inside("status").out.splitlines() if " → " in line] == [
-        f"{source} → tracker=/t" for source in sources[::-1]
+        f"/{name}/tautulli.db → tracker=/t" for name in ("three", "two", "one")
     ]
+
+
+def test_only_the_newest_outputs_are_shown_and_how_to_see_the_others(
+    inside: Inside, state_dir: Path, clock: Clock
+) -> None:
+    with closing(Written(state_dir, "file:///films/tautulli.db")) as written:
+        for number in range(1, 13):
+            clock.now += 10
+            written.log(target=f"jsonl=/{number}").ended("done")
+    newest = [f"/films/tautulli.db → jsonl=/{number}" for number in range(12, 2, -1)]
+    shown = inside("status").out.splitlines()
+    assert [line for line in shown if " → " in line] == newest
+    assert shown[-1] == "… and 2 older ones. To list all: tautulli-import status --json"
+    assert len(told(inside)) == 12
+
+
+def test_a_running_import_is_shown_however_many_came_after_it(
+    inside: Inside, state_dir: Path, clock: Clock
+) -> None:
+    with closing(Written(state_dir, "file:///slow.db")) as slow:
+        slow.holding()
+        slow.log()
+        with closing(Written(state_dir, "file:///films/tautulli.db")) as written:
+            for number in range(11):
+                clock.now += 10
+                written.log(target=f"jsonl=/{number}").ended("done")
+        shown = inside("status").out
+    assert "/slow.db → tracker=/t\n  running since" in shown
+    assert "… and 1 older one." in shown
 
 
 def test_a_nightly_import_that_fails_is_not_hidden_by_another_of_the_same_history(
@@ -614,7 +643,7 @@ def test_watching_sees_that_a_run_was_killed(running: Programs, history: Path) -
     watching = running.start("status", "--watch")
     out = watching.process.stdout
     assert out is not None
-    assert out.readline().startswith(b"file://")
+    assert out.readline().startswith(os.fsencode(history))
     program.killed()
     done = watching.ended(SOON)
     assert done.code == 0

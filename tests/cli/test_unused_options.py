@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.support.inside import Inside
@@ -35,3 +37,26 @@ def test_the_configuration_is_for_other_runs_too(
     done = inside("db", "tautulli.db", "--to", "tracker")
     assert done.code == 5
     assert "cannot be used" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("users",), ""),
+        (("libraries",), ""),
+        (("check",), "since comes from"),
+        (("unresolved",), "since comes from"),
+        (("db", "--dry-run"), "since, to and out come from"),
+    ],
+    ids=lambda one: one[0] if isinstance(one, tuple) else "",
+)
+def test_settings_for_another_source_are_named_where_they_are_used(
+    inside: Inside, history: Path, environment: dict[str, str], command: tuple[str, ...], said: str
+) -> None:
+    file = Path(environment["XDG_CONFIG_HOME"]) / "tautulli-import" / "config.toml"
+    file.parent.mkdir()
+    file.write_text('since = "2020"\nto = ["jsonl"]\nout = ["x.jsonl"]\n')
+    done = inside(*command, history)
+    assert done.code == 0, done.err
+    found = [line for line in done.err.splitlines() if line.endswith(f" from {file}.")]
+    assert found == ([f"{said} {file}."] if said else [])

@@ -140,9 +140,7 @@ def test_two_namesakes_are_both_told_and_what_parts_them(asking: Asking) -> None
         "Another film of this title is Crash (1996), rating key 10, imdb tt0115964. They are two: "
         "only the title connects them." in new["sentences"]
     )
-    assert (
-        "It has no external id. Its GUID is Plex's own, and Plex was not asked." in new["sentences"]
-    )
+    assert "It has no external id. Its GUID is Plex's own." in new["sentences"]
 
 
 def test_namesakes_of_one_year_are_a_suggestion(asking: Asking) -> None:
@@ -187,6 +185,37 @@ def test_a_deleted_film_is_no_longer_in_plex(asking: Asking, tmp_path: Path) -> 
     assert result.code == 0, result.err
     assert "Plex no longer has an item with its rating key, 12." in result.out
     assert "Tautulli says so" in result.out
+
+
+def test_that_plex_was_not_asked_is_said_once_and_not_of_titles_with_ids(asking: Asking) -> None:
+    asking.play(title="Crash", year=1996, rating_key=10)
+    asking.play(title="Crash", year=2004, rating_key=20)
+    asking.play(title="Heat", rating_key=30, guid="imdb://tt0113277")
+
+    result = asking.inside("why", "Crash", asking.path)
+
+    assert result.out.count("It has no external id.") == 2
+    assert "Plex was not asked" not in result.out
+    assert result.err.count("Plex was not asked for ids (use --url and an API key).") == 1
+    assert asking.told("Crash")["plex_asked"] is False
+    assert "not asked" not in asking.inside("why", "Heat", asking.path).err
+
+
+@pytest.mark.parametrize("command", [("why", "Crash"), ("unresolved",)], ids=lambda one: one[0])
+def test_that_plex_gives_no_answer_is_said_once(
+    asking: Asking, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    asking.play(title="Crash", year=1996, rating_key=10)
+    asking.play(title="Crash", year=2004, rating_key=20)
+    with FakeTautulli(asking.path) as server, no_waiting():
+        server.plex_up = False
+        state = ("--state-dir", tmp_path / "state")
+        result = asking.inside(*command, "api", *state, env=server.environment)
+
+    assert result.code == 0, result.err
+    assert result.err.count("No ids from Plex for 2 films and shows: Plex is not reachable.") == 1
+    assert result.out.count("Its GUID is Plex's own.") == 2
+    assert "answer" not in result.out
 
 
 # Of plays.

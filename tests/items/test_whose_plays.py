@@ -255,6 +255,38 @@ def test_who_has_chosen_or_cannot_be_asked_costs_no_request(
     assert "get_users_table" not in served.asked
 
 
+# A name that nobody has.
+
+
+def test_a_mistyped_user_is_found_before_the_history_is_fetched(served: Served) -> None:
+    code, shown = served("--user", "alcie")
+    assert code == 5, shown
+    assert "There is no user called 'alcie'." in shown
+    assert "Did you mean Alice (id 1, 3 plays)?" in shown
+    asked = [one.params.get("length") for one in served.fake.requests if one.cmd == "get_history"]
+    assert set(asked) <= {"0"}  # only counted
+
+
+def test_a_name_that_tautulli_does_not_list_may_be_that_of_a_deleted_user(
+    served: Served, history: Path, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(history)) as conn, conn:
+        conn.execute("UPDATE users SET deleted_user = 1 WHERE username = 'bob'")
+    served.fake.faults.append(on("get_users_table", status(404)))
+    assert served("--user", "bob", "--dry-run", "--state-dir", "other")[0] == 0
+    served.fake.faults.clear()
+    code, shown = served("--user", "bob")
+    assert code == 0, shown
+    assert "There is no user called 'bob'." in shown
+    assert "The history is read all the same, because it also has plays of users" in shown
+    assert titles(tmp_path) == BOB
+    served.asked  # noqa: B018 - forgets them
+    code, shown = served("--user", "bob")
+    assert (code, "no user called" in shown) == (0, False), shown
+    assert "get_users_table" not in served.asked
+    assert served("--user", "bbo")[0] == 5
+
+
 # On a terminal, later runs.
 
 

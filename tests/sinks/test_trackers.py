@@ -487,11 +487,11 @@ def test_the_same_history_gives_the_same_bytes_in_another_system(
     cli: Cli, mixed: Plays, tmp_path: Path, sink: str
 ) -> None:
     for number, zone in enumerate(("UTC", "Asia/Tokyo")):
-        options = ("--out", f"{number}", "--state-dir", f"s{number}")
+        options = ("--out", f"{number}.x", "--state-dir", f"s{number}")
         env = {"TZ": zone, "TAUTULLI_IMPORT_TIMEZONE": "Europe/Berlin"}
         done = cli("db", mixed.path, "--to", sink, *options, env=env)
         assert done.code == 0, done.err
-    assert (tmp_path / "0").read_bytes() == (tmp_path / "1").read_bytes()
+    assert (tmp_path / "0.x").read_bytes() == (tmp_path / "1.x").read_bytes()
 
 
 @every_format
@@ -562,6 +562,22 @@ def test_each_user_has_a_file(inside: Inside, plays: Plays, tmp_path: Path, sink
     stem, _, suffix = FILES[sink].partition(".")
     found = {path.name: held(path) for path in (tmp_path / "out").iterdir()}
     assert found == {f"{stem}-Alice.{suffix}": 1, f"{stem}-Bob.{suffix}": 2}
+
+
+@every_format
+@pytest.mark.parametrize(("options", "user"), [((), ""), (("--each-user",), "-Alice")])
+def test_a_name_without_an_ending_is_given_one_that_the_reader_takes(
+    inside: Inside, plays: Plays, tmp_path: Path, *, sink: str, options: tuple[str, ...], user: str
+) -> None:
+    with closing(sqlite3.connect(plays.path)) as conn:
+        add_user(conn, 1, "alice", "Alice")
+    plays.film("2024-01-01T20:00:00")
+
+    done = inside("db", plays.path, "--to", sink, "--out", "out/mine", *options)
+
+    ending = Path(FILES[sink]).suffix
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [f"mine{user}{ending}"]
+    assert f"out/mine{user}{ending} ({sink})" in done.err
 
 
 # No file is larger than its reader takes.

@@ -24,6 +24,7 @@ def list_(flags: Flags, *, json: bool) -> None:
     from ...settings.loaded import load
     from ...sources.http.local_copy import stored_copy
     from ...state.checkpoint import saved_jobs
+    from ...state.file import shown_source
     from ...state.runs import source_of
     from ...state.stored import opened
     from ..console import Screen
@@ -48,7 +49,9 @@ def list_(flags: Flags, *, json: bool) -> None:
     for job in jobs:
         last = _minute(job.updated)
         screen.paragraph(f"{job.key}  {job.status} {last}, {many(job.rows, 'play')}")
-        screen.paragraph(f"{job.about.source} → {', '.join(job.about.sinks)}", indent=2)
+        screen.paragraph(
+            f"{shown_source(job.about.source)} → {', '.join(job.about.sinks)}", indent=2
+        )
     for copy in copies:
         screen.paragraph(_in_words(*copy))
 

@@ -53,7 +53,7 @@ def consume(
     loaded = inputs.settings_from(flags)
     settings = loaded.settings
     screen = Screen(quiet=settings.quiet, verbose=settings.verbose, color=settings.color)
-    inputs.name_files(loaded, screen)
+    inputs.name_files(loaded, screen, selects=False, writes=False)
     path = expand_home(out or Path("playback-events.duckdb"))
     wait = _WAIT_SECONDS if once else inf
     if loaded.origins["wait"] != "default":

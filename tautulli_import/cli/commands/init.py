@@ -208,8 +208,14 @@ def _users(command: Command, values: Mapping[str, object], screen: Screen) -> Se
         people = [user for user in found if user.plays]
     finally:
         folder.remove()
-    plays = sum(user.plays for user in people)
-    screen.note(f"It can be read: {many(plays, 'play')} of {many(len(people), 'user')}.")
+    plays = many(sum(user.plays for user in people), "play")
+    if command == "api":  # get_users_table leaves out deleted users
+        screen.note(
+            f"It can be read. Tautulli lists {many(len(people), 'user')} with {plays}. The history "
+            "may also have plays of deleted users."
+        )
+    else:
+        screen.note(f"It can be read: {plays} of {many(len(people), 'user')}.")
     return people
 
 

@@ -98,7 +98,7 @@ def check(flags: Flags, *, json: bool, missing_ids: Path | None, restart: bool) 
     if missing_ids is not None:
         _write_list(missing_ids, "--missing-ids", checked.unresolved, screen)
     found = checked.inspection
-    inputs.judge_rejected(found.plays.rejected, source, settings, found.damaged)
+    inputs.judge_rejected(found.plays.rejected, source, settings, screen, found.damaged)
 
 
 def unresolved(flags: Flags, *, csv: Path | None, json: bool, restart: bool) -> None:
@@ -111,7 +111,7 @@ def unresolved(flags: Flags, *, csv: Path | None, json: bool, restart: bool) -> 
     from ...model.rejections import Reason
     from ...progress import ProgressGroup
     from .. import inputs
-    from ..connect import way_to_plex
+    from ..connect import note_of_plex
     from ..console import Screen
     from ..formatting import described
     from ..results import keep_result
@@ -150,14 +150,12 @@ def unresolved(flags: Flags, *, csv: Path | None, json: bool, restart: bool) -> 
         screen.entries(
             ("Title", "Year", "Plays", "First play", "Last play"), map(described, found.titles)
         )
-        if not found.plex_asked:
-            asking = way_to_plex(loaded, session.connection)
-            screen.note(f"Plex was not asked for ids ({asking}).")
+        note_of_plex(loaded, session.connection, session.plex, screen)
         for hint in found.hints:
             screen.note(hint)
         screen.note("To fill in ids yourself, add --csv FILE, and give that file to --ids.")
     unreadable = {Reason.UNREADABLE.value: found.unreadable}
-    inputs.judge_rejected(unreadable, session.source, settings, session.source.damaged())
+    inputs.judge_rejected(unreadable, session.source, settings, screen, found.damaged)
 
 
 def source_kind(flags: Flags) -> tuple[Command, Loaded]:

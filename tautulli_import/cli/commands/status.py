@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["status", "stop"]
 
 _EVERY_SECONDS: Final = 1.0
+_MOST: Final = 10
+"""The outputs to show to a person."""
 
 
 def status(flags: Flags, *, watch: bool, json: bool) -> None:
@@ -60,7 +62,7 @@ def _show(runs: Sequence[LastRuns], *, as_json: bool) -> None:
         both = [one for last in runs for one in (last.attempt, last.run) if one is not None]
         print_json({"schema": 1, "runs": [_fields(run) for run in both]})
         return
-    lines = [line for last in runs for line in _lines(last)] or ["Nothing has been imported yet."]
+    lines = _newest(runs) or ["Nothing has been imported yet."]
     screen = Screen()
     for line in lines:
         content = line.lstrip()
@@ -90,13 +92,26 @@ def _iso(moment: float | None) -> str | None:
     return None if moment is None else f"{datetime.fromtimestamp(int(moment), UTC):%FT%TZ}"
 
 
+def _newest(runs: Sequence[LastRuns]) -> Sequence[str]:
+    """Return the lines that describe the last runs to the newest outputs, and all running ones."""
+    from ...formatting import many
+
+    older = [last for last in runs[_MOST:] if last.run.status == "running"]
+    shown = [*runs[:_MOST], *older]
+    lines = [line for last in shown for line in _lines(last)]
+    if more := len(runs) - len(shown):
+        lines.append(f"… and {many(more, 'older one')}. To list all: tautulli-import status --json")
+    return lines
+
+
 def _lines(last: LastRuns) -> Iterator[str]:
     """Return the lines that describe the last run to an output to a person."""
     from ...formatting import duration
+    from ...state.file import shown_source
     from ...state.runs import describe
 
     run, attempt = last.run, last.attempt
-    yield f"{run.source} → {', '.join(run.targets)}"
+    yield f"{shown_source(run.source)} → {', '.join(run.targets)}"
     if run.status == "running":
         yield f"  running since {_local(run)} (process {run.pid}): {describe(run)}"
         yield "  End it with: tautulli-import stop"
@@ -146,7 +161,7 @@ def _watch(folder: Path, *, as_json: bool) -> None:
     with Screen().live() as show:
         while True:
             runs = last_runs(folder)
-            show([line for last in runs for line in _lines(last)] or ["Nothing is running."])
+            show(_newest(runs) or ["Nothing is running."])
             if not _is_any_running(runs):
                 return
             time.sleep(_EVERY_SECONDS)

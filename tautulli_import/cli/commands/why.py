@@ -19,6 +19,7 @@ def why(flags: Flags, *, title: str, json: bool, restart: bool) -> None:
     from ...model.rejections import Reason
     from ...progress import ProgressGroup
     from .. import inputs
+    from ..connect import note_of_plex
     from ..console import Screen
     from ..explanation import show
     from ..results import keep_result
@@ -49,8 +50,10 @@ def why(flags: Flags, *, title: str, json: bool, restart: bool) -> None:
         keep_result(found)
     else:
         show(found, screen)
+        if any(not one.ids for one in found.titles):
+            note_of_plex(loaded, session.connection, session.plex, screen)
     unreadable = {Reason.UNREADABLE.value: found.unreadable}
-    inputs.judge_rejected(unreadable, session.source, settings, session.source.damaged())
+    inputs.judge_rejected(unreadable, session.source, settings, screen, found.damaged)
 
 
 def _in_order(title: str, flags: Flags) -> tuple[str, Flags]:

@@ -31,7 +31,6 @@ from .salvage.report import (
     best_backup,
     refusal,
     report_of,
-    sentence_of,
 )
 from .salvage.soundness import SoundCheck
 from .schema import HISTORY_TABLES
@@ -65,7 +64,6 @@ class GuardedFile(SqliteFile):
             self._check = SoundCheck(self.connect_again, self.shown, trees_only=read)
         else:
             self.lost = salvaged.gone
-            self.notices.append(sentence_of(report_of(salvaged, self.shown, backup)))
 
     def report(self, rejected: Sequence[Rejected] | None) -> DamageReport | None:
         """Describe the damage if the file was salvaged. ``rejected`` are the run's rejected rows.

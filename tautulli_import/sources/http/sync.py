@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from typing import Any, Final
 
 from msgspec import Struct
 
-from ...errors import BusyError
+from ...errors import BusyError, ConfigurationError, NotFoundError, TautulliImportError
 from ...model.rejections import Reason, Rejected
 from ...model.watched import WatchedRule
 from ...progress import UNSEEN, Progress
 from ...state.file import StateFile
 from ..base import Library, ServerInfo, User
+from ..choose import choose_users
 from ..database.rows import integer, text
 from ..database.source import PAGE, Source
 from .client import Tautulli
@@ -22,7 +23,15 @@ from .history_api import HistoryApi, Window, day_of
 from .local_copy import LocalCopy
 from .refresh import Refresh, thresholds
 
-__all__ = ["Libraries", "Wanted", "ask_libraries", "ask_users", "sync"]
+__all__ = [
+    "Libraries",
+    "Wanted",
+    "ask_libraries",
+    "ask_users",
+    "find_users",
+    "list_users",
+    "sync",
+]
 
 _ALL: Final = 100_000
 """More users or libraries than any Tautulli has."""
@@ -42,8 +51,8 @@ class Wanted(Struct, frozen=True):
 
     plays: bool = True
     """Fetch new plays. Without this the copy is opened as it is."""
-    users: bool = False
-    """Request all users, also those without plays."""
+    users: Sequence[User] | None = None
+    """All users that Tautulli lists, also those without plays."""
     libraries: Libraries | None = None
     sections: frozenset[int] = frozenset()
     """Libraries whose plays must be told from other plays, by section id."""
@@ -92,7 +101,7 @@ def sync(
             f"{libraries.unlisted:,} plays are from libraries that Tautulli does not list any "
             "more. Choose such a library with --library and its id."
         )
-    frozen = copy.freeze(tautulli.shown, _users(tautulli) if wanted.users else None)
+    frozen = copy.freeze(tautulli.shown, wanted.users)
     if wanted.plays and not copy.progress.complete:
         raise BusyError(
             f"Another run is reading everything from {tautulli.shown} again.",
@@ -103,7 +112,7 @@ def sync(
             "The API key is sent in the URL, because a proxy in front of Tautulli refuses POST."
         )
     undelivered = _undelivered(copy, tautulli.shown)
-    if wanted.users and undelivered:
+    if wanted.users is not None and undelivered:
         notices.append(
             f"{len(undelivered):,} plays that Tautulli cannot deliver are counted for no user."
         )
@@ -166,6 +175,51 @@ def ask_users(tautulli: Tautulli) -> Sequence[User]:
     return sorted(known, key=lambda user: (-user.plays, user.user_id or 0))
 
 
+def list_users(tautulli: Tautulli) -> Sequence[User]:
+    """Request all users that were not deleted, without counting their plays.
+
+    Raises:
+        TautulliImportError: see ``Tautulli.ask``.
+    """
+    return [
+        User(number, text(row.username) or "", text(row.friendly_name) or "", 0)
+        for row in tautulli.ask("get_users", list[_User])
+        if (number := integer(row.user_id)) is not None
+    ]
+
+
+def find_users(tautulli: Tautulli, listed: Sequence[User], wanted: Sequence[str]) -> Iterator[str]:
+    """Look up the ``wanted`` names among the ``listed`` users, before a history is fetched.
+
+    A name that is not found may be that of a deleted user, or of rows without a user id. Only the
+    history tells these. Yield a sentence about each such name.
+
+    Raises:
+        NotFoundError: nobody has this name, because all plays are of listed users.
+        ConfigurationError: the name is empty, or several listed users have it, and all plays.
+    """
+    for name in wanted:
+        try:
+            choose_users(listed, [name])
+        except (NotFoundError, ConfigurationError):
+            if not name.strip():
+                raise
+            try:
+                users = ask_users(tautulli)
+                total = HistoryApi(tautulli).page(Window(), 0, 0).total
+            except TautulliImportError:  # not every server can say that
+                continue
+            try:
+                choose_users(users, [name])
+            except (NotFoundError, ConfigurationError) as error:
+                if total <= sum(user.plays for user in users):
+                    raise
+                yield (
+                    f"{error} {error.hint} The history is read all the same, because it also has "
+                    "plays of users that Tautulli does not list."
+                )
+
+
 def _undelivered(copy: LocalCopy, source: str) -> Sequence[Rejected]:
     """Return the rows that Tautulli cannot deliver, as rejected ones."""
     details = (
@@ -219,15 +273,6 @@ class _User(Struct):
 
 class _Users(Struct):
     data: list[_User]
-
-
-def _users(tautulli: Tautulli) -> Sequence[User]:
-    """Request all users that were not deleted."""
-    return [
-        User(number, text(row.username) or "", text(row.friendly_name) or "", 0)
-        for row in tautulli.ask("get_users", list[_User])
-        if (number := integer(row.user_id)) is not None
-    ]
 
 
 class _Library(Struct):

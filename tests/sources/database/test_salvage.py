@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import sqlite3
@@ -193,10 +194,45 @@ def test_the_command_that_is_named_reads_the_lost_plays_from_the_backup(
     inside: Inside, history: Path, backup: Path
 ) -> None:
     done = inside("db", history, backup, "--salvage", "--dry-run")
-    assert done.code == 7
+    assert done.code == 0, done.err
     assert titles(done) == {f"Film {number}" for number in range(1, 301)}
-    assert "of the lost ones were read from another file" in said(done)
+    assert re.search(r"Warning: \S+ is damaged. \d+ plays were salvaged.", said(done))
+    assert re.search(r"All \d+ lost ones were read from another file.", said(done))
+    assert said(done).count("is damaged") == 1
     assert "rejected" not in said(done).replace("0 rejected", "")
+
+
+@pytest.mark.parametrize(
+    "command", [("check",), ("unresolved",), ("why", "Film 150")], ids=lambda one: one[0]
+)
+def test_looking_at_a_salvaged_history_fails_only_if_plays_are_missing(
+    inside: Inside, history: Path, backup: Path, command: tuple[str, ...]
+) -> None:
+    whole = inside(*command, history, backup, "--salvage")
+    assert (whole.code, said(whole).count("is damaged")) == (0, 1)
+    less = inside(*command, history, "--salvage")
+    assert said(less).count("is damaged") == (0 if command[0] == "why" else 1)
+    assert less.code == (5 if command[0] == "why" else 7)  # the title is among the lost plays
+
+
+def test_damage_is_told_beside_an_output_that_failed(
+    inside: Inside, history: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "full.jsonl"
+    out.symlink_to("/dev/full")
+    done = inside("db", history, "--salvage", "--to", "jsonl", "--out", out)
+    assert done.code == 8
+    assert "plays are lost: rows" in said(done)
+
+
+def test_a_reader_who_leaves_early_hides_no_loss(cli: Cli, history: Path, backup: Path) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    command = ("db", history, backup, "--salvage", "--to", "jsonl", "--out", "-", "--events")
+    done = cli(*command, stdout=write_end)
+    os.close(write_end)
+    assert done.code == 7
+    assert "read from another file" not in said(done)
 
 
 def test_what_is_left_is_imported_and_the_end_is_exit_7(
@@ -217,6 +253,8 @@ def test_what_is_left_is_imported_and_the_end_is_exit_7(
     ((first, last),) = damage["lost_rows"]
     assert first <= 150 <= last
     assert last - first + 1 == damage["lost"]
+    assert told["warnings"][0].startswith(f"{history} is damaged.")
+    assert said(done).count("is damaged") == 1
     rows = json.loads(report.read_text())["rejected_rows"]
     assert [row["id"] for row in rows] == list(range(first, last + 1))
     assert len(out.read_text().splitlines()) == damage["plays"]

@@ -60,6 +60,11 @@ class DamageReport(Struct, frozen=True):
     backup: Backup | None
     """The backup beside the file that has most of the lost plays."""
 
+    @property
+    def missing(self) -> int:
+        """Return the number of lost plays that no other file had."""
+        return self.lost - self.recovered
+
 
 def report_of(
     salvaged: Salvaged, name: str, backup: Backup | None, *, recovered: int = 0
@@ -103,15 +108,20 @@ def refusal(report: DamageReport, *, is_own: bool) -> DamagedHistoryError:
 
 def sentence_of(report: DamageReport, done: str = "were salvaged") -> str:
     """Describe the damage. ``done`` is the verb for the plays that are left."""
-    if not report.lost:
-        return f"{report.source} is damaged. All {many(report.plays, 'play')} {done}."
-    verb = "is" if report.lost == 1 else "are"
-    text = (
-        f"{report.source} is damaged. {many(report.plays, 'play')} {done}. "
-        f"{many(report.lost, 'play')} {verb} lost: {_rows(report.lost_rows)}{_dates(report)}."
-    )
-    if report.recovered:
-        text += f" {report.recovered:,} of the lost ones were read from another file."
+    every = "" if report.lost else "All "
+    text = f"{report.source} is damaged. {every}{many(report.plays, 'play')} {done}."
+    if report.missing:
+        verb = "is" if report.lost == 1 else "are"
+        rows = f"{_rows(report.lost_rows)}{_dates(report)}"
+        text += f" {many(report.lost, 'play')} {verb} lost: {rows}."
+        if report.recovered:
+            text += f" {report.recovered:,} of the lost ones were read from another file."
+    elif report.lost:
+        which = "The lost one was" if report.lost == 1 else f"All {report.lost:,} lost ones were"
+        text += f" {which} read from another file."
+    if report.without_details:
+        plays = many(report.without_details, "play")
+        text += f" {plays} lost the media info, which only events need."
     return text
 
 
