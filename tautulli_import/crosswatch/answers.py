@@ -61,7 +61,7 @@ class Sync(Struct, frozen=True):
     """The newest sync."""
 
     running: bool = False
-    run_id: str = ""
+    run_id: str | None = None
 
 
 class _History(Struct, frozen=True):

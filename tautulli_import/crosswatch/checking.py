@@ -33,6 +33,8 @@ class Checked(Struct, frozen=True):
     warnings: Sequence[str] = ()
     removing: Sequence[str] = ()
     """The sync pairs that remove at the other service what vanishes here."""
+    adding: Sequence[str] = ()
+    """The sync pairs that write into the tracker."""
 
 
 def check(client: CrossWatch, profile: str, *, every_viewing: bool, replace: bool) -> Checked:
@@ -70,7 +72,9 @@ def check(client: CrossWatch, profile: str, *, every_viewing: bool, replace: boo
     ]
     single = [_name(pair) for pair in pairs if not pair.features.history.rewatches]
     warnings = [_drops_rewatches(single)] if every_viewing and single else []
-    return Checked(found.id, user.user.is_admin, warnings, removing)
+    here = ("CROSSWATCH", found.id)
+    adding = [_name(pair) for pair in pairs if pair.mode == "two-way" or _target_of(pair) == here]
+    return Checked(found.id, user.user.is_admin, warnings, removing, adding)
 
 
 def keeps_files(client: CrossWatch) -> bool:
@@ -82,8 +86,10 @@ def keeps_files(client: CrossWatch) -> bool:
     return bool(version) and version < _DATABASE
 
 
-def wait_until_idle(client: CrossWatch, seconds: float) -> Sync:
+def wait_until_idle(client: CrossWatch, seconds: float, *, warning: str = "") -> Sync:
     """Wait until no sync is running, and return the newest one.
+
+    ``warning`` becomes a part of the error.
 
     A running sync writes back the history as it was before, without what was pushed meanwhile
     (v0.11.3).
@@ -97,7 +103,7 @@ def wait_until_idle(client: CrossWatch, seconds: float) -> Sync:
         if left <= 0:
             raise BusyError(
                 f"CrossWatch at {client.base} is running a sync, which could lose what is pushed "
-                "now.",
+                f"now. {warning}".rstrip(),
                 hint="Run the same command again after the sync, or wait for it with --wait "
                 "SECONDS.",
             )
@@ -145,13 +151,16 @@ def _pairs_of(pairs: Sequence[Pair], profile: str) -> Sequence[Pair]:
         for pair in pairs
         if pair.enabled
         and pair.features.history.enable
-        and ("CROSSWATCH", profile)
-        in (_source_of(pair), (pair.target, pair.target_instance or "default"))
+        and ("CROSSWATCH", profile) in (_source_of(pair), _target_of(pair))
     ]
 
 
 def _source_of(pair: Pair) -> tuple[str, str]:
     return pair.source, pair.source_instance or "default"
+
+
+def _target_of(pair: Pair) -> tuple[str, str]:
+    return pair.target, pair.target_instance or "default"
 
 
 def _drops_rewatches(pairs: Sequence[str]) -> str:

@@ -3,6 +3,10 @@
 CrossWatch (v0.11.3) answers ``ok`` and a number of applied rows also when nothing was written, and
 a sync that is running loses what was pushed. So only a preview proves that a row is there: it
 compares the keys and times with the tracker itself. A preview costs more than a commit.
+
+The tracker has no lock: a commit undoes what a sync writes at the same moment, and a pair with
+Remove then deletes that at the other service (seen, 300 of 300). So nothing is committed in a sync,
+and one that began at that moment is told.
 """
 
 from __future__ import annotations
@@ -17,13 +21,13 @@ from ..errors import BusyError, SinkError, UnansweredError
 from ..model.items import Movie, Record
 from ..model.keys import viewing_key
 from ..progress import UNSEEN, Phase, Progress
-from .answers import Preview, PreviewRow
+from .answers import Preview, PreviewRow, Sync
 from .archive import packed
 from .checking import wait_until_idle
 from .client import MOST_ROWS, CrossWatch
 from .failures import other_profile
 
-__all__ = ["Chunk", "Push", "Pushed"]
+__all__ = ["MIXED", "Chunk", "Push", "Pushed"]
 
 Chunk: TypeAlias = Sequence[int]
 """The places of some records, in their order."""
@@ -37,6 +41,10 @@ _COMMITS: Final = 4
 _ROUNDS: Final = 12
 """More rounds than these are only needed if syncs keep running."""
 _NAMED: Final = 3
+MIXED: Final = (
+    "A sync began at the moment of a push, so CrossWatch may lack something that it brought. The "
+    "next sync brings it again, unless the sync pair has Remove on: then switch that off first."
+)
 
 
 class Pushed(Struct, frozen=True):
@@ -47,6 +55,8 @@ class Pushed(Struct, frozen=True):
     """Rows that CrossWatch does not take, with its reasons, by the place of the record."""
     unplaced: Sequence[PreviewRow] = ()
     """Further such rows, of which nothing tells the record."""
+    is_mixed: bool = False
+    """True if a sync that may write, too, began about when rows were written."""
 
     @property
     def left_out(self) -> int:
@@ -64,13 +74,18 @@ class Push:
         records: Sequence[Record],
         *,
         wait: float,
+        is_synced: bool,
         progress: Progress = UNSEEN,
     ) -> None:
-        """``wait`` is the longest time to wait for a running sync, in seconds."""
+        """``wait`` is the longest time to wait for a running sync, in seconds.
+
+        ``is_synced`` is true if a sync may write into the tracker.
+        """
         self._client = client
         self._profile = profile
         self._records = records
         self._wait = wait
+        self._is_synced = is_synced
         self._progress = progress
         self._done = 0
         self._size = ROWS
@@ -78,6 +93,10 @@ class Push:
         self._refused: dict[int, PreviewRow] = {}
         self._unplaced: list[PreviewRow] = []
         self._is_first = True
+        self._sync = Sync()
+        self._is_quiet = False
+        self._has_written = False
+        self._is_mixed = False
 
     def preview(self, places: Chunk) -> Pushed:
         """Compare records with the tracker. This writes nothing."""
@@ -103,7 +122,9 @@ class Push:
         pending = self._cut(places)
         commits = 0
         for _ in range(_ROUNDS):
-            sync = wait_until_idle(self._client, self._wait)
+            warning = MIXED if self._is_mixed else ""
+            self._sync = wait_until_idle(self._client, self._wait, warning=warning)
+            self._is_quiet = True
             there: list[tuple[Chunk, Preview]] = []
             missing: list[tuple[Chunk, Preview]] = []
             self._begin("pushing" if self._is_first else "comparing", sum(map(len, pending)))
@@ -111,7 +132,7 @@ class Push:
                 for part in self._cut(chunk):  # the size may have become smaller
                     self._place(part, there, missing, commit=commits < _COMMITS)
             self._is_first = False
-            is_quiet = self._client.sync() == sync
+            is_quiet = self._still_quiet()
             if is_quiet:
                 commits += bool(missing)  # a sync may have lost the others
                 for chunk, preview in there:
@@ -149,7 +170,7 @@ class Push:
             if not preview.summary.ready:
                 there.append((chunk, preview))
             else:
-                if commit:
+                if commit and self._still_quiet():
                     self._commit(preview)
                 missing.append((chunk, preview))
             self._reached(chunk)
@@ -162,6 +183,14 @@ class Push:
             for half in (chunk[:middle], chunk[middle:]):
                 self._place(half, there, missing, commit=commit)
             self._is_first = is_first
+
+    def _still_quiet(self) -> bool:
+        """Return true if no sync has begun in this round."""
+        if self._is_quiet and self._client.sync() != self._sync:
+            self._is_quiet = False
+            self._is_mixed |= self._has_written and self._is_synced
+        self._has_written = False
+        return self._is_quiet
 
     def _begin(self, phase: Phase, total: int) -> None:
         self._done = 0
@@ -223,6 +252,7 @@ class Push:
 
     def _commit(self, preview: Preview) -> None:
         """Write the ready rows of a preview. Whether that happened is not known afterwards."""
+        self._has_written = True
         done = self._client.commit(preview, self._profile)
         if done is not None:  # the preview has expired; the next round makes another
             self._check_profile(done.target_instance)
@@ -251,7 +281,7 @@ class Push:
         )
 
     def _pushed(self) -> Pushed:
-        return Pushed(self._new, self._refused, self._unplaced)
+        return Pushed(self._new, self._refused, self._unplaced, self._is_mixed)
 
 
 class _Places:

@@ -10,10 +10,10 @@ import msgspec
 from msgspec import Raw
 
 from ..crosswatch.access import Access
-from ..crosswatch.answers import PreviewRow
+from ..crosswatch.answers import PreviewRow, Sync
 from ..crosswatch.checking import Checked, check, keeps_files, wait_until_idle
 from ..crosswatch.client import CrossWatch
-from ..crosswatch.push import Chunk, Push, Pushed
+from ..crosswatch.push import MIXED, Chunk, Push, Pushed
 from ..errors import BusyError, ConfigurationError, SinkError
 from ..interrupts import Stopped
 from ..state.copies import Copy, keep_content
@@ -146,9 +146,10 @@ class CrosswatchSink(SnapshotSink):
                 merged = merged_into(
                     export.entries, self.records, self.superseded, self.options.same_play
                 )
-                said = self._removing(checked, titles_gone(export.entries, merged))
+                gone = titles_gone(export.entries, merged)
+                said = [*self._removing(checked, gone), *self._restoring(checked, gone)]
                 return self._replaced(merged.counts(), [*checked.warnings, *said])
-            push = Push(client, checked.profile, self.records, wait=0, progress=self.progress)
+            push = self._pusher(client, checked)
             known = self._elsewhere(client, checked, range(len(self.records)))
             places = [place for place in range(len(self.records)) if place not in known]
             return self._receipt(checked, push.preview(places))
@@ -171,8 +172,7 @@ class CrosswatchSink(SnapshotSink):
                 raise
 
     def _push(self, client: CrossWatch, checked: Checked) -> Receipt:
-        wait = self.options.wait
-        push = Push(client, checked.profile, self.records, wait=wait, progress=self.progress)
+        push = self._pusher(client, checked)
         memory = VerifiedRecords(self.verified, self.records)
         is_first = not memory.is_known
         places = self._to_push(memory, push)
@@ -180,7 +180,7 @@ class CrosswatchSink(SnapshotSink):
             return self._receipt(checked, Pushed())
         sync = wait_until_idle(client, self.options.wait)
         is_all = len(places) == len(self.records)
-        if is_all and (uploaded := self._uploaded(client, checked)) is not None:
+        if is_all and (uploaded := self._uploaded(client, checked, sync)) is not None:
             pushed = Pushed()
             self.progress.begin("comparing", len(self.records))
             if client.sync() == sync and has_arrived(client, checked.profile, uploaded.entries()):
@@ -195,6 +195,17 @@ class CrosswatchSink(SnapshotSink):
         blind = is_first and not checked.is_admin
         return self._receipt(checked, pushed, [_BLIND] if blind else [])
 
+    def _pusher(self, client: CrossWatch, checked: Checked) -> Push:
+        """Return a push. Only administrators see all pairs, so any could write for a user."""
+        return Push(
+            client,
+            checked.profile,
+            self.records,
+            wait=self.options.wait,
+            is_synced=bool(checked.adding) or not checked.is_admin,
+            progress=self.progress,
+        )
+
     def _to_push(self, memory: VerifiedRecords, push: Push) -> Chunk:
         """Return the places of the records to push.
 
@@ -207,19 +218,22 @@ class CrosswatchSink(SnapshotSink):
         memory.forget(self.options.now)
         return range(len(self.records))
 
-    def _uploaded(self, client: CrossWatch, checked: Checked) -> Merged | None:
+    def _uploaded(self, client: CrossWatch, checked: Checked, sync: Sync) -> Merged | None:
         """Upload everything if the tracker is empty, which is much faster than an import.
 
-        Return what was uploaded, or ``None`` if nothing was.
+        Return what was uploaded, or ``None`` if nothing was. A sync that writes into the tracker at
+        the same time could lose its entries, and the pair would remove them elsewhere.
         """
-        if not checked.is_admin or not client.tracker(checked.profile).is_empty:
+        if not checked.is_admin or checked.adding:
+            return None
+        if not client.tracker(checked.profile).is_empty:
             return None
         if not keeps_files(client):
             return None
         merged = merged_into({}, self.records, {}, self.options.same_play)
         entries, now = merged.entries(), self.options.now
         self.progress.begin("pushing", len(self.records))
-        done = upload(client, checked.profile, entries, now, instead_of=None)
+        done = upload(client, checked.profile, entries, now, instead_of=None, sync=sync)
         return merged if done else None
 
     def _elsewhere(self, client: CrossWatch, checked: Checked, places: Chunk) -> Collection[int]:
@@ -246,7 +260,9 @@ class CrosswatchSink(SnapshotSink):
         sync = wait_until_idle(client, self.options.wait)
         export = self._exported(client)
         merged = merged_into(export.entries, self.records, self.superseded, self.options.same_play)
-        receipt = self._replaced(merged.counts(), checked.warnings)
+        gone = titles_gone(export.entries, merged)
+        warnings = [*checked.warnings, *self._restoring(checked, gone)]
+        receipt = self._replaced(merged.counts(), warnings)
         memory = VerifiedRecords(self.verified, self.records)
         memory.forget(self.options.now)
         if merged.is_changed:
@@ -255,7 +271,7 @@ class CrosswatchSink(SnapshotSink):
                     f"--replace is not known to be safe with the version of {self.where}.",
                     hint="It is for v0.11.3 to v0.14.1. Nothing was changed. Leave out --replace.",
                 )
-            said = self._removing(checked, titles_gone(export.entries, merged))
+            said = self._removing(checked, gone)
             if said and not self.options.drop_synced:
                 raise ConfigurationError(
                     " ".join(said),
@@ -264,22 +280,27 @@ class CrosswatchSink(SnapshotSink):
                 )
             entries, now = merged.entries(), self.options.now
             self.progress.begin("pushing", receipt.total)
-            if not upload(client, checked.profile, entries, now, instead_of=export.history):
+            before = export.history
+            if not upload(client, checked.profile, entries, now, instead_of=before, sync=sync):
                 raise BusyError(
-                    f"The tracker of {self.where} was changed during the import.",
+                    f"The tracker of {self.where} was changed during the import, or a sync began.",
                     hint="Nothing was changed by this run. Run the same command again.",
                 )
             self.progress.begin("comparing", receipt.total)
-            if not has_arrived(client, checked.profile, merged.entries()):
+            is_there = has_arrived(client, checked.profile, merged.entries())
+            if client.sync() != sync:
+                raise BusyError(
+                    f"A sync began in {self.where} during the upload, and one may have undone the "
+                    "other.",
+                    hint="Run the same command again after the sync. If the sync pair has Remove "
+                    "on, switch it off first, or the next sync may remove at the other service "
+                    "what this one brought.",
+                )
+            if not is_there:
                 raise SinkError(
                     f"{self.where} does not have what was uploaded.",
                     hint="See the log of CrossWatch. What was there before is in the directory "
                     "previous of the state directory. Run the same command again.",
-                )
-            if client.sync() != sync:
-                raise BusyError(
-                    f"A sync began in {self.where} during the upload, and may undo it.",
-                    hint="Run the same command again after the sync.",
                 )
             receipt = msgspec.structs.replace(receipt, written=[receipt.target])
         here = under_own_keys(merged)
@@ -295,6 +316,17 @@ class CrosswatchSink(SnapshotSink):
         said = (
             f"The sync pair {', '.join(checked.removing)} has Remove on. It also removes at the "
             f"other service what vanishes here: {', '.join(gone[:_LISTED])}{more}."
+        )
+        return [said]
+
+    def _restoring(self, checked: Checked, gone: Sequence[str]) -> Sequence[str]:
+        """Return the sentence about pairs that bring back what vanishes, if there is one."""
+        pairs = [name for name in checked.adding if name not in checked.removing]
+        if not gone or not pairs:
+            return ()
+        said = (
+            f"The sync pair {', '.join(pairs)} adds again what is removed here, if the other "
+            "service has it. Remove it there, too."
         )
         return [said]
 
@@ -350,6 +382,8 @@ class CrosswatchSink(SnapshotSink):
         )
 
     def _warnings(self, pushed: Pushed) -> Iterator[str]:
+        if pushed.is_mixed:
+            yield MIXED
         if pushed.left_out:
             rows = [*pushed.refused.values(), *pushed.unplaced]
             titles = [f"{row.title or 'without a title'} ({_reason(row)})" for row in rows]

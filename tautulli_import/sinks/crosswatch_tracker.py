@@ -13,7 +13,7 @@ from typing import Final, overload
 import msgspec
 from msgspec import Raw
 
-from ..crosswatch.answers import TrackerFile
+from ..crosswatch.answers import Sync, TrackerFile
 from ..crosswatch.client import CrossWatch
 from ..errors import SinkError
 from ..model.items import Record
@@ -154,10 +154,12 @@ def upload(
     now: int,
     *,
     instead_of: TrackerFile | None,
+    sync: Sync,
 ) -> bool:
     """Replace the history of a profile with these entries. ``now`` is the time of the run.
 
-    Return false, and change nothing, if the history is no longer ``instead_of``.
+    Return false, and change nothing, if the history is no longer ``instead_of``, or if another sync
+    than ``sync`` has begun.
 
     Raises:
         SinkError: CrossWatch did not take it, or took it for something else.
@@ -165,7 +167,7 @@ def upload(
     with _explained(), tempfile.TemporaryFile() as file:
         file.writelines(history_chunks(now, entries))
         file.seek(0)
-        if client.tracker(profile).history != instead_of:
+        if client.sync() != sync or client.tracker(profile).history != instead_of:
             return False
         done = client.upload(file, profile)
     if not done.ok:

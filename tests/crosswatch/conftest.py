@@ -7,6 +7,15 @@ import pytest
 
 from tests.support.pushing import Pushes, pushing
 
+#: A sync pair that writes into the tracker.
+INTO_THE_TRACKER = {
+    "source": "TRAKT",
+    "target": "CROSSWATCH",
+    "mode": "one-way",
+    "enabled": True,
+    "features": {"history": {"enable": True, "rewatches": True}},
+}
+
 
 @pytest.fixture
 def pushes(tmp_path: Path, environment: dict[str, str]) -> Iterator[Pushes]:
@@ -19,4 +28,11 @@ def pushes(tmp_path: Path, environment: dict[str, str]) -> Iterator[Pushes]:
 def by_import(pushes: Pushes) -> Pushes:
     """Return the same, where the token is not an administrator's: all goes through the import."""
     pushes.fake.is_admin = False
+    return pushes
+
+
+@pytest.fixture
+def synced(pushes: Pushes) -> Pushes:
+    """Return the same, where a sync pair writes into the tracker."""
+    pushes.fake.pairs = [INTO_THE_TRACKER]
     return pushes

@@ -244,20 +244,60 @@ def test_a_loss_of_some_keeps_what_was_verified(by_import: Pushes) -> None:
 def test_a_sync_that_eats_what_was_pushed(by_import: Pushes, began: str) -> None:
     fake = by_import.fake
     fake.before[began] = [fake.begin_sync]
-    fake.before["summary"] = [*NOTHING * 3, fake.end_sync]
+    fake.before["summary"] = [*NOTHING * 4, fake.end_sync]
     by_import.run("--wait", "0.01")
     assert without_notes(fake.items()) == without_notes(by_import.expected())
 
 
 def test_syncs_that_eat_every_commit_for_a_while_are_not_the_fault_of_the_server(
-    by_import: Pushes,
+    synced: Pushes,
 ) -> None:
-    fake = by_import.fake
+    fake = synced.fake
     fake.before["commit"] = [fake.begin_sync] * 6
-    fake.before["summary"] = [*NOTHING * 3, *[fake.end_sync, *NOTHING] * 6]
-    by_import.run()
-    assert without_notes(fake.items()) == without_notes(by_import.expected())
+    fake.before["summary"] = [*NOTHING * 4, *[fake.end_sync, *NOTHING * 2] * 6]
+    synced.run()
+    assert without_notes(fake.items()) == without_notes(synced.expected())
     assert len(fake.asked("commit")) == 7
+
+
+def test_a_sync_that_may_have_lost_what_it_brought_is_told(synced: Pushes) -> None:
+    fake = synced.fake
+    fake.before["commit"] = [fake.begin_sync]
+    fake.before["summary"] = [*NOTHING * 5, fake.end_sync]
+    assert "may lack something that it brought" in said(synced.run("--wait", "0.01"))
+    fake.before["preview"] = [fake.begin_sync]
+    fake.before["summary"] = [*NOTHING * 4, fake.end_sync]
+    assert "may lack" not in said(synced.run("--wait", "0.01", "--restart"))
+
+
+def test_a_run_that_does_not_wait_tells_it_too(synced: Pushes) -> None:
+    synced.fake.before["commit"] = [synced.fake.begin_sync]
+    assert "may lack something that it brought" in synced.fails(6)
+
+
+def test_nothing_is_committed_in_a_sync_that_began_meanwhile(synced: Pushes) -> None:
+    fake = synced.fake
+    fake.before["preview"] = [lambda: None, fake.begin_sync]  # between two chunks
+    with small(4):
+        told = synced.fails(6)
+    assert "is running a sync" in told
+    assert len(fake.asked("commit")) == 1
+    fake.end_sync()
+    synced.run()
+    assert without_notes(fake.items()) == without_notes(synced.expected())
+
+
+def test_a_user_who_may_not_see_the_sync_waits_for_it_too(by_import: Pushes) -> None:
+    by_import.fake.begin_sync()
+    assert "is running a sync" in by_import.fails(6)
+    assert by_import.fake.asked("preview") == []
+
+
+def test_a_crosswatch_that_tells_only_administrators_of_syncs(by_import: Pushes) -> None:
+    gone: Answer = (404, {"detail": "Not Found"})
+    by_import.fake.faults.append(lambda call: gone if call.name == "cancel" else None)
+    by_import.run()
+    assert without_notes(by_import.fake.items()) == without_notes(by_import.expected())
 
 
 def test_a_good_verification_during_a_sync_proves_nothing(by_import: Pushes) -> None:
@@ -274,7 +314,7 @@ def test_a_good_verification_during_a_sync_proves_nothing(by_import: Pushes) -> 
 def test_a_verification_is_repeated_after_the_sync(by_import: Pushes) -> None:
     fake = by_import.fake
     fake.before["preview"] = [lambda: None, lambda: fake.begin_sync(unread=True)]
-    fake.before["summary"] = [*NOTHING * 6, fake.end_sync]
+    fake.before["summary"] = [*NOTHING * 7, fake.end_sync]
     by_import.run("--wait", "0.01")
     assert not fake.before["summary"]
     assert without_notes(fake.items()) == without_notes(by_import.expected())
@@ -352,6 +392,18 @@ def test_a_tracker_that_is_not_empty_is_not_replaced(pushes: Pushes, kind: str) 
     pushes.run()
     assert pushes.fake.asked("import") == []
     assert len(pushes.fake.items()) == len(pushes.expected()) + (kind == "state")
+
+
+def test_a_tracker_that_a_sync_fills_is_not_replaced(synced: Pushes) -> None:
+    synced.run()
+    assert synced.fake.asked("import") == []
+    assert len(synced.fake.items()) == len(synced.expected())
+
+
+def test_an_upload_is_not_begun_in_a_sync(pushes: Pushes) -> None:
+    pushes.fake.before["crosswatch-tracker"] = [pushes.fake.begin_sync]
+    assert "is running a sync" in pushes.fails(6)
+    assert pushes.fake.asked("import") == []
 
 
 def test_a_tracker_that_fills_meanwhile_is_not_replaced(pushes: Pushes) -> None:

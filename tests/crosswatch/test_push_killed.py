@@ -13,8 +13,11 @@ from tests.support.crosswatch import Answer, Call, FakeCrossWatch
 from tests.support.pushing import Pushes
 from tests.support.running import SOON, Program, Programs
 
-#: Requests of a push through the import: five checks, the sync, two chunks of each round.
-REQUESTS = 14
+#: Requests of a push through the import: four checks, two previews, a commit, and seven times the
+#: two that tell of a sync.
+REQUESTS = 22
+#: Those of a replacement.
+REPLACING = 20
 
 
 @pytest.fixture
@@ -77,7 +80,7 @@ def test_killed_at_any_request(
 
 @pytest.mark.sampled(4)
 @pytest.mark.parametrize("carried_out", [False, True])
-@pytest.mark.parametrize("number", range(1, 15))
+@pytest.mark.parametrize("number", range(1, REPLACING))
 def test_a_replacement_that_is_killed_at_any_request(
     pushes: Pushes, running: Programs, command: list[str | Path], number: int, *, carried_out: bool
 ) -> None:

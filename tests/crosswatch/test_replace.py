@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.crosswatch.conftest import INTO_THE_TRACKER
 from tests.crosswatch.test_checks import PAIR
 from tests.support.crosswatch import Answer, Call
 from tests.support.nightly import NOW, said
@@ -131,9 +132,25 @@ def test_an_upload_that_did_not_arrive_is_an_error(both: Pushes) -> None:
     assert "does not have what was uploaded" in told
 
 
-def test_a_sync_during_the_upload_is_told(both: Pushes) -> None:
-    both.fake.before["import"] = [both.fake.begin_sync]
-    assert "A sync began" in both.fails(6, "--user", "alice", "--rewatches", "--replace")
+def test_nothing_is_replaced_in_a_sync_that_began_meanwhile(both: Pushes) -> None:
+    before = dict(both.fake.items())
+    both.forget_calls()
+    both.fake.before["version"] = [both.fake.begin_sync]
+    told = both.fails(6, "--user", "alice", "--rewatches", "--replace")
+    assert "or a sync began" in told
+    assert both.fake.asked("import") == []
+    assert both.fake.items() == before
+
+
+def test_a_sync_during_the_upload_is_told_whatever_it_has_written(both: Pushes) -> None:
+    def write() -> None:
+        both.fake.begin_sync()
+        both.fake.items()["tmdb:10"] = dict(FOREIGN)
+
+    both.fake.before["import"] = [lambda: both.fake.before.update(export=[write])]
+    told = both.fails(6, "--user", "alice", "--rewatches", "--replace")
+    assert "A sync began" in told
+    assert "Remove" in told
 
 
 @pytest.mark.parametrize(
@@ -198,6 +215,15 @@ def test_a_pair_that_only_writes_here_removes_nothing_elsewhere(
 def test_a_pair_that_removes_nothing_of_this_is_no_obstacle(both: Pushes) -> None:
     both.fake.pairs = [PAIR]
     both.run("--all-users", "--rewatches", "--replace", days=1)
+
+
+def test_a_pair_that_would_bring_back_what_is_removed_is_named(both: Pushes) -> None:
+    both.fake.pairs = [INTO_THE_TRACKER]
+    options = ("--user", "alice", "--rewatches", "--replace")
+    for more in ("--dry-run",), ():
+        told = said(both.run(*options, *more))
+        assert "The sync pair TRAKT – CROSSWATCH adds again what is removed here" in told
+    assert "adds again" not in said(both.run(*options, days=1))
 
 
 def test_drop_synced_alone_is_a_mistake(both: Pushes) -> None:

@@ -191,7 +191,10 @@ class FakeCrossWatch:
             case "GET", "/api/import/options":
                 return 200, {"targets": self._targets(), "limits": {"rows": _ROWS}}
             case "GET", "/api/run/summary":
-                return 200, {"running": self._before_sync is not None, "run_id": self.run_id}
+                return 200, self._summary()
+            case "GET", "/api/run/cancel":
+                running = self._before_sync is not None
+                return 200, {"ok": True, "running": running, "run_id": None}
             case "GET", "/api/pairs":
                 return 200, self.pairs
             case "POST", "/api/import/preview":
@@ -220,6 +223,11 @@ class FakeCrossWatch:
             return 401, {"ok": False, "error": "Unauthorized"}
         user = {"username": "alice", "is_admin": self.is_admin}
         return 200, {"ok": True, "auth_required": True, "user": user}
+
+    def _summary(self) -> dict[str, Any]:
+        if not self.is_admin:  # who may not see all pairs is told of no sync of all pairs
+            return {"running": False, "features": {}}
+        return {"running": self._before_sync is not None, "run_id": self.run_id or None}
 
     def _targets(self) -> list[dict[str, Any]]:
         return [
