@@ -16,11 +16,12 @@ from zlib import crc32
 import pytest
 import typer.main
 import typer.testing
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.support.forked import started
 from tests.support.history import add_people, add_play, create
 from tests.support.inherited import keep_ignored_signals
+from tests.support.waiting import LONGEST
 
 if TYPE_CHECKING:
     from tests.support.event_pipeline import Pipeline
@@ -41,7 +42,9 @@ def pytest_configure() -> None:
     time.tzset()
     vars(typer.testing)["_get_command"] = cache(typer.main.get_command)
     # A busy machine is no failure, and the first example also pays for imports.
-    settings.register_profile("unhurried", deadline=None)
+    settings.register_profile(
+        "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
     settings.load_profile("unhurried")
 
 
@@ -103,7 +106,7 @@ class Cli(Protocol):
         stdout: int = subprocess.PIPE,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
-        timeout: float = 60,
+        timeout: float = LONGEST,
     ) -> Result:
         """Run it with these arguments and return when it has ended."""
 
@@ -144,7 +147,7 @@ def cli(tmp_path: Path, environment: dict[str, str]) -> Cli:
         stdout: int = subprocess.PIPE,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
-        timeout: float = 60,
+        timeout: float = LONGEST,
     ) -> Result:
         process = started(
             "tautulli_import",
@@ -160,7 +163,7 @@ def cli(tmp_path: Path, environment: dict[str, str]) -> Cli:
 
 
 def _ended(
-    process: subprocess.Popen[bytes], stdin: bytes | None = None, timeout: float = 60
+    process: subprocess.Popen[bytes], stdin: bytes | None = None, timeout: float = LONGEST
 ) -> Result:
     """Wait for its end."""
     with process:

@@ -19,6 +19,7 @@ from tautulli_import import interrupts
 from tautulli_import.errors import SinkError
 from tautulli_import.interrupts import Stopped, defer_signals
 from tautulli_import.state.file import StateFile
+from tests.support.waiting import LONG
 
 
 @pytest.fixture(autouse=True)
@@ -148,7 +149,7 @@ def test_a_signal_that_another_thread_receives_ends_what_the_main_thread_waits_f
         while "pipe" not in place.read_text():
             has_stopped.wait(0.001)
         signal.pthread_kill(get_ident(), signal.SIGUSR1)
-        if not has_stopped.wait(5):
+        if not has_stopped.wait(LONG):
             os.write(writer, b"too late")
 
     before = signal.signal(signal.SIGUSR1, lambda number, _: interrupts.ask(number) and None)

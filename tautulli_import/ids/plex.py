@@ -34,6 +34,7 @@ __all__ = ["PlexMetadata"]
 _LOG: Final = logging.getLogger(__name__)
 _MOST_AT_ONCE: Final = 8  # more requests at once are no faster (measured on 2.17.2)
 _HUNG_SECONDS: Final = 10.0
+"""Seconds after which an empty answer came from a Plex that hangs."""
 _FAILURES: Final = 5  # in a row
 _TRIES: Final = 2
 # Empty answers are confirmed when there are so many, or so long after the first.
@@ -81,19 +82,16 @@ class PlexMetadata:
         *,
         now: int,
         at_once: int = 6,
-        hung_after: float = _HUNG_SECONDS,
     ) -> None:
         """Keep the settings. Requests start with ``ask``.
 
         ``now`` is the time of the run (epoch seconds, UTC). ``at_once`` is the number of
-        requests at a time (eight at most). An empty answer that took ``hung_after`` seconds or
-        longer came from a Plex that hangs.
+        requests at a time (eight at most).
         """
         self._tautulli = tautulli
         self._state = state
         self._now = now
         self._at_once = max(1, min(at_once, _MOST_AT_ONCE))
-        self._hung_after = hung_after
 
     def ask(self, questions: Sequence[Question], progress: Progress) -> Answers[int]:
         """Return the answers to these questions, by rating key."""
@@ -171,7 +169,7 @@ class PlexMetadata:
             )
         except Exception as error:  # noqa: BLE001 - a failure here must not end the import
             return _Answer(key, None, short_reason(error))
-        if answer == NOTHING and time.monotonic() - began >= self._hung_after:
+        if answer == NOTHING and time.monotonic() - began >= _HUNG_SECONDS:
             return _Answer(key, None, _PLEX_HANGS)
         return _Answer(key, answer)
 

@@ -20,7 +20,7 @@ from ..state.runs import Run, describe, last_run, lock_of
 __all__ = ["HeldLocks", "hold_locks"]
 
 _RETRY_SECONDS: Final = 0.2
-_HOLDER_TRIES: Final = 20
+_HOLDER_TRIES: Final = 100
 _HOLDER_SECONDS: Final = 0.02
 
 

@@ -86,7 +86,6 @@ class Consumer:
         the durable consumer is created.
         """
         self.durable = durable
-        self._access = access
         self._ack_wait = ack_wait
         self._connection = Connection(access)
         self._config = _Config()
@@ -98,6 +97,10 @@ class Consumer:
         self._wanted = 0
         self._moved = asyncio.Event()
         self._heard_at = 0.0
+
+    @property
+    def _access(self) -> Access:
+        return self._connection.access
 
     def open(self) -> None:
         """Connect, and use the durable consumer. Create it if it is absent.

@@ -296,7 +296,8 @@ class Publisher:
         self.last = max(self.last, ack.seq)
         del self._flying[number]
         self._flying_bytes -= len(message.payload)
-        if ack.duplicate and message.times == 1:
+        # A message that was published again can be its own duplicate.
+        if ack.duplicate and (message.times == 1 or ack.seq <= self._stream.last):
             self.duplicates += 1
         else:
             self.stored += 1

@@ -39,6 +39,7 @@ class _Config(Struct, frozen=True):
 class _State(Struct, frozen=True):
     messages: int = 0
     first_seq: int = 0
+    last_seq: int = 0
     subjects: Mapping[str, int] | None = None
 
 
@@ -75,6 +76,8 @@ class StreamState(Struct, frozen=True):
     messages: int
     first: int
     """The sequence number of its first message. Of an empty stream it is that of the next one."""
+    last: int
+    """The sequence number of its last message, also if that was removed; 0 if there was none."""
     removes_read: bool
     """It removes messages that consumers have acknowledged, so that missing ones prove nothing."""
     by_source: Mapping[str, int]
@@ -247,6 +250,7 @@ def _state_of(name: str, info: _Info | None) -> StreamState | None:
         max_msg_size=info.config.max_msg_size,
         messages=info.state.messages,
         first=info.state.first_seq,
+        last=info.state.last_seq,
         removes_read=info.config.retention != "limits",
         by_source=by_source,
         is_copy=bool(info.config.mirror or info.config.sources),

@@ -28,8 +28,10 @@ from .claim import claim, is_claimed, unclaim
 
 __all__ = ["Holder", "Lock"]
 
-# ``is_held`` in another process takes the lock for a moment, so one failure proves nothing.
+# ``is_held`` in another process takes the lock for a moment, so one failure proves nothing. That
+# moment is long on a busy machine.
 _TRIES: Final = 4
+_MOST_TRIES: Final = 500
 _RETRY_SECONDS: Final = 0.02
 _MOST_BYTES: Final = 65_536
 _BEGINS: Final = b'{"pid":'
@@ -66,11 +68,12 @@ class Lock:
         Raises:
             OSError: the file cannot be created here.
         """
-        for attempt in range(_TRIES):
+        for attempt in range(_MOST_TRIES):
             if self._take():
                 return True
-            if attempt < _TRIES - 1:
-                time.sleep(_RETRY_SECONDS)
+            if attempt >= _TRIES - 1 and self.is_held():
+                return False
+            time.sleep(_RETRY_SECONDS)
         return False
 
     def note(self, holder: Holder) -> None:

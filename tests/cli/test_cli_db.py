@@ -841,7 +841,7 @@ def test_a_signal_while_reading_leaves_everything_as_it_was(
     with start(*args, cwd=tmp_path, environment=environment, TMPDIR=str(temporary)) as process:
         write_until_it_reads(process)
         process.send_signal(number)
-        assert process.wait(timeout=30) == code
+        assert process.wait(timeout=60) == code
         assert process.stdout is not None
         assert process.stderr is not None
         out, err = process.stdout.read(), process.stderr.read()
@@ -866,7 +866,7 @@ def test_an_interrupt_while_lines_wait_for_their_reader_is_no_traceback(
         process.send_signal(signal.SIGINT)
         process.stdout.close()
         err = process.stderr.read()
-        assert process.wait(timeout=30) in (0, 130, -signal.SIGINT)  # the last: it was through
+        assert process.wait(timeout=60) in (0, 130, -signal.SIGINT)  # the last: it was through
     assert b"Traceback" not in err
 
 

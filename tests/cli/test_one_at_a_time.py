@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -18,14 +19,15 @@ from tests.conftest import Result
 from tests.support.history import add_play, create
 from tests.support.inside import Inside
 from tests.support.over_http import Home
-from tests.support.running import SOON, Program, Programs, Unanswered
+from tests.support.running import Program, Programs, Unanswered
+from tests.support.waiting import SOON
 
 #: Starts the program so many times at the same moment; a line for each as it ends.
 SWARM = """
 import os, signal, sys
 from tautulli_import.__main__ import main
 from tests.support.forked import warm
-signal.alarm(60)
+signal.alarm(300)
 warm()
 count, folder, sys.argv = int(sys.argv[1]), sys.argv[2], ["tautulli-import", *sys.argv[3:]]
 waiting, start = os.pipe()
@@ -35,7 +37,7 @@ for number in range(count):
     numbers[pid] = number
     if pid:
         continue
-    signal.alarm(60)
+    signal.alarm(300)
     os.close(start)
     os.dup2(os.open(f"{folder}/{number}", os.O_WRONLY | os.O_CREAT), 2)
     os.read(waiting, 1)
@@ -458,6 +460,24 @@ def test_a_lock_that_is_held_cannot_be_taken_and_tells_its_holder(tmp_path: Path
     assert second.holder() is None
     assert second.take()
     second.release()
+
+
+def test_a_lock_that_others_only_look_at_is_taken_however_long_that_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "lock"
+    with path.open("wb") as looked_at:
+        fcntl.flock(looked_at, fcntl.LOCK_SH)
+        tries = iter(range(100))
+
+        def wait(_: float) -> None:
+            if next(tries) == 50:
+                fcntl.flock(looked_at, fcntl.LOCK_UN)
+
+        monkeypatch.setattr("tautulli_import.state.lock.time.sleep", wait)
+        lock = Lock(path)
+        assert lock.take()
+        lock.release()
 
 
 def test_a_lock_that_is_given_back_leaves_no_file_and_takes_no_other_away(tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ from tests.support.tautulli import (
     status,
     when,
 )
+from tests.support.waiting import LONG, SOON
 
 KEY: Final = "K3y/of+the=house&%41~9f8e7d6c5b4a"
 SECOND: Final = "p&ss/w0rd+of=the%proxy"
@@ -358,7 +359,7 @@ def test_nobody_sees_the_key_in_the_list_of_processes(
 
     def fault(asked: Asked) -> Reply | None:
         arrived.set()
-        return hang(60)(asked)
+        return hang(600)(asked)
 
     listening.tautulli.faults.append(on("get_history", fault))
     env = {**environment, **listening.secrets}
@@ -370,11 +371,11 @@ def test_nobody_sees_the_key_in_the_list_of_processes(
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        assert arrived.wait(20)
+        assert arrived.wait(LONG)
         shown = Path(f"/proc/{process.pid}/cmdline")
         told = shown.read_text(encoding="utf-8") if shown.exists() else ""
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=SOON)
     assert leaks(told) == []
     assert process.returncode == 130
     assert "Traceback" not in err

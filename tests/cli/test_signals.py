@@ -25,17 +25,9 @@ from tests.sinks.test_third_party_sink import COMPLETE, install
 from tests.support.forked import started
 from tests.support.history import add_play, add_user, create
 from tests.support.over_http import Home
-from tests.support.running import (
-    ROOT,
-    SOON,
-    Gate,
-    Program,
-    Programs,
-    Unanswered,
-    on_the_shelf,
-    to_go_on,
-)
+from tests.support.running import ROOT, Gate, Program, Programs, Unanswered, on_the_shelf, to_go_on
 from tests.support.tautulli import KEY
+from tests.support.waiting import SOON
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 every_signal = pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
@@ -391,14 +383,20 @@ def test_the_second_signal_leaves_at_once_whatever_is_being_written(
     running: Programs, database: Path, tmp_path: Path, cli: Cli
 ) -> None:
     program, _ = blocked_in_commit(running, database, tmp_path)
+    before = waits(program)
     program.ask(signal.SIGTERM)
-    with pytest.raises(subprocess.TimeoutExpired):
-        program.process.wait(0.2)
+    program.until(lambda: waits(program) > before)  # it has noticed, and waits again
     done = program.stopped(signal.SIGINT)
     assert done.code == 130
     assert "Traceback" not in done.err
     assert not (tmp_path / "titles.txt").exists()
     assert cli("db", database, "--to", "tracker").code == 0
+
+
+def waits(program: Program) -> int:
+    """Return how often its main thread has begun to wait for something."""
+    told = Path(f"/proc/{program.pid}/status").read_text()
+    return int(told.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
 
 
 def deaf(running: Programs, database: Path) -> Program:

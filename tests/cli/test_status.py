@@ -29,8 +29,9 @@ from tests.support.crosswatch import TOKEN
 from tests.support.history import add_play, create
 from tests.support.inside import Inside
 from tests.support.over_http import DAY, Home
-from tests.support.running import SOON, Program, Programs, Unanswered, to_go_on
+from tests.support.running import Program, Programs, Unanswered, to_go_on
 from tests.support.tautulli import KEY, FakeTautulli
+from tests.support.waiting import SOON
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SHAPE = {

@@ -16,7 +16,7 @@ from tests.support.forked import ROOT, started
 
 __all__ = ["End", "run"]
 
-_PATIENCE: Final = 60.0
+_PATIENCE: Final = 120.0
 
 
 class End(Struct, frozen=True):

@@ -35,7 +35,9 @@ def test_a_rename_that_is_none_is_found() -> None:
 
 def test_a_kill_at_a_moment_is_one(tmp_path: Path) -> None:
     with Stage(tmp_path, Scenario("db", "tracker")) as stage:
-        trial = stage.trial(Killed(stage.seconds / 3))
+        # On a busy machine a kill can come too late.
+        trials = (stage.trial(Killed(stage.seconds / 3)) for _ in range(20))
+        trial = next(trial for trial in trials if trial.ends[0].code)
     assert [end.code for end in trial.ends] == [-signal.SIGKILL]
     assert not trial.wrong
 

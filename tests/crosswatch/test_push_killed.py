@@ -11,7 +11,8 @@ import pytest
 from tests.crosswatch.test_replace import FOREIGN
 from tests.support.crosswatch import Answer, Call, FakeCrossWatch
 from tests.support.pushing import Pushes
-from tests.support.running import SOON, Program, Programs
+from tests.support.running import Program, Programs
+from tests.support.waiting import SOON
 
 #: Requests of a push through the import: four checks, two previews, a commit, and seven times the
 #: two that tell of a sync.

@@ -13,7 +13,8 @@ import pytest
 from tests.conftest import Result
 from tests.support.event_pipeline import TABLE, Pipeline, generated, put
 from tests.support.nats import NatsServer, api, event, make_stream
-from tests.support.running import SOON, Program, Programs, to_go_on
+from tests.support.running import Program, Programs, to_go_on
+from tests.support.waiting import SOON, until
 
 DURABLE = "tautulli-import"
 
@@ -220,8 +221,7 @@ def test_a_server_that_goes_away_and_comes_back_is_waited_for(
 def test_a_server_that_is_gone_for_good_ends_it(line: Pipeline, running: Programs) -> None:
     line.films(5)
     line.publish()
-    env = {"TAUTULLI_IMPORT_NATS_PATIENCE": "1", "TAUTULLI_IMPORT_NATS_TIMEOUT": "0.5"}
-    program = running.start("consume", env=env)
+    program = running.start("consume", env={"TAUTULLI_IMPORT_NATS_PATIENCE": "1"})
     program.until(lambda: looked_at(line) == 5)
     line.server.kill()
     done = program.ended()
@@ -234,8 +234,7 @@ def test_a_server_that_is_gone_for_good_ends_it(line: Pipeline, running: Program
 def test_a_stream_that_is_removed_ends_it(line: Pipeline, running: Programs) -> None:
     line.films(5)
     line.publish()
-    env = {"TAUTULLI_IMPORT_NATS_TIMEOUT": "0.5"}
-    program = running.start("consume", env=env)
+    program = running.start("consume")
     program.until(lambda: looked_at(line) == 5)
     api(line.server.access(), "STREAM.DELETE.MEDIA_EVENTS")
     done = program.ended()
@@ -264,7 +263,7 @@ def test_ctrl_c_finishes_the_batch_and_tells_how_to_go_on(
     assert (done.code, done.out) == (130, "")
     assert "Stopped after 500 messages, 500 of them new." in said(done)
     assert to_go_on(done.err) == "tautulli-import consume --once"
-    assert left(line.server) == (100, 0)
+    until(lambda: left(line.server) == (100, 0))
     after = line.consume()
     assert (after.told["received"], after.told["redelivered"]) == (100, 0)
     assert len(line.rows()) == 600

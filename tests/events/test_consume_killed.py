@@ -17,7 +17,8 @@ import pytest
 from tests.conftest import Result
 from tests.support.event_pipeline import TABLE, Pipeline, generated, put
 from tests.support.nats import api, event
-from tests.support.running import SOON, Gate, Program, Programs
+from tests.support.running import Gate, Program, Programs
+from tests.support.waiting import SOON, until
 
 #: More than one consumer takes at once, and less than three do.
 EVENTS: Final = 1_200
@@ -72,10 +73,19 @@ def killed(running: Programs, place: str, *options: str) -> None:
     On a slow machine it may come again a second time, while the next consumer is at it.
     """
     gate = running.gate("killed")
-    options = ("--once", "--ack-wait", "1", *options)
+    options = ("--once", *(options or ("--ack-wait", "1")))
     program = running.start("consume", *options, at=(place, gate))
     gate.reached(program)
     program.killed()
+
+
+def comes_again_after(line: Pipeline, seconds: float) -> None:
+    """Let the server wait so long for an acknowledgement, also of what it has delivered."""
+    name = "MEDIA_EVENTS.tautulli-import"
+    config = api(line.server.access(), f"CONSUMER.INFO.{name}")["config"]
+    request = {"stream_name": "MEDIA_EVENTS", "config": config | {"ack_wait": int(seconds * 1e9)}}
+    told = api(line.server.access(), f"CONSUMER.DURABLE.CREATE.{name}", request)
+    assert "error" not in told, told
 
 
 def told_by(result: Result) -> Mapping[str, Any]:
@@ -150,7 +160,7 @@ def test_a_consumer_killed_on_its_way_leaves_the_rest_to_the_next(
     killed(running, place)
     stored = 500 if place == "commit:1" else 1_000
     assert len(line.rows()) == stored
-    assert left(line) == EVENTS - 500
+    until(lambda: left(line) == EVENTS - 500)
     done = line.consume()
     assert done.told["stored"] == EVENTS - stored
     assert done.told["known"].get("table", 0) == stored - 500
@@ -162,10 +172,14 @@ def test_it_waits_for_what_a_dead_consumer_had_and_says_so(
 ) -> None:
     line.films(50)
     line.publish()
-    killed(running, "commit:0")
-    done = line.run("consume", "--once")
-    assert "Waiting for 50 messages that another consumer has." in said(done)
-    assert "messages received: 50 new" in said(done)
+    killed(running, "commit:0", "--ack-wait", "600")
+    program = running.start("consume", "--once", within=_SAID)
+    told = line.folder / "said"
+    waits = b"Waiting for 50 messages that another consumer has."
+    program.until(lambda: told.exists() and waits in told.read_bytes())
+    comes_again_after(line, 0.1)
+    assert program.ended().code == 0
+    assert "messages received: 50 new" in told.read_text("utf-8")
 
 
 def test_a_server_killed_between_commit_and_acknowledgement_costs_nothing(
@@ -204,7 +218,7 @@ def test_two_consumers_share_the_work_and_the_file(
     line: Pipeline, running: Programs, history: Path
 ) -> None:
     line.imported("db", history, "--to", "nats")
-    first, second, gate = two_at_work(running)
+    first, second, gate = two_at_work(running, "--ack-wait", "600")
     second.until(lambda: taken(line) == 1_000)
     gate.open()
     told = [told_by(one.ended()) for one in (first, second)]
@@ -222,7 +236,7 @@ def test_two_consumers_with_a_file_each_have_every_event_once(
     started = []
     for name in names:
         gate = running.gate(name)
-        args = ("consume", "--once", "--json", "--out", name)
+        args = ("consume", "--once", "--json", "--ack-wait", "600", "--out", name)
         program = running.start(*args, at=("acknowledge:0", gate))
         gate.reached(program)
         started.append((program, gate))

@@ -371,9 +371,8 @@ def test_a_server_that_is_silent_is_told_without_a_password(
     guarded: Pipeline, running: Programs
 ) -> None:
     gate = running.gate("page")
-    env = {"TAUTULLI_IMPORT_NATS_PATIENCE": "1", "TAUTULLI_IMPORT_NATS_TIMEOUT": "0.3"}
     args = ("db", "tautulli.db", "--to", "nats", "--nats-user", "alice", "--debug")
-    program = running.start(*args, at=("page:0", gate), env=env)
+    program = running.start(*args, at=("impatient-page:0", gate))
     gate.reached(program)
     guarded.server.freeze()
     gate.open()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,12 +13,12 @@ import pytest
 
 from tests.support.event_pipeline import Done, Pipeline, generated, is_unread
 from tests.support.nats import api, count
-from tests.support.running import SOON, Gate, Program, Programs, on_the_shelf, to_go_on
+from tests.support.running import Gate, Program, Programs, on_the_shelf, to_go_on
+from tests.support.waiting import SOON
 
 EVENTS: Final = 1_200
 #: Eight hundred are published by then, in two steps, and more are read.
 LATE: Final = "page:5"
-IMPATIENT: Final = {"TAUTULLI_IMPORT_NATS_PATIENCE": "1", "TAUTULLI_IMPORT_NATS_TIMEOUT": "0.3"}
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +31,9 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def import_of(running: Programs, history: Path) -> Callable[..., tuple[Program, Gate]]:
     """Start the import of the history; it stands in the middle of it."""
 
-    def start(env: Mapping[str, str] | None = None) -> tuple[Program, Gate]:
+    def start(place: str = LATE) -> tuple[Program, Gate]:
         gate = running.gate("middle")
-        program = running.start("db", history, "--to", "nats", at=(LATE, gate), env=env)
+        program = running.start("db", history, "--to", "nats", at=(place, gate))
         gate.reached(program)
         return program, gate
 
@@ -96,7 +96,7 @@ def test_a_server_that_is_gone_for_a_while_is_waited_for(
 def test_a_server_that_is_gone_for_good_is_told_and_the_next_run_goes_on(
     line: Pipeline, history: Path, import_of: Callable[..., tuple[Program, Gate]]
 ) -> None:
-    program, gate = import_of(IMPATIENT)
+    program, gate = import_of(f"impatient-{LATE}")
     line.server.kill()
     gate.open()
     done = program.ended()
@@ -121,7 +121,7 @@ def test_a_server_that_is_gone_for_good_is_told_and_the_next_run_goes_on(
 def test_a_run_that_failed_is_told_as_failed(
     line: Pipeline, import_of: Callable[..., tuple[Program, Gate]]
 ) -> None:
-    program, gate = import_of(IMPATIENT)
+    program, gate = import_of(f"impatient-{LATE}")
     line.server.kill()
     gate.open()
     assert program.ended().code == 8
@@ -210,7 +210,7 @@ def test_ctrl_c_while_it_reads_does_not_wait_for_a_silent_server_either(
 def test_a_stream_that_is_removed_in_the_middle_is_told(
     line: Pipeline, import_of: Callable[..., tuple[Program, Gate]]
 ) -> None:
-    program, gate = import_of(IMPATIENT)
+    program, gate = import_of(f"impatient-{LATE}")
     api(line.server.access(), "STREAM.DELETE.MEDIA_EVENTS")
     gate.open()
     done = program.ended()

@@ -11,10 +11,10 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -50,6 +50,7 @@ from tests.support.rows import groups_of
 from tests.support.tautulli import (
     Asked,
     FakeTautulli,
+    Fault,
     Reply,
     hang,
     on,
@@ -58,6 +59,7 @@ from tests.support.tautulli import (
     when,
     with_data,
 )
+from tests.support.waiting import LONG, SOON, until
 
 DAY = 86_400
 LONG_AGO = 1_400_000_000
@@ -798,15 +800,11 @@ def test_a_killed_run_goes_on_where_it_was(home: Home) -> None:
 
 def test_nobody_waits_for_a_hanging_plex_to_stop(home: Home) -> None:
     home.films(20)
-    home.fake.faults.append(on("get_metadata", hang(30)))
+    home.fake.faults.append(on("get_metadata", hang(600)))
     with started(home) as process:
-        until = time.monotonic() + 20
-        while len(home.asked()) < 6 and time.monotonic() < until:
-            time.sleep(0.02)
-        began = time.monotonic()
+        until(lambda: len(home.asked()) == 6)
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130
-    assert time.monotonic() - began < 5
+        assert process.wait(SOON) == 130
     assert len(home.asked()) == 6
 
 
@@ -891,28 +889,43 @@ def test_many_empty_answers_are_doubted_in_between(home: Home) -> None:
     assert home.imported().asked == []
 
 
-def test_an_empty_answer_that_took_long_is_not_remembered(home: Home) -> None:
+@pytest.fixture
+def taking_long(monkeypatch: pytest.MonkeyPatch) -> Fault:
+    """Return a fault after which ten seconds have gone by, for who asks one question at a time."""
+    now = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0])
+    monkeypatch.setattr("tautulli_import.ids.plex.time", clock)
+
+    def answer(_: Asked) -> None:
+        now[0] += 10
+
+    return answer
+
+
+def test_an_empty_answer_that_took_long_is_not_remembered(home: Home, taking_long: Fault) -> None:
     home.film(12)
     home.film(13, "Another Film")
-    home.fake.faults.append(on("get_metadata", hang(0.3), rating_key=12))
-    found = home.imported(hung_after=0.2)
+    home.fake.faults.append(on("get_metadata", taking_long, rating_key=12))
+    found = home.imported(at_once=1)
     assert len(found.warnings) == 1
     assert "for 1 film or show: Plex does not answer in time." in found.warnings[0]
     assert home.imported().asked == [12]
 
 
-def test_an_answer_that_took_long_and_has_something_in_it_counts(home: Home) -> None:
+def test_an_answer_that_took_long_and_has_something_in_it_counts(
+    home: Home, taking_long: Fault
+) -> None:
     home.films(1)
-    home.fake.faults.append(on("get_metadata", hang(0.3)))
-    found = home.imported(hung_after=0.2)
+    home.fake.faults.append(on("get_metadata", taking_long))
+    found = home.imported()
     assert (found.keys, found.warnings) == (["tmdb:1001"], [])
 
 
-def test_a_plex_that_hangs_is_left_alone_after_a_while(home: Home) -> None:
+def test_a_plex_that_hangs_is_left_alone_after_a_while(home: Home, taking_long: Fault) -> None:
     for key in range(1, 41):
         home.film(key, f"Film {key}", started=LATELY + key)
-    home.fake.faults.append(on("get_metadata", hang(0.3)))
-    found = home.imported(hung_after=0.2)
+    home.fake.faults.append(on("get_metadata", taking_long))
+    found = home.imported()
     assert len(found.asked) <= 12
     assert "for 40 films and shows: Plex does not answer in time." in found.warnings[0]
 
@@ -1028,7 +1041,13 @@ def test_several_questions_are_under_way_at_once(
     home: Home, at_once: int | None, seen: int
 ) -> None:
     home.films(24)
-    home.fake.faults.append(on("get_metadata", hang(0.05)))
+    all_there = threading.Barrier(seen)
+
+    def together(_: Asked) -> Reply:
+        all_there.wait(LONG)
+        return Reply(hang=0.05)  # during which one too many would come
+
+    home.fake.faults.append(on("get_metadata", together))
     desk: dict[str, Any] = {} if at_once is None else {"at_once": at_once}
     home.imported(**desk)
     assert home.fake.most_at_once == seen

@@ -21,7 +21,17 @@ from tautulli_import.jetstream.consumer import Consumer
 from tautulli_import.jetstream.publisher import Publisher
 from tautulli_import.jetstream.stream import ensure_stream
 from tautulli_import.model.events import PlaybackEvent
-from tests.support.nats import NatsServer, api, asking, event, events, make_stream, meanwhile
+from tests.support.nats import (
+    NatsServer,
+    api,
+    asking,
+    event,
+    events,
+    impatient,
+    make_stream,
+    meanwhile,
+)
+from tests.support.waiting import LONG, SOON, until
 
 DURABLE = "duckdb"
 
@@ -43,10 +53,10 @@ def consuming(access: Access, durable: str = DURABLE, **settings: Any) -> Iterat
         consumer.close()
 
 
-def wait_until_nothing_is_left(consumer: Consumer) -> None:
-    """Ask until the server has counted the last acknowledgement, some time after it read it."""
-    tries = range(1_000)
-    assert any(consumer.left() == (0, 0) for _ in tries), consumer.left()
+@contextmanager
+def giving_up_soon(consumer: Consumer, **limits: float) -> Iterator[None]:
+    with impatient(consumer._connection, **limits):  # noqa: SLF001 - after it has been opened
+        yield
 
 
 def refused(access: Access, durable: str = DURABLE) -> TautulliImportError:
@@ -74,7 +84,7 @@ def test_a_message_tells_where_it_stands(server: NatsServer) -> None:
         assert msgspec.json.decode(first.data, type=PlaybackEvent) == event(1)
         assert consumer.left() == (0, 3)
         consumer.acknowledge(messages)
-        wait_until_nothing_is_left(consumer)
+        until(lambda: consumer.left() == (0, 0))
 
 
 def test_no_more_is_fetched_than_was_asked_for(server: NatsServer) -> None:
@@ -91,11 +101,11 @@ def test_an_empty_stream_is_waited_for_and_a_new_message_ends_that(server: NatsS
         consumer.acknowledge(consumer.fetch(10, 0))
         began = time.monotonic()
         assert consumer.fetch(10, 0.2) == []
-        assert 0.2 <= time.monotonic() - began < 1
+        assert 0.2 <= time.monotonic() - began < SOON
         with meanwhile(lambda: True, lambda: publish(access, 1, start=2)):
-            found = consumer.fetch(10, 30)
+            found = consumer.fetch(10, LONG)
         assert len(found) == 1
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < LONG
 
 
 def test_the_durable_consumer_is_made_as_it_has_to_be(server: NatsServer) -> None:
@@ -180,19 +190,28 @@ def test_what_cannot_be_a_consumers_name_is_refused(server: NatsServer, name: st
     assert type(refused(server.access(), name)) is ConfigurationError
 
 
-def test_what_is_given_back_or_not_acknowledged_comes_again(server: NatsServer) -> None:
+def test_what_is_given_back_comes_again_and_what_is_terminated_does_not(
+    server: NatsServer,
+) -> None:
     publish(server.access(), 3)
-    with consuming(server.access(), ack_wait=0.3) as consumer:
+    with consuming(server.access(), ack_wait=LONG) as consumer:
         first, second, third = consumer.fetch(3, 0)
-        consumer.acknowledge([first])
+        consumer.acknowledge([first, third])
         consumer.give_back([second])
-        [again] = consumer.fetch(1, 0)
+        [again] = consumer.fetch(1, LONG)
         assert (again.sequence, again.deliveries) == (second.sequence, 2)
         consumer.terminate([again])
-        [late] = consumer.fetch(3, 10)
-        assert (late.sequence, late.deliveries) == (third.sequence, 2)
+        until(lambda: consumer.left() == (0, 0))
+
+
+def test_what_is_not_acknowledged_in_time_comes_again(server: NatsServer) -> None:
+    publish(server.access(), 1)
+    with consuming(server.access(), ack_wait=0.3) as consumer:
+        [first] = consumer.fetch(1, 0)
+        [late] = consumer.fetch(1, LONG)
+        assert (late.sequence, late.deliveries) == (first.sequence, 2)
         consumer.acknowledge([late])
-        wait_until_nothing_is_left(consumer)
+        until(lambda: consumer.left() == (0, 0))
 
 
 def test_two_share_the_work_and_nothing_comes_twice(server: NatsServer) -> None:
@@ -229,13 +248,14 @@ def test_after_a_restart_of_the_server_it_goes_on(server: NatsServer) -> None:
 
 def test_a_server_that_stays_away_is_given_up_after_our_patience(server: NatsServer) -> None:
     publish(server.access(), 10)
-    with consuming(server.access(timeout=0.2, patience=0.5)) as consumer:
+    with consuming(server.access()) as consumer:
         messages = consumer.fetch(5, 0)
         server.stop()  # in good order, so that it knows what it has delivered
-        with pytest.raises(SourceUnreachableError, match=r"gone for 0\.5 seconds"):
-            consumer.fetch(5, 0)
-        with pytest.raises(SourceUnreachableError):
-            consumer.acknowledge(messages)
+        with giving_up_soon(consumer):
+            with pytest.raises(SourceUnreachableError, match=r"gone for 0\.5 seconds"):
+                consumer.fetch(5, 0)
+            with pytest.raises(SourceUnreachableError):
+                consumer.acknowledge(messages)
         server.start()
         assert consumer.left()[0] == 5
         consumer.acknowledge(messages)
@@ -244,12 +264,12 @@ def test_a_server_that_stays_away_is_given_up_after_our_patience(server: NatsSer
 
 def test_a_frozen_server_is_given_up_after_our_patience(server: NatsServer) -> None:
     publish(server.access(), 10)
-    with consuming(server.access(timeout=0.2, patience=0.5), ack_wait=0.5) as consumer:
+    with consuming(server.access(), ack_wait=0.5) as consumer:
         server.freeze()
         began = time.monotonic()
-        with pytest.raises(SourceUnreachableError):
+        with giving_up_soon(consumer), pytest.raises(SourceUnreachableError):
             consumer.fetch(5, 0)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < SOON
         server.thaw()
         found: set[int] = set()
         while consumer.left() != (0, 0):  # what went into the old connection comes once more
@@ -261,7 +281,7 @@ def test_a_frozen_server_is_given_up_after_our_patience(server: NatsServer) -> N
 
 @pytest.mark.parametrize("what", ["STREAM", "CONSUMER"])
 def test_what_is_deleted_meanwhile_is_missed(server: NatsServer, what: str) -> None:
-    access = server.access(timeout=0.3)
+    access = server.access()
     publish(access, 10)
     deleted = "MEDIA_EVENTS" if what == "STREAM" else f"MEDIA_EVENTS.{DURABLE}"
     with consuming(access) as consumer:
@@ -280,13 +300,13 @@ def test_a_consumer_that_is_deleted_while_we_wait_is_missed(server: NatsServer) 
             pytest.raises(NotFoundError, match="no longer exists"),
             meanwhile(lambda: True, lambda: api(access, delete)),
         ):
-            consumer.fetch(5, 60)
+            consumer.fetch(5, LONG)
 
 
 def test_a_question_that_gets_lost_costs_no_long_wait(
     server: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    access = server.access(timeout=0.3)
+    access = server.access()
     publish(access, 1)
     with consuming(access) as consumer:
         consumer.acknowledge(consumer.fetch(1, 0))
@@ -302,9 +322,12 @@ def test_a_question_that_gets_lost_costs_no_long_wait(
 
         monkeypatch.setattr(consumer, "_pull", deleted_between)
         began = time.monotonic()
-        with pytest.raises(NotFoundError, match="no longer exists"):
-            consumer.fetch(5, 60)
-        assert time.monotonic() - began < 5
+        with (
+            giving_up_soon(consumer, timeout=2, patience=LONG),
+            pytest.raises(NotFoundError, match="no longer exists"),
+        ):
+            consumer.fetch(5, LONG)
+        assert time.monotonic() - began < SOON
 
 
 def test_a_stop_ends_the_waiting_for_a_message(server: NatsServer, forgets: None) -> None:
@@ -322,14 +345,14 @@ def test_a_stop_ends_the_waiting_for_a_message(server: NatsServer, forgets: None
             interrupts.defer_signals(),
             meanwhile(lambda: True, stop) as asked,
         ):
-            assert consumer.fetch(10, 60) == []
-        assert time.monotonic() - asked[0] < 1
+            assert consumer.fetch(10, LONG) == []
+        assert time.monotonic() - asked[0] < SOON
         interrupts.forget()
 
 
 def test_what_nobody_came_to_fetch_is_given_back_at_once(server: NatsServer) -> None:
     publish(server.access(), 100)
-    with consuming(server.access(), ack_wait=60) as consumer:
+    with consuming(server.access(), ack_wait=LONG) as consumer:
         consumer.fetch(10, 0)
         consumer._arrived.extend(consumer.fetch(40, 0))  # noqa: SLF001 - as after a lost pull
     with consuming(server.access()) as consumer:

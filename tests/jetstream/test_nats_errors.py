@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tautulli_import.errors import (
@@ -28,8 +29,9 @@ from tautulli_import.jetstream import credentials
 from tautulli_import.jetstream.access import Access
 from tautulli_import.jetstream.connection import Connection
 from tautulli_import.jetstream.stream import StreamState, ensure_stream, look_at_stream
-from tests.support.nats import NatsServer, api, asking, free_port, make_stream
+from tests.support.nats import NatsServer, api, asking, free_port, impatient, make_stream
 from tests.support.tautulli.tls import certificate
+from tests.support.waiting import LONG, SOON
 
 SECRET = "s3cr%40t"  # noqa: S105 - the tests look for it everywhere
 PLAIN = "s3cr@t"
@@ -47,11 +49,11 @@ def opened(access: Access) -> None:
 
 
 def failing(access: Access) -> TautulliImportError:
-    """Return the error of connecting, which has to come soon."""
+    """Return the error of connecting, which has to come without waiting for anything."""
     began = time.monotonic()
     with pytest.raises(TautulliImportError) as caught:
-        opened(access)
-    assert time.monotonic() - began < 3
+        opened(msgspec.structs.replace(access, timeout=LONG))
+    assert time.monotonic() - began < SOON
     assert caught.value.hint
     return caught.value
 
@@ -93,9 +95,7 @@ def listening(greeting: bytes, tls: tuple[Path, Path] | None = None) -> Iterator
 
 
 def test_a_server_that_is_down_is_told_at_once() -> None:
-    began = time.monotonic()
     error = failing(Access(url=f"nats://127.0.0.1:{free_port()}"))
-    assert time.monotonic() - began < 1
     assert type(error) is SourceUnreachableError
     assert "connection refused" in str(error)
     assert "nats-server is running" in error.hint
@@ -103,11 +103,8 @@ def test_a_server_that_is_down_is_told_at_once() -> None:
 
 def test_a_frozen_server_is_told_before_it_is_asked_anything(server: NatsServer) -> None:
     server.freeze()
-    began = time.monotonic()
-    error = failing(server.access(timeout=1.0))
-    assert time.monotonic() - began < 1
-    assert type(error) is SourceUnreachableError
-    assert "no answer in time" in str(error)
+    with pytest.raises(SourceUnreachableError, match="no answer in time"):
+        opened(server.access(timeout=1.0))
 
 
 def test_a_name_that_nobody_knows_is_told() -> None:
@@ -229,12 +226,15 @@ def test_an_answer_is_waited_for_across_a_restart(server: NatsServer) -> None:
 
 
 def test_a_frozen_server_leaves_no_question_waiting(server: NatsServer) -> None:
-    with asking(server.access(timeout=0.3)) as connection:
+    with asking(server.access()) as connection:
         server.freeze()
         began = time.monotonic()
-        with pytest.raises(SourceUnreachableError, match=r"did not answer within 0\.3 seconds"):
+        with (
+            impatient(connection, timeout=0.3),
+            pytest.raises(SourceUnreachableError, match=r"did not answer within 0\.3 seconds"),
+        ):
             connection.run(connection.ask("$JS.API.INFO"))
-        assert time.monotonic() - began < 1
+    assert time.monotonic() - began < SOON
 
 
 def test_credentials_that_are_none_are_told(
@@ -461,7 +461,7 @@ def test_what_we_may_not_do_is_told_at_once(tmp_path: Path, denied: str) -> None
     with NatsServer(tmp_path / "nats", f"authorization {{ users: [ {user} ] }}") as server:
         began = time.monotonic()
         error = unfit(server.access(user="a", password="b"))  # noqa: S106 - no secret
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < SOON
     assert type(error) is UnauthorisedError
     assert "_INBOX.>" in error.hint
 
@@ -528,7 +528,7 @@ class Hostile:
 def test_a_server_that_a_server_announces_gets_no_secret(who: dict[str, Any]) -> None:
     with closing(Hostile()) as trap, closing(Hostile(trap.place)) as named:
         url = f"{who.get('url', 'nats://')}{named.place}"
-        with asking(Access(**{**who, "url": url, "timeout": 2.0})) as connection:
+        with asking(Access(**{**who, "url": url, "timeout": LONG})) as connection:
 
             async def broke_off() -> None:
                 while len(named.heard) < 3 and not trap.heard:  # noqa: ASYNC110 - of threads

@@ -22,6 +22,7 @@ from tests.support.nats import (
     count,
     event,
     events,
+    impatient,
     make_stream,
 )
 
@@ -179,10 +180,13 @@ def test_an_event_is_measured_with_the_servers_limit_as_well(tmp_path: Path) -> 
 
 
 def test_how_far_it_came_is_known_when_the_server_goes_away(server: NatsServer) -> None:
-    with sinking(server.access(timeout=0.2, patience=0.5)) as sink:
+    with sinking(server.access()) as sink:
         write(sink, events(4_000))
         server.kill()
-        with pytest.raises(SinkError, match=r"4,000 of the 6,000 events"):
+        with (
+            impatient(sink._connection),  # noqa: SLF001 - after it has been opened
+            pytest.raises(SinkError, match=r"4,000 of the 6,000 events"),
+        ):
             write(sink, events(3_000, start=4_001), page=1_000)
         assert sink.durable == 4_000
 

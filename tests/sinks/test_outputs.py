@@ -552,8 +552,8 @@ def test_a_pipe_is_written_to_and_stays_a_pipe(
         [sys.executable, "-c", program, str(pipe)], stdout=subprocess.PIPE
     ) as reader:
         try:
-            result = cli("db", history, "--to", sink, "--out", pipe, timeout=20)
-            out, _ = reader.communicate(timeout=10)
+            result = cli("db", history, "--to", sink, "--out", pipe)
+            out, _ = reader.communicate(timeout=60)
         finally:
             reader.kill()
 
@@ -573,7 +573,7 @@ def test_a_full_device_is_a_failed_write(cli: Cli, history: Path, option: str) -
         "--csv": ("unresolved", history),
     }
 
-    result = cli(*command[option], option, "/dev/full", timeout=20)
+    result = cli(*command[option], option, "/dev/full")
 
     assert result.code == 8
     assert "/dev/full" in result.err
@@ -716,7 +716,7 @@ def shell(line: str, cwd: Path, env: Mapping[str, str]) -> subprocess.CompletedP
         cwd=cwd,
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
 

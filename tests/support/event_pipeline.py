@@ -10,8 +10,6 @@ import asyncio
 import base64
 import json
 import sqlite3
-import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -27,6 +25,7 @@ from tests.support.household import Household, household
 from tests.support.inside import Inside
 from tests.support.nats import NatsServer, api, asking
 from tests.support.over_http import no_waiting
+from tests.support.waiting import LONG, until
 
 __all__ = [
     "TABLE",
@@ -45,8 +44,6 @@ __all__ = [
 TABLE: Final = "playback-events.duckdb"
 """Where events go when nobody names a file."""
 _AT_ONCE: Final = 256
-_LONGEST: Final = 30.0
-_LOOK: Final = 0.02
 _EVENTS: Final = (
     "FROM session_history h JOIN session_history_metadata m USING (id) "
     "JOIN session_history_media_info USING (id) WHERE NOT coalesce(m.live, 0) "
@@ -172,7 +169,12 @@ def pipeline(
     Unless it ``serves``, the server has yet to be started.
     """
     server = NatsServer(folder / "nats", config, jetstream=jetstream)
-    environment = {**environment, "NATS_URL": server.url}
+    environment = {
+        **environment,
+        "NATS_URL": server.url,
+        "TAUTULLI_IMPORT_NATS_TIMEOUT": f"{LONG:g}",
+        "TAUTULLI_IMPORT_NATS_PATIENCE": f"{LONG:g}",
+    }
     with ExitStack() as stack, household(Pipeline, folder, environment, server=server) as made:
         stack.callback(server.kill)
         if serves:
@@ -252,7 +254,7 @@ def put(
 
         async def publish() -> bytes:
             client = connection.client
-            return (await client.request(subject, payload, timeout=5, headers=headers)).data
+            return (await client.request(subject, payload, timeout=LONG, headers=headers)).data
 
         ack = msgspec.json.decode(connection.run(publish()), type=dict[str, Any])
     assert "error" not in ack, ack
@@ -262,11 +264,7 @@ def put(
 def forgotten(server: NatsServer, subject: str) -> None:
     """Wait until the stream has forgotten every message that it has by now."""
     put(server, b"probe", subject=subject, message_id="probe")
-    pause = threading.Event()
-    until = time.monotonic() + _LONGEST
-    while put(server, b"probe", subject=subject, message_id="probe"):
-        assert time.monotonic() < until, "it never forgets"
-        pause.wait(_LOOK)
+    until(lambda: not put(server, b"probe", subject=subject, message_id="probe"))
 
 
 def is_unread(server: NatsServer) -> bool:

@@ -2,7 +2,8 @@
 
 At the place it reads a named pipe to its end, and then goes on as ever. When it comes to a place
 whose name begins with ``noted-``, it has a checkpoint of every page before: otherwise it makes one
-every few seconds only.
+every few seconds only. After a place whose name begins with ``impatient-`` it waits a second for a
+NATS server, and as long as ever before.
 """
 
 from __future__ import annotations
@@ -12,17 +13,22 @@ import ctypes
 import fcntl
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any, BinaryIO
+from types import SimpleNamespace
+from typing import Any, BinaryIO, cast
+
+import msgspec
 
 from tautulli_import import files
 from tautulli_import.__main__ import main
 from tautulli_import.directory import Directory
 from tautulli_import.event_store import store
 from tautulli_import.events import consume, resume
+from tautulli_import.jetstream.connection import Connection
 from tautulli_import.jetstream.consumer import Consumer, Message
 from tautulli_import.sinks import duckdb, editor, exports, nats, tracker
 from tautulli_import.sinks.events_jsonl import EventsSink
@@ -188,6 +194,24 @@ def without_locks(error: int, _pipe: Path) -> None:
     fcntl.flock = flock
 
 
+def give_up_soon(stop: Callable[[int, Path], None], number: int, pipe: Path) -> None:
+    """Stop at a place, and give up a NATS server after a second from then on."""
+    connections: list[Connection] = []
+    open_ = Connection.open
+
+    def remembered(self: Connection) -> None:
+        connections.append(self)
+        open_(self)
+
+    def later() -> None:
+        pipe.read_bytes()
+        for one in connections:
+            one.access = msgspec.structs.replace(one.access, timeout=0.3, patience=1.0)
+
+    Connection.open = remembered  # type: ignore[method-assign]
+    stop(number, cast("Path", SimpleNamespace(read_bytes=later)))
+
+
 _PLACES = {
     "unlocked": without_locks,
     "lines": amid_lines,
@@ -206,6 +230,9 @@ if __name__ == "__main__":
     if place.startswith("noted-"):
         vars(resume).update(_EVERY_SECONDS=0.0, _SHARE=0)
         place = place.removeprefix("noted-")
-    _PLACES[place](int(which), Path(sys.argv[2]))
+    stop = _PLACES[place.removeprefix("impatient-")]
+    if place.startswith("impatient-"):
+        stop = partial(give_up_soon, stop)
+    stop(int(which), Path(sys.argv[2]))
     sys.argv = ["tautulli-import", *sys.argv[3:]]
     main()

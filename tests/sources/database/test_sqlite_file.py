@@ -94,7 +94,7 @@ class Writer:
             if pipe:
                 with suppress(BrokenPipeError):
                     pipe.close()
-        self._process.wait(timeout=20)
+        self._process.wait(timeout=60)
 
     def _order(self, **order: object) -> Any:
         assert self._process.stdin

@@ -280,11 +280,11 @@ def test_what_will_not_change_is_not_asked_again(
 
 @pytest.mark.usefixtures("_no_waiting")
 def test_nobody_there_is_said_after_a_few_tries(connect: Connect) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     said: list[str] = []
-    error = refused(connect(f"http://127.0.0.1:{port}", on_wait=said.append))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))  # nobody else can take it, and nobody listens
+        port = probe.getsockname()[1]
+        error = refused(connect(f"http://127.0.0.1:{port}", on_wait=said.append))
     assert type(error) is SourceUnreachableError
     assert str(error) == (
         f"Cannot connect to Tautulli at http://127.0.0.1:{port} "

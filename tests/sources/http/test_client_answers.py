@@ -189,7 +189,10 @@ def test_what_is_no_answer_is_an_error_after_some_tries(
     assert len(str(told)) < 300
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=200,
+)
 @given(
     st.one_of(
         st.binary(max_size=60),

@@ -199,7 +199,7 @@ class Clean:
 def clean(hostile_history: Path, tmp_path_factory: pytest.TempPathFactory) -> Clean:
     folder = tmp_path_factory.mktemp("clean")
     with pytest.MonkeyPatch.context() as patch, FakeTautulli(hostile_history) as tautulli:
-        gentle(patch)
+        gentle(patch, timeout=60.0)
         world = World(tautulli, Inside(folder, {"HOME": str(folder)}, patch), folder)
         assert world.imports("--state-dir", str(folder)).code == 0
         return Clean(world.items, len(tautulli.asked("get_history")))

@@ -292,7 +292,7 @@ def test_a_total_beyond_all_bounds_does_not_take_the_memory(
         env={**environment, "TAUTULLI_URL": world.tautulli.url, "TAUTULLI_API_KEY": KEY},
         capture_output=True,
         cwd=tmp_path,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 7, done.stderr

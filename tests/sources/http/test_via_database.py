@@ -365,8 +365,8 @@ def test_a_download_that_breaks_off_once_is_begun_again(home: Home, run: Runs) -
 
 
 def test_a_slow_download_is_waited_for(home: Home, run: Runs) -> None:
-    home.fake.faults.append(on("download_database", slow(1.5)))
-    done = run("--timeout", "1")
+    home.fake.faults.append(on("download_database", slow(2.5)))
+    done = run("--timeout", "2")
     assert titles(done) == every(home)
     assert FELL_BACK not in done.err
 

@@ -18,7 +18,7 @@ from tests.support.tautulli.send import abort, send
 __all__ = ["Listener", "Service"]
 
 #: Seconds after which a silent connection is closed.
-_IDLE = 60
+_IDLE = 100
 
 
 class Service(Protocol):
@@ -113,7 +113,7 @@ class Listener(ThreadingHTTPServer):
 
     def end(self) -> None:
         """Interrupt all that are connected, and wait until they are gone."""
-        patience = time.monotonic() + 10
+        patience = time.monotonic() + _IDLE
         while (connections := self._open()) and time.monotonic() < patience:
             for thread, connection in connections.items():
                 with suppress(OSError):
