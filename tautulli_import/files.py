@@ -219,7 +219,7 @@ def read_start(path: Path, size: int, option: str = "--out") -> bytes | None:
         ) from error
 
 
-def refuse_other_kind(path: Path, mark: bytes, kind: str, option: str) -> None:
+def refuse_other_kind(path: Path, mark: bytes, kind: str, option: str = "--out") -> None:
     """Check that nothing is replaced but a file of this program that begins with ``mark``.
 
     Raises:

@@ -7,12 +7,11 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from .commands.api import api
 from .commands.checkpoint import clear, list_, show
 from .commands.config import path, show as show_settings
 from .commands.consume import consume
-from .commands.db import db
 from .commands.help import explain, pages
+from .commands.imports import api, db
 from .commands.init import init
 from .commands.inspect import check, libraries, unresolved, users
 from .commands.status import status, stop

@@ -14,8 +14,7 @@ from ..items.pipeline import PlexSources
 from ..settings.fields import Settings
 from ..settings.loaded import Loaded
 from ..sources.database.config_ini import beside, server_from
-from ..sources.http.access import Access
-from ..sources.http.address import parse_address
+from ..sources.http.access import Access, parse_address
 from ..state.file import StateFile
 from ..web.address import is_nearby
 from .console import Screen

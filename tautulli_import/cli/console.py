@@ -1,4 +1,6 @@
-"""Print messages, tables and progress for a person. Only this module and ``bar`` import rich.
+"""Print messages, tables and progress for a person.
+
+Only this module, ``bar`` and ``terminal`` import rich.
 
 Titles are data and may contain anything. No markup is read from them. What a terminal would
 execute (escapes, bells, carriage returns, reversed text) is printed as a question mark.
@@ -14,7 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TextIO
 
 from rich.cells import cell_len
-from rich.console import Console, JustifyMethod, RenderableType
+from rich.console import JustifyMethod
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -26,6 +28,7 @@ from ..model.items import Record
 from ..sources.base import Library, User
 from .formatting import SHOWN, EventsSeen, names_of, years_of
 from .hiding import without_secrets
+from .terminal import console_of, hanging
 
 if TYPE_CHECKING:
     from .bar import Bar
@@ -39,7 +42,6 @@ _ROOMY: Final = 100
 """The columns of a terminal on which titles seldom need shortening."""
 _WIDE: Final = 78
 """The columns of a terminal that has room for a bar, its numbers and its speed."""
-_UNCUT: Final = 1_000_000
 _LEVELS: Final = " ▁▂▃▄▅▆▇█"
 _ASCII_LEVELS: Final = " .:-=+*#@"
 _DAY: Final = 10
@@ -65,8 +67,8 @@ class Screen:
     ) -> None:
         self.quiet = quiet
         self.verbose = verbose
-        self._err = _console(err or sys.stderr, color=color)
-        self._out = _console(out or sys.stdout, color=color)
+        self._err = console_of(err or sys.stderr, color=color)
+        self._out = console_of(out or sys.stdout, color=color)
         self._bar: Bar | None = None
         if self._err.is_terminal and not quiet:
             from .bar import Bar
@@ -174,7 +176,7 @@ class Screen:
         line = harmless(text)
         content = line.lstrip(" ")
         indent = len(line) - len(content)
-        self._err.print(Padding.indent(_hanging(content, style, self._err), indent))
+        self._err.print(Padding.indent(hanging(content, style, self._err), indent))
 
     @contextmanager
     def progress(
@@ -234,7 +236,7 @@ class Screen:
     def counted(self, count: int, what: str) -> None:
         """Print a number and what it counts on standard output, below a heading."""
         line = f"{count:>7,}  {what}"
-        self._out.print(Padding.indent(_hanging(line, "", self._out), 2))
+        self._out.print(Padding.indent(hanging(line, "", self._out), 2))
 
     def facts(self, rows: Iterable[tuple[str, str]], *, indent: int = 0) -> None:
         """Print names and values on standard output. Nothing is cut."""
@@ -355,41 +357,6 @@ class Screen:
             cells = [Text(f"{number:,}", justify="right") for _, number in numbers]
             table.add_row(Text(year), *cells, bar)
         return table
-
-
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """Raise the error of a closed pipe. rich itself would exit with code 1."""
-        raise BrokenPipeError
-
-
-def _hanging(line: str, style: str, console: Console) -> RenderableType:
-    """Return a line whose wrapped parts start below its last column.
-
-    Columns are separated by two blanks. A last column in the right half of the terminal is too
-    narrow for that.
-    """
-    start = line.rfind("  ") + 2
-    if not console.is_terminal or not 2 < start <= console.width // 2:
-        return Text(line, style=style)
-    table = Table.grid()
-    table.add_column(width=start, no_wrap=True)
-    table.add_column(overflow="fold")
-    table.add_row(Text(line[:start]), Text(line[start:]), style=style)
-    return table
-
-
-def _console(file: TextIO, *, color: bool) -> Console:
-    """Return a console that prints text as it is. Only a terminal limits its width."""
-    return _Console(
-        file=file,
-        no_color=None if color else True,
-        width=None if file.isatty() else _UNCUT,
-        soft_wrap=not file.isatty(),
-        markup=False,
-        highlight=False,
-        emoji=False,
-    )
 
 
 _KINDS: Final = {

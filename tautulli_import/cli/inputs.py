@@ -31,8 +31,8 @@ from ..settings.loaded import Loaded, load
 from ..sources.choose import choose_libraries, choose_users
 from ..sources.database.salvage.report import DamageReport, sentence_of
 from ..sources.database.source import Source
-from ..sources.database.sqlite import not_there
-from ..sources.http.address import parse_address
+from ..sources.database.sqlite_errors import not_there
+from ..sources.http.access import parse_address
 from .console import Screen
 
 __all__ = [

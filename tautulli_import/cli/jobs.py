@@ -23,7 +23,7 @@ from ..model.selection import Selection
 from ..settings.fields import Settings
 from ..sinks.base import Sink, StreamSink
 from ..sources.database.source import Source
-from ..sources.http.address import parse_address
+from ..sources.http.access import parse_address
 from ..state.checkpoint import CheckpointStore, JobKey
 from ..state.file import StateFile, database_source, state_file
 from ..state.outputs import OutputStore

@@ -10,7 +10,7 @@ from ..errors import ConfigurationError
 from ..jetstream.access import Access
 from ..options import OPTIONS
 from ..settings.fields import Settings
-from ..sources.http.address import parse_address
+from ..sources.http.access import parse_address
 
 __all__ = ["typed_again", "without_login"]
 

@@ -116,7 +116,7 @@ def _no_command(word: str) -> ConfigurationError:
 
 def _base_of(address: str) -> str:
     """Return an address without secrets, or a word for it."""
-    from ..sources.http.address import parse_address
+    from ..sources.http.access import parse_address
 
     try:
         return parse_address(address).base

@@ -11,7 +11,7 @@ from urllib.parse import SplitResult
 from msgspec import Struct
 
 from ..errors import ConfigurationError
-from ..web.address import Address, parse_url
+from ..web.address import Address, parse_url, root_before
 
 __all__ = ["CREATE_ONE", "DEFAULT_PROFILE", "PORT", "Access", "check_token", "parse_crosswatch_url"]
 
@@ -76,9 +76,4 @@ def check_token(token: str, where: str) -> None:
 
 def _root(parts: SplitResult) -> str:
     """Return the HTTP root. CrossWatch (v0.11.3) has its pages behind ``#`` or on the top level."""
-    kept: list[str] = []
-    for part in filter(None, parts.path.split("/")):
-        if part.lower() in ("api", "login", "index.html"):
-            break
-        kept.append(part)
-    return "".join(f"/{part}" for part in kept)
+    return root_before(parts, ("api", "login", "index.html"))

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from ..errors import NotFoundError, SinkError, UnansweredError
-from ..web.client import http_client
+from ..web.client import PATIENCE, http_client
 from ..web.redaction import Redaction
 from ..web.trust import trust
 from .access import Access
@@ -46,9 +46,6 @@ _LOG: Final = logging.getLogger(__name__)
 # A commit of 20,000 rows names their keys: 1 MB.
 _MOST_BYTES: Final = 64 * 1024 * 1024
 _LARGEST_EXPORT: Final = 4 * 1024**3
-_CONNECT_SECONDS: Final = 10.0
-_PATIENCE: Final = 4
-"""The longest time for one answer, in multiples of the longest silence (``--timeout``)."""
 MOST_ROWS: Final = 500
 """The most rows of a preview that CrossWatch (v0.11.3) names for one status."""
 _TRACKER: Final = "/api/maintenance/crosswatch-tracker"
@@ -90,7 +87,7 @@ class CrossWatch:
             verify=trust(
                 self.base, access.ca_file, insecure=access.insecure, option="--crosswatch-ca-file"
             ),
-            timeout=httpx.Timeout(access.timeout, connect=_CONNECT_SECONDS, pool=None),
+            timeout=access.timeout,
             limits=httpx.Limits(max_keepalive_connections=0),
         )
         self._redact.begin()
@@ -259,7 +256,7 @@ class CrossWatch:
         """
         from ..web.deadline import Limit
 
-        Limit(self.access.timeout * _PATIENCE).apply()
+        Limit(self.access.timeout * PATIENCE).apply()
         request = self._http.build_request(
             method,
             f"{self.base}{path}",

@@ -16,7 +16,7 @@ from ..errors import (
     UnansweredError,
     UnauthorisedError,
 )
-from ..web.client import connect_reason
+from ..web.client import connect_reason, tls_error_in
 from .access import CREATE_ONE, PORT, Access
 
 __all__ = [
@@ -63,16 +63,14 @@ def error_of(error: Exception, access: Access, redact: Callable[[str], str]) -> 
 
 def _no_connection(error: Exception, text: str, access: Access) -> TautulliImportError:
     base = access.address.base
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return SourceUnreachableError(
-                f"CrossWatch at {base} has a certificate that is not trusted: "
-                f"{cause.verify_message or text}.",
-                hint="CrossWatch made its own: tls/crosswatch.crt in its configuration directory. "
-                "Use it with --crosswatch-ca-file FILE, or accept any certificate with --insecure.",
-            )
-        cause = cause.__cause__ or cause.__context__
+    cause = tls_error_in(error)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return SourceUnreachableError(
+            f"CrossWatch at {base} has a certificate that is not trusted: "
+            f"{cause.verify_message or text}.",
+            hint="CrossWatch made its own: tls/crosswatch.crt in its configuration directory. "
+            "Use it with --crosswatch-ca-file FILE, or accept any certificate with --insecure.",
+        )
     hint = "Check that CrossWatch is running, and the address in --crosswatch-url."
     if urlsplit(base).port is None:
         hint += f" The URL has no port; CrossWatch's default port is {PORT}."

@@ -10,27 +10,24 @@ from __future__ import annotations
 
 import glob
 import os
-import shlex
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from itertools import chain
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 from msgspec import Struct
 
-from ..errors import ConfigurationError, SinkError
-from ..files import write_whole
+from ..errors import SinkError
 from ..formatting import shown
 from ..interrupts import defer_signals
 from ..model.events import PlaybackEvent
 from ..temp_folder import PrivateFolder
+from .connecting import connected, define, imported, make_file, quoted
 from .schema import (
     COLUMNS,
-    DEFINITIONS,
     EVENTS,
     KEYS,
     column_of,
@@ -49,11 +46,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Added", "EventStore", "Poison"]
 
-# The format that DuckDB 1.2 and all newer versions can read.
-_STORAGE: Final = "v1.2.0"
-# DuckDB rewrites the indexes each time its log reaches this size. Its default of 16 MB makes
-# imports a third slower.
-_LOG: Final = "128MB"
 _SEEN: Final = "seen"
 _encode_lines: Final = msgspec.json.Encoder().encode_lines
 
@@ -95,7 +87,7 @@ class EventStore:
         """
         self.path = path
         self._real = os.path.realpath(path)
-        self._duckdb = _duckdb()
+        self._duckdb = imported()
         self._folder: PrivateFolder | None = None
         self._db: DuckDBPyConnection | None = None
         self._places = [EVENTS]
@@ -194,11 +186,11 @@ class EventStore:
     def _opened(self, *, reads_only: bool) -> DuckDBPyConnection:
         is_file = is_there(self.path)
         if not is_file and not reads_only:
-            self._make()
+            make_file(self._duckdb, self.path, self._private)
             is_file = True
         # DuckDB merges a log that it finds into the file. Look first, read-only, whose file it is.
         if is_file and (reads_only or Path(f"{self._real}.wal").exists()):
-            db = self._connected(self._real, read_only=True)
+            db = connected(self._duckdb, self._real, self._private, read_only=True)
             try:
                 is_known = is_ours(db, self.path)
             except BaseException:
@@ -207,44 +199,11 @@ class EventStore:
             if is_known and reads_only:
                 return db
             db.close()
-        self._db = self._connected(":memory:" if reads_only else self._real)
+        self._db = connected(self._duckdb, ":memory:" if reads_only else self._real, self._private)
         if not is_ours(self._db, self.path):
             with self._transaction() as db:
-                _define(db)
+                define(db)
         return self._db
-
-    def _connected(self, database: str, *, read_only: bool = False) -> DuckDBPyConnection:
-        config: dict[str, str | bool | int | float | list[str]] = {
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "checkpoint_threshold": _LOG,
-            "temp_directory": str(self._private / "spill"),
-        }
-        db: DuckDBPyConnection = self._duckdb.connect(database, read_only=read_only, config=config)
-        run(db, "SET enable_progress_bar = false")
-        return db
-
-    def _make(self) -> None:
-        """Create the file, whole or not at all: build it elsewhere, and put it in place."""
-        log = Path(f"{self._real}.wal")
-        if log.exists() and log.stat().st_size:
-            raise SinkError(
-                f"{shown(log)} exists without {shown(self.path)}, the file that it belongs to.",
-                hint=f"Put {shown(self.path)} back beside it. If that file is lost, remove the "
-                f"log: rm {shlex.quote(shown(log))}",
-            )
-        made = self._private / "new.duckdb"
-        db = self._connected(":memory:")
-        try:
-            run(db, f"ATTACH {_quoted(made)} AS made (STORAGE_VERSION '{_STORAGE}')")
-            run(db, "USE made")
-            _define(db)
-            run(db, "USE memory")
-            run(db, "DETACH made")
-        finally:
-            db.close()
-        write_whole(self.path, [made.read_bytes()], unless=lambda: is_there(self.path))
-        made.unlink()
 
     # Adding.
 
@@ -339,7 +298,7 @@ class EventStore:
         with open(path, "wb", opener=lambda name, _: os.open(name, flags, 0o600)) as file:
             file.write(lines)
         types = ", ".join(f"{field}: '{kind}'" for field, kind in columns.items())
-        place = _quoted(glob.escape(str(path)))
+        place = quoted(glob.escape(str(path)))
         return f"read_json({place}, format = 'newline_delimited', columns = {{{types}}})"
 
     @property
@@ -392,24 +351,3 @@ class EventStore:
                 ) from error
             finally:
                 os.umask(mask)
-
-
-def _duckdb() -> ModuleType:
-    try:
-        import duckdb
-    except ImportError as error:
-        raise ConfigurationError(
-            "The package duckdb is missing. --to duckdb and consume need it.",
-            hint="Install it: pipx inject tautulli-import duckdb (in a clone: "
-            "pip install '.[duckdb]')",
-        ) from error
-    return duckdb
-
-
-def _define(db: DuckDBPyConnection) -> None:
-    for statement in DEFINITIONS:
-        run(db, statement)
-
-
-def _quoted(value: object) -> str:
-    return "'" + str(value).replace("'", "''") + "'"

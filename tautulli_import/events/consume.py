@@ -19,8 +19,8 @@ from typing import Final, Literal, Protocol, TypeAlias
 from msgspec import Struct
 
 from ..errors import AccountingError, BusyError, TautulliImportError
+from ..event_store.connecting import retry_while_busy
 from ..event_store.store import Added, EventStore, Poison
-from ..event_store.waiting import retry_while_busy
 from ..formatting import many
 from ..interrupts import Stopped, defer_signals, forget
 from ..jetstream.consumer import Message

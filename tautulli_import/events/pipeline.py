@@ -7,8 +7,8 @@ checkpoint, so that a slow or failing sink does not hold up another.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import TypeAlias
 
@@ -22,7 +22,7 @@ from ..model.events import PlaybackEvent
 from ..model.rejections import Reason, Rejected
 from ..model.selection import Selection
 from ..progress import UNSEEN, Progress
-from ..sinks.base import Receipt, StreamSink
+from ..sinks.base import Receipt, StreamSink, finishing
 from ..sources.base import Batch, Cursor
 from ..sources.database.source import Source
 from ..state.checkpoint import Position
@@ -232,25 +232,10 @@ class _Delivered:
         return self._last
 
 
-@contextmanager
-def _step(sink: StreamSink, name: str) -> Iterator[None]:
-    """Finish a step before anything stops, except with a pipe, whose reader may take forever.
-
-    Raises:
-        SinkError: the sink raised an error of another program or of the system.
-    """
-    with nullcontext() if sink.is_piped else defer_signals():
-        try:
-            yield
-        except (TautulliImportError, MemoryError, BrokenPipeError):
-            raise
-        except OSError as error:
-            raise SinkError(
-                f"{name} ({sink.target}) could not be written: {error.strerror or error}.",
-                hint="Make room, or choose another place with --out. Delivered events are kept.",
-            ) from error
-        except Exception as error:
-            raise SinkError(
-                f"The sink {name} failed: {type(error).__name__}: {error}.",
-                hint="Add --debug to see where it failed.",
-            ) from error
+def _step(sink: StreamSink, name: str) -> AbstractContextManager[None]:
+    """Finish a step before anything stops, except with a pipe, whose reader may take forever."""
+    return finishing(
+        *(name, f" ({sink.target})"),
+        is_stoppable=sink.is_piped,
+        delivered="Delivered events are kept.",
+    )

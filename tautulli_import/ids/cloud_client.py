@@ -10,9 +10,8 @@ import msgspec
 from msgspec import Struct
 
 from ..errors import ConfigurationError
-from ..sources.http.retry_after import retry_after
 from ..web.address import Address
-from ..web.client import http_client
+from ..web.client import http_client, retry_after
 from ..web.redaction import Redaction
 from ..web.trust import trust
 from .metadata import Metadata
@@ -126,7 +125,7 @@ class CloudClient:
                     self._address,
                     {"Accept": "application/json", "X-Plex-Token": self._token},
                     verify=trust(self._address.base, None, insecure=False),  # not of --ca-file
-                    timeout=httpx.Timeout(_SILENCE_SECONDS),
+                    timeout=_SILENCE_SECONDS,
                     limits=httpx.Limits(),
                 )
             return self._http

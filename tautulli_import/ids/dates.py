@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from itertools import combinations
 
+from ..model.sets import DisjointSets
 from .rulings import Rule, Ruling
-from .sets import DisjointSets
 from .works import Known, Work, called_alike, newest_guids
 
 __all__ = ["join_by_date", "may_be_one"]

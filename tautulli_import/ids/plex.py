@@ -14,8 +14,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any, Final
 
@@ -136,8 +135,12 @@ class PlexMetadata:
         unconfirmed: list[int] = []
         unconfirmed_since = 0.0
         progress.begin("asking for ids", len(keys))
-        with _at_once(self._ask_one, keys, self._at_once) as results:
-            for done, result in enumerate(results, 1):
+        rest = iter(keys)
+        with threads(self._ask_one, min(self._at_once, len(keys))) as (put, get):
+            for key in islice(rest, self._at_once):
+                put(key)
+            for done in range(1, len(keys) + 1):
+                result = get()
                 failures = failures + 1 if result.answer is None else 0
                 if result.answer is None:
                     why = result.why
@@ -156,6 +159,9 @@ class PlexMetadata:
                     unconfirmed.clear()
                 if is_last:
                     break
+                # After dealing with an answer: who leaves early has asked for hardly more.
+                for key in islice(rest, 1):
+                    put(key)
         return why
 
     def _ask_one(self, key: int) -> _Answer:
@@ -194,29 +200,6 @@ class PlexMetadata:
             return bool(self._tautulli.ask(command, object, tries=_TRIES))
         except TautulliImportError:
             return False
-
-
-@contextmanager
-def _at_once(
-    ask_one: Callable[[int], _Answer], keys: Sequence[int], count: int
-) -> Iterator[Iterator[_Answer]]:
-    """Ask about all keys in so many threads, and yield the answers in the order they arrive.
-
-    The next question is asked after the caller has dealt with an answer. So a caller that
-    leaves early has asked for hardly more than it has stored.
-    """
-    rest = iter(keys)
-    with threads(ask_one, min(count, len(keys))) as asking:
-
-        def answers() -> Iterator[_Answer]:
-            for key in islice(rest, count):
-                asking.put(key)
-            for _ in keys:
-                yield asking.get()
-                for key in islice(rest, 1):
-                    asking.put(key)
-
-        yield answers()
 
 
 def _normalised(answer: _RawAnswer) -> Metadata:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,9 +20,9 @@ from ..formatting import many
 from ..model.guids import plex_guid
 from ..progress import Progress
 from ..state.file import StateFile
-from .cloud_cache import CloudCache
 from .cloud_client import CloudClient, Failure
 from .metadata import Answers, Metadata
+from .plex_cache import WITHOUT, AnswerCache
 from .threads import threads
 
 __all__ = ["SERVICE", "PlexCloud"]
@@ -50,7 +50,7 @@ class PlexCloud:
         """
         self._state = StateFile(folder, SERVICE)
         self._client = CloudClient(SERVICE, token)
-        self._cache = CloudCache(self._state, now)
+        self._cache = AnswerCache(self._state, now, "plex_cloud", ("guid", str))
         self._gave_up = False
         self._failure = Failure("")
 
@@ -70,7 +70,7 @@ class PlexCloud:
         An answer is ``Metadata()`` if the service does not know the GUID.
         """
         wanted = list(dict.fromkeys(guid.lower() for guid in guids if plex_guid(guid)))
-        answers = self._cache.known(wanted)
+        answers = self._remembered(wanted)
         missing = [guid for guid in wanted if guid not in answers]
         if missing and not self._gave_up:
             progress.begin("asking for ids", len(missing))
@@ -81,6 +81,20 @@ class PlexCloud:
             warnings.append(f"The answers of Plex could not be saved: {self._cache.trouble}.")
         return Answers(answers, warnings, unanswered)
 
+    def _remembered(self, guids: Collection[str]) -> dict[str, Metadata]:
+        """Return the answers that need not be asked for again.
+
+        A ``plex://`` GUID never changes its meaning, so an answer with ids is kept for good.
+        """
+        cache = self._cache
+        cache.load(set(guids))
+        return {
+            guid: cache.known[guid]
+            for guid in guids
+            if (answer := cache.known.get(guid))
+            and (answer.guids or answer.show_guid or cache.is_younger(guid, WITHOUT))
+        }
+
     def _fetch(
         self, guids: Sequence[str], answers: dict[str, Metadata], progress: Progress
     ) -> Failure:
@@ -90,19 +104,19 @@ class PlexCloud:
         last = Failure("")
         under_way = failures = good = 0
         most, pause = _MOST_AT_ONCE, 0.0
-        with threads(self._client.ask, min(_MOST_AT_ONCE, len(guids))) as asking:
+        with threads(self._client.ask, min(_MOST_AT_ONCE, len(guids))) as (put, get):
             while waiting or under_way:
                 if pause and not under_way:
                     _wait(pause)
                     pause = 0.0
                 while waiting and not pause and under_way < most:
-                    asking.put(waiting.popleft())
+                    put(waiting.popleft())
                     under_way += 1
-                guid, answer = asking.get()
+                guid, answer = get()
                 under_way -= 1
                 if isinstance(answer, Metadata):
                     answers[guid] = answer
-                    self._cache.remember(guid, answer)
+                    self._cache.save({guid: answer})
                     failures, good = 0, good + 1
                     if good % _GOOD == 0:
                         most = min(most + 1, _MOST_AT_ONCE)

@@ -28,7 +28,6 @@ from ..errors import (
     SourceUnreachableError,
     TautulliImportError,
 )
-from ..sources.database.asking import ask
 from ..sources.database.rows import Row, decode
 from ..sources.database.salvage.soundness import SoundCheck
 from ..sources.database.schema import columns_of
@@ -73,8 +72,8 @@ class PlexLibrary:
         self._check = SoundCheck(self._connect_again, self.shown, _TABLES)
         try:
             with _hints_about_plex():
-                self._tables = ask(self._file, lambda db: self._file.tables(db, _TABLES))
-                self._columns = ask(self._file, lambda db: columns_of(db, _ITEMS))
+                self._tables = self._file.ask(lambda db: self._file.tables(db, _TABLES))
+                self._columns = self._file.ask(lambda db: columns_of(db, _ITEMS))
                 self._refuse_other_databases()
         except BaseException:
             self.close()
@@ -181,7 +180,7 @@ class PlexLibrary:
         for start in range(0, len(every), _AT_ONCE):
             some = every[start : start + _AT_ONCE]
             text = f"{query} ({', '.join('?' * len(some))})"
-            yield from ask(self._file, partial(_fetched, query=text, values=some))
+            yield from self._file.ask(partial(_fetched, query=text, values=some))
 
     def _selected(self, table: str) -> str:
         columns = ("id", "metadata_type", "guid", "title", "original_title", "year")

@@ -10,64 +10,20 @@ that keep their meaning across the moment of the change, the higher ones above a
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from functools import cached_property
-from itertools import combinations, pairwise
-from typing import Final, TypeAlias
+from itertools import combinations
+from typing import TypeAlias
 
 from ..model.groups import PlayGroups
-from ..model.guids import guid_kind, plex_guid
 from ..model.items import Kind
-from ..model.played import PlayedEpisode
+from ..model.sets import DisjointSets
 from .appearances import Appearance
-from .intervals import Crossings, Span, Staircase
 from .rulings import Rule, Ruling
-from .sets import DisjointSets
-from .titles import folded
+from .witness import Keyed, Meaning, Witness
 
 __all__ = ["Item", "items_under_keys"]
 
 Item: TypeAlias = Sequence[Appearance]
 """The appearances of one item of Plex: a film or a show."""
-
-_UNMATCHED: Final = frozenset({"local", "none", "empty"})
-
-
-class _Meaning:
-    """The appearances under one key that are evidently the same film or show."""
-
-    __slots__ = ("first", "guids", "ids", "inside", "is_unmatched", "key", "kind", "last", "titles")
-
-    def __init__(self, inside: Sequence[Appearance]) -> None:
-        self.inside = inside
-        self.kind = inside[0].kind
-        self.key = inside[0].key or 0
-        self.first = min(one.first for one in inside)
-        self.last = max(one.newest for one in inside)
-        self.titles = {one.title for one in inside if one.title}
-        self.ids = {pair for one in inside for pair in one.ids}
-        self.guids = {one.guid for one in inside if one.guid}
-        self.is_unmatched = all(guid_kind(one.played.guid) in _UNMATCHED for one in inside)
-
-    @property
-    def evidence(self) -> Iterator[Hashable]:
-        """Yield what identifies it under any key."""
-        for one in self.inside:
-            yield from _evidence(one)
-
-    @property
-    def seasons(self) -> set[int]:
-        """Return the rating keys of its seasons."""
-        return {
-            played.parent_rating_key
-            for one in self.inside
-            for _, played in one.episodes
-            if played.parent_rating_key
-        }
-
-    def contradicts(self, other: _Meaning) -> bool:
-        """Return true if both have external ids of one site, and none in common."""
-        sites = {site for site, _ in self.ids} & {site for site, _ in other.ids}
-        return bool(sites) and not self.ids & other.ids
 
 
 def items_under_keys(
@@ -82,14 +38,14 @@ def items_under_keys(
     found: dict[Kind, list[Item]] = {"movie": [], "show": []}
     for (kind, _, _), inside in broadcasts.items():
         found[kind].append(inside)
-    doubtful: dict[tuple[Kind, int], list[_Meaning]] = {}
+    doubtful: dict[tuple[Kind, int], list[Meaning]] = {}
     for (kind, key), inside in by_key.items():
         meanings = _meanings(inside) if len(inside) > 1 and not _mean_one(inside) else []
         if len(meanings) > 1:
             doubtful[kind, key] = meanings
         else:
             found[kind].append(inside)
-    witness = _Witness(appearances, groups, by_key, doubtful)
+    witness = Witness(appearances, groups, by_key, doubtful)
     for (kind, _), meanings in doubtful.items():
         sets: DisjointSets[int] = DisjointSets(range(len(meanings)))
         for (one, before), (other, after) in _pairs(meanings):
@@ -103,18 +59,15 @@ def items_under_keys(
     return found
 
 
-_Keyed: TypeAlias = dict[tuple[Kind, int], list[Appearance]]
-
-
 def _by_key(
     appearances: Sequence[Appearance],
-) -> tuple[_Keyed, dict[tuple[Kind, int, str], list[Appearance]]]:
+) -> tuple[Keyed, dict[tuple[Kind, int, str], list[Appearance]]]:
     """Return the appearances with a key, and apart those of broadcasts, by their titles as well.
 
     The key of a broadcast is a passing one. So it says nothing, unless the library has a film or
     show of that title under it.
     """
-    by_key: _Keyed = {}
+    by_key: Keyed = {}
     broadcasts: dict[tuple[Kind, int, str], list[Appearance]] = {}
     live: list[tuple[int, Appearance]] = []
     for one in appearances:
@@ -134,8 +87,8 @@ def _by_key(
 
 
 def _pairs(
-    meanings: list[_Meaning],
-) -> Iterator[tuple[tuple[int, _Meaning], tuple[int, _Meaning]]]:
+    meanings: list[Meaning],
+) -> Iterator[tuple[tuple[int, Meaning], tuple[int, Meaning]]]:
     """Yield the meanings that follow each other, and those that overlap in time."""
     meanings.sort(key=lambda one: (one.first, one.last, min(a.newest_id for a in one.inside)))
     for (one, before), (other, after) in combinations(enumerate(meanings), 2):
@@ -143,7 +96,7 @@ def _pairs(
             yield (one, before), (other, after)
 
 
-def _ruling(before: _Meaning, after: _Meaning, witness: _Witness) -> Ruling:
+def _ruling(before: Meaning, after: Meaning, witness: Witness) -> Ruling:
     """Decide if a key had one item when it meant these two. The first rule that fits decides."""
     one, other = before.inside[0], after.inside[0]
     if after.first <= before.last:
@@ -185,7 +138,7 @@ def _mean_one(inside: Sequence[Appearance]) -> bool:
     return alike and len({one.guid for one in inside if one.guid}) <= 1
 
 
-def _meanings(inside: Sequence[Appearance]) -> list[_Meaning]:
+def _meanings(inside: Sequence[Appearance]) -> list[Meaning]:
     """Join what shares an id, a GUID, or a title without a contradiction, under one key."""
     kind = inside[0].kind
     sets: DisjointSets[int] = DisjointSets(range(len(inside)))
@@ -196,16 +149,16 @@ def _meanings(inside: Sequence[Appearance]) -> list[_Meaning]:
             evidence.append(appearance.guid)
         for each in evidence:
             sets.join(number, by_evidence.setdefault(each, number))
-    parts = [_Meaning([inside[n] for n in members]) for members in sets.all()]
+    parts = [Meaning([inside[n] for n in members]) for members in sets.all()]
     parts.sort(key=lambda one: (-one.last, one.first))
-    named: dict[str, list[_Meaning]] = {}
-    nameless: list[_Meaning] = []
+    named: dict[str, list[Meaning]] = {}
+    nameless: list[Meaning] = []
     for part in parts:
         if not part.titles:
             nameless.append(part)
         for title in part.titles:
             named.setdefault(title, []).append(part)
-    together: DisjointSets[_Meaning] = DisjointSets(parts)
+    together: DisjointSets[Meaning] = DisjointSets(parts)
     for called_alike in named.values():
         known = [part for part in called_alike if part.ids or (kind == "movie" and part.guids)]
         for one, other in combinations(known, 2):
@@ -223,11 +176,11 @@ def _meanings(inside: Sequence[Appearance]) -> list[_Meaning]:
     return [_united(members) for members in together.all()] if nameless else meanings
 
 
-def _united(parts: Sequence[_Meaning]) -> _Meaning:
-    return parts[0] if len(parts) == 1 else _Meaning([one for part in parts for one in part.inside])
+def _united(parts: Sequence[Meaning]) -> Meaning:
+    return parts[0] if len(parts) == 1 else Meaning([one for part in parts for one in part.inside])
 
 
-def _differs(one: _Meaning, other: _Meaning) -> bool:
+def _differs(one: Meaning, other: Meaning) -> bool:
     """Return true if the ids of two meanings of one title contradict, or the years of films."""
     if one.contradicts(other):
         return True
@@ -239,11 +192,11 @@ def _differs(one: _Meaning, other: _Meaning) -> bool:
     return bool(mine and theirs) and min(abs(a - b) for a in mine for b in theirs) > 1
 
 
-def _years(meaning: _Meaning) -> set[int]:
+def _years(meaning: Meaning) -> set[int]:
     return {one.played.year for one in meaning.inside if one.played.year}
 
 
-def _nearest(part: _Meaning, others: Sequence[_Meaning]) -> _Meaning:
+def _nearest(part: Meaning, others: Sequence[Meaning]) -> Meaning:
     """Return the meaning that is the nearest in time, the newest of several."""
     return min(
         others,
@@ -252,154 +205,3 @@ def _nearest(part: _Meaning, others: Sequence[_Meaning]) -> _Meaning:
             -other.last,
         ),
     )
-
-
-class _Witness:
-    """Evidence of the whole history about the moments when a key changed its meaning."""
-
-    def __init__(
-        self,
-        appearances: Sequence[Appearance],
-        groups: PlayGroups,
-        by_key: _Keyed,
-        doubtful: Mapping[tuple[Kind, int], Sequence[_Meaning]],
-    ) -> None:
-        self._appearances = appearances
-        self._groups = groups
-        self._by_key = by_key
-        self._doubtful = doubtful
-
-    @cached_property
-    def _seen(self) -> Mapping[Hashable, Mapping[int, tuple[int, int]]]:
-        """The evidence about the doubtful meanings: when it stood under which keys."""
-        wanted = {one for ms in self._doubtful.values() for m in ms for one in m.evidence}
-        kinds = {kind for kind, _ in self._doubtful}
-        seen: dict[Hashable, dict[int, tuple[int, int]]] = {one: {} for one in wanted}
-
-        def note(evidence: Hashable, key: int, first: int, last: int) -> None:
-            if (found := seen.get(evidence)) is not None:
-                before = found.get(key, (first, last))
-                found[key] = min(before[0], first), max(before[1], last)
-
-        for one in self._appearances:
-            if one.kind not in kinds:
-                continue
-            for pair in one.ids:
-                note((one.kind, *pair), one.key or 0, one.first, one.newest)
-            if one.guid:
-                note((one.kind, one.guid), one.key or 0, one.first, one.newest)
-            for group, guid in _episode_guids(one):
-                note(("show", guid), one.key or 0, *self._groups.span(group))
-        return seen
-
-    def moved_to(self, before: _Meaning, after: _Meaning) -> int | None:
-        """Return the other key of one of two meanings, if it has it only on the other side.
-
-        It is 0 for plays without a key. Return ``None`` if there is no such key.
-        """
-        begin, end = before.last, after.first
-        later = (
-            key
-            for evidence in before.evidence
-            for key, (first, _) in self._seen[evidence].items()
-            if key != before.key and first > begin
-        )
-        earlier = (
-            key
-            for evidence in after.evidence
-            for key, (_, last) in self._seen[evidence].items()
-            if key != before.key and last < end
-        )
-        return next(later, next(earlier, None))
-
-    def higher_key(self, key: int, begin: int, end: int) -> int | None:
-        """Return a higher key that means the same before ``begin`` and after ``end``."""
-        return self._intervals[2].higher_key(key, begin, end)
-
-    def vote(self, begin: int, end: int, key: int) -> tuple[int, int]:
-        """Return how many other keys keep and change their meaning between two moments."""
-        kept, changed, _ = self._intervals
-        return kept.count(begin, end, key), changed.count(begin, end, key)
-
-    @cached_property
-    def _intervals(self) -> tuple[Crossings, Crossings, Staircase]:
-        """The intervals in which keys keep their meaning, and those in which they change it."""
-        kept: list[Span] = []
-        changed: list[Span] = []
-        levels: dict[int, list[tuple[int, int, str]]] = {}
-        episodes: dict[int, list[int]] = {}
-        seasons: dict[int, tuple[int, int]] = {}
-        span = self._groups.span
-        for group, played in enumerate(self._groups):
-            if isinstance(played, PlayedEpisode):
-                if played.rating_key:
-                    episodes.setdefault(played.rating_key, []).append(group)
-                if (season := played.parent_rating_key) and not played.live:
-                    first, last = span(group)
-                    before = seasons.get(season, (first, last))
-                    seasons[season] = min(before[0], first), max(before[1], last)
-        for (kind, key), inside in self._by_key.items():
-            meanings = self._doubtful.get((kind, key))
-            if meanings is None:
-                spans = [(min(one.first for one in inside), max(one.newest for one in inside))]
-            else:
-                spans = sorted((one.first, one.last) for one in meanings)
-            _add(spans, key, kept, changed)
-            levels.setdefault(key, []).append((spans[0][0], spans[-1][1], kind))
-        for key, inside_key in episodes.items():
-            spans = _spans_of_episode(self._groups, inside_key)
-            _add(spans, key, kept, changed)
-            levels.setdefault(key, []).append((spans[0][0], spans[-1][1], "episode"))
-        for key, (begun, ended) in seasons.items():
-            levels.setdefault(key, []).append((begun, ended, "season"))
-        for key, of_levels in levels.items():  # an item never turns from a film into an episode
-            changed += [
-                (one[1], other[0], key)
-                for one, other in pairwise(sorted(of_levels))
-                if one[1] < other[0]
-            ]
-        return Crossings(kept), Crossings(changed), Staircase(kept)
-
-
-def _add(spans: Sequence[tuple[int, int]], key: int, kept: list[Span], changed: list[Span]) -> None:
-    """Add the intervals in which a key kept its meaning, and those in which it changed it."""
-    kept += [(first, last, key) for first, last in spans if first < last]
-    changed += [(one[1], other[0], key) for one, other in pairwise(spans) if one[1] < other[0]]
-
-
-def _evidence(one: Appearance) -> Iterator[Hashable]:
-    """Yield what identifies a film or show under any key."""
-    for pair in one.ids:
-        yield one.kind, *pair
-    if one.guid:
-        yield one.kind, one.guid
-    for _, guid in _episode_guids(one):
-        yield "show", guid
-
-
-def _episode_guids(one: Appearance) -> Iterator[tuple[int, str]]:
-    """Yield the groups of a show's episodes that have a ``plex://`` GUID, with that GUID."""
-    if one.kind == "show" and plex_guid(one.played.guid, ""):
-        for group, played in one.episodes:
-            if guid := plex_guid(played.guid, "episode"):
-                yield group, guid.lower()
-
-
-def _spans_of_episode(groups: PlayGroups, inside: Sequence[int]) -> list[tuple[int, int]]:
-    """Return the intervals in which the key of an episode meant one episode."""
-    if len(inside) == 1:
-        return [groups.span(inside[0])]
-    spans: dict[Hashable, tuple[int, int]] = {}
-    for group in inside:
-        played = groups[group]
-        if isinstance(played, PlayedEpisode):
-            what: Hashable = plex_guid(played.guid, "episode") or (
-                folded(played.grandparent_title),
-                played.season,
-                played.episode,
-                folded(played.title),
-            )
-            first, last = groups.span(group)
-            before = spans.get(what, (first, last))
-            spans[what] = min(before[0], first), max(before[1], last)
-    return sorted(spans.values())

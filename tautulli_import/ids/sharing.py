@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from ..model.items import Conflict, Kind
+from ..model.sets import DisjointSets
 from .rulings import Rule, Ruling
 from .works import Known, Work
 
@@ -27,19 +28,16 @@ def share(works: Sequence[Work], rulings: list[Ruling]) -> Sequence[Conflict]:
 
 def _share_by_id(works: Sequence[Work], conflicts: list[Conflict]) -> Iterator[Sequence[Work]]:
     """Share the ids. Yield the works that have some in common."""
-    holders: defaultdict[tuple[Kind, str, str], list[Work]] = defaultdict(list)
+    first: dict[tuple[Kind, str, str], Work] = {}
+    sets = DisjointSets(works)
     for work in works:
         for namespace, known in work.ids.items():
-            holders[work.kind, namespace, known.value].append(work)
-    done: set[Work] = set()
-    for work in works:
-        ids = work.ids.items()
-        if all(len(holders[work.kind, site, known.value]) == 1 for site, known in ids):
-            continue  # most share none
-        if work in done:
+            other = first.setdefault((work.kind, namespace, known.value), work)
+            if other is not work:
+                sets.join(work, other)
+    for together in sets.all():
+        if len(together) == 1:  # as most
             continue
-        together = _component(work, holders)
-        done.update(together)
         yield together
         # Ids of the newest play come first and win.
         together.sort(key=_newest_evidence, reverse=True)
@@ -53,19 +51,6 @@ def _share_by_id(works: Sequence[Work], conflicts: list[Conflict]) -> Iterator[S
                     member.ids = {**other.ids, **member.ids}
         else:
             _share_among_contradicting(together, conflicts)
-
-
-def _component(work: Work, holders: dict[tuple[Kind, str, str], list[Work]]) -> list[Work]:
-    found = {work: None}
-    stack = [work]
-    while stack:
-        current = stack.pop()
-        for namespace, known in current.ids.items():
-            for other in holders[current.kind, namespace, known.value]:
-                if other not in found:
-                    found[other] = None
-                    stack.append(other)
-    return list(found)
 
 
 def _share_among_contradicting(works: Sequence[Work], conflicts: list[Conflict]) -> None:

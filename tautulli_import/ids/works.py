@@ -21,10 +21,10 @@ from ..model.groups import PlayGroups
 from ..model.guids import PER_SEASON, fits_episode, is_aired_order, plex_guid
 from ..model.items import Ids, Kind, Origin
 from ..model.played import PlayedEpisode
+from ..model.sets import DisjointSets
 from .appearances import Appearance, Appearances
 from .rating_keys import Item, items_under_keys
 from .rulings import Rule, Ruling
-from .sets import DisjointSets
 from .titles import folded
 
 __all__ = ["Known", "Work", "called_alike", "newest_guids", "settle_keys", "works_of"]

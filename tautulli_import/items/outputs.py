@@ -8,19 +8,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-from ..errors import SinkError, TautulliImportError
-from ..interrupts import defer_signals
 from ..model.keys import event_key
 from ..model.selection import Selection
 from ..progress import UNSEEN, Progress
-from ..sinks.base import Receipt, Sink
+from ..sinks.base import Receipt, Sink, finishing
 from ..sources.base import User
 from ..sources.database.source import Source
 from ..state.copies import Copy, settle_copy
@@ -257,28 +254,16 @@ def _committed(planned: Planned, *, dry_run: bool) -> Receipt:
     Raises:
         SinkError: the sink failed.
     """
-    sink, name = planned.sink, planned.name
+    sink = planned.sink
+    # A write is finished before anything stops, except to a pipe, whose reader may take forever.
+    is_stoppable = sink.is_piped or sink.is_stoppable or dry_run
+    kept = "Other sinks have their output."
     try:
-        # A write is finished before anything stops, except to a pipe, whose reader may take
-        # forever.
-        is_stoppable = sink.is_piped or sink.is_stoppable or dry_run
-        with nullcontext() if is_stoppable else defer_signals():
+        with finishing(planned.name, "", is_stoppable=is_stoppable, delivered=kept):
             sink.write(planned.records)
             return sink.preview() if dry_run else sink.commit()
     except BrokenPipeError:
         return sink.preview()
-    except (TautulliImportError, MemoryError):
-        raise
-    except OSError as error:
-        raise SinkError(
-            f"{name} could not be written: {error.strerror or error}.",
-            hint="Make room, or choose another place with --out. Other sinks have their output.",
-        ) from error
-    except Exception as error:
-        raise SinkError(
-            f"The sink {name} failed: {type(error).__name__}: {error}.",
-            hint="Add --debug to see where it failed. Other sinks have their output.",
-        ) from error
 
 
 def _retired(

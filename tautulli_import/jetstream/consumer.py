@@ -17,9 +17,17 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec import Struct
 
-from ..errors import ConfigurationError, NotFoundError, SourceUnreachableError, TautulliImportError
+from ..errors import NotFoundError, SourceUnreachableError, TautulliImportError
 from .access import Access, check_name
 from .connection import ApiError, Connection, InterruptedWaitError
+from .durable import (
+    NO_CONSUMER,
+    NO_STREAM,
+    DurableConfig,
+    DurableInfo,
+    durable_info,
+    ensure_durable,
+)
 from .failures import not_permitted, short_reason
 from .stream import StreamState, look_at_stream
 
@@ -32,18 +40,9 @@ _NS: Final = 1_000_000_000
 _TICK: Final = 0.05
 _AGAIN: Final = 0.25
 _BURST: Final = 256
-_MAX_ACK_PENDING: Final = 20_000
-_SUBJECT: Final = "playback.>"
 # Status codes that arrive in place of a message: no messages, the wait is over, no responders.
 _NOTHING: Final = frozenset({"404", "408"})
 _NOBODY: Final = "503"
-# Error numbers of JetStream.
-_NO_CONSUMER: Final = 10014
-_NO_STREAM: Final = 10059
-_TAKEN: Final = frozenset({10012, 10013, 10105, 10148})
-# nats-server 2.9 says so itself, and also where only some of the subjects are taken. 2.10 and newer
-# make a consumer that never gets anything.
-_NO_SUBSET: Final = frozenset({10093, 10138})
 
 
 class Message(Struct, frozen=True, gc=False):
@@ -61,21 +60,6 @@ class Message(Struct, frozen=True, gc=False):
     """The subject for its acknowledgement."""
 
 
-class _Config(Struct, frozen=True):
-    deliver_subject: str = ""
-    ack_policy: str = ""
-    filter_subject: str = ""
-    filter_subjects: tuple[str, ...] | None = ()
-    max_batch: int = 0
-    max_expires: int = 0
-
-
-class _Info(Struct, frozen=True):
-    config: _Config = _Config()
-    num_pending: int = 0
-    num_ack_pending: int = 0
-
-
 class Consumer:
     """One of the processes that share the durable consumer of a name."""
 
@@ -88,7 +72,7 @@ class Consumer:
         self.durable = durable
         self._ack_wait = ack_wait
         self._connection = Connection(access)
-        self._config = _Config()
+        self._config = DurableConfig()
         self._inbox = ""
         self._pulls = 0
         self._said = ""
@@ -183,31 +167,16 @@ class Consumer:
 
     async def _open(self, stream: StreamState) -> None:
         connection = self._connection
-        try:
-            info = await self._info()
-        except ApiError as error:
-            if error.number != _NO_CONSUMER:
-                raise
-            if not stream.is_copy and not stream.takes(_SUBJECT):
-                raise self._nothing_to_consume() from None
-            info = await self._made()
-        self._check(info.config)
+        info = await ensure_durable(connection, self.durable, stream, self._ack_wait)
         self._config = info.config
         self._inbox = connection.client.new_inbox()
         await connection.subscribe(f"{self._inbox}.*", self._took)
 
-    async def _info(self) -> _Info:
-        name = f"{self._access.stream}.{self.durable}"
-        info = await self._connection.api(f"CONSUMER.INFO.{name}", None, _Info)
-        if not info.config.ack_policy:  # nats-server answers so while it deletes the consumer
-            raise ApiError(name, number=_NO_CONSUMER, said="it is being deleted")
-        return info
-
-    async def _look(self) -> _Info:
+    async def _look(self) -> DurableInfo:
         try:
-            return await self._info()
+            return await durable_info(self._connection, self.durable)
         except ApiError as error:
-            if error.number in (_NO_CONSUMER, _NO_STREAM):
+            if error.number in (NO_CONSUMER, NO_STREAM):
                 raise NotFoundError(
                     f"The consumer {self.durable} of the stream {self._access.stream} at "
                     f"{self._access.shown} no longer exists: {error.said}.",
@@ -215,53 +184,6 @@ class Consumer:
                     "the first message.",
                 ) from error
             raise
-
-    async def _made(self) -> _Info:
-        stream = self._access.stream
-        config = {
-            "durable_name": self.durable,
-            "deliver_policy": "all",
-            "ack_policy": "explicit",
-            "ack_wait": int(self._ack_wait * _NS),
-            "max_ack_pending": _MAX_ACK_PENDING,
-            "max_deliver": -1,
-            "filter_subject": _SUBJECT,
-            "replay_policy": "instant",
-        }
-        try:
-            return await self._connection.api(
-                f"CONSUMER.DURABLE.CREATE.{stream}.{self.durable}",
-                {"stream_name": stream, "config": config},
-                _Info,
-            )
-        except ApiError as error:
-            if error.number in _TAKEN:  # another process created it just now
-                return await self._info()
-            if error.number in _NO_SUBSET:
-                raise self._nothing_to_consume() from error
-            raise
-
-    def _nothing_to_consume(self) -> ConfigurationError:
-        return ConfigurationError(
-            f"The stream {self._access.stream} does not take {_SUBJECT}, so there is "
-            "nothing to consume.",
-            hint="Use another stream: --nats-stream NAME",
-        )
-
-    def _check(self, config: _Config) -> None:
-        subjects = [*(config.filter_subjects or ()), *filter(None, [config.filter_subject])]
-        wrong = ""
-        if config.deliver_subject:
-            wrong = "is a push consumer"
-        elif config.ack_policy != "explicit":
-            wrong = f"has the acknowledgement policy {config.ack_policy}, not explicit"
-        elif subjects != [_SUBJECT]:
-            wrong = f"is for {', '.join(subjects) or 'all subjects'}, not for {_SUBJECT}"
-        if wrong:
-            raise ConfigurationError(
-                f"The consumer {self.durable} of the stream {self._access.stream} {wrong}.",
-                hint="Use another name with --durable NAME. The consumer is created if absent.",
-            )
 
     async def _fetch(self, most: int, wait: float) -> None:
         """Fill ``_arrived``, if there is anything within ``wait`` seconds."""

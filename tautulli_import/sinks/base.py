@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import BinaryIO, ClassVar
@@ -25,8 +26,10 @@ from typing import BinaryIO, ClassVar
 from msgspec import Raw, Struct
 
 from ..crosswatch.access import Access as CrossWatchAccess
+from ..errors import SinkError, TautulliImportError
 from ..files import is_stream
 from ..formatting import shown
+from ..interrupts import defer_signals
 from ..jetstream.access import Access
 from ..model.events import PlaybackEvent
 from ..model.items import Record
@@ -35,7 +38,7 @@ from ..model.viewings import SAME_PLAY
 from ..progress import UNSEEN, Progress
 from ..state.checkpoint import Position
 from ..state.copies import Copy, keep_copy
-from ..state.verified import VerifiedStore
+from ..state.outputs import VerifiedStore
 from .crosswatch_json import content_of, decoded
 
 __all__ = [
@@ -47,6 +50,7 @@ __all__ = [
     "StreamSink",
     "describe_sink",
     "file_of_user",
+    "finishing",
 ]
 
 
@@ -352,6 +356,32 @@ class StreamSink(BaseSink):
 
     def close(self) -> None:
         """Close files and connections."""
+
+
+@contextmanager
+def finishing(name: str, place: str, *, is_stoppable: bool, delivered: str) -> Iterator[None]:
+    """Finish a step of the sink ``name`` before anything stops, unless it ``is_stoppable``.
+
+    ``place`` follows the name in a message, and ``delivered`` says there what is not lost.
+
+    Raises:
+        SinkError: the sink raised an error of another program or of the system.
+    """
+    with nullcontext() if is_stoppable else defer_signals():
+        try:
+            yield
+        except (TautulliImportError, MemoryError, BrokenPipeError):
+            raise
+        except OSError as error:
+            raise SinkError(
+                f"{name}{place} could not be written: {error.strerror or error}.",
+                hint=f"Make room, or choose another place with --out. {delivered}",
+            ) from error
+        except Exception as error:
+            raise SinkError(
+                f"The sink {name} failed: {type(error).__name__}: {error}.",
+                hint="Add --debug to see where it failed. Other sinks have their output.",
+            ) from error
 
 
 def file_of_user(path: Path, user: str) -> Path:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import ConfigurationError, SinkError
+from ..event_store.connecting import retry_while_busy
 from ..event_store.store import EventStore
-from ..event_store.waiting import retry_while_busy
 from ..formatting import many, shown
 from ..interrupts import defer_signals
 from ..model.events import PlaybackEvent

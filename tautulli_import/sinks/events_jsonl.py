@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from ..directory import Directory, Place, is_temporary, located
 from ..errors import SinkError
-from ..files import is_stream, read_start, sync_name, write_error
+from ..files import is_stream, read_start, refuse_other_kind, sync_name, write_error
 from ..formatting import many, shown
 from ..model.events import PlaybackEvent
 from ..state.checkpoint import Position
@@ -97,13 +97,8 @@ class EventsSink(StreamSink):
         path = self.path
         if path is None or is_stream(path):
             return
-        begin = read_start(path, len(_BEGINS))
-        if begin and begin != _BEGINS:
-            raise SinkError(
-                f"{shown(path)} is not a file of events, so it is not replaced.",
-                hint="Move it away, or choose another file with --out.",
-            )
-        if begin and not all(map(_may_be_event, _last_lines(path))):
+        refuse_other_kind(path, _BEGINS, "a file of events")
+        if read_start(path, 1) and not all(map(_may_be_event, _last_lines(path))):
             raise SinkError(
                 f"{shown(path)} ends with lines that are not events, and they would be lost.",
                 hint="Move it away, or choose another file with --out.",

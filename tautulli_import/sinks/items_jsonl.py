@@ -8,8 +8,7 @@ from typing import Final
 
 import msgspec
 
-from ..errors import SinkError
-from ..files import read_start, write_whole
+from ..files import read_start, refuse_other_kind, write_whole
 from ..formatting import shown
 from ..model.items import Record
 from .base import Receipt, SnapshotSink, file_of_user
@@ -59,13 +58,8 @@ class JsonlSink(SnapshotSink):
         Raises:
             SinkError: the file has other content.
         """
-        path = self._existing()
-        start = read_start(path, len(_START)) if path else None
-        if path and start and start != _START:
-            raise SinkError(
-                f"{shown(path)} is not a file of items, so it is not replaced.",
-                hint="Move it away, or choose another file with --out.",
-            )
+        if path := self._existing():
+            refuse_other_kind(path, _START, "a file of items")
 
     def commit(self) -> Receipt:
         """Write the lines.

@@ -9,9 +9,11 @@ from operator import attrgetter, itemgetter
 from typing import Final, TypeAlias
 
 from ..model.items import Kind, Record
+from ..model.sets import DisjointSets
 from .entries import (
     Entry,
     External,
+    contradict,
     epoch_of,
     is_event,
     kind_of,
@@ -39,46 +41,28 @@ class SameTitle:
     """
 
     def __init__(self) -> None:
-        self._above: dict[_Token, _Token] = {}
+        self._titles: DisjointSets[_Token] = DisjointSets()
         self._doubtful: set[_Token] | None = None
 
     def add(self, kind: Kind, external: Iterable[tuple[str, str]]) -> None:
         """Join ids that an entry or a record names together."""
         self._doubtful = None
-        first: _Token | None = None
-        for name, value in external:
-            root = self._root((kind, name, value))
-            if first is None:
-                first = root
-            elif root != first:
-                self._above[root] = first
+        tokens = [(kind, name, value) for name, value in external]
+        for token in tokens:
+            self._titles.join(token, tokens[0])
 
     def title_of(self, kind: Kind, external: External) -> object | None:
         """Return a value that is equal for ids of one title; ``None`` if it is in doubt."""
         if not external:
             return None
         if self._doubtful is None:
-            self._doubtful = self._contradictory()
-        root = self._root((kind, *external[0]))
+            self._doubtful = {
+                self._titles.root(tokens[0])
+                for tokens in self._titles.all()
+                if contradict((name, value) for _, name, value in tokens)
+            }
+        root = self._titles.root((kind, *external[0]))
         return None if root in self._doubtful else root
-
-    def _root(self, token: _Token) -> _Token:
-        above = self._above.setdefault(token, token)
-        while above != token:
-            higher = self._above[above]
-            self._above[token] = higher
-            token, above = above, higher
-        return token
-
-    def _contradictory(self) -> set[_Token]:
-        values: dict[tuple[_Token, str], str] = {}
-        doubtful: set[_Token] = set()
-        for token in list(self._above):
-            _, name, value = token
-            root = self._root(token)
-            if values.setdefault((root, name), value) != value:
-                doubtful.add(root)
-        return doubtful
 
 
 class OtherKeys:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from ..model.items import Record
-from ..state.verified import Verified, VerifiedStore
+from ..state.outputs import Verified, VerifiedStore
 from .crosswatch_tracker import Viewings
 
 __all__ = ["VerifiedRecords"]

@@ -16,13 +16,14 @@ from msgspec import Struct
 
 from ..model.items import Conflict
 from .file import StateFile
-from .verified import VerifiedStore, verified_name
 
 __all__ = [
     "OutputNotes",
     "OutputStore",
     "Place",
     "Published",
+    "Verified",
+    "VerifiedStore",
     "Whose",
     "encoded",
     "forget_outputs",
@@ -66,6 +67,35 @@ class OutputNotes(Struct, frozen=True):
     """A person's choice; ``None`` if nobody was asked."""
     told: tuple[int, ...] = ()
     """The users of whom a person was told that their plays become one history."""
+
+
+class Verified(Struct, frozen=True):
+    """The entries that an output was seen to have."""
+
+    digests: bytes = b""
+    """The digests of all entries, one after another."""
+    since: int = 0
+    """The time when all of them were last compared (epoch seconds, UTC)."""
+
+
+class VerifiedStore:
+    """The part of a state file with the verified entries of one output."""
+
+    def __init__(self, state: StateFile, name: str, *, writes: bool) -> None:
+        """Without ``writes`` nothing is saved."""
+        self._state = state
+        self._name = name
+        self._writes = writes
+
+    def load(self) -> Verified:
+        """Return the verified entries. None are known of a new output."""
+        return self._state.get(self._name, Verified) or Verified()
+
+    def save(self, verified: Verified) -> None:
+        """Replace the verified entries."""
+        if self._writes:
+            with self._state.step():
+                self._state.put(self._name, verified)
 
 
 class OutputStore:
@@ -173,7 +203,7 @@ class OutputStore:
 
     def verified(self, place: Place) -> VerifiedStore:
         """Return the memory of what a server was seen to have."""
-        return VerifiedStore(self._state, verified_name(place), writes=self._writes)
+        return VerifiedStore(self._state, _verified_name(place), writes=self._writes)
 
     def new_conflicts(self, conflicts: Sequence[Conflict]) -> Sequence[Conflict]:
         """Return the conflicts of which the user was not told."""
@@ -216,13 +246,17 @@ def forget_outputs(state: StateFile, job: str) -> None:
 
 
 def _forget(db: sqlite3.Connection, place: Place) -> None:
-    names = (_name(place), verified_name(place))
+    names = (_name(place), _verified_name(place))
     db.execute("DELETE FROM about WHERE name IN (?, ?)", names)
     db.execute(f"DELETE FROM published WHERE {_WHERE}", place)  # noqa: S608 - a constant
 
 
 def _name(place: Place) -> str:
     return _PREFIX + msgspec.json.encode(place).decode()
+
+
+def _verified_name(place: Place) -> str:
+    return f"verified:{msgspec.json.encode(place).decode()}"
 
 
 def _conflict_name(conflict: Conflict) -> str:

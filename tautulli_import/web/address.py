@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from itertools import takewhile
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -12,7 +13,7 @@ from msgspec import Struct
 from ..errors import ConfigurationError
 from ..formatting import harmless
 
-__all__ = ["Address", "is_nearby", "parse_url"]
+__all__ = ["Address", "is_nearby", "parse_url", "root_before"]
 
 _FORBIDDEN: Final = frozenset('<>"{}|\\^`')
 # Loopback, private (RFC 1918, 4193), link-local and carrier-grade NAT (RFC 6598, Tailscale).
@@ -79,6 +80,12 @@ def parse_url(
             f"The user or the password in the URL of {server} has control characters.", hint=hint
         )
     return Address(base, auth)
+
+
+def root_before(parts: SplitResult, pages: Collection[str]) -> str:
+    """Return the HTTP root in a URL: the part of its path before the first of the pages."""
+    kept = takewhile(lambda part: part.lower() not in pages, filter(None, parts.path.split("/")))
+    return "".join(f"/{part}" for part in kept)
 
 
 def is_nearby(host: str) -> bool:

@@ -1,11 +1,13 @@
-"""Make the HTTP client for a server."""
+"""Make the HTTP client for a server, and read what its answers and failures tell."""
 
 from __future__ import annotations
 
+import email.utils
 import re
+import ssl
+import time
 from collections.abc import Mapping
-from ssl import SSLContext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from .. import __version__
 from ..errors import ConfigurationError
@@ -15,7 +17,42 @@ from .trust import may_use_proxy
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["connect_reason", "http_client"]
+__all__ = [
+    "CONNECT_SECONDS",
+    "PATIENCE",
+    "connect_reason",
+    "http_client",
+    "retry_after",
+    "tls_error_in",
+]
+
+CONNECT_SECONDS: Final = 10.0
+PATIENCE: Final = 4
+"""The longest time for one answer, in multiples of the longest silence (``--timeout``)."""
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """Return the seconds to wait, from a number or a date in ``Retry-After``."""
+    value = str(response.headers.get("retry-after", "")).strip()
+    if value.isascii() and value.isdecimal() and len(value) < 10:
+        return float(value)
+    try:
+        when = email.utils.parsedate_to_datetime(value)
+        return max(0.0, when.timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def tls_error_in(error: BaseException) -> ssl.SSLError | None:
+    """Return the error of TLS among an error and its causes; ``None`` if there is none."""
+    seen: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in seen:
+        if isinstance(cause, ssl.SSLError):
+            return cause
+        seen.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def connect_reason(text: str) -> str:
@@ -28,11 +65,13 @@ def http_client(
     address: Address,
     headers: Mapping[str, str],
     *,
-    verify: SSLContext | bool,
-    timeout: httpx.Timeout,
+    verify: ssl.SSLContext | bool,
+    timeout: float,
     limits: httpx.Limits,
 ) -> httpx.Client:
     """Return a client whose answers are limited in time, and that follows no redirect.
+
+    ``timeout`` is the longest silence, in seconds.
 
     Raises:
         ConfigurationError: the proxy of the environment cannot be used.
@@ -46,7 +85,7 @@ def http_client(
             auth=address.auth,
             headers={"User-Agent": f"tautulli-import/{__version__}"},
             verify=verify,
-            timeout=timeout,
+            timeout=httpx.Timeout(timeout, connect=CONNECT_SECONDS, pool=None),
             limits=limits,
             follow_redirects=False,
             trust_env=may_use_proxy(address.base),

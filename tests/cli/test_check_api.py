@@ -15,8 +15,7 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from tautulli_import.sources.http.access import Access
-from tautulli_import.sources.http.address import parse_address
+from tautulli_import.sources.http.access import Access, parse_address
 from tautulli_import.sources.http.client import Tautulli
 from tautulli_import.sources.http.health import Health, examine
 from tests.conftest import Result

@@ -22,8 +22,7 @@ import respx
 from msgspec import Struct
 
 from tautulli_import.errors import TautulliImportError
-from tautulli_import.sources.http.access import Access
-from tautulli_import.sources.http.address import parse_address
+from tautulli_import.sources.http.access import Access, parse_address
 from tautulli_import.sources.http.client import Tautulli
 from tests.conftest import Cli, Result
 from tests.support.history import add_library, add_play, add_user, create

@@ -39,8 +39,7 @@ from tautulli_import.model.plays import Play
 from tautulli_import.model.selection import Selection
 from tautulli_import.progress import UNSEEN, Phase, Progress, ProgressGroup
 from tautulli_import.sources.database.source import Source
-from tautulli_import.sources.http.access import Access
-from tautulli_import.sources.http.address import parse_address
+from tautulli_import.sources.http.access import Access, parse_address
 from tautulli_import.sources.http.client import Tautulli
 from tautulli_import.state.file import StateFile
 from tests.support.history import Truth, add_library, add_play, create, generate
@@ -758,8 +757,7 @@ import os, signal, sys
 from pathlib import Path
 from tautulli_import.ids.plex import PlexMetadata
 from tautulli_import.state.file import StateFile
-from tautulli_import.sources.http.access import Access
-from tautulli_import.sources.http.address import parse_address
+from tautulli_import.sources.http.access import Access, parse_address
 from tautulli_import.sources.http.client import Tautulli
 from tautulli_import.items.pipeline import PlexSources, read
 from tautulli_import.progress import ProgressGroup

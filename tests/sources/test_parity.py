@@ -13,8 +13,7 @@ from shutil import copy
 import pytest
 
 from tautulli_import.model.plays import Play
-from tautulli_import.sources.http.access import Access
-from tautulli_import.sources.http.address import parse_address
+from tautulli_import.sources.http.access import Access, parse_address
 from tautulli_import.sources.http.client import Tautulli
 from tautulli_import.sources.http.history_api import COLUMNS
 from tautulli_import.sources.http.sync import sync

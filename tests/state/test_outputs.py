@@ -10,8 +10,14 @@ from msgspec import msgpack
 
 from tautulli_import.model.items import Conflict
 from tautulli_import.state.file import StateFile
-from tautulli_import.state.outputs import OutputNotes, OutputStore, Whose, encoded, forget_outputs
-from tautulli_import.state.verified import Verified
+from tautulli_import.state.outputs import (
+    OutputNotes,
+    OutputStore,
+    Verified,
+    Whose,
+    encoded,
+    forget_outputs,
+)
 
 PLACE = ("tracker", "/x/history.json", "")
 OTHER = ("tracker", "/y/history.json", "")

@@ -21,8 +21,7 @@ from msgspec import Struct
 from tautulli_import.model.plays import Play
 from tautulli_import.model.rejections import Rejected
 from tautulli_import.sources.database.source import Source
-from tautulli_import.sources.http.access import Access
-from tautulli_import.sources.http.address import parse_address
+from tautulli_import.sources.http.access import Access, parse_address
 from tautulli_import.sources.http.client import Tautulli
 from tautulli_import.sources.http.crawl import Crawl
 from tautulli_import.sources.http.sync import Wanted, sync

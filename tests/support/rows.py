@@ -11,7 +11,8 @@ from tautulli_import.model.plays import Play
 from tautulli_import.model.rejections import Reason
 from tautulli_import.model.selection import Selection
 from tautulli_import.model.watched import WatchedRule
-from tautulli_import.sources.database.judged import Judge, add_functions, judged_rows
+from tautulli_import.sources.database.judged import Judge
+from tautulli_import.sources.database.judged_rows import add_functions, judged_rows
 from tautulli_import.sources.database.rows import settled_played
 from tautulli_import.sources.database.schema import TABLES, read_schema
 

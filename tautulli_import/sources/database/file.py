@@ -13,17 +13,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
 from operator import itemgetter
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from msgspec import Struct
 
 from ...errors import DamagedPageError
 from ...model.plays import Play, SampleRow
 from ...model.rejections import Reason, Rejected
+from ...model.watched import WatchedRule
 from ..base import Lookup, spread
-from .asking import ask
 from .frozen_copy import FrozenCopy
-from .judged import Judge, add_functions, judged_rows
+from .judged import Judge
+from .judged_rows import add_functions, judged_rows
 from .lookups import read_lookups
 from .rows import Identity, Row, decode, identity_of, integer, name_of, settle, text
 from .schema import TABLES, Schema, columns_of, extent, read_schema
@@ -37,7 +38,6 @@ _CHECKSUM_IDS: Final = 50_000
 _CHECKSUM_QUERIES: Final = 200
 _SECTION: Final = Play.__struct_fields__.index("section_id")
 _USER: Final = Play.__struct_fields__.index("user")
-_Answer = TypeVar("_Answer")
 
 
 class Read(Struct, frozen=True):
@@ -83,13 +83,17 @@ class DatabaseFile:
         self.unusable: dict[int, Rejected] = {}
         """Rows that were read but could not be used, by id. A backup may have them whole."""
         self._with_functions: sqlite3.Connection | None = None
+        self.rule = WatchedRule()
+        """The thresholds for its plays."""
         self.has_older = False
         """True if an older backup is read as well. Without one ``unusable`` stays empty."""
         try:
-            tables = self._ask(lambda db: sqlite.tables(db, TABLES))
-            self.schema: Schema = self._ask(lambda db: read_schema(db, self.shown, tables))
-            self._columns = self._ask(lambda db: columns_of(db, "session_history"))
-            self.count, self.first, self.last, newest = self._ask(lambda db: extent(db, self.shown))
+            tables = self.sqlite.ask(lambda db: sqlite.tables(db, TABLES))
+            self.schema: Schema = self.sqlite.ask(lambda db: read_schema(db, self.shown, tables))
+            self._columns = self.sqlite.ask(lambda db: columns_of(db, "session_history"))
+            self.count, self.first, self.last, newest = self.sqlite.ask(
+                lambda db: extent(db, self.shown)
+            )
             self.newest = newest
             """The start of the newest play (epoch seconds), 0 without one."""
             self._lost = sqlite.lost
@@ -120,7 +124,7 @@ class DatabaseFile:
         while after < self.last:
             unreadable: list[Rejected] = []
             try:
-                rows = self._ask(partial(_call, read, after, self.last, size))
+                rows = self.sqlite.ask(partial(_call, read, after, self.last, size))
                 upto = read.row_id(rows[-1]) if rows else self.last
             except DamagedPageError:
                 rows, unreadable, upto = self._rows_one_by_one(read, after, size)
@@ -157,9 +161,7 @@ class DatabaseFile:
         for after in range(self.first - 1, upto, step):
             window = (after, min(after + step, upto))
             try:
-                ((rows, checksum),) = self._ask(
-                    partial(self._decoded, query=query, parameters=window)
-                )
+                ((rows, checksum),) = self._rows(query, window)
             except DamagedPageError:
                 return None
             count, total = count + rows, total + checksum
@@ -184,13 +186,13 @@ class DatabaseFile:
         """Read the rows with these ids. Missing and unreadable ones are left out."""
         for number in ids:
             with suppress(DamagedPageError):
-                yield from self._ask(partial(_call, read, number - 1, number, 1))
+                yield from self.sqlite.ask(partial(_call, read, number - 1, number, 1))
 
     def _sample_rows(self, where: str, values: Sequence[object]) -> Sequence[SampleRow]:
         user = "user_id" if "user_id" in self._columns else "NULL"
         query = f"SELECT id, started, {user} FROM session_history WHERE {where}"  # noqa: S608 - our own names
         try:
-            rows = self._ask(lambda db: self._decoded(db, query, values))
+            rows = self._rows(query, values)
         except DamagedPageError:
             return ()
         return [SampleRow(row[0], integer(row[1]), integer(row[2])) for row in rows]
@@ -206,7 +208,7 @@ class DatabaseFile:
             " WHERE id > ? AND id <= ?"
         )
         try:
-            rows = self._ask(lambda db: self._decoded(db, query, (after, upto)))
+            rows = self._rows(query, (after, upto))
         except DamagedPageError:
             ids = self._ids(after, upto, -1)
             rows = [
@@ -229,7 +231,7 @@ class DatabaseFile:
             upto = min(after + size, self.last)
             yield after, upto
             try:
-                ((following,),) = self._ask(partial(self._decoded, query=query, parameters=(upto,)))
+                ((following,),) = self._rows(query, (upto,))
                 after = None if following is None else following - 1
             except DamagedPageError:
                 after = upto
@@ -244,7 +246,7 @@ class DatabaseFile:
             if "user_id" in self._columns:
                 # The index alone gives the counts. Then one row of each user is read for the name.
                 counts = "SELECT user_id, count(*) FROM session_history GROUP BY user_id"
-                found = self._ask(lambda db: self._decoded(db, counts))
+                found = self._rows(counts)
             users: dict[int | str, tuple[int, str]] = {
                 number: (count, self._newest_name(number))
                 for number, count in found
@@ -263,7 +265,7 @@ class DatabaseFile:
         name = "user" if "user" in self._columns else "NULL"
         where = "WHERE typeof(user_id) <> 'integer'" if "user_id" in self._columns else ""
         query = f"SELECT {name}, count(*) FROM session_history {where} GROUP BY 1"  # noqa: S608 - our own names
-        return self._ask(lambda db: self._decoded(db, query))
+        return self._rows(query)
 
     def _newest_name(self, user_id: int) -> str:
         if "user" not in self._columns:
@@ -272,7 +274,7 @@ class DatabaseFile:
             "SELECT user FROM session_history WHERE user_id = ? AND trim(user) <> ''"
             " ORDER BY id DESC LIMIT 1"
         )
-        rows = self._ask(lambda db: self._decoded(db, query, (user_id,)))
+        rows = self._rows(query, (user_id,))
         return name_of(rows[0][0]) if rows else ""
 
     def sections_of_plays(self) -> Mapping[int | str, tuple[int, str]]:
@@ -281,7 +283,7 @@ class DatabaseFile:
             return {}
         counts: Counter[int] = Counter()
         try:
-            for section, count in self._ask(lambda db: self._decoded(db, self.schema.sections)):
+            for section, count in self._rows(self.schema.sections):
                 if (number := integer(section)) is not None:
                     counts[number] += count
         except DamagedPageError:
@@ -304,19 +306,19 @@ class DatabaseFile:
 
     def lookups(self) -> Sequence[Lookup]:
         """Return the answers in Tautulli's lookup tables."""
-        return self._ask(lambda db: read_lookups(db, self.schema.tables, self._decoded))
+        return self.sqlite.ask(lambda db: read_lookups(db, self.schema.tables, self._decoded))
 
     def _named(
         self, table: str, key: str, name: str, detail: str, deleted: str
     ) -> dict[int | str, Named]:
         """Read one of the small tables. Columns that it lacks are read as NULL."""
-        columns = self._ask(lambda db: columns_of(db, table))
+        columns = self.sqlite.ask(lambda db: columns_of(db, table))
         if key not in columns:
             return {}
         wanted = [column if column in columns else "NULL" for column in (name, detail, deleted)]
         query = f"SELECT {', '.join([key, *wanted])} FROM {table} ORDER BY rowid"  # noqa: S608 - our own names
         found: dict[int | str, Named] = {}
-        for number, *cells in self._ask(lambda db: self._decoded(db, query)):
+        for number, *cells in self._rows(query):
             row_key = integer(number)
             title, more = ((text(cell) or "").strip() for cell in cells[:2])
             one = Named(title, more, deleted=integer(cells[2]) == 1)
@@ -350,7 +352,7 @@ class DatabaseFile:
         unreadable: list[Rejected] = []
         for number in ids:
             try:
-                rows += self._ask(partial(_call, read, number - 1, number, 1))
+                rows += self.sqlite.ask(partial(_call, read, number - 1, number, 1))
             except DamagedPageError:
                 unreadable.append(Rejected(Reason.UNREADABLE, number, source=self.shown))
         return rows, unreadable, ids[-1] if ids else self.last
@@ -365,8 +367,12 @@ class DatabaseFile:
     def _ids(self, after: int, upto: int, size: int) -> Sequence[int]:
         """Return the first ids in a range. ``size`` is -1 for all."""
         query = "SELECT id FROM session_history WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
-        found = self._ask(partial(self._decoded, query=query, parameters=(after, upto, size)))
+        found = self._rows(query, (after, upto, size))
         return [number for (number,) in found]
+
+    def _rows(self, query: str, parameters: Sequence[object] = ()) -> list[Any]:
+        """Return all rows of a query."""
+        return self.sqlite.ask(partial(self._decoded, query=query, parameters=parameters))
 
     def _decoded(
         self, db: sqlite3.Connection, query: str, parameters: Sequence[object] = ()
@@ -385,15 +391,6 @@ class DatabaseFile:
             return db.execute(query, parameters).fetchall()
         finally:
             db.text_factory = str
-
-    def _ask(self, query: Callable[[sqlite3.Connection], _Answer]) -> _Answer:
-        """Return the answer of ``query``. Run it again if the file was written meanwhile.
-
-        Raises:
-            BusyError: the file was written each time.
-            TautulliImportError: the file cannot be read, or is known to be damaged.
-        """
-        return ask(self.sqlite, query)
 
 
 def _call(read: Read, after: int, upto: int, size: int, db: sqlite3.Connection) -> list[Any]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Sequence
+from typing import Final, TypeVar
 
-from ...errors import TautulliImportError
+from ...interrupts import check
 from ...state.file import StateFile
 
 __all__ = ["FrozenCopy"]
+
+_Answer = TypeVar("_Answer")
 
 
 class FrozenCopy:
@@ -28,6 +30,19 @@ class FrozenCopy:
         self.connection = state.view()
         self._state = state
 
+    def ask(self, query: Callable[[sqlite3.Connection], _Answer]) -> _Answer:
+        """Return the answer of ``query``.
+
+        Raises:
+            BusyError: another run is using the state file.
+            SinkError: it cannot be read.
+        """
+        try:
+            return query(self.connection)
+        except sqlite3.Error as error:
+            check()  # a signal interrupts a query, and SQLite drops the exception
+            raise self._state.error_of(error) from error
+
     def tables(self, db: sqlite3.Connection, needed: Collection[str]) -> frozenset[str]:  # noqa: ARG002 - as of SqliteFile
         """Return the names of all tables, and of the views that take their place."""
         names = db.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
@@ -35,20 +50,6 @@ class FrozenCopy:
 
     def begin_check(self) -> None:
         """Do nothing, because the state file has a check of its own."""
-
-    def refuse_known_damage(self) -> None:
-        """Do nothing, because nothing is checked."""
-
-    def reopen(self) -> None:
-        """Do nothing, because the transaction never changes."""
-
-    def changed(self, error: sqlite3.Error | None = None) -> bool:  # noqa: ARG002 - as of SqliteFile
-        """Return false, because the transaction never changes."""
-        return False
-
-    def explain(self, error: sqlite3.Error) -> TautulliImportError:
-        """Return the error for an exception of SQLite about the state file."""
-        return self._state.error_of(error)
 
     def close(self) -> None:
         """End the transaction, so that other runs can reuse the space of deleted rows."""

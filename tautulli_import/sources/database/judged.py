@@ -17,21 +17,18 @@ that it compares through ``rows.integer``. What was played is the same text in b
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from operator import itemgetter
 from typing import Final, TypeAlias
 
 from msgspec import Struct
 
 from ...model.clock import FIRST_MOMENT, LATEST
-from ...model.judged import ODD, UNKNOWN_SHARE, UNSURE, USUAL, JudgedRow, Orders
+from ...model.judged import ODD, UNKNOWN_SHARE, UNSURE, USUAL, Orders
 from ...model.selection import Selection
 from ...model.watched import WatchedRule
-from .rows import integer, milliseconds, name_of
 from .schema import Schema
 
-__all__ = ["NO_MEDIA_INFO", "NO_METADATA", "Judge", "add_functions", "judged_rows"]
+__all__ = ["NO_MEDIA_INFO", "NO_METADATA", "Judge"]
 
 NO_METADATA: Final = 1
 """The verdict of a row without metadata."""
@@ -41,8 +38,6 @@ NO_MEDIA_INFO: Final = 2
 _MEDIA_TYPE, _LIVE, _USER = 3, 4, 5
 _LIBRARY, _DATE, _PARTIAL, _IMPOSSIBLE, _NO_TIME = 6, 7, 8, 9, 10
 
-# The settled query takes ten times as long for a row.
-_MOST_ODD: Final = 20
 _MILLISECONDS: Final = frozenset({"view_offset", "duration", "credits_first", "credits_final"})
 _MOVIE: Final = ("guid", "rating_key", "title", "year", "live", "aired")
 _EPISODE: Final = (
@@ -55,7 +50,6 @@ _EMPTY_IS_NONE: Final = frozenset(
 )
 _TEXTS: Final = frozenset({"guid", "title", "aired", "grandparent_title"})
 
-_VERDICT: Final = itemgetter(1)
 
 _Sql: TypeAlias = Callable[[str], str]
 """Returns the SQL for a field of ``Play``."""
@@ -102,16 +96,6 @@ class Judge(Struct, frozen=True):
             settled.select(detailed=detailed),
             orders,
         )
-
-
-def add_functions(connection: sqlite3.Connection) -> None:
-    """Add the functions that the queries of a ``Judge`` call."""
-    for name, function in (
-        ("settled_integer", integer),
-        ("settled_milliseconds", milliseconds),
-        ("settled_name", name_of),
-    ):
-        connection.create_function(name, 1, function, deterministic=True)
 
 
 def _raw(schema: Schema, field: str) -> str:
@@ -358,44 +342,3 @@ class _Query:
 
 def _listed(numbers: Iterable[int]) -> str:
     return ", ".join(map(str, sorted(numbers)))
-
-
-def judged_rows(
-    connection: sqlite3.Connection, judge: Judge, parameters: Sequence[object]
-) -> list[JudgedRow]:
-    """Return the rows of a judge's query.
-
-    Raises:
-        sqlite3.Error: the file cannot be read.
-    """
-    connection.text_factory = bytes  # what is not UTF-8 is settled when it is decoded
-    try:
-        try:
-            rows = _rows(connection, judge.plain, parameters, judge.orders)
-        except sqlite3.OperationalError as error:
-            if "JSON cannot hold BLOB" not in str(error):
-                raise
-            return _rows(connection, judge.settled, parameters, judge.orders)
-        if ODD not in set(map(_VERDICT, rows)):
-            return rows
-        odd = [place for place, row in enumerate(rows) if row[1] == ODD]
-        if len(odd) > _MOST_ODD:
-            return _rows(connection, judge.settled, parameters, judge.orders)
-        for place in odd:
-            row_id = judge.orders.row_id(rows[place][0])
-            found = _rows(connection, judge.settled, (row_id - 1, row_id, 1), judge.orders)
-            if not found:  # the ids are out of order; the check for damage sees that
-                return _rows(connection, judge.settled, parameters, judge.orders)
-            rows[place] = found[0]
-        return rows
-    finally:
-        connection.text_factory = str
-
-
-def _rows(
-    connection: sqlite3.Connection, query: str, parameters: Sequence[object], orders: Orders
-) -> list[JudgedRow]:
-    rows = connection.execute(query, parameters).fetchall()
-    if orders.is_usual:
-        return rows
-    return [(orders.order(when, row_id), *rest) for row_id, when, *rest in rows]

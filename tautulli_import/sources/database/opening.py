@@ -34,7 +34,8 @@ from .salvage.report import (
 )
 from .salvage.soundness import SoundCheck
 from .schema import HISTORY_TABLES
-from .sqlite import SqliteFile, is_no_database, is_sqlite
+from .sqlite import SqliteFile, is_sqlite
+from .sqlite_errors import is_no_database
 
 __all__ = ["GuardedFile", "open_database"]
 

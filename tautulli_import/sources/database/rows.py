@@ -25,6 +25,7 @@ __all__ = [
     "encodable",
     "identity_of",
     "integer",
+    "is_integer",
     "milliseconds",
     "name_of",
     "settle",
@@ -141,6 +142,11 @@ def settled_played(encoded: bytes) -> Played:
         for field, value in zip(kind.__struct_fields__, values, strict=True)
     ]
     return msgspec.convert([tag, *settled], Played)  # type: ignore[no-any-return,unused-ignore]
+
+
+def is_integer(field: str) -> bool:
+    """Return true if a field of ``Play`` or ``Details`` is a whole number, not a text."""
+    return field in _NUMBERS or (field in Play.__struct_fields__ and field not in _TEXTS)
 
 
 def text(value: object) -> str | None:

@@ -14,8 +14,6 @@ from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from msgspec import Struct
-
 from ...errors import ConfigurationError
 from ...files import identity
 from ...model.judged import DetailedRow, JudgedRow, Orders, orders_of
@@ -42,26 +40,6 @@ __all__ = ["PAGE", "Source"]
 PAGE: Final = 200
 _VERDICT: Final = itemgetter(1)
 _LOST: Final = {NO_METADATA: "no metadata", NO_MEDIA_INFO: "no media info"}
-
-
-class _Opened(Struct, frozen=True):
-    """A file, and the thresholds for its plays."""
-
-    file: DatabaseFile
-    rule: WatchedRule
-
-    def judged(self, selection: Selection, orders: Orders, *, detailed: bool) -> Read:
-        """Return how to read the rows as they are judged for items."""
-        judge = Judge.of(self.file.schema, selection, self.rule, detailed=detailed, orders=orders)
-        return self.file.judged(judge)
-
-    def cursor(self, index: int, page: Page) -> Cursor:
-        """Return the position at the end of a page.
-
-        In a local copy the id alone is the position, as earlier versions saved it.
-        """
-        is_copy = isinstance(self.file.sqlite, FrozenCopy)
-        return Cursor(str(page.upto) if is_copy else f"{index}:{page.upto}")
 
 
 class Source:
@@ -95,7 +73,8 @@ class Source:
         self._server = server
         self._also_close = also_close
         self._notices: list[str] = list(server.notices) if server else []
-        self._opened: list[_Opened] = []
+        self.files: Sequence[DatabaseFile] = []
+        """The files, newest first."""
         chosen_rule = server.rule if server else rule_from(config_ini) if config_ini else None
         files: list[tuple[DatabaseFile, WatchedRule | None]] = []
         try:
@@ -117,14 +96,15 @@ class Source:
         self.name = ", ".join(file.shown for file, _ in files)
         files.sort(key=lambda pair: pair[0].age, reverse=True)
         common = next((rule for _, rule in files if rule), WatchedRule())
-        self._opened = [_Opened(file, rule or common) for file, rule in files]
-        for one in self._opened[:-1]:
-            one.file.has_older = True
+        for file, rule in files:
+            file.rule = rule or common
+            file.has_older = file is not files[-1][0]
+        self.files = [file for file, _ in files]
 
     @property
     def notices(self) -> Sequence[str]:
         """Sentences about how the files are read, and about columns that old ones lack."""
-        return [*self._notices, *(notice for one in self._opened for notice in one.file.notices)]
+        return [*self._notices, *(notice for file in self.files for notice in file.notices)]
 
     @property
     def rereads(self) -> bool:
@@ -133,23 +113,18 @@ class Source:
 
     def rules(self) -> Sequence[WatchedRule]:
         """Return the thresholds in use, each once."""
-        return list(dict.fromkeys(one.rule for one in self._opened))
+        return list(dict.fromkeys(file.rule for file in self.files))
 
     @property
     def orders(self) -> Orders:
         """Return how the orders of judged rows are made."""
         return orders_of(
-            min(one.file.first for one in self._opened), max(one.file.last for one in self._opened)
+            min(file.first for file in self.files), max(file.last for file in self.files)
         )
-
-    @property
-    def files(self) -> Sequence[DatabaseFile]:
-        """The files, newest first."""
-        return [one.file for one in self._opened]
 
     def total(self) -> int:
         """Count the rows of all files, and those that cannot be fetched."""
-        return sum(one.file.count for one in self._opened) + len(self._missing)
+        return sum(file.count for file in self.files) + len(self._missing)
 
     def batches(self, after: Cursor | None = None, *, detailed: bool = False) -> Iterator[Batch]:
         """Read every row after the cursor once, and at the end those that cannot be fetched.
@@ -164,31 +139,31 @@ class Source:
         position, last = _read_cursor(after)
         cursor = after or Cursor("")
         # The lost rows of a salvaged file may come back.
-        numbered = len(self._opened) == 1 and not self.damaged()
-        for index, one in enumerate(self._opened):
+        numbered = len(self.files) == 1 and not self.damaged()
+        for index, file in enumerate(self.files):
             if index < position:
                 continue
-            begin = last if index == position and last is not None else one.file.first - 1
-            newer = [opened.file for opened in self._opened[:index]]
-            for page in one.file.pages(begin, self._page, one.file.plays(detailed=detailed)):
-                cursor = one.cursor(index, page)
+            begin = last if index == position and last is not None else file.first - 1
+            newer = self.files[:index]
+            for page in file.pages(begin, self._page, file.plays(detailed=detailed)):
+                cursor = _cursor(file, index, page)
                 numbered = numbered and not page.unreadable
-                plays, rejected = settle(page.rows, one.file.shown)
-                parts = counted(one.file, page, [play.id for play in plays], rejected, newer)
+                plays, rejected = settle(page.rows, file.shown)
+                parts = counted(file, page, [play.id for play in plays], rejected, newer)
                 yield Batch(
                     plays if parts.kept is None else [p for p in plays if p.id in parts.kept],
                     cursor,
-                    one.rule,
+                    file.rule,
                     parts.rejected,
                     parts.duplicates,
                     parts.recovered,
-                    source=one.file.shown,
+                    source=file.shown,
                     checksum=sum([r[-2] + r[-1] for r in page.rows]) if detailed else 0,
                     details=detail(page.rows) if detailed else {},
                     numbered=numbered,
                 )
         if self._missing:
-            yield Batch((), cursor, self._opened[0].rule, self._missing, source=self.name)
+            yield Batch((), cursor, self.files[0].rule, self._missing, source=self.name)
 
     def judged(self, selection: Selection, *, detailed: bool = False) -> Iterator[JudgedBatch]:
         """Read every row once as it is judged for items, at the end those that cannot be fetched.
@@ -197,23 +172,30 @@ class Source:
             TautulliImportError: as of ``batches``.
         """
         orders = self.orders
-        for index, one in enumerate(self._opened):
-            newer = [opened.file for opened in self._opened[:index]]
-            read = one.judged(selection, orders, detailed=detailed)
-            for page in one.file.pages(one.file.first - 1, self._page, read):
-                rows, rejected = _complete(page.rows, orders, one.file.shown)
+        for index, file in enumerate(self.files):
+            newer = self.files[:index]
+            read = self._judged_in(file, selection, detailed=detailed)
+            for page in file.pages(file.first - 1, self._page, read):
+                rows, rejected = _complete(page.rows, orders, file.shown)
                 ids = [orders.row_id(row[0]) for row in rows] if newer else ()
-                parts = counted(one.file, page, ids, rejected, newer)
+                parts = counted(file, page, ids, rejected, newer)
                 kept = parts.kept
                 yield JudgedBatch(
                     rows if kept is None else [r for r in rows if orders.row_id(r[0]) in kept],
                     parts.rejected,
                     parts.duplicates,
                     parts.recovered,
-                    one.file.shown,
+                    file.shown,
                 )
         if self._missing:
             yield JudgedBatch((), self._missing, source=self.name)
+
+    def _judged_in(self, file: DatabaseFile, selection: Selection, *, detailed: bool) -> Read:
+        """Return how to read the rows of a file as they are judged for items."""
+        orders = self.orders
+        return file.judged(
+            Judge.of(file.schema, selection, file.rule, detailed=detailed, orders=orders)
+        )
 
     def begin_check(self) -> None:
         """Begin to look for damage, also inside of rows of media info, which items do not need.
@@ -241,7 +223,7 @@ class Source:
         return [report for report in reports if report]
 
     def _guarded(self) -> Sequence[GuardedFile]:
-        handles = [one.file.sqlite for one in self._opened]
+        handles = [file.sqlite for file in self.files]
         return [handle for handle in handles if isinstance(handle, GuardedFile)]
 
     def checksum(self, upto: Cursor) -> tuple[int, int] | None:
@@ -251,7 +233,7 @@ class Source:
         several files and for a damaged file, because then nothing is known.
         """
         _, last = _read_cursor(upto)
-        if len(self._opened) != 1 or last is None:
+        if len(self.files) != 1 or last is None:
             return None
         return self.files[0].checksum(last)
 
@@ -265,20 +247,20 @@ class Source:
 
     def chosen(self, ids: Collection[int], selection: Selection) -> Iterator[DetailedRow]:
         """Read the rows with these ids from each file that has them, as they are judged."""
-        for one in self._opened:
-            read = one.judged(selection, self.orders, detailed=True)
-            rows = list(one.file.chosen(sorted(ids), read))
-            yield from map(DetailedRow._make, _complete(rows, self.orders, one.file.shown)[0])
+        for file in self.files:
+            read = self._judged_in(file, selection, detailed=True)
+            rows = list(file.chosen(sorted(ids), read))
+            yield from map(DetailedRow._make, _complete(rows, self.orders, file.shown)[0])
 
     def plays(self, ids: Collection[int]) -> Iterator[tuple[Play, WatchedRule, str]]:
         """Read the plays with these ids from each file that has them.
 
         With each come the thresholds for it and the name of the file.
         """
-        for one in self._opened:
-            rows = list(one.file.chosen(sorted(ids), one.file.plays()))
-            for play in settle(rows, one.file.shown)[0]:
-                yield play, one.rule, one.file.shown
+        for file in self.files:
+            rows = list(file.chosen(sorted(ids), file.plays()))
+            for play in settle(rows, file.shown)[0]:
+                yield play, file.rule, file.shown
 
     def users(self) -> Sequence[User]:
         """Return all users in the users tables or with plays, most plays first."""
@@ -296,12 +278,12 @@ class Source:
 
     def lookups(self) -> Sequence[Lookup]:
         """Return the answers in Tautulli's lookup tables, those of the newest file first."""
-        return [lookup for one in self._opened for lookup in one.file.lookups()]
+        return [lookup for file in self.files for lookup in file.lookups()]
 
     def close(self) -> None:
         """Close every file and remove private copies."""
-        for one in self._opened:
-            one.file.sqlite.close()
+        for file in self.files:
+            file.sqlite.close()
         if self._also_close:
             self._also_close()
 
@@ -322,6 +304,12 @@ class Source:
                 f"{error} Tautulli's defaults are used. Choose another file with --config-ini."
             )
             return None
+
+
+def _cursor(file: DatabaseFile, index: int, page: Page) -> Cursor:
+    """Return the position at the end of a page. In a local copy it is the id alone."""
+    is_copy = isinstance(file.sqlite, FrozenCopy)
+    return Cursor(str(page.upto) if is_copy else f"{index}:{page.upto}")
 
 
 def _complete(

@@ -26,31 +26,32 @@ import sqlite3
 import stat
 import struct
 import sys
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 from urllib.parse import quote
 
 from ...errors import (
     BusyError,
-    DamagedDatabaseError,
-    DamagedPageError,
-    NotFoundError,
     SourceDamagedError,
     SourceUnreachableError,
     TautulliImportError,
 )
 from ...formatting import shown
+from ...interrupts import check
 from ...temp_folder import PrivateFolder
 from .foreign import open_foreign, real_tables
 from .private_copy import beside, copy_with_sides, size_of
+from .sqlite_errors import BUSY_SECONDS, code_of, explain, not_sqlite, not_there
 
-__all__ = ["SqliteFile", "explain", "is_no_database", "is_sqlite", "not_there"]
+__all__ = ["SqliteFile", "is_sqlite"]
 
 _LOG: Final = logging.getLogger(__name__)
 _MAGIC: Final = b"SQLite format 3\x00"
+_MOST_TRIES: Final = 8
+_Answer = TypeVar("_Answer")
 _ARCHIVES: Final = {b"PK\x03\x04": "ZIP", b"\x1f\x8b": "gzip", b"(\xb5/\xfd": "zstd"}
-_BUSY_SECONDS: Final = 10.0
 
 Mode = Literal["immutable", "locking", "live", "copy"]
 _OPTIONS: Final[Mapping[Mode, str]] = {
@@ -64,7 +65,7 @@ _OPTIONS: Final[Mapping[Mode, str]] = {
 class SqliteFile:
     """A SQLite file of another program, opened for reading.
 
-    Do not keep ``connection``: ``reopen`` replaces it.
+    Do not keep ``connection``: ``ask`` may replace it.
     """
 
     lost: Sequence[int] = ()
@@ -108,10 +109,31 @@ class SqliteFile:
         """
         return real_tables(db, self.shown, needed)
 
-    def reopen(self) -> None:
-        """Close the file, and open it in the mode that fits it now."""
-        self.connection.close()
-        self._open()
+    def ask(self, query: Callable[[sqlite3.Connection], _Answer]) -> _Answer:
+        """Return the answer of ``query``. Run it again if the file was written meanwhile.
+
+        Raises:
+            BusyError: the file was written each time.
+            TautulliImportError: the file cannot be read, or is known to be damaged.
+        """
+        self.refuse_known_damage()
+        for attempt in range(_MOST_TRIES):
+            try:
+                answer = query(self.connection)
+            except sqlite3.Error as error:
+                check()  # a signal interrupts a query, and SQLite drops the exception
+                if not self.changed(error):
+                    raise self.explain(error) from error
+            else:
+                if not self.changed():
+                    return answer
+            time.sleep(0.05 * 2**attempt)  # its program is writing; let it finish
+            self.connection.close()
+            self._open()  # in the mode that fits it now
+        raise BusyError(
+            f"{self.shown} kept changing while it was read.",
+            hint="Try again when Tautulli is less busy, or read one of its backups.",
+        )
 
     def changed(self, error: sqlite3.Error | None = None) -> bool:
         """Return whether the last answer, or ``error``, is invalid and the file must be reopened.
@@ -121,7 +143,7 @@ class SqliteFile:
         may not roll it back. SQLite keeps everything else consistent.
         """
         if self._mode in ("locking", "live"):
-            return error is not None and _code(error).startswith("SQLITE_READONLY")
+            return error is not None and code_of(error).startswith("SQLITE_READONLY")
         return self._mode == "immutable" and self._fingerprint(self._path) != self._seen
 
     def close(self) -> None:
@@ -176,7 +198,7 @@ class SqliteFile:
                         f"{self.shown} is a {archive} archive, not a database.",
                         hint="Unpack it, and give the path of the .db file inside.",
                     )
-            raise _not_sqlite(self.shown)
+            raise not_sqlite(self.shown)
 
     def _open(self) -> None:
         self._mode: Mode = self._fitting_mode()
@@ -184,7 +206,7 @@ class SqliteFile:
             try:
                 self._connect()
             except sqlite3.Error as error:
-                if self._mode not in ("locking", "live") or _code(error) in (
+                if self._mode not in ("locking", "live") or code_of(error) in (
                     "SQLITE_BUSY",
                     "SQLITE_NOTADB",
                 ):
@@ -281,18 +303,9 @@ class SqliteFile:
 
 def _connected(path: Path, mode: Mode) -> sqlite3.Connection:
     uri = f"file:{quote(os.fsencode(path.absolute()))}?{_OPTIONS[mode]}"
-    connection = open_foreign(uri, wait=_BUSY_SECONDS)
+    connection = open_foreign(uri, wait=BUSY_SECONDS)
     connection.execute("PRAGMA query_only=1")
     return connection
-
-
-def not_there(name: str) -> NotFoundError:
-    """Return the error for a database that does not exist."""
-    return NotFoundError(
-        f"There is no file {name}.",
-        hint="Tautulli's database is tautulli.db in its data directory "
-        "(/config in the container); backups are in backups/ beside it.",
-    )
 
 
 def is_sqlite(path: Path) -> bool:
@@ -303,58 +316,6 @@ def is_sqlite(path: Path) -> bool:
     """
     with path.open("rb") as file:
         return file.read(len(_MAGIC)) == _MAGIC
-
-
-def is_no_database(error: BaseException | None) -> bool:
-    """Return whether an error is SQLite's about a header that makes no sense."""
-    return isinstance(error, sqlite3.Error) and _code(error) == "SQLITE_NOTADB"
-
-
-def _not_sqlite(name: str) -> SourceDamagedError:
-    return SourceDamagedError(
-        f"{name} is not a SQLite database, or it is encrypted.",
-        hint="Tautulli's database is a plain SQLite file named tautulli.db.",
-    )
-
-
-def explain(error: sqlite3.Error, name: str) -> TautulliImportError:
-    """Return the error for an exception of SQLite about the file called ``name``."""
-    code = _code(error)
-    if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return BusyError(
-            f"{name} is locked by another program (waited {_BUSY_SECONDS:.0f} s).",
-            hint="Tautulli may be making a backup or cleaning up. Try again in a minute.",
-        )
-    if code == "SQLITE_NOTADB":
-        return _not_sqlite(name)
-    if code.startswith("SQLITE_CORRUPT"):
-        return DamagedDatabaseError(
-            f"{name} is damaged: {error}.",
-            hint="Read one of Tautulli's backups.",
-        )
-    if code == "SQLITE_TOOBIG":
-        return DamagedPageError(
-            f"{name} has a value that is too large to be real.",
-            hint="Read one of Tautulli's backups.",
-        )
-    if code == "SQLITE_AUTH":
-        return SourceDamagedError(
-            f"{name} would run a view or a trigger of its own, so it is not read.",
-            hint="Use Tautulli's own tautulli.db, or one of the backups in its backups/.",
-        )
-    if code.startswith(("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM")):
-        return SourceUnreachableError(
-            f"{name} cannot be read: {error}.", hint="Check the disk and the permissions."
-        )
-    return SourceDamagedError(
-        f"{name} cannot be read: {error}.",
-        hint="Check that it is Tautulli's own database, or try one of its backups.",
-    )
-
-
-def _code(error: sqlite3.Error) -> str:
-    """Return the name of SQLite's result code, such as ``SQLITE_BUSY``."""
-    return getattr(error, "sqlite_errorname", "") or ""
 
 
 def _resolved(path: Path) -> Path:

@@ -1,18 +1,33 @@
-"""Hold what a connection to Tautulli needs: address, secrets, timeout and certificates."""
+"""Name a Tautulli, with the secrets and certificates for it.
+
+The scheme of its URL can be missing (``192.168.1.10:8181``). The URL can be that of a page
+(``https://example.org/tautulli/home#tab``). It can have the user and password of a proxy
+(``http://me:secret@nas``). The list of pages is that of Tautulli 2.17.2.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal
+from urllib.parse import SplitResult
 
 from msgspec import Struct
 
-from ...web.address import Address
+from ...web.address import Address, parse_url, root_before
 
-__all__ = ["CONNECT_SECONDS", "Access"]
+__all__ = ["Access", "parse_address"]
 
-CONNECT_SECONDS: Final = 10.0
+_PAGES: Final = frozenset(
+    {
+        *("home", "index.html", "library", "libraries", "user", "users", "history", "graphs"),
+        *("synced", "logs", "settings", "auth", "login", "logout", "newsletter", "newsletters"),
+        *("api", "welcome", "import_database", "export", "recently_added"),
+    }
+)
+_HINT: Final = (
+    "Use the address of Tautulli in your browser, for example --url http://192.168.1.10:8181"
+)
 
 
 class Access(Struct, frozen=True):
@@ -41,3 +56,18 @@ class Access(Struct, frozen=True):
     def endpoint(self) -> str:
         """The URL of the API."""
         return f"{self.address.base}/api/v2"
+
+
+def parse_address(text: str) -> Address:
+    """Return the address in a URL.
+
+    Raises:
+        ConfigurationError: it is not the URL of a server. The message does not quote it, because
+            it can hold a password or a key.
+    """
+    return parse_url(text, "Tautulli", _root, hint=_HINT)
+
+
+def _root(parts: SplitResult) -> str:
+    """Return the HTTP root: the part of the path before the first page of Tautulli."""
+    return root_before(parts, _PAGES | {"info", "status"} if parts.query else _PAGES)

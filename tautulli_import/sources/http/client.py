@@ -24,14 +24,13 @@ from ...errors import (
     UnansweredError,
     UndeliverableError,
 )
-from ...web.client import http_client
+from ...web.client import PATIENCE, http_client, retry_after
 from ...web.redaction import Redaction
 from ...web.trust import trust
-from .access import CONNECT_SECONDS, Access
+from .access import Access
 from .failures import failure_of
 from .headers import secrets_in
 from .responses import MOST_TRIES, Failure, Reply, Request, failure, read_reply
-from .retry_after import retry_after
 
 if TYPE_CHECKING:
     import httpx
@@ -47,8 +46,6 @@ _MOST_BYTES_OF_OTHERS: Final = 16 * 1024 * 1024
 _LARGEST_DOWNLOAD: Final = 8 * 1024**3
 _SLOWEST_DOWNLOAD: Final = 16 * 1024
 """The lowest rate of a download, in bytes a second."""
-_PATIENCE: Final = 4
-"""The longest time for one answer, in multiples of the longest silence (``--timeout``)."""
 _LONGEST_WAIT: Final = 120.0
 _KEPT_ALIVE: Final = 900.0
 
@@ -96,7 +93,7 @@ class Tautulli:
                 insecure=access.insecure,
                 client=(access.client_cert, access.client_key),
             ),
-            timeout=httpx.Timeout(access.timeout, connect=CONNECT_SECONDS, pool=None),
+            timeout=access.timeout,
             limits=httpx.Limits(max_connections=10, keepalive_expiry=_KEPT_ALIVE),
         )
 
@@ -290,7 +287,7 @@ class _Streamed:
         self._tautulli = tautulli
         self._request = request
         self._response: httpx.Response | None = None
-        self.limit = Limit(tautulli.access.timeout * _PATIENCE)
+        self.limit = Limit(tautulli.access.timeout * PATIENCE)
         """The time that the answer may take."""
 
     def __enter__(self) -> httpx.Response:

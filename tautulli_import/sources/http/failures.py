@@ -12,8 +12,8 @@ from ...errors import (
     UnansweredError,
     UnauthorisedError,
 )
-from ...web.client import connect_reason
-from .access import CONNECT_SECONDS, Access
+from ...web.client import CONNECT_SECONDS, connect_reason, tls_error_in
+from .access import Access
 from .responses import CERTIFICATE_HINT, MOST_TRIES, Failure, Request, failure
 
 __all__ = ["failure_of"]
@@ -71,20 +71,20 @@ def _no_connection(error: Exception, text: str, access: Access, *, reached: bool
     """Return the failure for an exception while connecting."""
     import httpx
 
-    for cause in _causes(error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return failure(
-                SourceUnreachableError,
-                f"has a certificate that is not trusted: {cause.verify_message or text}",
-                "Use the certificate of your own authority with --ca-file FILE, or accept any "
-                "certificate with --insecure.",
-                1,
-            )
-        if isinstance(cause, ssl.SSLError):
-            hint = "If it uses plain HTTP, the URL must begin with http://"
-            if "handshake failure" in text:  # TLS 1.2 does not tell what is missing
-                hint = "If it requires a client certificate: --client-cert FILE --client-key FILE"
-            return failure(SourceUnreachableError, f"does not use HTTPS correctly: {text}", hint, 1)
+    cause = tls_error_in(error)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return failure(
+            SourceUnreachableError,
+            f"has a certificate that is not trusted: {cause.verify_message or text}",
+            "Use the certificate of your own authority with --ca-file FILE, or accept any "
+            "certificate with --insecure.",
+            1,
+        )
+    if cause is not None:
+        hint = "If it uses plain HTTP, the URL must begin with http://"
+        if "handshake failure" in text:  # TLS 1.2 does not tell what is missing
+            hint = "If it requires a client certificate: --client-cert FILE --client-key FILE"
+        return failure(SourceUnreachableError, f"does not use HTTPS correctly: {text}", hint, 1)
     hint = "Check that Tautulli is running and that the address is right."
     if urlsplit(access.address.base).port is None and not reached:
         hint += " The URL has no port; Tautulli's default port is 8181."
@@ -105,13 +105,3 @@ def _not_connected(reason: str, hint: str, tries: int, *, through: str = "") -> 
         )
 
     return Failure(error, tries=tries)
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """Return the error and all its causes."""
-    found: list[BaseException] = []
-    current: BaseException | None = error
-    while current is not None and current not in found:
-        found.append(current)
-        current = current.__cause__ or current.__context__
-    return found

@@ -20,21 +20,13 @@ from ...model.watched import WatchedRule
 from ...state.file import StateFile
 from ..base import User, spread
 from ..database.frozen_copy import FrozenCopy
-from ..database.rows import Row, encodable, identity_of
+from ..database.rows import Row, encodable, identity_of, is_integer
 from .crawl import FetchedDays
 from .history_api import COLUMNS, Window
 from .positions import Undelivered
 
 __all__ = ["CrawlState", "LocalCopy", "stored_copy"]
 
-_INTEGERS: Final = frozenset(
-    {
-        *("id", "reference_id", "started", "stopped", "user_id", "section_id", "live"),
-        *("rating_key", "grandparent_rating_key", "season", "episode", "year", "view_offset"),
-        *("duration", "credits_first", "credits_final", "percent", "watched"),
-        *("paused_counter", "parent_rating_key", "secure", "relayed"),
-    }
-)
 _UPSERT: Final = (
     f"INSERT INTO plays ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "  # noqa: S608 - our own names
     "ON CONFLICT (id) DO UPDATE SET "
@@ -97,12 +89,12 @@ class LocalCopy:
     def _create_tables(self) -> None:
         """Create what is missing, and add the columns that an older version did not keep."""
         db = self._state.db
-        types = {name: int if name in _INTEGERS else str for name in COLUMNS}
+        types = {name: int if is_integer(name) else str for name in COLUMNS}
         for name in _VIEWS:
             db.conn.execute(f"DROP VIEW IF EXISTS {name}")
         db.table("plays").create(types, pk="id", if_not_exists=True)
         for name in types.keys() - db.table("plays").columns_dict.keys():
-            kind = "INTEGER" if name in _INTEGERS else "TEXT"
+            kind = "INTEGER" if is_integer(name) else "TEXT"
             db.conn.execute(f"ALTER TABLE plays ADD COLUMN {name} {kind}")
         db.table("undelivered").create(
             {"day": str, "until": str, "window": str, "position": int, "sorted": str},

@@ -151,7 +151,8 @@ def test_a_signal_ends_a_query_that_would_take_hours(history: Path) -> None:
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.05)
         with pytest.raises(Stopped):
-            source.files[0]._ask(  # noqa: SLF001 - no query of the program takes so long
+            # No query of the program takes so long.
+            source.files[0].sqlite.ask(
                 lambda db: db.execute(f"SELECT sum(h0.id) FROM {tables}").fetchone()  # noqa: S608
             )
     finally:

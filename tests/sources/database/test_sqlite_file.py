@@ -618,7 +618,7 @@ def test_rows_that_are_deleted_while_we_read_are_just_not_there_any_more(tmp_pat
 def test_an_exclusive_lock_held_by_another_program_is_exit_6_and_passes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "_BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.1)
     path = new_database(tmp_path / "tautulli", wal=False)
     before = snapshot(path.parent)
     with writing(path) as writer:
@@ -635,7 +635,7 @@ def test_an_exclusive_lock_held_by_another_program_is_exit_6_and_passes(
 def test_an_exclusive_lock_taken_between_two_batches_is_exit_6(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "_BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.1)
     path = new_database(tmp_path / "tautulli", wal=False)
     with writing(path) as writer, closing(Source([path], page=2)) as source:
         source.refuse_damage()  # the check for damage has its own short locks

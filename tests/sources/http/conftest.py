@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from tautulli_import.sources.http.access import Access
-from tautulli_import.sources.http.address import parse_address
+from tautulli_import.sources.http.access import Access, parse_address
 from tautulli_import.sources.http.client import Tautulli
 from tests.support.history import add_play, create
 from tests.support.hostile import World, gentle, make_history
@@ -53,7 +52,7 @@ def world(
     # Patience is short only where it comes to its end.
     is_silent = any(name in request.node.name for name in ("silence", "a drip"))
     gentle(monkeypatch, timeout=1.0 if is_silent else 60.0)
-    monkeypatch.setattr("tautulli_import.sources.http.client._PATIENCE", 1)
+    monkeypatch.setattr("tautulli_import.sources.http.client.PATIENCE", 1)
     with FakeTautulli(hostile_history) as tautulli, no_waiting():
         yield World(tautulli, inside, tmp_path)
 

@@ -12,8 +12,7 @@ from hypothesis import example, given, strategies as st
 
 from tautulli_import.errors import ConfigurationError
 from tautulli_import.formatting import harmless
-from tautulli_import.sources.http.access import Access
-from tautulli_import.sources.http.address import parse_address
+from tautulli_import.sources.http.access import Access, parse_address
 from tautulli_import.state.file import StateFile
 from tautulli_import.web.address import Address, is_nearby
 

@@ -24,8 +24,7 @@ from tautulli_import.errors import (
     UnansweredError,
     UnauthorisedError,
 )
-from tautulli_import.sources.http.access import Access
-from tautulli_import.sources.http.address import parse_address
+from tautulli_import.sources.http.access import Access, parse_address
 from tautulli_import.sources.http.client import Tautulli
 from tests.support.over_http import no_waiting
 

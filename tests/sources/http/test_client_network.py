@@ -23,8 +23,7 @@ from tautulli_import.errors import (
     UnauthorisedError,
 )
 from tautulli_import.sources.http import client
-from tautulli_import.sources.http.access import Access
-from tautulli_import.sources.http.address import parse_address
+from tautulli_import.sources.http.access import Access, parse_address
 from tautulli_import.sources.http.client import Tautulli
 from tests.conftest import Cli
 from tests.support.history import add_play, create
@@ -277,7 +276,7 @@ HEAD: bytes = b"HTTP/1.1 200 OK\r\n"
 def test_a_drip_of_anything_ends(
     ask: Ask, sent: bytes, again: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "_PATIENCE", 0.2 / 60)
+    monkeypatch.setattr(client, "PATIENCE", 0.2 / 60)
     with Raw(sent, again) as raw:
         told = error(ask, raw.url)
     assert type(told) is UnansweredError
@@ -298,7 +297,7 @@ def downloaded(url: str, timeout: float) -> int:
 
 
 def test_a_download_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "_PATIENCE", 1.2 / 60)
+    monkeypatch.setattr(client, "PATIENCE", 1.2 / 60)
     head = HEAD + b"Content-Type: application/octet-stream\r\n\r\n"
     with Raw(head, b"1234") as raw, pytest.raises(UnansweredError, match=r"more than 1\.2 seconds"):
         downloaded(raw.url, timeout=60)  # a piece comes each hundredth of a second
@@ -307,7 +306,7 @@ def test_a_download_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_long_download_is_waited_for_while_it_keeps_arriving(
     history: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "_PATIENCE", 0.4 / 60)
+    monkeypatch.setattr(client, "PATIENCE", 0.4 / 60)
     with FakeTautulli(history) as server:
         server.faults.append(slow(1))
         assert downloaded(server.url, timeout=60) == history.stat().st_size

@@ -28,9 +28,10 @@ from ..foreign import open_foreign
 from ..private_copy import NO_SPACE_HINT, beside, copy_with_sides
 from ..schema import TABLES, quoted
 from .layouts import Layout
-from .pages import Cell, PageFile, Value, likely_page_size, repair_header, values_of
+from .pages import PageFile, likely_page_size, repair_header
 from .rebuild import Rebuilt
 from .recognise import Recogniser, layout_of, layouts_by_vote
+from .records import Cell, Value, values_of
 
 __all__ = ["Salvaged", "salvage"]
 

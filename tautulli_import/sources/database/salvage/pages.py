@@ -12,11 +12,13 @@ import struct
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final
 
-__all__ = ["Cell", "PageFile", "Value", "likely_page_size", "repair_header", "values_of"]
+from ..private_copy import beside, size_of
+from .records import Cell, as_varint, serials_in, varint, width_of
 
-Value: TypeAlias = int | float | str | bytes | None
+__all__ = ["PageFile", "likely_page_size", "repair_header"]
+
 
 _MAGIC: Final = b"SQLite format 3\x00"
 _SIZES: Final = tuple(1 << power for power in range(9, 17))
@@ -29,60 +31,9 @@ _MOST_BYTES: Final = 4 << 20
 _PROBED: Final = 16 << 20
 # A page continues one row, which is read a few times. More is a file that somebody crafted.
 _MOST_USES: Final = 16
-# Bytes of an integer or a float, by its serial type; types 10 and 11 are reserved.
-_WIDTHS: Final = (0, 1, 2, 3, 4, 6, 8, 8, 0, 0)
 _ROWID_BYTES: Final = 9
 _U32: Final = struct.Struct(">I")
 _U16: Final = struct.Struct(">H")
-
-
-class Cell(NamedTuple):
-    """A row as a page has it. ``serials`` are the types of its values; see ``values_of``."""
-
-    rowid: int
-    serials: tuple[int, ...]
-    payload: bytes
-    body: int
-    """The offset of the first value in the payload."""
-    end: int
-    """The offset on the page behind the row."""
-
-
-def values_of(cell: Cell) -> list[Value] | None:
-    """Return the values of a row; ``None`` if a text is not UTF-8 or has zeros in it.
-
-    Tautulli stores no such text on purpose, but a hole in the file or a wrong overflow page makes
-    it. A row that is not certain is lost rather than imported with another title.
-    """
-    payload, at = cell.payload, cell.body
-    values: list[Value] = []
-    for serial in cell.serials:
-        if serial >= 12:
-            end = at + (serial - 12 >> 1)
-            piece = payload[at:end]
-            if serial & 1:
-                try:
-                    values.append(piece.decode())
-                except UnicodeDecodeError:
-                    return None
-                if b"\0" in piece:
-                    return None
-            else:
-                values.append(piece)
-        elif serial == 7:
-            end = at + 8
-            values.append(struct.unpack(">d", payload[at:end])[0])
-        elif serial == 0:
-            end = at
-            values.append(None)
-        elif serial >= 8:
-            end = at
-            values.append(serial - 8)
-        else:
-            end = at + _WIDTHS[serial]
-            values.append(int.from_bytes(payload[at:end], "big", signed=True))
-        at = end
-    return values
 
 
 class PageFile:
@@ -201,10 +152,10 @@ class PageFile:
         if not _U16.unpack_from(page, start + 3)[0]:
             return True
         at = _U16.unpack_from(page, array)[0] + (0 if is_leaf else 4)
-        length, at = _varint(page, at)
-        header, body = _varint(page, at)
-        serials = _serials(page, body, at + header)
-        return serials is not None and header + _width(serials) == length
+        length, at = varint(page, at)
+        header, body = varint(page, at)
+        serials = serials_in(page, body, at + header)
+        return serials is not None and header + width_of(serials) == length
 
     def carve(self, number: int) -> Iterator[Cell]:
         """Return the rows whose bytes are on a page, wherever they begin.
@@ -226,23 +177,23 @@ class PageFile:
         header = page[record]
         if not 4 < header < 128 or record + header > self.size:
             return None
-        serials = _serials(page, record + 1, record + header)
+        serials = serials_in(page, record + 1, record + header)
         if serials is None:
             return None
-        length = _as_varint(header + _width(serials))
+        length = as_varint(header + width_of(serials))
         for width in range(1, _ROWID_BYTES + 1):
             begin = record - width - len(length)
             if begin < 0:
                 return None
-            rowid, end = _varint(page, record - width)
+            rowid, end = varint(page, record - width)
             if page[begin : record - width] == length and end == record and rowid > 0:
                 return begin
         return None
 
     def _cell(self, page: bytes, at: int) -> Cell | None:
         """Read the cell at an offset of a leaf; ``None`` if that is not possible."""
-        length, at = _varint(page, at)
-        rowid, at = _varint(page, at)
+        length, at = varint(page, at)
+        rowid, at = varint(page, at)
         if not 1 < length <= min(_MOST_BYTES, self.count * self.size):
             return None
         local = self._local(length)
@@ -259,9 +210,9 @@ class PageFile:
                 return None
             payload += rest
             end += 4
-        header, body = _varint(payload, 0)
-        serials = _serials(payload, body, header)
-        if not serials or header + _width(serials) != length:
+        header, body = varint(payload, 0)
+        serials = serials_in(payload, body, header)
+        if not serials or header + width_of(serials) != length:
             return None
         self.overflow.update(chain)
         return Cell(rowid, serials, payload, header, end)
@@ -290,54 +241,6 @@ class PageFile:
             length -= room
             number = _U32.unpack_from(page)[0]
         return None if number else b"".join(pieces)
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """Read a number, and return it with the offset behind it; (-1, ...) beyond the end."""
-    value = 0
-    for index in range(8):
-        if at + index >= len(data):
-            return -1, at
-        byte = data[at + index]
-        value = value << 7 | byte & 0x7F
-        if byte < 0x80:
-            return value, at + index + 1
-    if at + 8 >= len(data):
-        return -1, at
-    value = value << 8 | data[at + 8]
-    return value - (1 << 64 if value >> 63 else 0), at + 9
-
-
-def _as_varint(value: int) -> bytes:
-    written = [value & 0x7F]
-    while value := value >> 7:
-        written.append(value & 0x7F | 0x80)
-    return bytes(reversed(written))
-
-
-def _serials(data: bytes, at: int, end: int) -> tuple[int, ...] | None:
-    """Read the types of a record's values; ``None`` if they are none."""
-    if not at <= end <= len(data):
-        return None
-    piece = data[at:end]
-    if piece.isascii():  # each type is one byte
-        serials = tuple(piece)
-    else:
-        found = []
-        while at < end:
-            serial, at = _varint(data, at)
-            if serial < 0:
-                return None
-            found.append(serial)
-        if at != end:
-            return None
-        serials = tuple(found)
-    return None if 10 in serials or 11 in serials else serials
-
-
-def _width(serials: tuple[int, ...]) -> int:
-    """Return how many bytes values of these types take."""
-    return sum([serial - 12 >> 1 if serial >= 12 else _WIDTHS[serial] for serial in serials])
 
 
 def likely_page_size(path: Path) -> int | None:
@@ -386,7 +289,7 @@ def repair_header(path: Path, size: int) -> None:
         header[:16] = _MAGIC
         header[16:18] = _U16.pack(1 if size == 65536 else size)
         if not (was_good and header[18] in (1, 2) and header[19] in (1, 2)):
-            header[18:20] = b"\x02\x02" if _has_wal(path) else b"\x01\x01"
+            header[18:20] = b"\x02\x02" if size_of(beside(path, "-wal")) else b"\x01\x01"
         if not was_good or header[21:24] != b"\x40\x20\x20":
             header[20] = 0
         header[21:24] = b"\x40\x20\x20"
@@ -398,8 +301,3 @@ def repair_header(path: Path, size: int) -> None:
             header[56:60] = _U32.pack(1)  # UTF-8; Tautulli uses nothing else
         file.seek(0)
         file.write(header)
-
-
-def _has_wal(path: Path) -> bool:
-    wal = path.with_name(path.name + "-wal")
-    return wal.exists() and wal.stat().st_size > 0

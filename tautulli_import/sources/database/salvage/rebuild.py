@@ -12,7 +12,7 @@ from ....errors import SourceUnreachableError
 from ..private_copy import NO_SPACE_HINT
 from ..schema import quoted
 from .layouts import Layout
-from .pages import Value
+from .records import Value
 
 __all__ = ["Rebuilt"]
 

@@ -10,7 +10,7 @@ from contextlib import closing
 from typing import Final
 
 from .layouts import Kind, Layout, known_layouts, least_columns
-from .pages import Cell, Value, values_of
+from .records import Cell, Value, values_of
 
 __all__ = ["Recogniser", "layout_of", "layouts_by_vote"]
 

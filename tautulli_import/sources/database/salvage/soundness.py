@@ -23,7 +23,7 @@ from typing import Final, TypeAlias
 from ....errors import BusyError
 from ....interrupts import check
 from ..schema import TABLES, quoted
-from ..sqlite import explain
+from ..sqlite_errors import code_of, explain
 
 __all__ = ["Connect", "SoundCheck"]
 
@@ -120,7 +120,7 @@ class SoundCheck:
         try:
             for attempt in range(_TRIES):
                 self._damage, self._error = self._try()
-                is_final = self._error and not _code(self._error).startswith(_PASSING)
+                is_final = self._error and not code_of(self._error).startswith(_PASSING)
                 if self._damage is not None or is_final:
                     return
                 if self._stopping.wait(0.05 * 2**attempt):  # Tautulli is writing; let it finish
@@ -140,16 +140,12 @@ class SoundCheck:
                 self._connection = connection
                 found = next(_damage_in(connection, self._tables, self.trees_only), "")
         except sqlite3.Error as error:
-            if not _code(error).startswith(_DAMAGE):
+            if not code_of(error).startswith(_DAMAGE):
                 return None, error
             found = str(error)
         finally:
             self._connection = None
         return None if found and was_written() else found, None
-
-
-def _code(error: sqlite3.Error) -> str:
-    return getattr(error, "sqlite_errorname", "") or ""
 
 
 def _damage_in(
