@@ -100,7 +100,8 @@ def _ruling(before: Meaning, after: Meaning, witness: Witness) -> Ruling:
     """Decide if a key had one item when it meant these two. The first rule that fits decides."""
     one, other = before.inside[0], after.inside[0]
     if after.first <= before.last:
-        return Ruling(Rule.BY_TURNS, not before.contradicts(after), one, other)
+        are_two = before.contradicts(after) or before.differs_in_guids(after)
+        return Ruling(Rule.BY_TURNS, not are_two, one, other)
     begin, end = before.last, after.first
 
     def ruled(rule: Rule, is_one: bool, key: int = 0, kept: int = 0, changed: int = 0) -> Ruling:
@@ -116,8 +117,8 @@ def _ruling(before: Meaning, after: Meaning, witness: Witness) -> Ruling:
         return ruled(Rule.SEASON, True)
     if (higher := witness.higher_key(before.key, begin, end)) is not None:
         return ruled(Rule.HIGHER_KEY, True, higher)
-    kept, changed = witness.vote(begin, end, before.key)
-    return ruled(Rule.MAJORITY, kept >= changed, 0, kept, changed)
+    is_one, kept, changed = witness.vote(begin, end, before.key)
+    return ruled(Rule.MAJORITY, is_one, 0, kept, changed)
 
 
 def _mean_one(inside: Sequence[Appearance]) -> bool:

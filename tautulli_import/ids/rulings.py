@@ -21,7 +21,7 @@ class Rule(StrEnum):
     """The rule that decided, first those about one rating key."""
 
     BY_TURNS = "by_turns"
-    """Both appear under the key by turns. They are two only if their ids contradict."""
+    """Both appear under the key by turns. They are two only if their ids or GUIDs contradict."""
     MOVED = "moved"
     """An id or GUID of one of them stands under another key on the other side of the change."""
     UNMATCHED = "unmatched"
@@ -129,9 +129,9 @@ def _described(one: Appearance) -> str:
 def _why_of_key(ruling: Ruling) -> str:
     match ruling.rule:
         case Rule.BY_TURNS if ruling.is_one:
-            return "no ids of the two contradict each other"
+            return "no ids or GUIDs of the two contradict each other"
         case Rule.BY_TURNS:
-            return "their ids contradict each other"
+            return "their ids or GUIDs contradict each other"
         case Rule.MOVED if not ruling.key:
             return "on the other side of that change, one of them has plays without a rating key"
         case Rule.MOVED:
@@ -145,10 +145,8 @@ def _why_of_key(ruling: Ruling) -> str:
         case Rule.HIGHER_KEY:
             return f"a higher rating key, {ruling.key}, kept its meaning across that change"
         case _ if ruling.kept or ruling.changed:
-            numbers = (
-                f"{ruling.kept:,} kept their meaning across that change, {ruling.changed:,} did not"
-            )
-            return f"of the other rating keys, {numbers}"
+            numbers = f"{ruling.kept:,} kept their meaning in that time, {ruling.changed:,} did not"
+            return f"of the other rating keys, {numbers} (each counts for its part of that time)"
         case _:
             return "nothing shows that Plex gave the rating key out again"
 

@@ -12,7 +12,7 @@ from ..model.guids import guid_kind, plex_guid
 from ..model.items import Kind
 from ..model.played import PlayedEpisode
 from .appearances import Appearance
-from .intervals import Crossings, Span, Staircase
+from .intervals import Crossings, Span, Staircase, add_spans
 from .titles import folded
 
 __all__ = ["Keyed", "Meaning", "Witness"]
@@ -56,6 +56,21 @@ class Meaning:
         """Return true if both have external ids of one site, and none in common."""
         sites = {site for site, _ in self.ids} & {site for site, _ in other.ids}
         return bool(sites) and not self.ids & other.ids
+
+    def differs_in_guids(self, other: Meaning) -> bool:
+        """Return true if titles and ``plex://`` GUIDs differ, of shows those of one episode."""
+        mine, theirs = self._numbered_guids, other._numbered_guids
+        differ = any(mine[one].isdisjoint(theirs[one]) for one in mine.keys() & theirs)
+        return differ and not self.titles & other.titles
+
+    @property
+    def _numbered_guids(self) -> Mapping[Hashable, set[str]]:
+        found: dict[Hashable, set[str]] = {None: self.guids} if self.guids else {}
+        for one in self.inside:
+            for group, guid in _episode_guids(one):
+                number = one.all_groups.season[group], one.all_groups.episode[group]
+                found.setdefault(number, set()).add(guid)
+        return found
 
 
 Keyed: TypeAlias = dict[tuple[Kind, int], list[Appearance]]
@@ -123,10 +138,14 @@ class Witness:
         """Return a higher key that means the same before ``begin`` and after ``end``."""
         return self._intervals[2].higher_key(key, begin, end)
 
-    def vote(self, begin: int, end: int, key: int) -> tuple[int, int]:
-        """Return how many other keys keep and change their meaning between two moments."""
+    def vote(self, begin: int, end: int, key: int) -> tuple[bool, int, int]:
+        """Return the vote of the other keys, and how many keep and change their meaning.
+
+        The moment is unknown, so each counts for the part of the time between that it covers.
+        """
         kept, changed, _ = self._intervals
-        return kept.count(begin, end, key), changed.count(begin, end, key)
+        is_one = kept.seconds(begin, end, key) >= changed.seconds(begin, end, key)
+        return is_one, kept.count(begin, end, key), changed.count(begin, end, key)
 
     @cached_property
     def _intervals(self) -> tuple[Crossings, Crossings, Staircase]:
@@ -151,11 +170,11 @@ class Witness:
                 spans = [(min(one.first for one in inside), max(one.newest for one in inside))]
             else:
                 spans = sorted((one.first, one.last) for one in meanings)
-            _add(spans, key, kept, changed)
+            add_spans(spans, key, kept, changed)
             levels.setdefault(key, []).append((spans[0][0], spans[-1][1], kind))
         for key, inside_key in episodes.items():
             spans = _spans_of_episode(self._groups, inside_key)
-            _add(spans, key, kept, changed)
+            add_spans(spans, key, kept, changed)
             levels.setdefault(key, []).append((spans[0][0], spans[-1][1], "episode"))
         for key, (begun, ended) in seasons.items():
             levels.setdefault(key, []).append((begun, ended, "season"))
@@ -166,12 +185,6 @@ class Witness:
                 if one[1] < other[0]
             ]
         return Crossings(kept), Crossings(changed), Staircase(kept)
-
-
-def _add(spans: Sequence[tuple[int, int]], key: int, kept: list[Span], changed: list[Span]) -> None:
-    """Add the intervals in which a key kept its meaning, and those in which it changed it."""
-    kept += [(first, last, key) for first, last in spans if first < last]
-    changed += [(one[1], other[0], key) for one, other in pairwise(spans) if one[1] < other[0]]
 
 
 def _evidence(one: Appearance) -> Iterator[Hashable]:

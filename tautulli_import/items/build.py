@@ -116,8 +116,8 @@ class Records(Sequence[Record]):
     def _record(self, place: int, played: Played) -> Record:
         """Build a record.
 
-        Its ids are the film's, or those of the episode's *show* (never the episode's own). Its
-        title is the newest one of the film or show.
+        Its ids are the film's, or those of the episode's *show*; see ``Naming``. Its title is the
+        newest one of the film or show.
         """
         kept = self._kept
         naming = kept.namings[kept.naming[place]]
@@ -131,7 +131,7 @@ class Records(Sequence[Record]):
             season, episode = self._groups.season[group], self._groups.episode[group]
             key = episode_key(key, season, episode)
             series = naming.work.title or played.grandparent_title or ""
-            item = Episode(ids, title, played.year, season, episode, when, series, ids)
+            item = Episode(ids, title, played.year, season, episode, when, series, naming.show_ids)
         else:
             item = Movie(ids, naming.work.title or title, played.year, when)
         if not self.every_viewing:

@@ -26,6 +26,8 @@ __all__ = ["KeptPlays", "Naming", "base_keys", "keyed"]
 _Number: TypeAlias = tuple[int, int]
 """The season and the episode; of a film ``_FILM``."""
 
+_Seasons: TypeAlias = Literal["all", "first", "later"]
+
 _FILM: Final[_Number] = (0, 0)
 _VIEWINGS_AT_ONCE: Final = 1_000
 
@@ -38,12 +40,17 @@ class Naming(Struct, frozen=True, gc=False):
     ids: Ids
     base: str
     """The canonical key, of an episode without its numbers."""
-    seasons: Literal["all", "first", "later"] = "all"
+    seasons: _Seasons = "all"
 
     @property
     def kind(self) -> Kind:
         """Return the kind."""
         return self.work.kind
+
+    @property
+    def show_ids(self) -> Ids:
+        """Return the ids of an episode's show: none if it has only the episode's own GUID."""
+        return Ids() if self.ids.guid else self.ids
 
     @property
     def origins(self) -> Mapping[str, Origin]:
@@ -150,12 +157,31 @@ def _namings(work: Work, one: Appearance) -> Iterator[Naming]:
         base = movie_key(ids, played.title or "", played.year) if known else ""
         yield Naming(work, one, ids, base)
     elif PER_SEASON.isdisjoint(work.ids):
-        ids = work.ids_for(one)
-        yield Naming(work, one, ids, best_id(ids) or "")
+        yield from _namings_of_show(work, one, work.ids_for(one), "all")
     else:
-        first, later = work.ids_for(one, 1), work.ids_for(one, 2)
-        yield Naming(work, one, first, best_id(first) or "", "first")
-        yield Naming(work, one, later, best_id(later) or "", "later")
+        yield from _namings_of_show(work, one, work.ids_for(one, 1), "first")
+        yield from _namings_of_show(work, one, work.ids_for(one, 2), "later")
+
+
+def _namings_of_show(work: Work, one: Appearance, ids: Ids, seasons: _Seasons) -> Iterator[Naming]:
+    """Yield how the episodes are named: by the show, else each by its own ``plex://`` GUID.
+
+    A show whose rating key another show has now may have no id at all.
+    """
+    base = best_id(ids) or ""
+    if base or not work.rating_keys:
+        yield Naming(work, one, ids, base, seasons)
+        return
+    groups, others = one.all_groups, []
+    for group, played in zip(one.groups, groups.of(one.groups), strict=True):
+        if guid := plex_guid(played.guid, "episode"):
+            own = Ids(guid=guid)
+            yield Naming(work, Appearance(groups, played, group), own, best_id(own) or "", seasons)
+        else:
+            others.append(group)
+    if others:
+        first = groups[others[0]]
+        yield Naming(work, Appearance(groups, first, others[0], others[1:]), ids, "", seasons)
 
 
 _Plays: TypeAlias = Iterable[tuple[_Number, int, int]]

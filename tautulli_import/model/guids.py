@@ -166,11 +166,11 @@ def fits_episode(namespace: str, guid: str | None, season: int | None) -> bool:
 def numbers_in(guid: str | None) -> tuple[int, int] | None:
     """Return the season and the episode in a legacy GUID ``agent://id/season/episode``.
 
-    Return ``None`` if it has none, or if they are not in the order in which the show aired.
+    Return ``None`` if it has none. They are Plex's numbers, in whatever order the agent counts.
     """
     agent, path = _split(guid)
     found = _NUMBERS.fullmatch(path)
-    if found is None or "." not in agent or not is_aired_order(guid):
+    if found is None or "." not in agent:
         return None
     return int(found.group(1)), int(found.group(2))
 

@@ -47,7 +47,8 @@ class Episode(Struct, frozen=True, gc=False, omit_defaults=True, tag_field="type
     """A watched episode. ``ids`` and ``show_ids`` both hold the *show's* ids.
 
     CrossWatch compares the two by namespace. It would take an id in ``ids`` that differs from
-    ``show_ids`` for the episode's own (measured on v0.11.3).
+    ``show_ids`` for the episode's own (measured on v0.11.3). Without ``show_ids`` it keys an
+    episode by its own ids, so that is what an episode has whose show has no id.
     """
 
     ids: Ids

@@ -119,6 +119,7 @@ def test_a_field_is_what_its_column_says_and_is_absent_where_that_says_nothing(
         # With something odd in another column as well: rows are settled by two ways.
         for other in (9000, ""):
             number = rows.add(started=START, stopped=START + 60, user="alice", bandwidth=other)
+            rows.set("m.full_title", "", number)  # it is the title if there is no other
             rows.set(place, value, number)
     found = rows.events()
     expected = [(value, shown) for value, shown in cases for _ in range(2)]

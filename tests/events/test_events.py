@@ -175,7 +175,9 @@ def test_any_number_is_a_user_tautullis_own_included(rows: Rows, user: Value, sh
 
 @pytest.mark.parametrize("title", [None, ""])
 def test_a_row_without_a_title_is_an_event_without_one(rows: Rows, title: Value) -> None:
-    rows.set("m.title", title, rows.add())
+    number = rows.add()
+    rows.set("m.title", title, number)
+    rows.set("m.full_title", "", number)
     (found,) = rows.events()
     assert found["title"] == ""
 

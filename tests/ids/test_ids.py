@@ -1012,11 +1012,12 @@ def test_an_id_is_only_ever_used_at_the_level_it_was_given_for(
             }
             assert item.ids.guid in (None, plex("movie", 1))
         else:
-            assert item.ids == item.show_ids
+            own = Ids(guid=plex("episode", 1)), Ids()
+            assert (item.ids, item.show_ids) in {(item.show_ids, item.ids), own}
             assert item.show_ids.guid is None
             assert external(item.show_ids).items() <= {("tvdb", "1"), ("tvdb", "2"), ("tmdb", "9")}
             assert record.key.endswith("#s01e01")
-        assert not record.key.startswith("guid:plex://episode")
+            assert record.key.startswith("guid:") is (item.show_ids == Ids())
 
 
 def _write(conn: sqlite3.Connection, rows: Sequence[dict[str, str | int | None]]) -> None:

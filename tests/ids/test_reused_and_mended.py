@@ -325,8 +325,7 @@ def test_a_row_that_an_older_file_alone_lacks_half_of_is_a_duplicate(
 # A show whose number in Plex is another one's now.
 
 
-@pytest.fixture
-def given_away(tautulli: Tautulli) -> Tautulli:
+def give_away(tautulli: Tautulli, guids: str) -> Tautulli:
     """Show A, watched six times by two people under number 10; show B has the number now."""
     for again in (0, 1):
         for number in (1, 2):
@@ -337,7 +336,7 @@ def given_away(tautulli: Tautulli) -> Tautulli:
                     rating_key=100 + number,
                     title=f"Chapter {number}",
                     media_index=number,
-                    guid=plex("episode", 100 + number),
+                    guid=guids.format(number),
                     user_id=user,
                     started=LONG_AGO + (again * 10 + number) * DAY + user,
                 )
@@ -347,7 +346,7 @@ def given_away(tautulli: Tautulli) -> Tautulli:
         rating_key=101,
         title="Chapter 1",
         media_index=1,
-        guid=plex("episode", 101),
+        guid=guids.format(1),
         view_offset=1,
         started=LATER,
     )
@@ -363,6 +362,12 @@ def given_away(tautulli: Tautulli) -> Tautulli:
         )
     tautulli.rebuilt()
     return tautulli
+
+
+@pytest.fixture
+def given_away(tautulli: Tautulli) -> Tautulli:
+    """Give away the number of a show whose GUIDs hold no id."""
+    return give_away(tautulli, "com.plexapp.agents.youtube://someone/1/{}")
 
 
 @pytest.mark.parametrize("every_viewing", [True, False])
@@ -416,15 +421,29 @@ def test_the_program_tells_the_same_of_everybody_and_of_each(
         assert sorted(row["id"] for row in told["rejected_rows"]) == list(range(1, 7))
 
 
-def test_a_show_that_is_in_the_library_under_a_new_number_loses_nothing(
-    given_away: Tautulli,
+def test_an_episode_of_a_show_that_lost_its_number_has_its_own_plex_guid(
+    tautulli: Tautulli,
 ) -> None:
+    found = give_away(tautulli, "plex://episode/5d9c1131e264b7001fc0000{}").imported()
+
+    assert sorted(found.keys) == [
+        "guid:plex://episode/5d9c1131e264b7001fc00001#s01e01",
+        "guid:plex://episode/5d9c1131e264b7001fc00002#s01e02",
+        "plex:10#s01e01",
+    ]
+    assert found.reading.rejected == []
+
+
+def test_a_show_that_is_in_the_library_under_a_new_number_loses_nothing(
+    tautulli: Tautulli,
+) -> None:
+    given_away = give_away(tautulli, plex("episode", 10) + "{}")
     given_away.episode(
         grandparent_title="Show A",
         grandparent_rating_key=30,
         rating_key=300,
         title="Chapter 1",
-        guid=plex("episode", 101),
+        guid=plex("episode", 10) + "1",
         started=LATELY + DAY,
     )
 

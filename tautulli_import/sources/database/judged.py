@@ -100,7 +100,7 @@ class Judge(Struct, frozen=True):
 
 def _raw(schema: Schema, field: str) -> str:
     """Return SQL for a column as it is, or for several that may hold a value."""
-    if field in _EMPTY_IS_NONE or field in _TEXTS:
+    if field in _EMPTY_IS_NONE:
         return schema.columns.get(field, "NULL")
     return schema.expressions[field]
 

@@ -8,7 +8,7 @@ Nothing here guesses.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set as AbstractSet
 from typing import Final
 
 from msgspec import Struct
@@ -95,6 +95,14 @@ _IDENTITY: Final = ("h.started", "h.user_id")
 _OFTEN_EMPTY: Final = frozenset(
     {"grandparent_rating_key", "parent_rating_key", "season", "episode", "year", "duration"}
 )
+# Tautulli 2.2.3-beta left the title empty. Then the full title has it: ``Show - Title``.
+_FULL_TITLE: Final = {"m.title", "m.full_title", "m.grandparent_title"}
+_TITLE: Final = (
+    "CASE WHEN m.title <> '' THEN m.title"
+    " WHEN instr(m.full_title, m.grandparent_title || ' - ') = 1"
+    " THEN substr(m.full_title, length(m.grandparent_title) + 4)"
+    " WHEN m.full_title <> '' THEN m.full_title ELSE m.title END"
+)
 _USER: Final = ("user_id", "username", "friendly_name")
 _ESSENTIAL: Final = ("id", "started", "media_type", "title")
 # What a person loses when a column is missing. Other columns are not worth a notice.
@@ -171,7 +179,7 @@ def read_schema(connection: sqlite3.Connection, shown: str, tables: frozenset[st
         if not chosen[field]
     )
     has_info = _MEDIA_INFO in tables
-    expressions = {field: _expression(field, places) for field, places in chosen.items()}
+    expressions = {field: _expression(field, at, columns) for field, at in chosen.items()}
     selected = ", ".join(expressions.values())
     join = f"LEFT JOIN {_MEDIA_INFO} i ON i.id = h.id " if has_info else ""
     lacks_metadata = (
@@ -286,10 +294,12 @@ def _detail(place: str, columns: set[str], users: set[str]) -> str:
     return f"(SELECT {name} FROM users WHERE users.user_id = h.user_id LIMIT 1)"  # noqa: S608 - our own names
 
 
-def _expression(field: str, places: list[str]) -> str:
+def _expression(field: str, places: list[str], columns: AbstractSet[str] = frozenset()) -> str:
     """Return SQL for a field of ``Play`` that is in one of these columns."""
     if not places:
         return "NULL"
+    if field == "title" and columns >= _FULL_TITLE:
+        return _TITLE
     if field == "section_id" and len(places) > 1:
         return "coalesce(" + ", ".join(f"nullif({place}, '')" for place in places) + ")"
     return f"nullif({places[0]}, '')" if field in _OFTEN_EMPTY else places[0]

@@ -113,6 +113,7 @@ class _Row(Struct):
     rating_key: _Value = None
     grandparent_rating_key: _Value = None
     title: _Value = None
+    full_title: _Value = None
     grandparent_title: _Value = None
     parent_media_index: _Value = None
     media_index: _Value = None
@@ -290,6 +291,15 @@ def _number(row: _Row) -> int | None:
     return integer(row.id if row.row_id is None else row.row_id)
 
 
+def _title(row: _Row) -> str | None:
+    """Return the title. Tautulli 2.2.3-beta wrote it only into the full title, ``Show - Title``."""
+    title, full = text(row.title), text(row.full_title)
+    if title or not full:
+        return title
+    show = text(row.grandparent_title)
+    return full if show is None else full.removeprefix(f"{show} - ")
+
+
 def _normalise(row: _Row) -> Row:
     """Return the values of ``COLUMNS``. A value that the API does not send is ``None``."""
     watched = None if row.watched_status is None else row.watched_status == 1
@@ -305,7 +315,7 @@ def _normalise(row: _Row) -> Row:
         integer(row.live),
         integer(row.rating_key),
         integer(row.grandparent_rating_key),
-        text(row.title),
+        _title(row),
         text(row.grandparent_title),
         integer(row.parent_media_index),
         integer(row.media_index),

@@ -399,7 +399,7 @@ def test_text_is_read_as_it_stands_and_bytes_that_are_no_text_are_marked(
 ) -> None:
     with made(path) as conn:
         add_play(conn, title="before", media_type="episode")
-        add_play(conn, title="odd", media_type="episode")
+        add_play(conn, title="odd", full_title="", media_type="episode")
         add_play(conn, title="after", media_type="episode")
         spoil(conn, 2, column, sql)
     plays = plays_of(path)

@@ -19,7 +19,7 @@ PLACE: Final = ("row_id", "id", "started", "state", "group_count")
 #: What is taken of a row, and can be missing or odd in a database that has seen much.
 READ: Final = (
     *("reference_id", "stopped", "user_id", "user", "media_type", "live", "rating_key"),
-    *("grandparent_rating_key", "title", "grandparent_title", "parent_media_index"),
+    *("grandparent_rating_key", "title", "full_title", "grandparent_title", "parent_media_index"),
     *("media_index", "year", "guid", "percent_complete", "watched_status", "friendly_name"),
     *("parent_title", "paused_counter", "platform", "player", "product", "machine_id"),
     *("ip_address", "location", "transcode_decision", "secure", "relayed"),
@@ -27,7 +27,7 @@ READ: Final = (
 )
 #: What nobody looks at.
 UNREAD: Final = (
-    *("date", "duration", "play_duration", "full_title", "original_title"),
+    *("date", "duration", "play_duration", "original_title"),
     *("thumb", "user_thumb", "group_ids", "session_key"),
 )
 #: What a column can hold, where something else belongs.
