@@ -15,7 +15,7 @@ from ...progress import UNSEEN, Progress
 from ...state.file import StateFile
 from ..base import Library, ServerInfo, User
 from ..choose import choose_users
-from ..database.rows import integer, text
+from ..database.rows import integer, name_of, text
 from ..database.source import PAGE, Source
 from .client import Tautulli
 from .crawl import Crawl, FetchedDays
@@ -165,8 +165,8 @@ def ask_users(tautulli: Tautulli) -> Sequence[User]:
     known = [
         User(
             number,
-            text(row.username) or "",
-            text(row.friendly_name) or "",
+            name_of(row.username),
+            name_of(row.friendly_name),
             integer(row.plays) or 0,
         )
         for row in found.data
@@ -182,7 +182,7 @@ def list_users(tautulli: Tautulli) -> Sequence[User]:
         TautulliImportError: see ``Tautulli.ask``.
     """
     return [
-        User(number, text(row.username) or "", text(row.friendly_name) or "", 0)
+        User(number, name_of(row.username), name_of(row.friendly_name), 0)
         for row in tautulli.ask("get_users", list[_User])
         if (number := integer(row.user_id)) is not None
     ]
