@@ -321,6 +321,7 @@ class Consumer:
     async def _tell(self, messages: Sequence[Message], word: bytes) -> None:
         """Answer each message with ``word``, and repeat until the server has received all."""
         connection = self._connection
+        give_up_at = time.monotonic() + max(self._access.patience, self._access.timeout)
         while messages:
             await connection.connected()
             generation = connection.generation
@@ -333,7 +334,14 @@ class Consumer:
                 connection.trouble = short_reason(error)
                 await asyncio.sleep(_TICK)
                 continue
-            # The server reads a connection in order, so this answer proves that it got the rest.
-            await self._look()
+            try:
+                # The server reads in order, so this answer proves that it got the rest.
+                await self._look()
+            except SourceUnreachableError as error:
+                if isinstance(error, ApiError) or time.monotonic() > give_up_at:
+                    raise
+                connection.trouble = "it is silent"
+                connection.drop()
+                continue
             if generation == connection.generation:
                 return

@@ -262,6 +262,19 @@ def test_a_server_that_stays_away_is_given_up_after_our_patience(server: NatsSer
         assert len(consumer.fetch(10, 0)) == 5
 
 
+def test_a_server_that_hangs_for_a_while_gets_every_acknowledgement(server: NatsServer) -> None:
+    publish(server.access(), 10)
+    with consuming(server.access()) as consumer:
+        messages = consumer.fetch(10, 0)
+        server.freeze()
+        with (
+            giving_up_soon(consumer, timeout=0.2, patience=LONG),
+            meanwhile(lambda: bool(consumer._connection.trouble), server.thaw),  # noqa: SLF001
+        ):
+            consumer.acknowledge(messages)
+        until(lambda: consumer.left() == (0, 0))
+
+
 def test_a_frozen_server_is_given_up_after_our_patience(server: NatsServer) -> None:
     publish(server.access(), 10)
     with consuming(server.access(), ack_wait=0.5) as consumer:
