@@ -126,11 +126,17 @@ def name_files(loaded: Loaded, screen: Screen, *, selects: bool, writes: bool) -
         screen.note(f"Settings were read from {loaded.dotenv.absolute()}.")
     file = str(loaded.settings.config)
     used = (*(_SELECTING if selects else ()), *(_WRITING if writes else ()))
-    chosen = [name for name in used if loaded.origins[name] == file]
+    chosen = [name for name in used if loaded.origins[name] == file and _sets(loaded, name)]
     if chosen and "option" in (loaded.origins["database"], loaded.origins["url"]):
         verb = "come" if len(chosen) > 1 else "comes"
         names = " and ".join(filter(None, (", ".join(chosen[:-1]), chosen[-1])))
         screen.note(f"{names} {verb} from {shown(Path(file))}.")
+
+
+def _sets(loaded: Loaded, name: str) -> bool:
+    """Return false if a setting has no effect, such as a choice of users that was overridden."""
+    value = getattr(loaded.settings, name)
+    return value is not False and value != []
 
 
 def open_databases(settings: Settings, progress: Progress) -> Source:

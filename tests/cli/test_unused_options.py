@@ -60,3 +60,13 @@ def test_settings_for_another_source_are_named_where_they_are_used(
     assert done.code == 0, done.err
     found = [line for line in done.err.splitlines() if line.endswith(f" from {file}.")]
     assert found == ([f"{said} {file}."] if said else [])
+
+
+def test_a_choice_of_users_that_is_overridden_is_not_named(
+    inside: Inside, history: Path, environment: dict[str, str]
+) -> None:
+    file = Path(environment["XDG_CONFIG_HOME"]) / "tautulli-import" / "config.toml"
+    file.parent.mkdir()
+    file.write_text('user = ["alice"]\n')
+    assert "user comes from" in inside("db", history, "--dry-run").err
+    assert "comes from" not in inside("db", history, "--dry-run", "--all-users").err
