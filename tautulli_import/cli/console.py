@@ -128,12 +128,16 @@ class Screen:
 
     def ask(self, question: str) -> str | None:
         """Print a question, and return the answer; ``None`` at the end of the input."""
+        is_terminal = sys.stdin.isatty()
         self._err.print(Text(harmless(question)), end="")
         began = time.perf_counter()
         try:
             answer = sys.stdin.readline()
-        except OSError:  # the terminal was closed, and its signal has not arrived yet
-            raise Stopped(signal.SIGHUP) from None
+            is_closed = not answer and is_terminal and not sys.stdin.isatty()
+        except OSError:
+            is_closed = True
+        if is_closed:  # of a closed terminal Linux gives an error or the end, as it happens
+            raise Stopped(signal.SIGHUP)
         self.asked_seconds += time.perf_counter() - began
         return answer or None
 
