@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from msgspec import structs
 
 from ..errors import ConfigurationError
-from ..items.pipeline import PlexSources
 from ..settings.fields import Settings
 from ..settings.loaded import Loaded
 from ..sources.database.config_ini import beside, server_from
@@ -20,6 +20,9 @@ from ..web.address import is_nearby
 from .console import Screen
 from .hiding import hide
 from .secrets import check_secrets, headers_of, secret_of
+
+if TYPE_CHECKING:
+    from ..items.pipeline import PlexSources
 
 __all__ = [
     "Connection",

@@ -40,6 +40,7 @@ from .console import Screen
 from .dry_run import Shower, prints_items, show_items
 from .formatting import print_json
 from .jobs import RememberedJobs, begin_log, record_early_failure, wish_of
+from .judging import judge_rejected
 from .outcome import show_outcome
 from .page import check_page, chosen_users, write_page
 from .redact import typed_again
@@ -355,9 +356,7 @@ def _failure_of(
     damaged = outcome.report.damaged
     are_events = any(one.events is not None for one in outcome.deliveries)
     try:
-        inputs.judge_rejected(
-            outcome.rejected, source, settings, screen, damaged, are_events=are_events
-        )
+        judge_rejected(outcome.rejected, source, settings, screen, damaged, are_events=are_events)
     except TautulliImportError as error:
         if outcome.failure is None:
             return error

@@ -14,22 +14,18 @@ from msgspec import structs
 from ..errors import (
     ConfigurationError,
     NotFoundError,
-    RowsRejectedError,
     SinkError,
-    SourceDamagedError,
 )
 from ..files import identity
-from ..formatting import many, shown
+from ..formatting import shown
 from ..ids.corrections import Correction, parse
 from ..model.clock import latest_moment, parse_moment
-from ..model.rejections import Reason
 from ..model.selection import Selection
 from ..options import SETTINGS, Option
 from ..progress import Progress
 from ..settings.fields import Settings
 from ..settings.loaded import Loaded, load
 from ..sources.choose import choose_libraries, choose_users
-from ..sources.database.salvage.report import DamageReport, sentence_of
 from ..sources.database.source import Source
 from ..sources.database.sqlite_errors import not_there
 from ..sources.http.access import parse_address
@@ -43,7 +39,6 @@ __all__ = [
     "corrections",
     "dates",
     "files_read",
-    "judge_rejected",
     "name_files",
     "open_databases",
     "selection",
@@ -339,47 +334,6 @@ def corrections(settings: Settings) -> Sequence[Correction]:
             f"Cannot read {path}: {error.strerror}.",
             hint="Check the path and the permissions of the file.",
         ) from None
-
-
-def judge_rejected(
-    rejected: Mapping[str, int],
-    source: Source,
-    settings: Settings,
-    screen: Screen,
-    damaged: Sequence[DamageReport] = (),
-    *,
-    are_events: bool = False,
-) -> None:
-    """Fail the finished run if its rejected rows, or ``damaged`` files, demand that.
-
-    Warn of damage that cost nothing. Only events need the media info of plays.
-
-    Raises:
-        SourceDamagedError: a salvaged file lost plays, or rows could not be read.
-        RowsRejectedError: rows were rejected, and ``strict`` is set.
-    """
-    if any(one.missing or (are_events and one.without_details) for one in damaged):
-        backup = next((one.backup for one in damaged if one.backup), None)
-        raise SourceDamagedError(
-            " ".join(sentence_of(one) for one in damaged),
-            hint=f"{backup.path} has {backup.plays:,} of the lost plays. "
-            "Name it as well to read them from there."
-            if backup and not any(one.recovered for one in damaged)
-            else "All plays that are left were read.",
-        )
-    for one in damaged:
-        screen.warn(sentence_of(one))
-    if unreadable := rejected.get(Reason.UNREADABLE.value):
-        raise SourceDamagedError(
-            f"{source.name} has {many(unreadable, 'row')} that could not be read.",
-            hint="All other rows were read. Name a backup as well to read them from there.",
-        )
-    if settings.strict and (count := sum(rejected.values())):
-        raise RowsRejectedError(
-            f"{many(count, 'row')} rejected (--strict).",
-            hint="All other rows were read. To list the rejected ones, use --report FILE or "
-            "tautulli-import check --verbose.",
-        )
 
 
 def check_report_path(path: Path | None, option: str = "--report", what: str = "report") -> None:

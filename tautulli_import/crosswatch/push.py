@@ -4,9 +4,9 @@ CrossWatch (v0.11.3) answers ``ok`` and a number of applied rows also when nothi
 a sync that is running loses what was pushed. So only a preview proves that a row is there: it
 compares the keys and times with the tracker itself. A preview costs more than a commit.
 
-The tracker has no lock: a commit undoes what a sync writes at the same moment, and a pair with
-Remove then deletes that at the other service (seen, 300 of 300). So nothing is committed in a sync,
-and one that began at that moment is told.
+The tracker has no lock: a commit undoes what a sync writes at the same moment (seen: 20 and 40 of
+300 entries), and a pair with Remove then deletes that at the other service. So nothing is committed
+in a sync, and one that began at that moment is told.
 """
 
 from __future__ import annotations

@@ -33,7 +33,10 @@ class Rule(StrEnum):
     HIGHER_KEY = "higher_key"
     """A higher key means the same before and after the change, so no key was given out again."""
     MAJORITY = "majority"
-    """Most of the other keys that were seen on both sides kept their meaning, or changed it."""
+    """Most of the other keys kept their meaning in the time of the change, or changed it.
+
+    Each counts for the part of that time that it covers.
+    """
     PLEX_GUID = "plex_guid"
     """They have the same ``plex://`` GUID."""
     EPISODE_GUIDS = "episode_guids"

@@ -255,14 +255,14 @@ def _ask_place(screen: Screen, *, is_apart: bool) -> _Values:
     while True:
         out = _ask_path(screen, f"Path of {what} [{shown(default)}]: ", str(default))
         try:
-            _check_place(sink, Path(out))
+            _check_place(sink, Path(out), is_apart=is_apart)
         except TautulliImportError as error:
             screen.error(error)
         else:
             return {"to": [sink], "out": [out]}
 
 
-def _check_place(sink: str, out: Path) -> None:
+def _check_place(sink: str, out: Path, *, is_apart: bool) -> None:
     """Check that a sink could write there, as a run does it at its beginning.
 
     Raises:
@@ -271,15 +271,13 @@ def _check_place(sink: str, out: Path) -> None:
     import sys
     import time
 
-    from ...files import check_place
+    from ...imports.job import Target, check_targets
     from ...sinks.base import SinkOptions
-    from ...sinks.installed import InstalledSinks
+    from ...sinks.installed import InstalledSinks, make_sink
 
     options = SinkOptions(out=out, stdout=sys.stdout.buffer, now=int(time.time()))
-    checked = InstalledSinks().load(sink)(options)
-    for path in checked.writes():
-        check_place(path)
-    checked.check()
+    made = make_sink(InstalledSinks().load(sink), sink, options)
+    check_targets([Target(sink, made)], {}, each_user=is_apart)
 
 
 def _write(path: Path, text: str) -> Path | None:

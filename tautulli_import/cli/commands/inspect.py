@@ -44,6 +44,7 @@ def check(flags: Flags, *, json: bool, missing_ids: Path | None, restart: bool) 
     from ..census import show_inspection
     from ..connect import way_to_plex
     from ..console import Screen
+    from ..judging import judge_rejected
     from ..page import check_page, chosen_users, write_page
     from ..results import keep_result
     from ..session import Request, open_session
@@ -98,7 +99,7 @@ def check(flags: Flags, *, json: bool, missing_ids: Path | None, restart: bool) 
     if missing_ids is not None:
         _write_list(missing_ids, "--missing-ids", checked.unresolved, screen)
     found = checked.inspection
-    inputs.judge_rejected(found.plays.rejected, source, settings, screen, found.damaged)
+    judge_rejected(found.plays.rejected, source, settings, screen, found.damaged)
 
 
 def unresolved(flags: Flags, *, csv: Path | None, json: bool, restart: bool) -> None:
@@ -114,6 +115,7 @@ def unresolved(flags: Flags, *, csv: Path | None, json: bool, restart: bool) -> 
     from ..connect import note_of_plex
     from ..console import Screen
     from ..formatting import described
+    from ..judging import judge_rejected
     from ..results import keep_result
     from ..session import Request, open_session
 
@@ -155,7 +157,7 @@ def unresolved(flags: Flags, *, csv: Path | None, json: bool, restart: bool) -> 
             screen.note(hint)
         screen.note("To fill in ids yourself, add --csv FILE, and give that file to --ids.")
     unreadable = {Reason.UNREADABLE.value: found.unreadable}
-    inputs.judge_rejected(unreadable, session.source, settings, screen, found.damaged)
+    judge_rejected(unreadable, session.source, settings, screen, found.damaged)
 
 
 def source_kind(flags: Flags) -> tuple[Command, Loaded]:

@@ -22,6 +22,7 @@ def why(flags: Flags, *, title: str, json: bool, restart: bool) -> None:
     from ..connect import note_of_plex
     from ..console import Screen
     from ..explanation import show
+    from ..judging import judge_rejected
     from ..results import keep_result
     from ..session import Request, open_session
 
@@ -53,7 +54,7 @@ def why(flags: Flags, *, title: str, json: bool, restart: bool) -> None:
         if any(not one.ids for one in found.titles):
             note_of_plex(loaded, session.connection, session.plex, screen)
     unreadable = {Reason.UNREADABLE.value: found.unreadable}
-    inputs.judge_rejected(unreadable, session.source, settings, screen, found.damaged)
+    judge_rejected(unreadable, session.source, settings, screen, found.damaged)
 
 
 def _in_order(title: str, flags: Flags) -> tuple[str, Flags]:
